@@ -1,0 +1,111 @@
+//! The measures themselves, one function each.
+
+use std::io;
+
+/// One measure and what became of it.
+#[derive(Debug)]
+pub struct Measure {
+    /// What it prevents, in a few words, such as `no core dumps`.
+    pub name: &'static str,
+    /// `Err` where this system refused it or does not have it.
+    pub outcome: io::Result<()>,
+}
+
+/// Applies every measure that must precede the key, in order.
+///
+/// Nothing stops at a failure: the caller reports what could not be had.
+#[must_use]
+pub fn harden() -> Vec<Measure> {
+    [
+        ("no core dumps", forbid_core_dumps as fn() -> io::Result<()>),
+        ("not dumpable, not traceable", forbid_tracing),
+        ("no new privileges", forbid_new_privileges),
+    ]
+    .into_iter()
+    .map(|(name, apply)| Measure {
+        name,
+        outcome: apply(),
+    })
+    .collect()
+}
+
+/// `setrlimit(2)`: a core file of at most no bytes, now and for good.
+#[cfg(unix)]
+fn forbid_core_dumps() -> io::Result<()> {
+    let none = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the call reads the one struct it is given.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_CORE, &none) })
+}
+
+/// `PR_SET_DUMPABLE(2const)`: `/proc/PID/*` then belongs to root, and
+/// `ptrace(2)` needs `CAP_SYS_PTRACE`.
+#[cfg(target_os = "linux")]
+fn forbid_tracing() -> io::Result<()> {
+    // SAFETY: sets a flag of this process; no memory is passed.
+    check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) })
+}
+
+/// `ptrace(2)` on macOS: a later attach is refused.
+#[cfg(target_os = "macos")]
+fn forbid_tracing() -> io::Result<()> {
+    // SAFETY: PT_DENY_ATTACH concerns this process and ignores the other arguments.
+    check(unsafe { libc::ptrace(libc::PT_DENY_ATTACH, 0, std::ptr::null_mut(), 0) })
+}
+
+/// `PR_SET_NO_NEW_PRIVS(2const)`: no program started from here gains anything
+/// from a set-user-ID bit or file capabilities.
+#[cfg(target_os = "linux")]
+fn forbid_new_privileges() -> io::Result<()> {
+    // SAFETY: sets a flag of this process; no memory is passed.
+    check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })
+}
+
+#[cfg(not(unix))]
+fn forbid_core_dumps() -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+fn forbid_tracing() -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn forbid_new_privileges() -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// The C convention: zero is success, anything else is in `errno`.
+#[cfg(unix)]
+pub(crate) fn check(returned: libc::c_int) -> io::Result<()> {
+    if returned == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_confirms_each_measure() {
+        for measure in harden() {
+            assert!(measure.outcome.is_ok(), "{measure:?}");
+        }
+        let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
+        let core = limits
+            .lines()
+            .find(|line| line.starts_with("Max core file size"))
+            .unwrap();
+        assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+        // SAFETY: reads a flag of this process.
+        assert_eq!(unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) }, 0);
+        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        assert!(status.contains("NoNewPrivs:\t1"), "{status}");
+    }
+}

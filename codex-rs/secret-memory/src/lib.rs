@@ -1,0 +1,29 @@
+//! A page of memory for one secret.
+//!
+//! A secret in a `String` shares its page with whatever the allocator put
+//! beside it, may be swapped out, lands in core dumps, and is readable by
+//! anybody who may read `/proc/PID/mem`. A [`SecretPage`] is mapped on its own,
+//! stands between two pages that no access may touch, is locked in RAM, and is
+//! left out of core dumps and child processes. On Linux it is, where the kernel
+//! allows, memory that the kernel itself takes out of its own map
+//! ([`memfd_secret(2)`]), so that not even root reads it through
+//! `/proc/PID/mem`, `process_vm_readv(2)` or a debugger's peek.
+//!
+//! The page knows nothing of keys or HTTP: it is filled once, sealed read-only,
+//! and lives as long as the process. If it is dropped before it is sealed, on
+//! any error path, its bytes are wiped first.
+//!
+//! This is the only crate of the workspace that maps memory.
+//!
+//! [`memfd_secret(2)`]: https://man7.org/linux/man-pages/man2/memfd_secret.2.html
+#![allow(unsafe_code)] // what this crate exists for; every block says why it is sound
+
+#[cfg_attr(not(unix), path = "mapping_elsewhere.rs")]
+mod mapping;
+mod page;
+mod protection;
+#[cfg(target_os = "linux")]
+mod secretmem;
+
+pub use page::{CAPACITY, PageError, SecretPage};
+pub use protection::{Backing, Protection};

@@ -1,0 +1,206 @@
+//! The page itself: reserve, protect, fill, seal.
+
+use std::fmt;
+use std::io;
+use std::slice;
+
+use zeroize::Zeroize;
+
+use crate::mapping::Guarded;
+use crate::protection::{Backing, Protection};
+
+/// How many bytes a secret may have. A page holds more, and the rest stays zero.
+pub const CAPACITY: usize = 1024;
+
+/// Why there is no page to put a secret in.
+#[derive(Debug)]
+pub enum PageError {
+    /// The kernel gave no memory.
+    Map(io::Error),
+    /// The memory cannot be kept out of swap, and that was not waived.
+    Lock(io::Error),
+    /// The memory could not be made read-only after it was filled.
+    Seal(io::Error),
+}
+
+impl fmt::Display for PageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Map(_) => "could not map a page for the key",
+            Self::Lock(_) => {
+                "could not lock the key's page in RAM (raise the limit with `ulimit -l`, \
+                 it needs one page)"
+            }
+            Self::Seal(_) => "could not make the key's page read-only",
+        })
+    }
+}
+
+impl std::error::Error for PageError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Map(cause) | Self::Lock(cause) | Self::Seal(cause) => Some(cause),
+        }
+    }
+}
+
+/// A page that holds one secret: filled through [`as_mut`](SecretPage::as_mut),
+/// then [sealed](SecretPage::seal) for the life of the process.
+///
+/// Dropped unsealed, it is wiped and unmapped. It has no `Clone`, and its
+/// `Debug` shows the protection, never the bytes.
+pub struct SecretPage {
+    guarded: Guarded,
+    protection: Protection,
+}
+
+// SAFETY: the page is owned memory without thread affinity; access goes through
+// `&self` and `&mut self` as for any owned buffer.
+unsafe impl Send for SecretPage {}
+
+impl SecretPage {
+    /// Maps, guards and locks a fresh page of zeroes.
+    ///
+    /// Secret memory is tried first, then private anonymous memory. With
+    /// `allow_unlocked`, a page that cannot be locked is accepted and says so in
+    /// its [`Protection`].
+    ///
+    /// # Errors
+    ///
+    /// [`PageError::Map`] when there is no memory to map, [`PageError::Lock`]
+    /// when it cannot be locked (usually `RLIMIT_MEMLOCK`) and that was not waived.
+    pub fn new(allow_unlocked: bool) -> Result<Self, PageError> {
+        let guarded = Guarded::reserve().map_err(PageError::Map)?;
+        let protection = if guarded.open_secret().is_ok() {
+            Protection {
+                backing: Backing::SecretMem,
+                locked: true,
+                undumpable: guarded.keep_out_of_dumps(),
+                hidden_from_children: guarded.drop_on_fork(),
+            }
+        } else {
+            guarded.make_writable().map_err(PageError::Map)?;
+            let locked = match guarded.lock() {
+                Ok(()) => true,
+                Err(_) if allow_unlocked => false,
+                Err(cause) => return Err(PageError::Lock(cause)),
+            };
+            Protection {
+                backing: Backing::Anonymous,
+                locked,
+                undumpable: guarded.keep_out_of_dumps(),
+                hidden_from_children: guarded.wipe_on_fork(),
+            }
+        };
+        Ok(Self {
+            guarded,
+            protection,
+        })
+    }
+
+    /// What the kernel granted.
+    #[must_use]
+    pub fn protection(&self) -> Protection {
+        self.protection
+    }
+
+    /// Makes the page read-only and gives its first `len` bytes for good.
+    ///
+    /// The mapping is never undone: a secret that everything refers to lives as
+    /// long as the process, and ends with it.
+    ///
+    /// # Errors
+    ///
+    /// [`PageError::Seal`] when the kernel refuses; the page is wiped then.
+    pub fn seal(self, len: usize) -> Result<&'static [u8], PageError> {
+        self.guarded.make_read_only().map_err(PageError::Seal)?;
+        let start = self.guarded.open_start();
+        // Not dropped: a drop would wipe and unmap what we hand out below.
+        let _ = std::mem::ManuallyDrop::new(self);
+        // SAFETY: the middle page is mapped and readable, is never unmapped or
+        // written again (the only owner has just been given up), and `len` is
+        // clamped to it.
+        Ok(unsafe { slice::from_raw_parts(start.as_ptr(), len.min(CAPACITY)) })
+    }
+}
+
+impl AsRef<[u8]> for SecretPage {
+    /// The writable bytes, [`CAPACITY`] of them.
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: the middle page is mapped readable for as long as `self`
+        // lives, is at least CAPACITY long, and was zeroed by the kernel.
+        unsafe { slice::from_raw_parts(self.guarded.open_start().as_ptr(), CAPACITY) }
+    }
+}
+
+impl AsMut<[u8]> for SecretPage {
+    /// The writable bytes, [`CAPACITY`] of them, zero where nothing was written.
+    fn as_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `as_ref`, and writable until sealed, which consumes
+        // `self`; `&mut self` makes the access exclusive.
+        unsafe { slice::from_raw_parts_mut(self.guarded.open_start().as_ptr(), CAPACITY) }
+    }
+}
+
+impl Drop for SecretPage {
+    fn drop(&mut self) {
+        // A failed seal may have left the page read-only; wiping must still work.
+        if self.guarded.make_writable().is_ok() {
+            self.as_mut().zeroize();
+        }
+    }
+}
+
+impl fmt::Debug for SecretPage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecretPage")
+            .field("protection", &self.protection)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fresh_page_is_zero_and_as_long_as_promised() {
+        let page = SecretPage::new(true).unwrap();
+        assert_eq!(page.as_ref(), [0; CAPACITY]);
+    }
+
+    #[test]
+    fn what_was_written_is_there_after_sealing() {
+        let mut page = SecretPage::new(true).unwrap();
+        page.as_mut()
+            .get_mut(..6)
+            .unwrap()
+            .copy_from_slice(b"secret");
+        assert_eq!(page.seal(6).unwrap(), b"secret");
+    }
+
+    #[test]
+    fn a_length_past_the_page_is_clamped() {
+        let page = SecretPage::new(true).unwrap();
+        assert_eq!(page.seal(usize::MAX).unwrap().len(), CAPACITY);
+    }
+
+    #[test]
+    fn debug_shows_no_byte_of_it() {
+        let mut page = SecretPage::new(true).unwrap();
+        page.as_mut()
+            .get_mut(..6)
+            .unwrap()
+            .copy_from_slice(b"secret");
+        assert!(!format!("{page:?}").contains("secret"));
+    }
+
+    #[test]
+    fn a_page_is_locked_on_this_system_or_the_error_says_why() {
+        match SecretPage::new(false) {
+            Ok(page) => assert!(page.protection().locked),
+            Err(PageError::Lock(cause)) => assert!(cause.raw_os_error().is_some()),
+            Err(other) => panic!("neither locked nor a locking error: {other}"),
+        }
+    }
+}
