@@ -1,0 +1,82 @@
+//! The flags as typed. What they mean is decided in `config.rs`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::quantities::{parse_duration, parse_size};
+
+/// Where the key goes unless told otherwise.
+pub(crate) const DEFAULT_UPSTREAM: &str = "https://api.openai.com/v1/responses";
+
+/// Lets other users of this host call the OpenAI Responses API with a key they cannot read
+///
+/// Reads an API key from standard input, listens on 127.0.0.1 and forwards `POST /v1/responses`
+/// to the upstream with that key in the Authorization header, whatever the caller sent there.
+/// Answers are streamed back as they arrive. Everything else is refused with 403.
+///
+/// The key is only ever taken from standard input: it never stands in the arguments, where `ps`
+/// shows it, nor in the environment of the proxy, where `/proc/PID/environ` does.
+#[derive(Clone, Debug, clap::Parser)]
+#[command(
+    name = "codex-responses-api-proxy",
+    version,
+    max_term_width = 100,
+    after_help = EXAMPLES,
+    after_long_help = EXAMPLES,
+)]
+pub struct Args {
+    /// Port to listen on, on 127.0.0.1; 0 or none: one that is free
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<u16>,
+
+    /// File to write `{"port":N,"pid":N}` to once connections are accepted
+    ///
+    /// One line, written in place and removed on exit. Parent directories are made. A symbolic
+    /// link or a file with several names is refused.
+    #[arg(long, value_name = "FILE")]
+    pub server_info: Option<PathBuf>,
+
+    /// Answer `GET /shutdown`: finish what is in flight, then exit
+    ///
+    /// Anybody who can reach the port can then stop the proxy. A second request exits at once.
+    #[arg(long)]
+    pub http_shutdown: bool,
+
+    /// Where requests go: one absolute URL, used as it stands
+    ///
+    /// Plain http is accepted for a loopback address only, since the key would cross the network
+    /// in clear.
+    #[arg(long, value_name = "URL", default_value = DEFAULT_UPSTREAM)]
+    pub upstream_url: String,
+
+    /// How long the upstream may take to begin its answer (`90`, `90s`, `10m`); then 504
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration)]
+    pub upstream_timeout: Duration,
+
+    /// Largest request body (`1048576`, `64MiB`); larger ones get 413
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
+    pub max_body: u64,
+
+    /// How long answers in flight may go on after a signal or a shutdown request
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    pub drain_timeout: Duration,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  The key from an environment variable that the proxy itself does not get:
+    printenv OPENAI_API_KEY | env -u OPENAI_API_KEY \\
+      codex responses-api-proxy --http-shutdown --server-info /tmp/server-info.json
+
+  The key from a file only root can read:
+    sudo sh -c 'codex responses-api-proxy --port 8787 < /etc/codex/openai.key'
+
+  Then, as anybody:
+    curl -sN http://127.0.0.1:8787/v1/responses -H 'content-type: application/json' \\
+      -d '{\"model\":\"gpt-5\",\"input\":\"Say hi\",\"stream\":true}'
+
+Environment:
+  HTTPS_PROXY, ALL_PROXY, NO_PROXY   reach an https upstream through a CONNECT proxy
+  SSL_CERT_FILE, SSL_CERT_DIR        certificate authorities to trust instead of the system's
+
+Exit status: 0 after a shutdown, 1 when something failed, 2 for a wrong command line.";

@@ -1,0 +1,204 @@
+//! Which headers may cross, in each direction. Pure.
+//!
+//! Both directions drop the hop-by-hop fields (RFC 9110, section 7.6.1), those
+//! named in *every* `Connection` line included. Towards the upstream, whatever
+//! could be read as a credential or as a statement about the caller's network
+//! goes too; towards the caller, whatever could set state in a browser or
+//! hand back a credential.
+
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderName,
+    SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderValue};
+
+/// Hop-by-hop by definition, whether or not `Connection` names them. The names
+/// that begin with `proxy-` are matched by that prefix.
+const HOP_BY_HOP: [HeaderName; 6] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// Set anew for the upstream (`Host`, `Content-Length`, `Authorization`), or not
+/// the upstream's business.
+const NOT_FOR_UPSTREAM: [HeaderName; 8] = [
+    AUTHORIZATION,
+    CONTENT_LENGTH,
+    COOKIE,
+    EXPECT,
+    FORWARDED,
+    HOST,
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-api-key"),
+];
+
+/// What an upstream may not set on the caller's side.
+const NOT_FOR_CLIENT: [HeaderName; 3] = [
+    AUTHORIZATION,
+    SET_COOKIE,
+    HeaderName::from_static("set-cookie2"),
+];
+
+/// The caller's headers that the upstream gets, duplicates in their order.
+pub(crate) fn for_upstream(from_client: &HeaderMap) -> HeaderMap {
+    let named = named_by_connection(from_client);
+    let mut kept = HeaderMap::with_capacity(from_client.len() + 1);
+    for (name, value) in from_client {
+        let drop = is_hop_by_hop(name, &named)
+            || NOT_FOR_UPSTREAM.contains(name)
+            || name.as_str().starts_with("x-forwarded-");
+        if !drop {
+            kept.append(name, value.clone());
+        }
+    }
+    kept
+}
+
+/// Removes from an upstream's answer what the caller may not get.
+pub(crate) fn retain_for_client(from_upstream: &mut HeaderMap) {
+    let named = named_by_connection(from_upstream);
+    // A length beside a transfer coding describes nothing (RFC 9112, section 6.3).
+    let length_is_void = from_upstream.contains_key(TRANSFER_ENCODING);
+    let names: Vec<HeaderName> = from_upstream.keys().cloned().collect();
+    for name in names {
+        let drop = is_hop_by_hop(&name, &named)
+            || NOT_FOR_CLIENT.contains(&name)
+            || name.as_str().starts_with("access-control-")
+            || (name == CONTENT_LENGTH && length_is_void);
+        if drop {
+            from_upstream.remove(name);
+        }
+    }
+}
+
+fn is_hop_by_hop(name: &HeaderName, named: &[HeaderName]) -> bool {
+    HOP_BY_HOP.contains(name) || name.as_str().starts_with("proxy-") || named.contains(name)
+}
+
+/// The field names listed in all `Connection` lines together.
+fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    headers
+        .get_all(CONNECTION)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .flat_map(|line| line.split(|&byte| byte == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(lines: &[(&str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(
+                HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                HeaderValue::from_str(value).unwrap(),
+            );
+        }
+        headers
+    }
+
+    fn names(headers: &HeaderMap) -> Vec<&str> {
+        let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn end_to_end_headers_reach_the_upstream_with_duplicates_in_order() {
+        let headers = map(&[
+            ("user-agent", "codex"),
+            ("x-codex-turn", "1"),
+            ("openai-beta", "a"),
+            ("x-stainless-lang", "python"),
+            ("openai-beta", "b"),
+            ("accept", "text/event-stream"),
+            ("accept-encoding", "gzip"),
+            ("content-type", "application/json"),
+        ]);
+        assert_eq!(for_upstream(&headers), headers);
+        let betas: Vec<_> = for_upstream(&headers)
+            .get_all("openai-beta")
+            .iter()
+            .cloned()
+            .collect();
+        assert_eq!(betas, ["a", "b"]);
+    }
+
+    #[test]
+    fn nothing_of_one_hop_or_of_another_credential_reaches_the_upstream() {
+        let headers = map(&[
+            ("connection", "keep-alive, X-One"),
+            ("connection", "x-two ,, close"),
+            ("x-one", "1"),
+            ("x-two", "2"),
+            ("keep-alive", "timeout=5"),
+            ("te", "trailers"),
+            ("trailer", "x"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "h2c"),
+            ("proxy-authorization", "Basic x"),
+            ("proxy-connection", "keep-alive"),
+            ("authorization", "Bearer mine"),
+            ("authorization", "Bearer other"),
+            ("api-key", "x"),
+            ("x-api-key", "x"),
+            ("cookie", "a=b"),
+            ("forwarded", "for=1.2.3.4"),
+            ("x-forwarded-for", "1.2.3.4"),
+            ("x-forwarded-proto", "https"),
+            ("expect", "100-continue"),
+            ("host", "127.0.0.1"),
+            ("content-length", "3"),
+            ("accept", "*/*"),
+        ]);
+        assert_eq!(names(&for_upstream(&headers)), ["accept"]);
+    }
+
+    #[test]
+    fn an_answer_keeps_what_clients_read() {
+        let mut headers = map(&[
+            ("content-type", "text/event-stream"),
+            ("content-length", "12"),
+            ("content-encoding", "gzip"),
+            ("x-request-id", "req_1"),
+            ("retry-after", "3"),
+            ("openai-processing-ms", "12"),
+            ("x-ratelimit-remaining-tokens", "9"),
+            ("server", "upstream"),
+            ("date", "Tue, 24 Nov 2026 00:00:00 GMT"),
+        ]);
+        let before = headers.clone();
+        retain_for_client(&mut headers);
+        assert_eq!(headers, before);
+    }
+
+    #[test]
+    fn an_answer_loses_what_is_of_one_hop_or_sets_state() {
+        let mut headers = map(&[
+            ("connection", "x-one"),
+            ("connection", "x-two"),
+            ("x-one", "1"),
+            ("x-two", "2"),
+            ("transfer-encoding", "chunked"),
+            ("content-length", "5"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-authenticate", "Basic"),
+            ("set-cookie", "a=b"),
+            ("set-cookie", "c=d"),
+            ("authorization", "Bearer x"),
+            ("access-control-allow-origin", "*"),
+            ("access-control-allow-credentials", "true"),
+            ("x-request-id", "req_1"),
+        ]);
+        retain_for_client(&mut headers);
+        assert_eq!(names(&headers), ["x-request-id"]);
+    }
+}

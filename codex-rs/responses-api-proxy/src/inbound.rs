@@ -1,0 +1,327 @@
+//! What a caller sends, cut into request heads and bodies before hyper sees it. Pure.
+//!
+//! hyper reads heads leniently where RFC 9112 allows it (a bare LF ends a line,
+//! bytes above 127 stand in values, a `Content-Length` beside a transfer coding
+//! is dropped). Each leniency is a chance that two parties read one message in
+//! two ways. Here a head is passed on only when it can be read in one way, and
+//! otherwise is answered by us, in JSON, at the first byte that decides it.
+//!
+//! Bodies pass through untouched and uncopied; only their length is counted, to
+//! know where the next head begins. After a chunked body no further head is
+//! looked for: the connection ends with that exchange (`server.rs` sees to it).
+
+use std::fmt;
+
+use bytes::{Buf, BytesMut};
+use http::StatusCode;
+
+/// The longest head that is read, in bytes.
+pub(crate) const MAX_HEAD: usize = 64 * 1024;
+/// The most header lines that are read.
+pub(crate) const MAX_HEADERS: usize = 256;
+
+/// Why a head cannot be accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HeadFault {
+    /// A TLS handshake on a plain port.
+    Tls,
+    /// A line that ends in LF alone, or a CR that ends no line.
+    LineEnding,
+    /// A control character, NUL among them.
+    ControlCharacter,
+    /// A byte above 127.
+    NotAscii,
+    /// Not a request line and header lines of HTTP/1.0 or HTTP/1.1.
+    Syntax(httparse::Error),
+    /// No `Host`, or more than one.
+    Host,
+    /// A `Content-Length` that is not one decimal number, or stands there twice.
+    ContentLength,
+    /// A `Transfer-Encoding` other than `chunked`, twice, or in HTTP/1.0.
+    TransferEncoding,
+    /// Both a `Content-Length` and a `Transfer-Encoding`.
+    TwoLengths,
+    /// More than [`MAX_HEAD`] bytes.
+    TooLong,
+    /// More than [`MAX_HEADERS`] header lines.
+    TooManyHeaders,
+}
+
+impl HeadFault {
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::TooLong | Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::TooLong | Self::TooManyHeaders => "headers_too_large",
+            _ => "bad_request",
+        }
+    }
+}
+
+impl fmt::Display for HeadFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tls => {
+                f.write_str("this port speaks plain HTTP; use http:// instead of https://")
+            }
+            Self::LineEnding => {
+                f.write_str("a line of the request head does not end in CR LF (RFC 9112)")
+            }
+            Self::ControlCharacter => {
+                f.write_str("the request head holds a control character (RFC 9112)")
+            }
+            Self::NotAscii => f.write_str("the request head holds a byte that is not ASCII"),
+            Self::Syntax(cause) => {
+                write!(f, "the request head is not HTTP/1.1 or HTTP/1.0: {cause}")
+            }
+            Self::Host => f.write_str("the request must have exactly one Host header (RFC 9112)"),
+            Self::ContentLength => {
+                f.write_str("Content-Length must stand there once, as one decimal number")
+            }
+            Self::TransferEncoding => {
+                f.write_str("the only Transfer-Encoding accepted is chunked, once, in HTTP/1.1")
+            }
+            Self::TwoLengths => {
+                f.write_str("Content-Length and Transfer-Encoding exclude each other (RFC 9112)")
+            }
+            Self::TooLong => write!(f, "the request head is longer than {MAX_HEAD} bytes"),
+            Self::TooManyHeaders => write!(f, "the request has more than {MAX_HEADERS} headers"),
+        }
+    }
+}
+
+/// Where in the caller's bytes we are.
+#[derive(Debug)]
+enum Phase {
+    Head(Scan),
+    /// A body of known length, so much of it still to come.
+    Body(u64),
+    /// A chunked body: all that follows.
+    Chunked,
+}
+
+/// How a request's body is delimited (RFC 9112, section 6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    Length(u64),
+    Chunked,
+}
+
+/// The caller's side of one connection.
+#[derive(Debug)]
+pub(crate) struct Inbound {
+    /// Arrived, not yet passed on.
+    held: BytesMut,
+    /// How many bytes at the front of `held` may be passed on.
+    cleared: usize,
+    phase: Phase,
+}
+
+impl Inbound {
+    pub(crate) fn new() -> Self {
+        Self {
+            held: BytesMut::new(),
+            cleared: 0,
+            phase: Phase::Head(Scan::default()),
+        }
+    }
+
+    /// Takes what has just arrived. Returns how many of its first bytes may be
+    /// passed on as they lie; the rest is kept here until it may.
+    ///
+    /// # Errors
+    ///
+    /// The head that begins here can never be accepted.
+    pub(crate) fn arrive(&mut self, fresh: &[u8]) -> Result<usize, HeadFault> {
+        if self.held.is_empty() {
+            let passed = self.clear(fresh)?;
+            self.held
+                .extend_from_slice(fresh.get(passed..).unwrap_or_default());
+            return Ok(passed);
+        }
+        self.held.extend_from_slice(fresh);
+        self.clear_held()?;
+        Ok(0)
+    }
+
+    /// Moves cleared bytes into `room`; true if there were any.
+    ///
+    /// # Errors
+    ///
+    /// A further head, kept back until now, can never be accepted.
+    pub(crate) fn pass_on(
+        &mut self,
+        room: &mut dyn FnMut(&[u8]) -> usize,
+    ) -> Result<bool, HeadFault> {
+        if self.cleared == 0 && !self.held.is_empty() {
+            self.clear_held()?;
+        }
+        if self.cleared == 0 {
+            return Ok(false);
+        }
+        let moved = room(self.held.get(..self.cleared).unwrap_or_default());
+        self.held.advance(moved);
+        self.cleared -= moved;
+        if self.held.is_empty() {
+            // An idle connection keeps no buffer.
+            self.held = BytesMut::new();
+        }
+        Ok(true)
+    }
+
+    /// Whether the caller may be in the middle of sending something.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        !self.held.is_empty()
+            || match &self.phase {
+                Phase::Head(scan) => scan.looked_at > 0,
+                Phase::Body(left) => *left > 0,
+                Phase::Chunked => true,
+            }
+    }
+
+    fn clear_held(&mut self) -> Result<(), HeadFault> {
+        if self.cleared == 0 {
+            let held = std::mem::take(&mut self.held);
+            let cleared = self.clear(&held);
+            self.held = held;
+            self.cleared = cleared?;
+        }
+        Ok(())
+    }
+
+    /// How much of `bytes`, which begin where the last cleared byte ended, may pass.
+    /// At most one head is cleared at a time.
+    fn clear(&mut self, bytes: &[u8]) -> Result<usize, HeadFault> {
+        let head = match &mut self.phase {
+            Phase::Head(scan) => match scan.find_end(bytes)? {
+                None => return Ok(0),
+                Some(end) => {
+                    let head = bytes.get(..end).unwrap_or_default();
+                    self.phase = match framing(head)? {
+                        Framing::Length(length) => Phase::Body(length),
+                        Framing::Chunked => Phase::Chunked,
+                    };
+                    end
+                }
+            },
+            Phase::Body(_) | Phase::Chunked => 0,
+        };
+        let body = match &mut self.phase {
+            Phase::Body(left) => {
+                let here = bytes.len().saturating_sub(head);
+                let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(here);
+                *left -= u64::try_from(taken).unwrap_or(u64::MAX);
+                if *left == 0 {
+                    self.phase = Phase::Head(Scan::default());
+                }
+                taken
+            }
+            Phase::Chunked => bytes.len().saturating_sub(head),
+            Phase::Head(_) => 0,
+        };
+        Ok(head + body)
+    }
+}
+
+/// Looks for the end of a head byte by byte, each byte once, however it is cut
+/// into pieces on its way here.
+#[derive(Debug, Default)]
+struct Scan {
+    looked_at: usize,
+    after_cr: bool,
+    /// Bytes of the current line, its ending apart.
+    in_line: usize,
+    /// A line that is not empty was seen; empty ones before it are allowed
+    /// (RFC 9112, section 2.2).
+    begun: bool,
+}
+
+impl Scan {
+    /// The length of the head, once its last line is there.
+    fn find_end(&mut self, bytes: &[u8]) -> Result<Option<usize>, HeadFault> {
+        for (at, &byte) in bytes.iter().enumerate().skip(self.looked_at) {
+            if at >= MAX_HEAD {
+                return Err(HeadFault::TooLong);
+            }
+            self.looked_at = at + 1;
+            if self.after_cr != (byte == b'\n') {
+                return Err(HeadFault::LineEnding);
+            }
+            self.after_cr = byte == b'\r';
+            match byte {
+                b'\n' if self.in_line == 0 && self.begun => return Ok(Some(at + 1)),
+                b'\n' => {
+                    self.begun |= self.in_line > 0;
+                    self.in_line = 0;
+                }
+                b'\r' => {}
+                0x16 if at == 0 => return Err(HeadFault::Tls),
+                b'\t' | b' '..=b'~' => self.in_line += 1,
+                0x80.. => return Err(HeadFault::NotAscii),
+                _ => return Err(HeadFault::ControlCharacter),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Reads one complete head strictly and says how its body is delimited.
+fn framing(head: &[u8]) -> Result<Framing, HeadFault> {
+    let mut lines = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut request = httparse::Request::new(&mut lines);
+    match request.parse(head) {
+        Ok(httparse::Status::Complete(_)) => {}
+        Ok(httparse::Status::Partial) => return Err(HeadFault::Syntax(httparse::Error::Token)),
+        Err(httparse::Error::TooManyHeaders) => return Err(HeadFault::TooManyHeaders),
+        Err(cause) => return Err(HeadFault::Syntax(cause)),
+    }
+    let is_http_11 = request.version == Some(1);
+    let values = |wanted: &'static str| {
+        request
+            .headers
+            .iter()
+            .filter(move |line| line.name.eq_ignore_ascii_case(wanted))
+            .map(|line| line.value)
+    };
+    let hosts = values("host").count();
+    if hosts > 1 || (is_http_11 && hosts == 0) {
+        return Err(HeadFault::Host);
+    }
+    let mut lengths = values("content-length");
+    let mut codings = values("transfer-encoding");
+    match (lengths.next(), codings.next()) {
+        (Some(_), Some(_)) => Err(HeadFault::TwoLengths),
+        (None, Some(coding)) => {
+            let alone = codings.next().is_none();
+            if is_http_11 && alone && coding.eq_ignore_ascii_case(b"chunked") {
+                Ok(Framing::Chunked)
+            } else {
+                Err(HeadFault::TransferEncoding)
+            }
+        }
+        (Some(length), None) => {
+            let length = decimal(length).ok_or(HeadFault::ContentLength)?;
+            if lengths.next().is_some() {
+                return Err(HeadFault::ContentLength);
+            }
+            Ok(Framing::Length(length))
+        }
+        (None, None) => Ok(Framing::Length(0)),
+    }
+}
+
+/// `1*DIGIT` (RFC 9110, section 8.6), no sign, no list, no overflow.
+fn decimal(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,43 @@
+//! An ssh-agent for an LLM API key: callers can use the key and never read it.
+//!
+//! ```text
+//!  client                                                                     upstream
+//!    | request   server.rs    policy.rs     headers.rs    forward.rs   upstream.rs  ^
+//!    +---------> accept ---> permit? ----> keep safe --> add key ----> send --------+
+//!                              | no                         ^                       |
+//!                              v                     read_api_key.rs                |
+//!                         refusal.rs               (secret-memory page)             |
+//!    ^ answer                                                                       |
+//!    +<----------------- relay.rs <------ headers.rs (answer direction) <-----------+
+//! ```
+//!
+//! `downstream.rs` and `inbound.rs` stand between the caller's socket and hyper:
+//! a head passes only if it can be read in exactly one way, and an answer that
+//! was cut short ends in a way that no client takes for complete.
+#![forbid(unsafe_code)]
+
+mod answer;
+mod args;
+mod config;
+mod downstream;
+mod forward;
+mod headers;
+mod inbound;
+mod policy;
+mod quantities;
+mod read_api_key;
+mod refusal;
+mod relay;
+mod report;
+mod router;
+mod server;
+mod server_info;
+mod shutdown;
+mod startup;
+mod upload;
+mod upstream;
+mod upstream_fault;
+
+pub use args::Args;
+pub use report::failure as report_failure;
+pub use startup::run_main;

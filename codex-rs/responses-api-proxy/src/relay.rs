@@ -1,0 +1,105 @@
+//! The upstream's answer on its way down: each piece as it arrives, and an
+//! honest end.
+//!
+//! When the upstream breaks off, the caller must see its connection break off
+//! too, after everything that had arrived. hyper drops what it has buffered the
+//! moment a body reports an error, so the error is held back until the
+//! connection reports ([`Link::flushed_since`]) that all before it is written.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use crate::downstream::{FlushMark, Link};
+use crate::report;
+use crate::upstream_fault::UpstreamFault;
+
+/// The answer was cut; the caller's connection is aborted because of it.
+#[derive(Debug)]
+pub(crate) struct CutShort;
+
+impl fmt::Display for CutShort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the upstream's answer was cut short")
+    }
+}
+
+impl std::error::Error for CutShort {}
+
+/// A response body fed by the upstream. Dropping it cancels the upstream.
+pub(crate) struct Relay {
+    upstream: reqwest::Body,
+    link: Arc<Link>,
+    state: State,
+}
+
+enum State {
+    Flowing,
+    /// The upstream broke off; the flush that lets us say so is awaited.
+    Broken(FlushMark),
+    Over,
+}
+
+impl Relay {
+    pub(crate) fn new(upstream: reqwest::Body, link: Arc<Link>) -> Self {
+        Self {
+            upstream,
+            link,
+            state: State::Flowing,
+        }
+    }
+}
+
+impl HttpBody for Relay {
+    type Data = Bytes;
+    type Error = CutShort;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, CutShort>>> {
+        let this = self.get_mut();
+        loop {
+            match this.state {
+                State::Flowing => match ready!(Pin::new(&mut this.upstream).poll_frame(cx)) {
+                    Some(Ok(frame)) => match frame.into_data() {
+                        Ok(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                        // Trailers describe the hop they came by; dropped.
+                        Err(_trailers) => {}
+                    },
+                    Some(Err(error)) => {
+                        let fault = UpstreamFault::from_error(&error);
+                        report::line(format_args!("answer cut short: {}: {fault}", fault.code()));
+                        this.state = State::Broken(this.link.break_off());
+                    }
+                    None => {
+                        this.state = State::Over;
+                        return Poll::Ready(None);
+                    }
+                },
+                State::Broken(mark) => {
+                    ready!(this.link.poll_flushed_since(mark));
+                    this.state = State::Over;
+                    return Poll::Ready(Some(Err(CutShort)));
+                }
+                State::Over => return Poll::Ready(None),
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.upstream.size_hint()
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self.state {
+            State::Flowing => self.upstream.is_end_stream(),
+            State::Broken(_) => false,
+            State::Over => true,
+        }
+    }
+}

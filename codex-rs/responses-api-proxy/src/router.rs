@@ -1,0 +1,90 @@
+//! One POST handler, the optional shutdown handler, one fallback that refuses.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request};
+
+use crate::downstream::Link;
+use crate::forward::{Credential, forward};
+use crate::policy::{self, RESPONSES, SHUTDOWN};
+use crate::refusal::Refusal;
+use crate::report;
+use crate::shutdown::Shutdown;
+use crate::upstream::Upstream;
+
+/// What every handler shares.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) credential: Credential,
+    pub(crate) upstream: Upstream,
+    /// Largest request body, in bytes.
+    pub(crate) max_body: u64,
+    pub(crate) shutdown: Shutdown,
+}
+
+/// The routes. axum compares paths as they were sent, and `policy.rs` judges
+/// every request again, so that a route alone opens nothing.
+pub(crate) fn router(shared: Arc<Shared>, http_shutdown: bool) -> Router {
+    let router = Router::new().route(RESPONSES, post(responses).fallback(refuse));
+    let router = if http_shutdown {
+        router.route(SHUTDOWN, get(shut_down).fallback(refuse))
+    } else {
+        router
+    };
+    router.fallback(refuse).with_state(shared)
+}
+
+async fn responses(
+    State(shared): State<Arc<Shared>>,
+    Extension(link): Extension<Arc<Link>>,
+    request: Request<Body>,
+) -> Result<Response, Refusal> {
+    let (head, body) = request.into_parts();
+    let permitted = policy::permit(&head)?;
+    if shared.shutdown.is_begun() {
+        return Err(Refusal::ShuttingDown);
+    }
+    let request = Request::from_parts(head, body);
+    let answer = forward(
+        permitted,
+        request,
+        shared.credential,
+        &shared.upstream,
+        shared.max_body,
+        link,
+    );
+    answer.await.inspect_err(|refusal| {
+        if let Refusal::Upstream(fault) = refusal {
+            report::line(format_args!("no answer: {}: {fault}", fault.code()));
+        }
+    })
+}
+
+/// The answer goes out first: the connection ends with it, and its end is what
+/// sets the shutdown going (`server.rs`).
+async fn shut_down(Extension(link): Extension<Arc<Link>>, request: Request<Body>) -> Response {
+    let (head, _) = request.into_parts();
+    if !policy::is_shutdown(&head) {
+        return Refusal::path(&head.method, &head.uri).into_response();
+    }
+    link.ask_for_shutdown();
+    let mut response = Response::new(Body::empty());
+    response
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+async fn refuse(request: Request<Body>) -> Refusal {
+    let (head, _) = request.into_parts();
+    match policy::permit(&head) {
+        Err(refusal) => refusal,
+        Ok(_unused) => Refusal::path(&head.method, &head.uri),
+    }
+}

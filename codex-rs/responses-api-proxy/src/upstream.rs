@@ -1,0 +1,228 @@
+//! The client towards the one upstream: TLS, proxies, pool, and what it must not do.
+//!
+//! No redirects, no retries of our own, no cookies, no decompression: a request
+//! is sent once, to one origin, and the answer is what came back.
+
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, Method};
+use hyper_util::client::proxy::matcher::Matcher;
+use reqwest::{Client, Request, redirect, retry};
+
+use crate::config::UpstreamUrl;
+use crate::upload::{Progress, Upload};
+use crate::upstream_fault::UpstreamFault;
+
+/// How long a connection to the upstream may take to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The upstream and the way to it.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    client: Client,
+    url: UpstreamUrl,
+    /// How long it may take to begin an answer.
+    patience: Duration,
+    route: Route,
+}
+
+/// How the upstream is reached, for the start-up lines.
+#[derive(Debug, Default)]
+struct Route {
+    /// Scheme, host and port of the CONNECT proxy.
+    proxy: Option<String>,
+    /// How many certificate authorities are trusted, and who named them.
+    roots: Option<(usize, &'static str)>,
+}
+
+/// Why there is no way to the upstream.
+#[derive(Debug)]
+pub(crate) enum UpstreamSetupError {
+    NoRoots(String),
+    Proxy(String),
+    Tls(rustls::Error),
+    Client(reqwest::Error),
+}
+
+impl fmt::Display for UpstreamSetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRoots(cause) => write!(
+                f,
+                "no certificate authorities to check the upstream against{cause}; install \
+                 ca-certificates or point SSL_CERT_FILE to a PEM file"
+            ),
+            Self::Proxy(scheme) => write!(
+                f,
+                "the proxy named in HTTPS_PROXY or ALL_PROXY has the scheme {scheme}; only http \
+                 and https proxies are supported (or exempt the upstream in NO_PROXY)"
+            ),
+            Self::Tls(_) => f.write_str("could not set up TLS"),
+            Self::Client(_) => f.write_str("could not set up the upstream client"),
+        }
+    }
+}
+
+impl std::error::Error for UpstreamSetupError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Tls(cause) => Some(cause),
+            Self::Client(cause) => Some(cause),
+            Self::NoRoots(_) | Self::Proxy(_) => None,
+        }
+    }
+}
+
+impl Upstream {
+    /// Loads the certificate authorities and builds the client. Nothing connects yet.
+    ///
+    /// # Errors
+    ///
+    /// [`UpstreamSetupError`]: no authorities, or a proxy that cannot be used.
+    pub(crate) fn new(url: UpstreamUrl, patience: Duration) -> Result<Self, UpstreamSetupError> {
+        let mut route = Route::default();
+        let builder = Client::builder()
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .referer(false)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_nodelay(true);
+        let builder = if url.is_clear() {
+            // The key crosses in clear, so it goes nowhere but to this host: no
+            // proxy, and no name service has a say in what "localhost" is.
+            let loopback = [
+                SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+                SocketAddr::from((Ipv6Addr::LOCALHOST, 0)),
+            ];
+            builder
+                .no_proxy()
+                .resolve_to_addrs("localhost", &loopback)
+                .tls_backend_preconfigured(tls(rustls::RootCertStore::empty())?)
+        } else {
+            let roots = native_roots()?;
+            route.roots = Some((roots.len(), roots_source()));
+            route.proxy = proxy_for(&url)?;
+            builder.tls_backend_preconfigured(tls(roots)?)
+        };
+        Ok(Self {
+            client: builder.build().map_err(UpstreamSetupError::Client)?,
+            url,
+            patience,
+            route,
+        })
+    }
+
+    /// Sends one request and waits for the head of its answer.
+    ///
+    /// The time allowed runs anew as long as the request body makes progress: a
+    /// slow upload is the caller's, not the upstream's, silence.
+    ///
+    /// # Errors
+    ///
+    /// The [`UpstreamFault`]; the request is cancelled then.
+    pub(crate) async fn send(
+        &self,
+        headers: HeaderMap,
+        body: Upload,
+    ) -> Result<reqwest::Response, UpstreamFault> {
+        let progress = body.progress();
+        let mut request = Request::new(Method::POST, self.url.url().clone());
+        *request.headers_mut() = headers;
+        *request.body_mut() = Some(reqwest::Body::wrap(body));
+        let answer = self.client.execute(request);
+        in_time(answer, self.patience, &progress)
+            .await
+            .ok_or(UpstreamFault::Timeout(self.patience))?
+            .map_err(|error| UpstreamFault::from_error(&error))
+    }
+}
+
+impl fmt::Display for Upstream {
+    /// Where requests go and how, in one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.url.url())?;
+        if let Some((count, source)) = self.route.roots {
+            write!(f, ", TLS checked against {count} authorities from {source}")?;
+        }
+        if let Some(proxy) = &self.route.proxy {
+            write!(f, ", through the proxy {proxy}")?;
+        }
+        if self.url.is_clear() {
+            f.write_str(", in clear on this host")?;
+        }
+        Ok(())
+    }
+}
+
+/// `None` when `limit` passes without an answer and without progress.
+async fn in_time<T>(
+    answer: impl Future<Output = T>,
+    limit: Duration,
+    progress: &Progress,
+) -> Option<T> {
+    let mut answer = std::pin::pin!(answer);
+    loop {
+        let before = progress.made();
+        match tokio::time::timeout(limit, &mut answer).await {
+            Ok(answer) => return Some(answer),
+            Err(_) if progress.made() != before => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+fn tls(roots: rustls::RootCertStore) -> Result<rustls::ClientConfig, UpstreamSetupError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(UpstreamSetupError::Tls)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+fn native_roots() -> Result<rustls::RootCertStore, UpstreamSetupError> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = rustls::RootCertStore::empty();
+    // One odd certificate among the system's hundred is no reason to stop.
+    let _ = roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        let cause = found.errors.first();
+        let cause = cause.map_or_else(String::new, |cause| format!(" ({cause})"));
+        return Err(UpstreamSetupError::NoRoots(cause));
+    }
+    Ok(roots)
+}
+
+/// Who named the authorities; `rustls-native-certs` asks these two variables first.
+fn roots_source() -> &'static str {
+    ["SSL_CERT_FILE", "SSL_CERT_DIR"]
+        .into_iter()
+        .find(|name| std::env::var_os(name).is_some())
+        .unwrap_or("the system")
+}
+
+/// The proxy that reqwest will use, asked of the code that it asks, so that the
+/// start-up line tells the truth. User info is left out.
+fn proxy_for(url: &UpstreamUrl) -> Result<Option<String>, UpstreamSetupError> {
+    let Ok(target) = url.url().as_str().parse::<http::Uri>() else {
+        return Ok(None);
+    };
+    let Some(hop) = Matcher::from_system().intercept(&target) else {
+        return Ok(None);
+    };
+    let scheme = hop.uri().scheme_str().unwrap_or("http");
+    if !matches!(scheme, "http" | "https") {
+        return Err(UpstreamSetupError::Proxy(scheme.to_owned()));
+    }
+    let host = hop.uri().host().unwrap_or_default();
+    let port = hop
+        .uri()
+        .port_u16()
+        .map_or(String::new(), |port| format!(":{port}"));
+    Ok(Some(format!("{scheme}://{host}{port}")))
+}

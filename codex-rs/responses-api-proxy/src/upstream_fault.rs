@@ -1,0 +1,135 @@
+//! Every way an upstream can fail, by name.
+//!
+//! A fault is found by walking an error's causes and asking each what it is;
+//! words are never matched. The sentence keeps the innermost cause, which is
+//! the one that tells an operator what to do.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use http::StatusCode;
+
+/// What went wrong between here and the upstream.
+#[derive(Debug)]
+pub(crate) enum UpstreamFault {
+    /// No connection: refused, unreachable, or a proxy on the way said no.
+    Connect(String),
+    /// The name has no address.
+    Dns(String),
+    /// TLS could not be agreed on, or the certificate is not good.
+    Tls(String),
+    /// What came back is not HTTP.
+    Protocol(String),
+    /// The connection ended before the answer was whole.
+    Closed(String),
+    /// No connection within the time allowed for one.
+    ConnectTimeout,
+    /// Connected, but no answer began in time.
+    Timeout(Duration),
+    /// A redirect, which is never followed: the key goes to one origin only.
+    Redirect { status: StatusCode, origin: String },
+}
+
+impl UpstreamFault {
+    /// Names what reqwest reports.
+    pub(crate) fn from_error(error: &reqwest::Error) -> Self {
+        let causes: Vec<&(dyn Error + 'static)> =
+            std::iter::successors(error.source(), |&cause| cause.source()).collect();
+        let innermost = causes
+            .last()
+            .map_or_else(|| "no cause given".to_owned(), ToString::to_string);
+        if error.is_dns() {
+            return Self::Dns(innermost);
+        }
+        if let Some(tls) = causes.iter().find_map(|&cause| tls_cause(cause)) {
+            return Self::Tls(tls.to_string());
+        }
+        if error.is_connect() {
+            return if error.is_timeout() {
+                Self::ConnectTimeout
+            } else {
+                Self::Connect(innermost)
+            };
+        }
+        let hyper = causes
+            .iter()
+            .find_map(|cause| cause.downcast_ref::<hyper::Error>());
+        let closed = hyper.is_some_and(hyper::Error::is_incomplete_message)
+            || hyper.is_some_and(hyper::Error::is_closed)
+            || causes.iter().any(|&cause| is_broken_connection(cause));
+        if closed {
+            Self::Closed(innermost)
+        } else {
+            Self::Protocol(innermost)
+        }
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::ConnectTimeout | Self::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
+            _ => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Connect(_) => "upstream_connect",
+            Self::Dns(_) => "upstream_dns",
+            Self::Tls(_) => "upstream_tls",
+            Self::Protocol(_) => "upstream_protocol",
+            Self::Closed(_) => "upstream_closed",
+            Self::ConnectTimeout | Self::Timeout(_) => "upstream_timeout",
+            Self::Redirect { .. } => "upstream_redirect",
+        }
+    }
+}
+
+impl fmt::Display for UpstreamFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(cause) => write!(f, "could not connect to the upstream: {cause}"),
+            Self::Dns(cause) => write!(f, "the upstream's name has no address: {cause}"),
+            Self::Tls(cause) => write!(f, "no TLS connection to the upstream: {cause}"),
+            Self::Protocol(cause) => write!(f, "the upstream did not answer in HTTP: {cause}"),
+            Self::Closed(cause) => {
+                write!(f, "the upstream closed the connection too early: {cause}")
+            }
+            Self::ConnectTimeout => f.write_str("no connection to the upstream in time"),
+            Self::Timeout(limit) => {
+                write!(f, "the upstream did not begin to answer within {limit:?}")
+            }
+            Self::Redirect { status, origin } => write!(
+                f,
+                "the upstream answered {} with a redirect to {origin}; redirects are never \
+                 followed, set --upstream-url to where requests should go",
+                status.as_u16()
+            ),
+        }
+    }
+}
+
+impl Error for UpstreamFault {}
+
+/// rustls reports through an `io::Error`, sometimes inside another one, whose
+/// `source` skips over what it wraps.
+fn tls_cause<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    cause.downcast_ref::<rustls::Error>().or_else(|| {
+        let wrapped = cause.downcast_ref::<io::Error>()?.get_ref()?;
+        tls_cause(wrapped)
+    })
+}
+
+fn is_broken_connection(cause: &(dyn Error + 'static)) -> bool {
+    cause.downcast_ref::<io::Error>().is_some_and(|error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::TimedOut
+        )
+    })
+}
