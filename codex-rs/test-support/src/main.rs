@@ -1,0 +1,169 @@
+//! A mock upstream to run by hand: for demonstrations, and for clients that are not Rust tests.
+#![forbid(unsafe_code)]
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use clap::Parser;
+use codex_test_support::responses::{Event, Sequence, response_json, wants_stream};
+use codex_test_support::{CutKind, MockUpstream, RecordedRequest, Reply, Step};
+use serde_json::json;
+
+/// Answers like the OpenAI Responses API.
+#[derive(Clone, Debug, Parser)]
+struct Args {
+    /// The port to listen on; 0 takes a free one.
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// Speaks HTTP/1.1 over TLS.
+    #[arg(long, requires = "ca_out")]
+    tls: bool,
+    /// Speaks HTTP/2 over TLS.
+    #[arg(long, requires = "ca_out", conflicts_with = "tls")]
+    h2: bool,
+    /// Writes the CA that clients must trust, as PEM.
+    #[arg(long, value_name = "FILE")]
+    ca_out: Option<PathBuf>,
+    /// How many text events an answer streams.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    events: usize,
+    /// The time between text events, in milliseconds.
+    #[arg(long, value_name = "M", default_value_t = 0)]
+    interval_ms: u64,
+    /// Cuts the connection after this many text events.
+    #[arg(long, value_name = "K")]
+    die_after: Option<usize>,
+    /// Writes the time each text event was sent into its text: microseconds of Unix time.
+    #[arg(long)]
+    stamp: bool,
+    /// Writes {"port":N} when it listens.
+    #[arg(long, value_name = "FILE")]
+    info: Option<PathBuf>,
+    /// Appends each request once its body is in: a JSON line with all headers as they arrived.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+}
+
+fn main() -> std::io::Result<()> {
+    let args = Args::parse();
+    let record = match &args.record {
+        Some(path) => Some(Mutex::new(
+            OpenOptions::new().create(true).append(true).open(path)?,
+        )),
+        None => None,
+    };
+    let mut builder = MockUpstream::builder().port(args.port);
+    if args.tls {
+        builder = builder.tls_h1();
+    }
+    if args.h2 {
+        builder = builder.h2();
+    }
+    let behaviour = args.clone();
+    let upstream = builder
+        .handler(move |request| {
+            if let Some(file) = &record {
+                append(file, request);
+            }
+            behaviour.reply(request)
+        })
+        .start();
+    if let Some(path) = &args.ca_out
+        && upstream.is_tls()
+    {
+        upstream.copy_ca(path)?;
+    }
+    if let Some(path) = &args.info {
+        std::fs::write(path, format!("{}\n", json!({ "port": upstream.port() })))?;
+    }
+    writeln!(
+        std::io::stderr(),
+        "mock upstream listening on {}",
+        upstream.addr()
+    )?;
+    loop {
+        std::thread::park();
+    }
+}
+
+impl Args {
+    fn reply(&self, request: &RecordedRequest) -> Reply {
+        if request
+            .target
+            .split('?')
+            .next()
+            .is_some_and(|path| path.ends_with("/models"))
+        {
+            return Reply::json(200, &json!({ "object": "list", "data": [], "models": [] }));
+        }
+        let text: String = (0..self.events).map(word).collect();
+        if !wants_stream(&request.body) {
+            return Reply::json(200, &response_json(&text));
+        }
+        let sequence = Arc::new(Mutex::new(Sequence::default()));
+        let next = move |make: &dyn Fn(&mut Sequence) -> Vec<Event>| -> Bytes {
+            let mut sequence = sequence.lock().unwrap_or_else(PoisonError::into_inner);
+            make(&mut sequence)
+                .iter()
+                .flat_map(Event::to_bytes)
+                .collect()
+        };
+        let mut reply = Reply::event_stream().data(next(&Sequence::opening));
+        for n in 0..self.events {
+            if self.die_after == Some(n) {
+                return reply.cut(CutKind::Fin);
+            }
+            if n > 0 && self.interval_ms > 0 {
+                reply = reply.pace(Duration::from_millis(self.interval_ms));
+            }
+            let (next, stamp) = (next.clone(), self.stamp);
+            reply = reply.step(Step::Fresh(Arc::new(move || {
+                let text = if stamp {
+                    format!("{} ", micros())
+                } else {
+                    word(n)
+                };
+                next(&|sequence| vec![sequence.delta(&text)])
+            })));
+        }
+        if self.die_after.is_some_and(|n| n >= self.events) {
+            return reply.cut(CutKind::Fin);
+        }
+        reply.step(Step::Fresh(Arc::new(move || {
+            next(&|sequence| sequence.closing(&text))
+        })))
+    }
+}
+
+/// The text of the n-th event.
+fn word(n: usize) -> String {
+    format!("word{n} ")
+}
+
+fn micros() -> u128 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |time| time.as_micros())
+}
+
+fn append(file: &Mutex<File>, request: &RecordedRequest) {
+    let headers: Vec<_> = request
+        .headers
+        .iter()
+        .map(|(name, value)| (name, String::from_utf8_lossy(value)))
+        .collect();
+    let line = json!({
+        "method": request.method,
+        "target": request.target,
+        "headers": headers,
+        "body": request.text(),
+    });
+    let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Err(error) = file.write_all(format!("{line}\n").as_bytes()) {
+        drop(writeln!(std::io::stderr(), "cannot record: {error}"));
+    }
+}
