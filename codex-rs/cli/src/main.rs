@@ -1,0 +1,28 @@
+//! The door: parse, dispatch, exit code.
+#![forbid(unsafe_code)]
+
+mod config_override;
+mod multitool;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use codex_responses_api_proxy::{report_failure, run_main};
+
+use multitool::{Multitool, Subcommand};
+
+fn main() -> ExitCode {
+    let outcome = match Multitool::parse().subcommand {
+        Subcommand::ResponsesApiProxy(args) => run_main(args),
+        Subcommand::Completion { shell } => {
+            let mut command = Multitool::command();
+            clap_complete::generate(shell, &mut command, "codex", &mut io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    outcome.unwrap_or_else(|error| {
+        report_failure(&error);
+        ExitCode::FAILURE
+    })
+}
