@@ -62,7 +62,7 @@ pub(crate) async fn serve(listener: TcpListener, terms: Terms) -> usize {
     };
     if connections > 0 {
         report::line(format_args!(
-            "shutting down: {connections} connections have {:?} to finish",
+            "shutting down; connections with {:?} to finish: {connections}",
             terms.drain_timeout
         ));
     }
@@ -146,6 +146,7 @@ async fn serve_connection(
             let _ended = connection.await;
         }
     }
+    drop(in_flight);
     if link.is_shutdown_asked() {
         shutdown.advance();
     }

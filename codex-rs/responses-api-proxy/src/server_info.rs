@@ -63,41 +63,69 @@ impl std::error::Error for ServerInfoError {
     }
 }
 
-/// The file, removed when this is dropped if it still says what we wrote.
+/// The file: opened early, written once there is something to say, removed when
+/// this is dropped if it still says it.
 #[derive(Debug)]
 pub(crate) struct ServerInfo {
     path: PathBuf,
-    content: String,
-    /// Only a regular file is ours to remove.
-    removable: bool,
+    /// Closed once it is written: the reader of a FIFO waits for that.
+    file: Option<File>,
+    /// What we wrote to a regular file, which alone is ours to remove.
+    written: Option<String>,
 }
 
 impl ServerInfo {
-    /// Writes `{"port":N,"pid":N}` and a newline to `path`, parents made as needed.
+    /// Opens `path` for writing, parents made as needed, and judges what it is.
     ///
     /// # Errors
     ///
     /// [`ServerInfoError`] names the path and what is wrong with it.
-    pub(crate) fn write(path: &Path, port: u16) -> Result<Self, ServerInfoError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, ServerInfoError> {
+        match open_in_place(path) {
+            Ok(file) => Ok(Self {
+                path: path.to_owned(),
+                file: Some(file),
+                written: None,
+            }),
+            Err(cause) => Err(ServerInfoError {
+                path: path.to_owned(),
+                cause,
+            }),
+        }
+    }
+
+    /// Writes `{"port":N,"pid":N}` and a newline: whoever sees it may connect.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerInfoError`] names the path and the cause.
+    pub(crate) fn announce(&mut self, port: u16) -> Result<(), ServerInfoError> {
         let content = Content {
             port,
             pid: std::process::id(),
         };
-        let put = || {
-            let mut content = serde_json::to_string(&content).map_err(io::Error::from)?;
-            content.push('\n');
-            let removable = write_in_place(path, &content)?;
-            Ok((content, removable))
-        };
-        let (content, removable) = put().map_err(|cause| ServerInfoError {
-            path: path.to_owned(),
-            cause,
-        })?;
-        Ok(Self {
-            path: path.to_owned(),
-            content,
-            removable,
+        self.replace(&content).map_err(|cause| ServerInfoError {
+            path: self.path.clone(),
+            cause: Cause::Io(cause),
         })
+    }
+
+    fn replace(&mut self, content: &Content) -> io::Result<()> {
+        let mut line = serde_json::to_string(content)?;
+        line.push('\n');
+        let Some(mut file) = self.file.take() else {
+            return Ok(());
+        };
+        let is_regular = file.metadata()?.is_file();
+        if is_regular {
+            file.set_len(0)?;
+        }
+        let written = file.write(line.as_bytes())?;
+        if written < line.len() {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        self.written = is_regular.then_some(line);
+        Ok(())
     }
 }
 
@@ -111,33 +139,29 @@ impl Drop for ServerInfo {
     fn drop(&mut self) {
         // Another proxy may have been told the same path. Not being allowed to
         // read or remove it (codex-action gives the file to root) is no error.
-        let is_ours = self.removable
-            && fs::symlink_metadata(&self.path).is_ok_and(|found| found.is_file())
-            && fs::read_to_string(&self.path).is_ok_and(|found| found == self.content);
-        if is_ours {
+        let Some(ours) = &self.written else {
+            return;
+        };
+        if fs::symlink_metadata(&self.path).is_ok_and(|found| found.is_file())
+            && fs::read_to_string(&self.path).is_ok_and(|found| found == *ours)
+        {
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Returns whether it is a regular file.
-fn write_in_place(path: &Path, content: &str) -> Result<bool, Cause> {
+fn open_in_place(path: &Path) -> Result<File, Cause> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }
-    let mut file = open_itself(path)?;
+    let file = open_itself(path)?;
     let found = file.metadata()?;
     if found.is_file() {
         refuse_several_names(&found)?;
-        file.set_len(0)?;
     } else if !is_stream(&found) {
         return Err(Cause::Kind);
     }
-    let written = file.write(content.as_bytes())?;
-    if written < content.len() {
-        return Err(io::Error::from(io::ErrorKind::WriteZero).into());
-    }
-    Ok(found.is_file())
+    Ok(file)
 }
 
 /// Opens for writing without following a symbolic link at the end of the path,
@@ -201,11 +225,17 @@ fn is_stream(_found: &fs::Metadata) -> bool {
 mod tests {
     use super::*;
 
+    fn write(path: &Path, port: u16) -> Result<ServerInfo, ServerInfoError> {
+        let mut info = ServerInfo::open(path)?;
+        info.announce(port)?;
+        Ok(info)
+    }
+
     #[test]
     fn the_file_holds_one_line_and_goes_away() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("made/for/it/info.json");
-        let info = ServerInfo::write(&path, 4711).unwrap();
+        let info = write(&path, 4711).unwrap();
         let expected = format!("{{\"port\":4711,\"pid\":{}}}\n", std::process::id());
         assert_eq!(fs::read_to_string(&path).unwrap(), expected);
         drop(info);
@@ -217,7 +247,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("info.json");
         fs::write(&path, "x".repeat(500)).unwrap();
-        let _info = ServerInfo::write(&path, 1).unwrap();
+        let _info = write(&path, 1).unwrap();
         assert!(fs::read_to_string(&path).unwrap().ends_with("}\n"));
     }
 
@@ -228,11 +258,11 @@ mod tests {
         fs::write(&target, "precious").unwrap();
         let soft = dir.path().join("soft");
         std::os::unix::fs::symlink(&target, &soft).unwrap();
-        let error = ServerInfo::write(&soft, 1).unwrap_err();
+        let error = write(&soft, 1).unwrap_err();
         assert!(matches!(error.cause, Cause::Link), "{error}");
         let hard = dir.path().join("hard");
         fs::hard_link(&target, &hard).unwrap();
-        let error = ServerInfo::write(&hard, 1).unwrap_err();
+        let error = write(&hard, 1).unwrap_err();
         assert!(matches!(error.cause, Cause::SeveralNames), "{error}");
         assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
     }
@@ -240,13 +270,13 @@ mod tests {
     #[test]
     fn a_directory_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let error = ServerInfo::write(dir.path(), 1).unwrap_err();
+        let error = write(dir.path(), 1).unwrap_err();
         assert!(matches!(error.cause, Cause::Io(_)), "{error}");
     }
 
     #[test]
     fn a_device_is_written_and_left_alone() {
-        drop(ServerInfo::write(Path::new("/dev/null"), 1).unwrap());
+        drop(write(Path::new("/dev/null"), 1).unwrap());
         assert!(Path::new("/dev/null").exists());
     }
 
@@ -254,7 +284,7 @@ mod tests {
     fn a_file_that_another_proxy_took_over_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("info.json");
-        let info = ServerInfo::write(&path, 1).unwrap();
+        let info = write(&path, 1).unwrap();
         fs::write(&path, "{\"port\":2,\"pid\":3}\n").unwrap();
         drop(info);
         assert!(path.exists());

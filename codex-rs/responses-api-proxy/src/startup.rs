@@ -51,19 +51,20 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     listener
         .set_nonblocking(true)
         .context("the listener cannot be polled")?;
-    let server_info = config
+    let mut server_info = config
         .server_info
-        .map(|path| ServerInfo::write(&path, address.port()))
+        .map(|path| ServerInfo::open(&path))
         .transpose()?;
 
-    report::line(format_args!("responses-api-proxy listening on {address}"));
-    report::line(format_args!("upstream: {upstream}"));
-    report::line(format_args!("key: {protection}"));
-    for measure in measures {
-        if let Err(cause) = measure.outcome {
-            report::line(format_args!("not applied: {}: {cause}", measure.name));
-        }
-    }
+    let mut banner = vec![
+        format!("responses-api-proxy listening on {address}"),
+        format!("upstream: {upstream}"),
+        format!("key: {protection}"),
+    ];
+    banner.extend(measures.into_iter().filter_map(|measure| {
+        let cause = measure.outcome.err()?;
+        Some(format!("not applied: {}: {cause}", measure.name))
+    }));
 
     let shutdown = Shutdown::new();
     let shared = Shared {
@@ -83,14 +84,20 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         .build()
         .context("the runtime cannot start")?;
     let cut = runtime.block_on(async {
-        shutdown.listen_to_signals()?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        std::io::Result::Ok(serve(listener, terms).await)
+        // From here on a signal ends in an orderly way, so from here on there
+        // may be something to tidy up.
+        shutdown.listen_to_signals()?;
+        if let Some(info) = &mut server_info {
+            info.announce(address.port())?;
+        }
+        banner.iter().for_each(report::line);
+        anyhow::Ok(serve(listener, terms).await)
     })?;
     // Connections that were not done, and name look-ups still running, end here.
     runtime.shutdown_background();
     if cut > 0 {
-        report::line(format_args!("cut {cut} connections that had not finished"));
+        report::line(format_args!("cut off without having finished: {cut}"));
     }
     drop(server_info);
     Ok(shutdown

@@ -58,7 +58,7 @@ impl UpstreamFault {
             .find_map(|cause| cause.downcast_ref::<hyper::Error>());
         let closed = hyper.is_some_and(hyper::Error::is_incomplete_message)
             || hyper.is_some_and(hyper::Error::is_closed)
-            || causes.iter().any(|&cause| is_broken_connection(cause));
+            || causes.iter().any(|&cause| is_broken_off(cause));
         if closed {
             Self::Closed(innermost)
         } else {
@@ -121,8 +121,10 @@ fn tls_cause<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> 
     })
 }
 
-fn is_broken_connection(cause: &(dyn Error + 'static)) -> bool {
-    cause.downcast_ref::<io::Error>().is_some_and(|error| {
+/// The connection, or one HTTP/2 stream of it, ended by the other side's will or
+/// by the network's.
+fn is_broken_off(cause: &(dyn Error + 'static)) -> bool {
+    let ended = |error: &io::Error| {
         matches!(
             error.kind(),
             io::ErrorKind::ConnectionReset
@@ -131,5 +133,10 @@ fn is_broken_connection(cause: &(dyn Error + 'static)) -> bool {
                 | io::ErrorKind::UnexpectedEof
                 | io::ErrorKind::TimedOut
         )
-    })
+    };
+    cause.downcast_ref::<io::Error>().is_some_and(ended)
+        || cause.downcast_ref::<h2::Error>().is_some_and(|error| {
+            error.is_remote() && (error.is_reset() || error.is_go_away())
+                || error.get_io().is_some_and(ended)
+        })
 }

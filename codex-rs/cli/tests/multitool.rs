@@ -1,0 +1,82 @@
+//! The `codex` binary: the same proxy by its other door, and what stands around it.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use codex_test_support::{MockUpstream, Proxy, Reply, TEST_KEY, run_to_exit};
+
+const CODEX: &str = env!("CARGO_BIN_EXE_codex");
+
+#[test]
+fn the_proxy_is_served_with_overrides_before_and_after() {
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    let proxy = Proxy::builder(CODEX)
+        .args([
+            "-c",
+            "model=\"o3\"",
+            "--config",
+            "a.b=[1]",
+            "responses-api-proxy",
+        ])
+        .args(["-c", "c=plain"])
+        .upstream(&upstream)
+        .start();
+    let answer = proxy
+        .client()
+        .post("/v1/responses", &[], "{}")
+        .read_answer();
+    assert_eq!(answer.status, 200);
+    let expected = format!("Bearer {TEST_KEY}");
+    assert_eq!(
+        upstream.wait_for_complete(0).header("authorization"),
+        Some(expected.as_str())
+    );
+}
+
+#[test]
+fn what_is_wrong_with_a_command_line_is_exit_2() {
+    for args in [
+        &[][..],
+        &["nonsense"],
+        &["-c", "novalue", "responses-api-proxy"],
+        &["responses-api-proxy", "-c", "=x"],
+        &["completion"],
+        &["completion", "tcsh"],
+    ] {
+        let output = run_to_exit(CODEX, args, &[], b"");
+        assert_eq!(
+            (output.code, output.stdout.as_str()),
+            (Some(2), ""),
+            "{args:?}"
+        );
+        assert!(!output.stderr.is_empty());
+    }
+}
+
+#[test]
+fn what_fails_is_exit_1_and_one_line() {
+    let output = run_to_exit(CODEX, &["responses-api-proxy"], &[], b"");
+    assert_eq!(output.code, Some(1));
+    assert!(
+        output
+            .stderr
+            .starts_with("Error: API key must be provided via stdin")
+    );
+    assert_eq!(output.stderr.lines().count(), 1);
+}
+
+#[test]
+fn the_version_is_there_on_both_levels() {
+    for args in [&["--version"][..], &["responses-api-proxy", "--version"]] {
+        let output = run_to_exit(CODEX, args, &[], b"");
+        assert_eq!(output.code, Some(0));
+        assert!(output.stdout.trim().ends_with(env!("CARGO_PKG_VERSION")));
+    }
+}
+
+#[test]
+fn completions_know_the_flags() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = run_to_exit(CODEX, &["completion", shell], &[], b"");
+        assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""));
+        assert!(output.stdout.contains("server-info"), "{shell}");
+    }
+}

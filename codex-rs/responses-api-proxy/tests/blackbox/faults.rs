@@ -1,0 +1,216 @@
+//! An upstream that gives no answer: which status, which code, which cause.
+
+use std::io::{Read, Write};
+
+use codex_test_support::{
+    Certificate, CutKind, Framing, Gate, MockUpstream, OnAccept, Proxy, RefusedPort, Reply,
+    assert_openai_error,
+};
+
+use crate::{PROXY, RESPONSES, in_front_of};
+
+/// Asks through `proxy` and checks the refusal, its cause and the log line.
+fn assert_fault(proxy: &Proxy, status: u16, code: &str, cause: &str) {
+    let answer = proxy.client().post(RESPONSES, &[], "{}").read_answer();
+    assert_openai_error(&answer, status, code);
+    let message = answer.json()["error"]["message"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(message.contains(cause), "{cause:?} is not in {message:?}");
+    proxy.wait_for_stderr(code);
+}
+
+#[test]
+fn a_refused_connection() {
+    let port = RefusedPort::new();
+    let proxy = Proxy::builder(PROXY).upstream_url(&port.url()).start();
+    assert_fault(&proxy, 502, "upstream_connect", "refused");
+}
+
+#[test]
+fn a_name_without_an_address() {
+    let proxy = Proxy::builder(PROXY)
+        .upstream_url("https://no-such-host.invalid/v1/responses")
+        .env(
+            "SSL_CERT_FILE",
+            MockUpstream::h2(Reply::silence()).ca_file(),
+        )
+        .start();
+    assert_fault(&proxy, 502, "upstream_dns", "");
+}
+
+#[test]
+fn certificates_that_are_not_good() {
+    for (certificate, cause) in [
+        (Certificate::Expired, "expired"),
+        (Certificate::WrongName, "not valid for"),
+        (Certificate::UnknownCa, "UnknownIssuer"),
+        (Certificate::SelfSigned, "certificate"),
+    ] {
+        let upstream = MockUpstream::builder()
+            .tls_h1()
+            .certificate(certificate)
+            .start();
+        let proxy = in_front_of(&upstream).start();
+        assert_fault(&proxy, 502, "upstream_tls", cause);
+        assert!(upstream.requests().is_empty());
+    }
+}
+
+#[test]
+fn an_upstream_that_does_not_speak_tls() {
+    // What a web server's plain port says to a TLS hello.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}{RESPONSES}", listener.local_addr().unwrap());
+    let web_server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut hello = [0; 3];
+        stream.read_exact(&mut hello).unwrap();
+        stream
+            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            .unwrap();
+        hello
+    });
+    let ca = MockUpstream::tls_h1(Reply::silence());
+    let proxy = Proxy::builder(PROXY)
+        .upstream_url(&url)
+        .env("SSL_CERT_FILE", ca.ca_file())
+        .start();
+    assert_fault(&proxy, 502, "upstream_tls", "");
+    assert_eq!(web_server.join().unwrap(), [22, 3, 1], "no TLS hello");
+}
+
+#[test]
+fn an_upstream_that_does_not_speak_http() {
+    for garbage in [
+        "hello\r\n\r\n",
+        "SSH-2.0-OpenSSH\r\n",
+        "HTTP/1.1 abc\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nbad\0: x\r\n\r\n",
+    ] {
+        let upstream = MockUpstream::h1(Reply::raw(garbage, true));
+        let proxy = in_front_of(&upstream).start();
+        assert_fault(&proxy, 502, "upstream_protocol", "");
+    }
+}
+
+#[test]
+fn an_upstream_that_switches_protocols_unasked() {
+    let raw = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
+    let upstream = MockUpstream::h1(Reply::raw(raw, true));
+    let proxy = in_front_of(&upstream).start();
+    assert_fault(&proxy, 502, "upstream_protocol", "");
+}
+
+#[test]
+fn an_upstream_that_hangs_up() {
+    for cut in [CutKind::Fin, CutKind::Reset] {
+        let upstream = MockUpstream::h1(Reply::cut_before_head(cut));
+        let proxy = in_front_of(&upstream).start();
+        assert_fault(&proxy, 502, "upstream_closed", "");
+    }
+    // Not by a reset here: it may still count as a failure to connect.
+    let upstream = MockUpstream::builder()
+        .on_accept(OnAccept::Close(CutKind::Fin))
+        .start();
+    let proxy = in_front_of(&upstream).start();
+    assert_fault(&proxy, 502, "upstream_closed", "");
+    let upstream = MockUpstream::h2(Reply::cut_before_head(CutKind::Fin));
+    let proxy = in_front_of(&upstream).start();
+    assert_fault(&proxy, 502, "upstream_closed", "");
+    let upstream = MockUpstream::h1(Reply::raw("HTTP/1.1 200 OK\r\nContent-", true));
+    let proxy = in_front_of(&upstream).start();
+    assert_fault(&proxy, 502, "upstream_closed", "");
+}
+
+#[test]
+fn an_upstream_that_resets_the_stream() {
+    // 2 is INTERNAL_ERROR, 11 is ENHANCE_YOUR_CALM (RFC 9113, section 7).
+    for reason in [2, 11] {
+        let upstream = MockUpstream::h2(Reply::cut_before_head(CutKind::RstStream(reason)));
+        let proxy = in_front_of(&upstream).start();
+        assert_fault(&proxy, 502, "upstream_closed", "");
+        assert_eq!(upstream.requests().len(), 1);
+    }
+}
+
+#[test]
+fn an_upstream_that_says_nothing() {
+    for upstream in [
+        MockUpstream::h1(Reply::silence()),
+        MockUpstream::h2(Reply::silence()),
+    ] {
+        let proxy = in_front_of(&upstream)
+            .args(["--upstream-timeout", "300ms"])
+            .start();
+        assert_fault(&proxy, 504, "upstream_timeout", "300ms");
+        upstream.wait_for_cancel(0);
+    }
+}
+
+#[test]
+fn an_upload_in_progress_is_not_silence() {
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    let proxy = in_front_of(&upstream)
+        .args(["--upstream-timeout", "400ms"])
+        .start();
+    let mut client = proxy.client();
+    client.post(RESPONSES, &[("content-length", "8")], "");
+    for arrived in 1..=8 {
+        // The one place where time itself is what is tested: twice the timeout in all.
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        client.send("x");
+        upstream.wait_for_body_len(0, arrived);
+    }
+    assert_eq!(client.read_answer().status, 200);
+}
+
+#[test]
+fn a_fault_does_not_outlive_its_request() {
+    let upstream = MockUpstream::h1(vec![
+        Reply::close_before_head(),
+        Reply::raw("garbage\r\n\r\n", true),
+        Reply::redirect(302, "/elsewhere"),
+        Reply::responses("hi"),
+    ]);
+    let proxy = in_front_of(&upstream).start();
+    let mut client = proxy.client();
+    for status in [502, 502, 502, 200] {
+        assert_eq!(
+            client.post(RESPONSES, &[], "{}").read_answer().status,
+            status
+        );
+    }
+}
+
+#[test]
+fn an_idle_connection_that_died_is_not_a_fault() {
+    let held = Gate::new();
+    let upstream = MockUpstream::h1(vec![
+        Reply::new(200)
+            .framing(Framing::Chunked)
+            .data("x")
+            .header("connection", "close"),
+        Reply::responses("second").hold_head(&held),
+    ]);
+    let proxy = in_front_of(&upstream).start();
+    assert_eq!(
+        proxy
+            .client()
+            .post(RESPONSES, &[], "{}")
+            .read_answer()
+            .status,
+        200
+    );
+    upstream.wait_for_disconnects(1);
+    held.release();
+    assert_eq!(
+        proxy
+            .client()
+            .post(RESPONSES, &[], "{}")
+            .read_answer()
+            .status,
+        200
+    );
+}

@@ -1,0 +1,384 @@
+//! The command line, the environment, the beginning and the end.
+
+use codex_test_support::{
+    End, Gate, MockUpstream, Proxy, RefusedPort, Reply, Stdin, TEST_KEY, assert_openai_error,
+    run_to_exit,
+};
+
+use crate::{PROXY, RESPONSES, in_front_of};
+
+/// The numbers of signal(7) that these tests send.
+pub(crate) fn signal(name: &str) -> i32 {
+    match name {
+        "HUP" => 1,
+        "INT" => 2,
+        "TERM" => 15,
+        other => panic!("no number for SIG{other}"),
+    }
+}
+
+fn run(args: &[&str]) -> (Option<i32>, String) {
+    let output = run_to_exit(PROXY, args, &[], TEST_KEY.as_bytes());
+    assert_eq!(output.stdout, "");
+    (output.code, output.stderr)
+}
+
+#[test]
+fn the_ready_line_is_first_and_stdout_stays_empty() {
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    // That it is the first line is checked by `start`.
+    let proxy = in_front_of(&upstream).start();
+    assert!(proxy.port() > 0);
+    proxy.wait_for_stderr("key: ");
+    assert_eq!(proxy.stdout_so_far(), "");
+}
+
+#[test]
+fn a_port_can_be_asked_for_and_a_taken_one_is_named() {
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    let free = RefusedPort::new().addr().port();
+    let proxy = in_front_of(&upstream).port(free).start();
+    assert_eq!(proxy.port(), free);
+    let (code, stderr) = run(&["--port", &free.to_string()]);
+    assert_eq!(code, Some(1));
+    assert!(
+        stderr.starts_with(&format!("Error: failed to bind 127.0.0.1:{free}: ")),
+        "{stderr}"
+    );
+    assert_eq!(stderr.lines().count(), 1);
+    assert!(in_front_of(&upstream).port(0).start().port() > 0);
+}
+
+#[test]
+fn a_wrong_command_line_is_exit_2() {
+    for args in [
+        &["--nonsense"][..],
+        &["--port", "99999"],
+        &["--port", "abc"],
+        &["--upstream-timeout", "soon"],
+        &["--upstream-timeout", "0"],
+        &["--max-body", "1.5MiB"],
+        &["surplus"],
+    ] {
+        let (code, stderr) = run(args);
+        assert_eq!(code, Some(2), "{args:?}");
+        assert!(stderr.contains("error: "), "{stderr}");
+    }
+}
+
+#[test]
+fn an_upstream_url_that_cannot_have_the_key_is_exit_1() {
+    for (url, why) in [
+        ("nope", "is not an absolute URL"),
+        ("/v1/responses", "is not an absolute URL"),
+        ("ftp://example.com/", "has the scheme ftp"),
+        ("https://user:secret@example.com/", "has user info"),
+        ("http://example.com/v1/responses", "in clear"),
+        ("http://10.0.0.1/v1/responses", "in clear"),
+        ("http://0.0.0.0/v1/responses", "in clear"),
+    ] {
+        let (code, stderr) = run(&["--upstream-url", url]);
+        assert_eq!(code, Some(1), "{url}");
+        assert!(
+            stderr.starts_with("Error: --upstream-url ") && stderr.contains(why),
+            "{stderr}"
+        );
+        assert!(
+            !stderr.contains("secret") && !stderr.contains("backtrace"),
+            "{stderr}"
+        );
+    }
+}
+
+#[test]
+fn help_and_version_are_on_stdout() {
+    let help = run_to_exit(PROXY, &["--help"], &[], b"");
+    assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""));
+    for word in [
+        "printenv OPENAI_API_KEY | env -u OPENAI_API_KEY",
+        "--server-info <FILE>",
+        "SSL_CERT_FILE",
+    ] {
+        assert!(help.stdout.contains(word), "{word}");
+    }
+    let version = run_to_exit(PROXY, &["--version"], &[], b"");
+    assert_eq!(
+        version.stdout,
+        format!("codex-responses-api-proxy {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn shutdown_answers_then_drains_then_exits_0() {
+    let gate = Gate::new();
+    let upstream = MockUpstream::h1(
+        Reply::event_stream()
+            .data("data: 1\n\n")
+            .hold(&gate)
+            .data("data: 2\n\n"),
+    );
+    let mut proxy = in_front_of(&upstream).http_shutdown().server_info().start();
+    let mut streaming = proxy.client();
+    streaming.post(RESPONSES, &[], "{}");
+    streaming.read_head();
+    streaming.wait_for_body("data: 1");
+    let answer = proxy.client().get("/shutdown").read_answer();
+    assert_eq!((answer.status, answer.end), (200, End::Clean));
+    proxy.wait_for_stderr("shutting down");
+    let refused = proxy.client().post(RESPONSES, &[], "{}").read_answer();
+    assert_openai_error(&refused, 503, "shutting_down");
+    assert!(proxy.is_running());
+    gate.release();
+    streaming.wait_for_body("data: 2");
+    assert_eq!(streaming.read_body_some(), None);
+    assert_eq!(streaming.end(), Some(End::Clean));
+    assert_eq!(proxy.wait_exit().code(), Some(0));
+    assert!(!proxy.info_file().exists());
+}
+
+#[test]
+fn a_second_shutdown_exits_now_and_cuts_honestly() {
+    let upstream = MockUpstream::h1(Reply::event_stream().data("data: 1\n\n").hold(&Gate::new()));
+    let mut proxy = in_front_of(&upstream)
+        .http_shutdown()
+        .args(["--drain-timeout", "1h"])
+        .start();
+    let mut streaming = proxy.client();
+    streaming.post(RESPONSES, &[], "{}");
+    streaming.read_head();
+    for _ in 0..2 {
+        assert_eq!(proxy.client().get("/shutdown").read_answer().status, 200);
+    }
+    assert_eq!(
+        streaming.read_body_some().as_deref(),
+        Some(&b"data: 1\n\n"[..])
+    );
+    assert_eq!(streaming.read_body_some(), None);
+    assert_eq!(streaming.end(), Some(End::Cut));
+    assert_eq!(proxy.wait_exit().code(), Some(0));
+}
+
+#[test]
+fn term_and_int_drain_and_exit_0() {
+    for name in ["TERM", "INT"] {
+        let gate = Gate::new();
+        let upstream = MockUpstream::h1(
+            Reply::event_stream()
+                .data("data: 1\n\n")
+                .hold(&gate)
+                .data("data: 2\n\n"),
+        );
+        let mut proxy = in_front_of(&upstream).start();
+        let mut streaming = proxy.client();
+        streaming.post(RESPONSES, &[], "{}");
+        streaming.read_head();
+        let _idle = proxy.client();
+        proxy.signal(signal(name));
+        proxy.wait_for_stderr("shutting down");
+        gate.release();
+        streaming.wait_for_body("data: 2");
+        assert_eq!(streaming.read_body_some(), None);
+        assert_eq!(streaming.end(), Some(End::Clean));
+        assert_eq!(proxy.wait_exit().code(), Some(0));
+    }
+}
+
+#[test]
+fn a_second_signal_or_the_end_of_patience_cuts() {
+    let held = || MockUpstream::h1(Reply::event_stream().data("data: 1\n\n").hold(&Gate::new()));
+    for (patience, second, code) in [
+        ("1h", Some("TERM"), 143),
+        ("1h", Some("INT"), 130),
+        ("100ms", None, 0),
+    ] {
+        let upstream = held();
+        let mut proxy = in_front_of(&upstream)
+            .args(["--drain-timeout", patience])
+            .start();
+        let mut streaming = proxy.client();
+        streaming.post(RESPONSES, &[], "{}");
+        streaming.read_head();
+        proxy.signal(signal("TERM"));
+        proxy.wait_for_stderr("shutting down");
+        if let Some(second) = second {
+            proxy.signal(signal(second));
+        }
+        assert_eq!(proxy.wait_exit().code(), Some(code));
+        assert!(
+            proxy
+                .stderr_so_far()
+                .contains("cut off without having finished: 1"),
+            "{}",
+            proxy.stderr_so_far()
+        );
+        while streaming.read_body_some().is_some() {}
+        assert_eq!(streaming.end(), Some(End::Cut));
+    }
+}
+
+#[test]
+fn an_idle_proxy_exits_at_once() {
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    let mut proxy = in_front_of(&upstream)
+        .args(["--drain-timeout", "1h"])
+        .start();
+    let mut kept = proxy.client();
+    assert_eq!(kept.post(RESPONSES, &[], "{}").read_answer().status, 200);
+    let _never_spoke = proxy.client();
+    proxy.signal(signal("TERM"));
+    assert_eq!(proxy.wait_exit().code(), Some(0));
+}
+
+#[test]
+fn hangup_ends_it_as_by_default() {
+    use std::os::unix::process::ExitStatusExt;
+
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    let mut proxy = in_front_of(&upstream).start();
+    proxy.signal(signal("HUP"));
+    assert_eq!(proxy.wait_exit().signal(), Some(1));
+}
+
+#[test]
+fn closed_output_does_not_stop_it() {
+    let upstream = MockUpstream::h1(vec![Reply::close_before_head(), Reply::responses("hi")]);
+    let dir = tempfile::tempdir().unwrap();
+    let info = dir.path().join("info.json");
+    // A writer whose reader is gone, as after the end of a CI step.
+    let script = format!(
+        "exec {PROXY} --server-info {} --upstream-url {} >&- 2>&-",
+        info.display(),
+        upstream.url()
+    );
+    let _proxy = Proxy::builder("/bin/sh")
+        .args(["-c", &script])
+        .stdin(Stdin::Bytes(TEST_KEY.into()))
+        .spawn();
+    let port = loop {
+        // There is no output to wait on; that is the point.
+        if let Ok(text) = std::fs::read_to_string(&info)
+            && let Ok(info) = serde_json::from_str::<serde_json::Value>(&text)
+        {
+            break u16::try_from(info["port"].as_u64().unwrap()).unwrap();
+        }
+        std::thread::yield_now();
+    };
+    for status in [502, 200] {
+        let mut client = codex_test_support::Client::connect(([127, 0, 0, 1], port).into());
+        assert_eq!(
+            client.post(RESPONSES, &[], "{}").read_answer().status,
+            status
+        );
+    }
+}
+
+#[test]
+fn an_http_upstream_is_never_reached_through_a_proxy() {
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    let recorder = MockUpstream::h1(Reply::responses("never"));
+    let url = format!("http://{}", recorder.addr());
+    let mut proxy = in_front_of(&upstream);
+    for name in [
+        "HTTP_PROXY",
+        "http_proxy",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "all_proxy",
+    ] {
+        proxy = proxy.env(name, url.clone());
+    }
+    let proxy = proxy.start();
+    assert_eq!(
+        proxy
+            .client()
+            .post(RESPONSES, &[], "{}")
+            .read_answer()
+            .status,
+        200
+    );
+    assert_eq!(recorder.connections(), 0);
+}
+
+#[test]
+fn an_https_upstream_is_reached_through_connect_and_the_banner_says_so() {
+    let upstream = MockUpstream::h2(Reply::responses("never"));
+    let recorder = MockUpstream::h1(Reply::new(403));
+    let url = format!("http://user:hunter2@{}", recorder.addr());
+    for name in ["HTTPS_PROXY", "ALL_PROXY"] {
+        let proxy = in_front_of(&upstream).env(name, url.clone()).start();
+        let banner = proxy.wait_for_stderr("through the proxy");
+        assert!(
+            banner.contains(&format!("http://{}", recorder.addr())),
+            "{banner}"
+        );
+        assert!(!banner.contains("hunter2"), "{banner}");
+        let answer = proxy.client().post(RESPONSES, &[], "{}").read_answer();
+        assert_openai_error(&answer, 502, "upstream_connect");
+    }
+    for request in recorder.wait_for_requests(2) {
+        assert_eq!(request.method, "CONNECT");
+        assert_eq!(request.header("authorization"), None);
+    }
+    let exempt = in_front_of(&upstream)
+        .env("HTTPS_PROXY", url)
+        .env("NO_PROXY", "127.0.0.1")
+        .start();
+    assert_eq!(
+        exempt
+            .client()
+            .post(RESPONSES, &[], "{}")
+            .read_answer()
+            .status,
+        200
+    );
+}
+
+#[test]
+fn a_proxy_that_cannot_be_used_is_named_at_the_start() {
+    let ca = MockUpstream::h2(Reply::silence());
+    let env = [
+        ("ALL_PROXY", "socks5://127.0.0.1:1"),
+        ("SSL_CERT_FILE", ca.ca_file().to_str().unwrap()),
+    ]
+    .map(|(n, v)| (n.to_owned(), v.to_owned()));
+    let env: Vec<(&str, &str)> = env.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    let output = run_to_exit(PROXY, &[], &env, TEST_KEY.as_bytes());
+    assert_eq!(output.code, Some(1));
+    assert!(output.stderr.contains("socks5"), "{}", output.stderr);
+}
+
+#[test]
+fn the_certificate_authorities_are_named_and_needed() {
+    let upstream = MockUpstream::h2(Reply::responses("hi"));
+    let proxy = in_front_of(&upstream).start();
+    proxy.wait_for_stderr("TLS checked against 1 authorities from SSL_CERT_FILE");
+    let output = run_to_exit(
+        PROXY,
+        &[],
+        &[("SSL_CERT_FILE", "/nonexistent")],
+        TEST_KEY.as_bytes(),
+    );
+    assert_eq!(output.code, Some(1));
+    assert!(
+        output.stderr.contains("no certificate authorities"),
+        "{}",
+        output.stderr
+    );
+}
+
+#[test]
+fn nothing_is_left_behind_and_nothing_extra_is_open() {
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    let mut proxy = in_front_of(&upstream).env("HOME", "/nonexistent").start();
+    assert_eq!(
+        proxy
+            .client()
+            .post(RESPONSES, &[], "{}")
+            .read_answer()
+            .status,
+        200
+    );
+    proxy.signal(signal("TERM"));
+    proxy.wait_exit();
+    assert_eq!(std::fs::read_dir(proxy.tempdir()).unwrap().count(), 0);
+}

@@ -1,0 +1,35 @@
+//! The real binary over real sockets, one story per row or group of docs/differences.md.
+//!
+//! Every answer, both standard streams and every file a proxy leaves are
+//! searched for the key by the harness, in every test.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod answers;
+mod cuts;
+mod faults;
+mod framing;
+mod headers;
+mod key;
+mod lifecycle;
+mod server_info;
+mod streaming;
+mod surface;
+
+use codex_test_support::{MockUpstream, Proxy, ProxyBuilder};
+
+/// The binary under test.
+const PROXY: &str = env!("CARGO_BIN_EXE_codex-responses-api-proxy");
+
+/// The one path that is served.
+const RESPONSES: &str = "/v1/responses";
+
+/// A proxy in front of `upstream`, to be started or told more.
+fn in_front_of(upstream: &MockUpstream) -> ProxyBuilder {
+    Proxy::builder(PROXY).upstream(upstream)
+}

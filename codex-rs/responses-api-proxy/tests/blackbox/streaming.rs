@@ -1,0 +1,178 @@
+//! Event by event, in both directions, in bounded memory.
+
+use codex_test_support::{Gate, MockUpstream, Reply, assert_openai_error};
+
+use crate::{RESPONSES, in_front_of};
+
+/// How much larger than `--max-body` a body is, and the most memory it may take.
+const MIB: usize = 1024 * 1024;
+
+fn all_kinds(reply: &Reply) -> [MockUpstream; 3] {
+    [
+        MockUpstream::h1(reply.clone()),
+        MockUpstream::tls_h1(reply.clone()),
+        MockUpstream::h2(reply.clone()),
+    ]
+}
+
+#[test]
+fn each_event_is_delivered_before_the_next_one_is_sent() {
+    let gates: Vec<Gate> = (0..10).map(|_| Gate::new()).collect();
+    for upstream in all_kinds(&Reply::made({
+        let gates = gates.clone();
+        move |request| {
+            // The second and third upstream find the gates open; theirs is the order.
+            let gates = if request.index == 0 { &gates[..] } else { &[] };
+            gates
+                .iter()
+                .enumerate()
+                .fold(Reply::event_stream(), |reply, (n, gate)| {
+                    reply.data(format!("data: {n}\n\n")).hold(gate)
+                })
+        }
+    })) {
+        let proxy = in_front_of(&upstream).start();
+        let mut client = proxy.client();
+        client.post(RESPONSES, &[], "{}");
+        assert_eq!(client.read_head().status, 200);
+        for (n, gate) in gates.iter().enumerate() {
+            client.wait_for_body(&format!("data: {n}\n\n"));
+            gate.release();
+        }
+    }
+}
+
+#[test]
+fn a_head_is_delivered_before_its_body_begins() {
+    let gate = Gate::new();
+    let upstream = MockUpstream::h1(Reply::event_stream().hold(&gate).data("data: x\n\n"));
+    let proxy = in_front_of(&upstream).start();
+    let mut client = proxy.client();
+    client.post(RESPONSES, &[], "{}");
+    assert_eq!(client.read_head().status, 200);
+    gate.release();
+    client.wait_for_body("data: x");
+}
+
+#[test]
+fn an_upload_streams_too() {
+    for upstream in all_kinds(&Reply::responses("hi")) {
+        let proxy = in_front_of(&upstream).start();
+        let mut client = proxy.client();
+        client.post(RESPONSES, &[("content-length", "6")], "one");
+        upstream.wait_for_body_len(0, 3);
+        client.send("two");
+        assert_eq!(client.read_answer().status, 200);
+        assert_eq!(upstream.wait_for_complete(0).text(), "onetwo");
+    }
+}
+
+#[test]
+fn a_caller_that_leaves_takes_its_request_along() {
+    for silent in [true, false] {
+        let gate = Gate::new();
+        let reply = if silent {
+            Reply::silence()
+        } else {
+            Reply::event_stream().data("data: 1\n\n").hold(&gate)
+        };
+        for upstream in all_kinds(&reply) {
+            let proxy = in_front_of(&upstream).start();
+            for by_reset in [false, true] {
+                let index = upstream.requests().len();
+                let mut client = proxy.client();
+                client.post(RESPONSES, &[], "{}");
+                upstream.wait_for_complete(index);
+                if !silent {
+                    client.read_head();
+                    client.wait_for_body("data: 1");
+                }
+                if by_reset {
+                    client.reset();
+                } else {
+                    client.close();
+                }
+                upstream.wait_for_cancel(index);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_large_body_passes_in_little_memory() {
+    let whole = vec![b'x'; 64 * MIB];
+    let upstream = MockUpstream::builder()
+        .script(Reply::responses("hi"))
+        .discard_body()
+        .start();
+    let proxy = in_front_of(&upstream).start();
+    let answer = proxy.client().post(RESPONSES, &[], &whole).read_answer();
+    assert_eq!(answer.status, 200);
+    assert_eq!(upstream.wait_for_complete(0).body_len, 64 * MIB as u64);
+    let peak = proxy.rss_peak_kib();
+    assert!(peak < 24 * 1024, "the peak was {peak} KiB");
+}
+
+#[test]
+fn a_body_over_the_limit_gets_413_and_is_never_completed() {
+    let upstream = MockUpstream::builder().discard_body().start();
+    let proxy = in_front_of(&upstream).start();
+    let over = vec![b'x'; 65 * MIB];
+    let declared = proxy.client().post(RESPONSES, &[], &over).read_answer();
+    assert_openai_error(&declared, 413, "body_too_large");
+    assert!(upstream.requests().is_empty());
+
+    let mut client = proxy.client();
+    client.post(RESPONSES, &[("transfer-encoding", "chunked")], "");
+    let chunk = [format!("{MIB:x}\r\n").as_bytes(), &over[..MIB], b"\r\n"].concat();
+    for _ in 0..65 {
+        client.send(&chunk);
+    }
+    assert_openai_error(&client.read_answer(), 413, "body_too_large");
+    assert!(!upstream.wait_for_cancel(0).complete);
+    let peak = proxy.rss_peak_kib();
+    assert!(peak < 24 * 1024, "the peak was {peak} KiB");
+}
+
+#[test]
+fn the_limit_is_the_one_given_to_the_byte() {
+    let upstream = MockUpstream::h2(Reply::responses("hi"));
+    let proxy = in_front_of(&upstream).args(["--max-body", "1KiB"]).start();
+    let ask = |length: usize| {
+        proxy
+            .client()
+            .post(RESPONSES, &[], vec![b'x'; length])
+            .read_answer()
+    };
+    assert_eq!(ask(1024).status, 200);
+    assert_openai_error(&ask(1025), 413, "body_too_large");
+    let chunked = |length: usize| {
+        let body = format!("{length:x}\r\n{}\r\n0\r\n\r\n", "x".repeat(length));
+        proxy
+            .client()
+            .post(RESPONSES, &[("transfer-encoding", "chunked")], body)
+            .read_answer()
+    };
+    assert_eq!(chunked(1024).status, 200);
+    assert_openai_error(&chunked(1025), 413, "body_too_large");
+}
+
+#[test]
+fn a_reader_that_stops_holds_its_upstream_back() {
+    let upstream = MockUpstream::h1(Reply::bytes(200, "text/event-stream", vec![b'x'; 64 * MIB]));
+    let proxy = in_front_of(&upstream).start();
+    let mut slow = proxy.client();
+    slow.post(RESPONSES, &[], "{}");
+    assert_eq!(slow.read_head().status, 200);
+    // Another caller is served while the first one reads nothing.
+    let mut other = proxy.client();
+    other.post(RESPONSES, &[], "{}");
+    assert_eq!(other.read_answer().body.len(), 64 * MIB);
+    let peak = proxy.rss_peak_kib();
+    assert!(peak < 24 * 1024, "the peak was {peak} KiB");
+    let head_only = slow.body_so_far().len();
+    assert!(
+        head_only < MIB,
+        "{head_only} bytes were pushed on a reader that did not ask"
+    );
+}
