@@ -12,6 +12,10 @@ use codex_responses_api_proxy::{report_failure, run_main};
 
 use multitool::{Multitool, Subcommand};
 
+/// Freed memory is wiped, in this process and for all of its crates.
+#[global_allocator]
+static HEAP: codex_secret_memory::ZeroOnFree = codex_secret_memory::ZeroOnFree;
+
 fn main() -> ExitCode {
     let outcome = match Multitool::parse().subcommand {
         Subcommand::ResponsesApiProxy(args) => run_main(args),

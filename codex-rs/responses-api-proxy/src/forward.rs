@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{AUTHORIZATION, LOCATION};
+use http::header::LOCATION;
 use http::{HeaderValue, Request, StatusCode};
 
 use crate::downstream::Link;
@@ -18,19 +18,21 @@ use crate::upload::{Upload, UploadError};
 use crate::upstream::Upstream;
 use crate::upstream_fault::UpstreamFault;
 
-/// The header value `Bearer <key>`, in the locked page it was read into.
+/// What goes into the Authorization header: over TLS a placeholder, which `seal`
+/// replaces by the key inside the record; in clear on this host `Bearer <key>`
+/// itself, in the locked page it was read into.
 ///
 /// Copying this copies a reference. Its `Debug` shows nothing.
 #[derive(Clone, Copy)]
 pub(crate) struct Credential(&'static str);
 
 impl Credential {
-    /// `header` is what `read_api_key` returned.
+    /// `header` is a whole header value.
     pub(crate) fn new(header: &'static str) -> Self {
         Self(header)
     }
 
-    /// A header value that points into the page, and that no log prints.
+    /// A header value that copies nothing, and that no log prints.
     fn header(self) -> HeaderValue {
         let mut value = HeaderValue::from_static(self.0);
         value.set_sensitive(true);
@@ -65,8 +67,7 @@ pub(crate) async fn forward(
     if upload.is_declared_too_large() {
         return Err(Refusal::BodyTooLarge { limit });
     }
-    let mut outgoing = headers::for_upstream(&head.headers);
-    outgoing.insert(AUTHORIZATION, credential.header());
+    let outgoing = headers::for_upstream(credential.header(), &head.headers);
     let progress = upload.progress();
     let answer = upstream.send(outgoing, upload).await;
     let answer = answer.map_err(|fault| match progress.failure() {

@@ -43,10 +43,14 @@ const NOT_FOR_CLIENT: [HeaderName; 3] = [
     HeaderName::from_static("set-cookie2"),
 ];
 
-/// The caller's headers that the upstream gets, duplicates in their order.
-pub(crate) fn for_upstream(from_client: &HeaderMap) -> HeaderMap {
+/// The headers that the upstream gets: our authorization first, then what is kept
+/// of the caller's, duplicates in their order.
+///
+/// First, because `seal` looks at a head no further than to there.
+pub(crate) fn for_upstream(authorization: HeaderValue, from_client: &HeaderMap) -> HeaderMap {
     let named = named_by_connection(from_client);
     let mut kept = HeaderMap::with_capacity(from_client.len() + 1);
+    kept.insert(AUTHORIZATION, authorization);
     for (name, value) in from_client {
         let drop = is_hop_by_hop(name, &named)
             || NOT_FOR_UPSTREAM.contains(name)
@@ -105,6 +109,10 @@ mod tests {
         headers
     }
 
+    fn up(from_client: &HeaderMap) -> HeaderMap {
+        for_upstream(HeaderValue::from_static("Bearer ours"), from_client)
+    }
+
     fn names(headers: &HeaderMap) -> Vec<&str> {
         let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
@@ -123,8 +131,15 @@ mod tests {
             ("accept-encoding", "gzip"),
             ("content-type", "application/json"),
         ]);
-        assert_eq!(for_upstream(&headers), headers);
-        let betas: Vec<_> = for_upstream(&headers)
+        let sent = up(&headers);
+        assert_eq!(sent.iter().next().unwrap().1, "Bearer ours");
+        for name in headers.keys() {
+            assert!(
+                sent.get_all(name).iter().eq(headers.get_all(name)),
+                "{name}"
+            );
+        }
+        let betas: Vec<_> = up(&headers)
             .get_all("openai-beta")
             .iter()
             .cloned()
@@ -159,7 +174,7 @@ mod tests {
             ("content-length", "3"),
             ("accept", "*/*"),
         ]);
-        assert_eq!(names(&for_upstream(&headers)), ["accept"]);
+        assert_eq!(names(&up(&headers)), ["accept", "authorization"]);
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod refusal;
 mod relay;
 mod report;
 mod router;
+mod seal;
 mod server;
 mod server_info;
 mod shutdown;

@@ -7,8 +7,14 @@
 use std::fmt;
 use std::io::{self, Read};
 
-use codex_secret_memory::{CAPACITY, PageError, SecretPage};
+use codex_secret_memory::{PageError, SecretPage};
 use zeroize::Zeroize;
+
+use crate::seal;
+
+/// How much of the page the header value `Bearer <key>` may take, in bytes; its
+/// coded form comes behind that.
+const CAPACITY: usize = 1024;
 
 /// What stands before the key in the header (RFC 6750, section 2.1).
 const SCHEME: &[u8] = b"Bearer ";
@@ -57,7 +63,16 @@ impl std::error::Error for ReadKeyError {
     }
 }
 
-/// Reads one line and returns the header value `Bearer <key>` inside the sealed page.
+/// The key in the sealed page, in the two forms that leave this process.
+#[derive(Clone, Copy)]
+pub(crate) struct ApiKey {
+    /// The header value `Bearer <key>`.
+    pub(crate) header: &'static str,
+    /// The same in HPACK's Huffman code, as HTTP/2 writes it.
+    pub(crate) coded: &'static [u8],
+}
+
+/// Reads one line and keeps it as the header value `Bearer <key>` in the page.
 ///
 /// Stops at the first newline without waiting for the end of input, so that a
 /// writer may keep its side open. Trailing `\r` and empty lines are dropped.
@@ -70,8 +85,9 @@ impl std::error::Error for ReadKeyError {
 pub(crate) fn read_api_key(
     input: &mut impl Read,
     mut page: SecretPage,
-) -> Result<&'static str, ReadKeyError> {
-    let (scheme, room) = page.as_mut().split_at_mut(SCHEME.len());
+) -> Result<ApiKey, ReadKeyError> {
+    let (plain, coded) = page.as_mut().split_at_mut(CAPACITY);
+    let (scheme, room) = plain.split_at_mut(SCHEME.len());
     scheme.copy_from_slice(SCHEME);
     let key_len = read_line(input, room)?;
     let (key, rest) = room.split_at_mut(key_len);
@@ -85,10 +101,15 @@ pub(crate) fn read_api_key(
         return Err(ReadKeyError::SecondLine);
     }
     rest.zeroize();
-    let sealed = page
-        .seal(SCHEME.len() + key_len)
-        .map_err(ReadKeyError::Page)?;
-    std::str::from_utf8(sealed).map_err(|_| ReadKeyError::ForbiddenCharacter)
+    let header_len = SCHEME.len() + key_len;
+    let header = plain.get(..header_len).unwrap_or_default();
+    let coded_len = seal::coded_form(header, coded).ok_or(ReadKeyError::ForbiddenCharacter)?;
+    let (plain, coded) = page.seal().map_err(ReadKeyError::Page)?.split_at(CAPACITY);
+    let header = plain.get(..header_len).unwrap_or_default();
+    Ok(ApiKey {
+        header: std::str::from_utf8(header).map_err(|_| ReadKeyError::ForbiddenCharacter)?,
+        coded: coded.get(..coded_len).unwrap_or_default(),
+    })
 }
 
 /// Fills `room` up to a newline or the end of input; returns the line's length
@@ -160,11 +181,12 @@ mod tests {
         last: fn() -> io::Result<usize>,
     ) -> Result<&'static str, ReadKeyError> {
         let chunks = chunks.iter().map(|chunk| chunk.to_vec()).collect();
-        read_api_key(&mut Script { chunks, last }, SecretPage::new(true).unwrap())
+        let key = read_api_key(&mut Script { chunks, last }, SecretPage::new(true).unwrap())?;
+        Ok(key.header)
     }
 
     fn read_all(input: &[u8]) -> Result<&'static str, ReadKeyError> {
-        read_api_key(&mut &*input, SecretPage::new(true).unwrap())
+        Ok(read_api_key(&mut &*input, SecretPage::new(true).unwrap())?.header)
     }
 
     #[test]
@@ -209,7 +231,10 @@ mod tests {
             }
         }
         let key = read_api_key(&mut Interrupted(false), SecretPage::new(true).unwrap());
-        assert_eq!(key.unwrap(), "Bearer k");
+        assert_eq!(
+            key.unwrap_or_else(|error| panic!("{error}")).header,
+            "Bearer k"
+        );
     }
 
     #[test]

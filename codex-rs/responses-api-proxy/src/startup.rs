@@ -10,13 +10,15 @@ use std::time::Duration;
 use anyhow::Context;
 use codex_process_hardening::{EchoOff, harden, take_stdin};
 use codex_secret_memory::SecretPage;
+use rustls::crypto::CryptoProvider;
 
 use crate::args::Args;
-use crate::config::Config;
+use crate::config::{Config, UpstreamUrl};
 use crate::forward::Credential;
-use crate::read_api_key::{ReadKeyError, read_api_key};
+use crate::read_api_key::{ApiKey, ReadKeyError, read_api_key};
 use crate::report;
 use crate::router::{Shared, router};
+use crate::seal::{Seal, SealError, sealing_provider};
 use crate::server::{Terms, serve};
 use crate::server_info::ServerInfo;
 use crate::shutdown::Shutdown;
@@ -44,7 +46,8 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     let protection = page.protection();
     let key = key_from_stdin(page)?;
 
-    let upstream = Upstream::new(config.upstream, config.upstream_timeout)?;
+    let (credential, provider) = sealed(key, &config.upstream)?;
+    let upstream = Upstream::new(config.upstream, config.upstream_timeout, provider)?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, config.port))
         .with_context(|| format!("failed to bind 127.0.0.1:{}", config.port))?;
     let address = listener.local_addr().context("the listener has no port")?;
@@ -68,7 +71,7 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
 
     let shutdown = Shutdown::new();
     let shared = Shared {
-        credential: Credential::new(key),
+        credential,
         upstream,
         max_body: config.max_body,
         shutdown: shutdown.clone(),
@@ -105,8 +108,24 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         .map_or(ExitCode::SUCCESS, |signal| ExitCode::from(128 + signal)))
 }
 
+/// What the request carries instead of the key, and the encryption that puts the
+/// key in its place. In clear on this host there is no encryption to do that.
+fn sealed(key: ApiKey, url: &UpstreamUrl) -> Result<(Credential, CryptoProvider), SealError> {
+    let provider = rustls::crypto::ring::default_provider();
+    if url.is_clear() {
+        return Ok((Credential::new(key.header), provider));
+    }
+    let random = provider.secure_random;
+    let seal = Seal::new(key.header, key.coded, &mut |buffer| {
+        random.fill(buffer).is_ok()
+    })?;
+    // As long-lived as the key itself.
+    let seal: &'static Seal = Box::leak(Box::new(seal));
+    Ok((Credential::new(seal.placeholder()), sealing_provider(seal)))
+}
+
 /// Reads the key and closes its source.
-fn key_from_stdin(page: SecretPage) -> Result<&'static str, ReadKeyError> {
+fn key_from_stdin(page: SecretPage) -> Result<ApiKey, ReadKeyError> {
     let mut stdin = take_stdin().map_err(ReadKeyError::Read)?;
     if stdin.is_terminal() {
         report::line("Paste the API key and press Enter (it is not shown):");

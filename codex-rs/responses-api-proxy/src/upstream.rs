@@ -11,6 +11,7 @@ use std::time::Duration;
 use http::{HeaderMap, Method};
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{Client, Request, redirect, retry};
+use rustls::crypto::CryptoProvider;
 
 use crate::config::UpstreamUrl;
 use crate::upload::{Progress, Upload};
@@ -79,10 +80,16 @@ impl std::error::Error for UpstreamSetupError {
 impl Upstream {
     /// Loads the certificate authorities and builds the client. Nothing connects yet.
     ///
+    /// `provider` does the encryption, and by it unseals the credential.
+    ///
     /// # Errors
     ///
     /// [`UpstreamSetupError`]: no authorities, or a proxy that cannot be used.
-    pub(crate) fn new(url: UpstreamUrl, patience: Duration) -> Result<Self, UpstreamSetupError> {
+    pub(crate) fn new(
+        url: UpstreamUrl,
+        patience: Duration,
+        provider: CryptoProvider,
+    ) -> Result<Self, UpstreamSetupError> {
         let mut route = Route::default();
         let builder = Client::builder()
             .redirect(redirect::Policy::none())
@@ -100,12 +107,12 @@ impl Upstream {
             builder
                 .no_proxy()
                 .resolve_to_addrs("localhost", &loopback)
-                .tls_backend_preconfigured(tls(rustls::RootCertStore::empty())?)
+                .tls_backend_preconfigured(tls(provider, rustls::RootCertStore::empty())?)
         } else {
             let roots = native_roots()?;
             route.roots = Some((roots.len(), roots_source()));
             route.proxy = proxy_for(&url)?;
-            builder.tls_backend_preconfigured(tls(roots)?)
+            builder.tls_backend_preconfigured(tls(provider, roots)?)
         };
         Ok(Self {
             client: builder.build().map_err(UpstreamSetupError::Client)?,
@@ -174,9 +181,11 @@ async fn in_time<T>(
     }
 }
 
-fn tls(roots: rustls::RootCertStore) -> Result<rustls::ClientConfig, UpstreamSetupError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+fn tls(
+    provider: CryptoProvider,
+    roots: rustls::RootCertStore,
+) -> Result<rustls::ClientConfig, UpstreamSetupError> {
+    let mut config = rustls::ClientConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(UpstreamSetupError::Tls)?
         .with_root_certificates(roots)

@@ -13,6 +13,8 @@
 //! and lives as long as the process. If it is dropped before it is sealed, on
 //! any error path, its bytes are wiped first.
 //!
+//! [`ZeroOnFree`] is the second line: a heap that forgets.
+//!
 //! This is the only crate of the workspace that maps memory.
 //!
 //! [`memfd_secret(2)`]: https://man7.org/linux/man-pages/man2/memfd_secret.2.html
@@ -24,6 +26,8 @@ mod page;
 mod protection;
 #[cfg(target_os = "linux")]
 mod secretmem;
+mod zero_on_free;
 
 pub use page::{CAPACITY, PageError, SecretPage};
 pub use protection::{Backing, Protection};
+pub use zero_on_free::ZeroOnFree;

@@ -9,8 +9,8 @@ use zeroize::Zeroize;
 use crate::mapping::Guarded;
 use crate::protection::{Backing, Protection};
 
-/// How many bytes a secret may have. A page holds more, and the rest stays zero.
-pub const CAPACITY: usize = 1024;
+/// How many bytes a page offers, whatever the size of the system's pages.
+pub const CAPACITY: usize = 4096;
 
 /// Why there is no page to put a secret in.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ impl SecretPage {
         self.protection
     }
 
-    /// Makes the page read-only and gives its first `len` bytes for good.
+    /// Makes the page read-only and gives its bytes for good.
     ///
     /// The mapping is never undone: a secret that everything refers to lives as
     /// long as the process, and ends with it.
@@ -112,15 +112,14 @@ impl SecretPage {
     /// # Errors
     ///
     /// [`PageError::Seal`] when the kernel refuses; the page is wiped then.
-    pub fn seal(self, len: usize) -> Result<&'static [u8], PageError> {
+    pub fn seal(self) -> Result<&'static [u8; CAPACITY], PageError> {
         self.guarded.make_read_only().map_err(PageError::Seal)?;
         let start = self.guarded.open_start();
         // Not dropped: a drop would wipe and unmap what we hand out below.
         let _ = std::mem::ManuallyDrop::new(self);
-        // SAFETY: the middle page is mapped and readable, is never unmapped or
-        // written again (the only owner has just been given up), and `len` is
-        // clamped to it.
-        Ok(unsafe { slice::from_raw_parts(start.as_ptr(), len.min(CAPACITY)) })
+        // SAFETY: the middle page is mapped and readable, at least CAPACITY long,
+        // and never unmapped or written again: its only owner has been given up.
+        Ok(unsafe { &*start.as_ptr().cast::<[u8; CAPACITY]>() })
     }
 }
 
@@ -172,17 +171,10 @@ mod tests {
     #[test]
     fn what_was_written_is_there_after_sealing() {
         let mut page = SecretPage::new(true).unwrap();
-        page.as_mut()
-            .get_mut(..6)
-            .unwrap()
-            .copy_from_slice(b"secret");
-        assert_eq!(page.seal(6).unwrap(), b"secret");
-    }
-
-    #[test]
-    fn a_length_past_the_page_is_clamped() {
-        let page = SecretPage::new(true).unwrap();
-        assert_eq!(page.seal(usize::MAX).unwrap().len(), CAPACITY);
+        page.as_mut()[..6].copy_from_slice(b"secret");
+        let sealed = page.seal().unwrap();
+        assert_eq!(&sealed[..6], b"secret");
+        assert_eq!(&sealed[6..], [0; CAPACITY - 6]);
     }
 
     #[test]

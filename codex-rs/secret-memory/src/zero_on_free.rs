@@ -1,0 +1,91 @@
+//! An allocator that wipes what is given back to it.
+//!
+//! The second line of defence: whatever passes through the heap, headers and
+//! prompts included, is gone from memory once it is freed instead of lying there
+//! until somebody overwrites it.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+
+/// The system's allocator, with every block wiped before it is freed, those that
+/// a reallocation leaves behind included.
+///
+/// ```
+/// #[global_allocator]
+/// static ALLOCATOR: codex_secret_memory::ZeroOnFree = codex_secret_memory::ZeroOnFree;
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ZeroOnFree;
+
+// SAFETY: blocks come from and go back to `System` with the layouts they were
+// asked for with; `realloc` is the trait's own, which allocates, copies and
+// deallocates through the functions below, so that no block moves unwiped.
+unsafe impl GlobalAlloc for ZeroOnFree {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller keeps `alloc`'s contract, which is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller keeps `alloc_zeroed`'s contract, which is the same.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller owns the block, which is `layout.size()` long.
+        unsafe { wipe(block, layout.size()) };
+        // SAFETY: the caller keeps `dealloc`'s contract, which is the same.
+        unsafe { System.dealloc(block, layout) };
+    }
+}
+
+/// `explicit_bzero(3)`: a memset that the optimiser may not drop.
+///
+/// # Safety
+///
+/// `block` must be valid for writes of `len` bytes.
+#[cfg(any(target_os = "linux", target_os = "freebsd", target_os = "openbsd"))]
+unsafe fn wipe(block: *mut u8, len: usize) {
+    // SAFETY: the caller vouches for the range.
+    unsafe { libc::explicit_bzero(block.cast(), len) };
+}
+
+/// # Safety
+///
+/// `block` must be valid for writes of `len` bytes.
+#[cfg(not(any(target_os = "linux", target_os = "freebsd", target_os = "openbsd")))]
+unsafe fn wipe(block: *mut u8, len: usize) {
+    // SAFETY: the caller vouches for the range, which nobody else refers to.
+    let bytes =
+        unsafe { std::slice::from_raw_parts_mut(block.cast::<std::mem::MaybeUninit<u8>>(), len) };
+    zeroize::Zeroize::zeroize(bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wiped_block_is_zero() {
+        let mut block = *b"secret";
+        // SAFETY: the array is writable and six bytes long.
+        unsafe { wipe(block.as_mut_ptr(), block.len()) };
+        assert_eq!(block, [0; 6]);
+    }
+
+    #[test]
+    fn growing_and_shrinking_keep_what_is_in_a_block() {
+        let layout = Layout::from_size_align(4, 1).unwrap();
+        // SAFETY: the layout is not of size zero.
+        let block = unsafe { ZeroOnFree.alloc(layout) };
+        assert!(!block.is_null());
+        // SAFETY: four bytes were just allocated.
+        unsafe { block.copy_from(b"keep".as_ptr(), 4) };
+        // SAFETY: the block was allocated with this layout; the new size is not zero.
+        let grown = unsafe { ZeroOnFree.realloc(block, layout, 1000) };
+        // SAFETY: `realloc` keeps the first four bytes.
+        assert_eq!(unsafe { *grown.cast::<[u8; 4]>() }, *b"keep");
+        let layout = Layout::from_size_align(1000, 1).unwrap();
+        // SAFETY: the block has this layout now.
+        unsafe { ZeroOnFree.dealloc(grown, layout) };
+    }
+}
