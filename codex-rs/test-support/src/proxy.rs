@@ -189,6 +189,18 @@ impl Proxy {
             .expect("a number of kB")
     }
 
+    /// Every copy of the test key, or of twelve bytes of it, in its readable memory, plain or as
+    /// HTTP/2 codes it: the region of memory, and what was found there.
+    ///
+    /// # Errors
+    /// When its memory may not be read, which only root may.
+    ///
+    /// # Panics
+    /// When the memory that could be read is too little to be all of it.
+    pub fn key_copies_in_memory(&self) -> std::io::Result<Vec<(String, crate::scan::Leak)>> {
+        crate::memory::copies(self.pid(), test_key_scanner())
+    }
+
     /// Its own directory, which is also its working directory.
     #[must_use]
     pub fn tempdir(&self) -> &Path {

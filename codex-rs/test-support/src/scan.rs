@@ -76,6 +76,13 @@ impl Scanner {
                 bytes: key.to_vec(),
                 least,
             });
+            let coded = crate::hpack::coded(key);
+            let least_coded = FRAGMENT.min(coded.len());
+            needles.push(Needle {
+                form: "hpack",
+                bytes: coded,
+                least: least_coded,
+            });
             let reversed = key.iter().rev().copied().collect();
             needles.push(Needle {
                 form: "reversed",

@@ -11,6 +11,7 @@
 )]
 
 mod answers;
+mod custody;
 mod cuts;
 mod faults;
 mod framing;
