@@ -1,9 +1,14 @@
 //! What the whole process must never allow, and what it must never inherit.
 //!
-//! [`harden`] runs before the first byte of a key is read, in both binaries: no
-//! core dumps, no `ptrace(2)` or `/proc/PID/mem` for others of the same user,
-//! no privileges gained by running another program. [`take_stdin`] moves the
-//! key's pipe out of descriptor 0, so that it is closed with the key read.
+//! Two steps. [`harden`] runs before the first byte of a key is read, in both
+//! binaries: no core dumps, no `ptrace(2)` or `/proc/PID/mem` for others of the
+//! same user, no privileges gained by running another program. [`enter_sandbox`]
+//! runs when everything that needs a privilege or a file is open: another user
+//! if one was named, no capabilities, no files, no ports but the upstream's, and
+//! only the system calls that serving needs.
+//!
+//! [`take_stdin`] moves the key's pipe out of descriptor 0, so that it is closed
+//! with the key read.
 //!
 //! This is the only crate of the workspace that controls the process by
 //! `unsafe` calls, one per function, each with its manual page.
@@ -13,5 +18,19 @@ mod measures;
 #[cfg_attr(not(unix), path = "stdin_elsewhere.rs")]
 mod stdin;
 
+#[cfg(target_os = "linux")]
+mod capabilities;
+#[cfg(target_os = "linux")]
+mod files_and_ports;
+#[cfg(target_os = "linux")]
+mod refused_calls;
+mod sandbox;
+#[cfg(target_os = "linux")]
+mod system_calls;
+#[cfg_attr(not(unix), path = "user_elsewhere.rs")]
+mod user;
+
 pub use measures::{Measure, harden};
+pub use sandbox::{Needs, OnRefusedCall, enter_sandbox};
 pub use stdin::{EchoOff, take_stdin};
+pub use user::{User, UserError};

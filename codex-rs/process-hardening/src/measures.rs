@@ -1,14 +1,25 @@
 //! The measures themselves, one function each.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::io;
 
 /// One measure and what became of it.
 #[derive(Debug)]
 pub struct Measure {
     /// What it prevents, in a few words, such as `no core dumps`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// `Err` where this system refused it or does not have it.
     pub outcome: io::Result<()>,
+}
+
+impl fmt::Display for Measure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.outcome {
+            Ok(()) => write!(f, "applied: {}", self.name),
+            Err(cause) => write!(f, "not applied: {}: {cause}", self.name),
+        }
+    }
 }
 
 /// Applies every measure that must precede the key, in order.
@@ -23,7 +34,7 @@ pub fn harden() -> Vec<Measure> {
     ]
     .into_iter()
     .map(|(name, apply)| Measure {
-        name,
+        name: name.into(),
         outcome: apply(),
     })
     .collect()
@@ -43,14 +54,14 @@ fn forbid_core_dumps() -> io::Result<()> {
 /// `PR_SET_DUMPABLE(2const)`: `/proc/PID/*` then belongs to root, and
 /// `ptrace(2)` needs `CAP_SYS_PTRACE`.
 #[cfg(target_os = "linux")]
-fn forbid_tracing() -> io::Result<()> {
+pub(crate) fn forbid_tracing() -> io::Result<()> {
     // SAFETY: sets a flag of this process; no memory is passed.
     check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) })
 }
 
 /// `ptrace(2)` on macOS: a later attach is refused.
 #[cfg(target_os = "macos")]
-fn forbid_tracing() -> io::Result<()> {
+pub(crate) fn forbid_tracing() -> io::Result<()> {
     // SAFETY: PT_DENY_ATTACH concerns this process and ignores the other arguments.
     check(unsafe { libc::ptrace(libc::PT_DENY_ATTACH, 0, std::ptr::null_mut(), 0) })
 }
@@ -69,7 +80,7 @@ fn forbid_core_dumps() -> io::Result<()> {
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
-fn forbid_tracing() -> io::Result<()> {
+pub(crate) fn forbid_tracing() -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

@@ -57,9 +57,34 @@ pub struct Args {
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
     pub max_body: u64,
 
+    /// User to run as once everything is open; needs root
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+
+    /// Whether to give up capabilities, files, ports and system calls that serving does not need
+    ///
+    /// What was given up stands in the start-up lines.
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Sandbox::BestEffort)]
+    pub sandbox: Sandbox,
+
+    /// Start even if the key's memory cannot be kept out of swap
+    #[arg(long)]
+    pub allow_unlocked_key: bool,
+
     /// How long answers in flight may go on after a signal or a shutdown request
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub drain_timeout: Duration,
+}
+
+/// How much of a sandbox there has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Sandbox {
+    /// All of it, or do not start; a system call that is not listed ends the process
+    Require,
+    /// As much as the kernel has; a system call that is not listed fails and is reported
+    BestEffort,
+    /// None
+    Off,
 }
 
 const EXAMPLES: &str = "\

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use crate::args::Args;
+use crate::args::{Args, Sandbox};
 
 /// Everything the proxy was told, checked.
 #[derive(Debug)]
@@ -21,6 +21,9 @@ pub(crate) struct Config {
     /// Bytes.
     pub(crate) max_body: u64,
     pub(crate) drain_timeout: Duration,
+    pub(crate) user: Option<String>,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) allow_unlocked_key: bool,
 }
 
 /// Where the key may go: https anywhere, http to this host only, no user info.
@@ -116,6 +119,9 @@ impl TryFrom<Args> for Config {
             upstream_timeout: args.upstream_timeout,
             max_body: args.max_body,
             drain_timeout: args.drain_timeout,
+            user: args.user,
+            sandbox: args.sandbox,
+            allow_unlocked_key: args.allow_unlocked_key,
         })
     }
 }

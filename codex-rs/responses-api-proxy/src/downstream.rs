@@ -38,8 +38,8 @@ pub(crate) struct Link {
     broken_off: AtomicBool,
     /// The answer has no framing but the end of the connection (HTTP/1.0).
     ends_by_close: AtomicBool,
-    /// This connection carried a valid `GET /shutdown`.
-    shutdown_asked: AtomicBool,
+    /// The proxy is over once this connection is done.
+    is_last: AtomicBool,
 }
 
 /// A point in a connection's history of flushes.
@@ -82,13 +82,13 @@ impl Link {
         Poll::Pending
     }
 
-    /// Notes that the proxy is to end once this connection is done.
-    pub(crate) fn ask_for_shutdown(&self) {
-        self.shutdown_asked.store(true, Ordering::Relaxed);
+    /// Notes that the proxy is over once this connection is done.
+    pub(crate) fn end_with_this(&self) {
+        self.is_last.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn is_shutdown_asked(&self) -> bool {
-        self.shutdown_asked.load(Ordering::Relaxed)
+    pub(crate) fn ends_the_proxy(&self) -> bool {
+        self.is_last.load(Ordering::Relaxed)
     }
 
     fn is_exchange_open(&self) -> bool {

@@ -1,7 +1,6 @@
 //! A permitted call and the credential become one upstream request: the only
 //! place where the two meet.
 
-use std::fmt;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -9,6 +8,7 @@ use axum::response::Response;
 use http::header::LOCATION;
 use http::{HeaderValue, Request, StatusCode};
 
+use crate::credential::Credential;
 use crate::downstream::Link;
 use crate::headers;
 use crate::policy::PermittedCall;
@@ -17,34 +17,6 @@ use crate::relay::Relay;
 use crate::upload::{Upload, UploadError};
 use crate::upstream::Upstream;
 use crate::upstream_fault::UpstreamFault;
-
-/// What goes into the Authorization header: over TLS a placeholder, which `seal`
-/// replaces by the key inside the record; in clear on this host `Bearer <key>`
-/// itself, in the locked page it was read into.
-///
-/// Copying this copies a reference. Its `Debug` shows nothing.
-#[derive(Clone, Copy)]
-pub(crate) struct Credential(&'static str);
-
-impl Credential {
-    /// `header` is a whole header value.
-    pub(crate) fn new(header: &'static str) -> Self {
-        Self(header)
-    }
-
-    /// A header value that copies nothing, and that no log prints.
-    fn header(self) -> HeaderValue {
-        let mut value = HeaderValue::from_static(self.0);
-        value.set_sensitive(true);
-        value
-    }
-}
-
-impl fmt::Debug for Credential {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Credential")
-    }
-}
 
 /// Sends the call upstream with the credential and turns the answer around.
 ///
@@ -81,7 +53,9 @@ pub(crate) async fn forward(
         return Err(Refusal::Upstream(fault));
     }
     headers::retain_for_client(&mut head.headers);
-    let mut response = Response::new(Body::new(Relay::new(body, link)));
+    let mut redactor = credential.redactor();
+    redactor.clean_headers(&mut head.headers);
+    let mut response = Response::new(Body::new(Relay::new(body, redactor, link)));
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
     Ok(response)
@@ -117,13 +91,6 @@ fn origin_of(location: Option<&HeaderValue>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_credential_shows_nothing_of_itself() {
-        let credential = Credential::new("Bearer sk-secret");
-        assert_eq!(format!("{credential:?}"), "Credential");
-        assert_eq!(format!("{:?}", credential.header()), "Sensitive");
-    }
 
     #[test]
     fn a_redirect_names_an_origin_and_no_more() {

@@ -18,14 +18,19 @@
 
 mod answer;
 mod args;
+mod banner;
 mod config;
+mod confinement;
+mod credential;
 mod downstream;
 mod forward;
 mod headers;
 mod inbound;
+mod key_source;
 mod policy;
 mod quantities;
 mod read_api_key;
+mod redact;
 mod refusal;
 mod relay;
 mod report;
@@ -39,6 +44,6 @@ mod upload;
 mod upstream;
 mod upstream_fault;
 
-pub use args::Args;
+pub use args::{Args, Sandbox};
 pub use report::failure as report_failure;
 pub use startup::run_main;

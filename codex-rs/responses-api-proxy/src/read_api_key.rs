@@ -17,7 +17,7 @@ use crate::seal;
 const CAPACITY: usize = 1024;
 
 /// What stands before the key in the header (RFC 6750, section 2.1).
-const SCHEME: &[u8] = b"Bearer ";
+pub(crate) const SCHEME: &[u8] = b"Bearer ";
 
 /// Why there is no key. None of these carries a byte of what was read.
 #[derive(Debug)]

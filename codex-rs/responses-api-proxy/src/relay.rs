@@ -15,6 +15,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::downstream::{FlushMark, Link};
+use crate::redact::Redactor;
 use crate::report;
 use crate::upstream_fault::UpstreamFault;
 
@@ -33,6 +34,7 @@ impl std::error::Error for CutShort {}
 /// A response body fed by the upstream. Dropping it cancels the upstream.
 pub(crate) struct Relay {
     upstream: reqwest::Body,
+    redactor: Redactor,
     link: Arc<Link>,
     state: State,
 }
@@ -45,11 +47,23 @@ enum State {
 }
 
 impl Relay {
-    pub(crate) fn new(upstream: reqwest::Body, link: Arc<Link>) -> Self {
+    pub(crate) fn new(upstream: reqwest::Body, redactor: Redactor, link: Arc<Link>) -> Self {
         Self {
             upstream,
+            redactor,
             link,
             state: State::Flowing,
+        }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        if self.redactor.has_found() {
+            report::line(
+                "the upstream sent the key back; it was kept from the caller \
+                 (is --upstream-url right?)",
+            );
         }
     }
 }
@@ -67,7 +81,12 @@ impl HttpBody for Relay {
             match this.state {
                 State::Flowing => match ready!(Pin::new(&mut this.upstream).poll_frame(cx)) {
                     Some(Ok(frame)) => match frame.into_data() {
-                        Ok(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                        Ok(data) => {
+                            let data = this.redactor.take(data);
+                            if !data.is_empty() {
+                                return Poll::Ready(Some(Ok(Frame::data(data))));
+                            }
+                        }
                         // Trailers describe the hop they came by; dropped.
                         Err(_trailers) => {}
                     },
@@ -78,7 +97,8 @@ impl HttpBody for Relay {
                     }
                     None => {
                         this.state = State::Over;
-                        return Poll::Ready(None);
+                        let held = this.redactor.finish();
+                        return Poll::Ready(held.map(|held| Ok(Frame::data(held))));
                     }
                 },
                 State::Broken(mark) => {
@@ -97,7 +117,8 @@ impl HttpBody for Relay {
 
     fn is_end_stream(&self) -> bool {
         match self.state {
-            State::Flowing => self.upstream.is_end_stream(),
+            // What the redactor holds back comes after the upstream's end.
+            State::Flowing => self.upstream.is_end_stream() && !self.redactor.holds_back(),
             State::Broken(_) => false,
             State::Over => true,
         }

@@ -19,3 +19,14 @@ pub(crate) fn line(text: impl fmt::Display) {
 pub fn failure(error: &anyhow::Error) {
     line(format_args!("Error: {error:#}"));
 }
+
+/// Panics are reported by their place in the source alone: a message may hold
+/// whatever was being worked on.
+pub(crate) fn panics_without_payload() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic
+            .location()
+            .map_or_else(String::new, ToString::to_string);
+        line(format_args!("internal error at {place}"));
+    }));
+}

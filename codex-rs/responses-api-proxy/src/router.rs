@@ -10,8 +10,9 @@ use axum::{Extension, Router};
 use http::header::CONNECTION;
 use http::{HeaderValue, Request};
 
+use crate::credential::Credential;
 use crate::downstream::Link;
-use crate::forward::{Credential, forward};
+use crate::forward::forward;
 use crate::policy::{self, RESPONSES, SHUTDOWN};
 use crate::refusal::Refusal;
 use crate::report;
@@ -66,14 +67,23 @@ async fn responses(
     })
 }
 
-/// The answer goes out first: the connection ends with it, and its end is what
-/// sets the shutdown going (`server.rs`).
-async fn shut_down(Extension(link): Extension<Arc<Link>>, request: Request<Body>) -> Response {
+/// Begins the drain before it answers, so that whoever has the answer finds the
+/// proxy draining. A second time the answer goes out first: the connection ends
+/// with it, and its end is the end of the proxy (`server.rs`).
+async fn shut_down(
+    State(shared): State<Arc<Shared>>,
+    Extension(link): Extension<Arc<Link>>,
+    request: Request<Body>,
+) -> Response {
     let (head, _) = request.into_parts();
     if !policy::is_shutdown(&head) {
         return Refusal::path(&head.method, &head.uri).into_response();
     }
-    link.ask_for_shutdown();
+    if shared.shutdown.is_begun() {
+        link.end_with_this();
+    } else {
+        shared.shutdown.advance();
+    }
     let mut response = Response::new(Body::empty());
     response
         .headers_mut()

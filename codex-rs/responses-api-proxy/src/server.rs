@@ -88,6 +88,8 @@ async fn accept_all(
         match listener.accept().await {
             Ok((stream, _)) => {
                 failing = false;
+                // Whoever comes after the drain began is not waited for.
+                let in_flight = in_flight.filter(|_| !terms.shutdown.is_begun());
                 let connection = serve_connection(
                     stream,
                     terms.router.clone(),
@@ -146,8 +148,7 @@ async fn serve_connection(
             let _ended = connection.await;
         }
     }
-    drop(in_flight);
-    if link.is_shutdown_asked() {
+    if link.ends_the_proxy() {
         shutdown.advance();
     }
 }

@@ -6,7 +6,7 @@
 //! refused.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -70,8 +70,9 @@ pub(crate) struct ServerInfo {
     path: PathBuf,
     /// Closed once it is written: the reader of a FIFO waits for that.
     file: Option<File>,
-    /// What we wrote to a regular file, which alone is ours to remove.
-    written: Option<String>,
+    /// The regular file as it was when we had written it; it alone is ours to
+    /// remove, and only while nobody wrote it after us.
+    written: Option<Metadata>,
 }
 
 impl ServerInfo {
@@ -124,8 +125,20 @@ impl ServerInfo {
         if written < line.len() {
             return Err(io::ErrorKind::WriteZero.into());
         }
-        self.written = is_regular.then_some(line);
+        if is_regular {
+            self.written = Some(file.metadata()?);
+        }
         Ok(())
+    }
+
+    /// The directory to remove it from.
+    pub(crate) fn directory(&self) -> Option<PathBuf> {
+        let is_regular = self.file.as_ref()?.metadata().ok()?.is_file();
+        let directory = match self.path.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        is_regular.then(|| directory.to_owned())
     }
 }
 
@@ -138,12 +151,9 @@ impl From<io::Error> for Cause {
 impl Drop for ServerInfo {
     fn drop(&mut self) {
         // Another proxy may have been told the same path. Not being allowed to
-        // read or remove it (codex-action gives the file to root) is no error.
-        let Some(ours) = &self.written else {
-            return;
-        };
-        if fs::symlink_metadata(&self.path).is_ok_and(|found| found.is_file())
-            && fs::read_to_string(&self.path).is_ok_and(|found| found == *ours)
+        // remove it (codex-action gives the file to root) is no error.
+        if let Some(ours) = &self.written
+            && fs::symlink_metadata(&self.path).is_ok_and(|found| is_untouched(ours, &found))
         {
             let _ = fs::remove_file(&self.path);
         }
@@ -183,7 +193,7 @@ fn open_itself(path: &Path) -> Result<File, Cause> {
 }
 
 #[cfg(unix)]
-fn refuse_several_names(found: &fs::Metadata) -> Result<(), Cause> {
+fn refuse_several_names(found: &Metadata) -> Result<(), Cause> {
     use std::os::unix::fs::MetadataExt;
 
     if found.nlink() > 1 {
@@ -192,8 +202,22 @@ fn refuse_several_names(found: &fs::Metadata) -> Result<(), Cause> {
     Ok(())
 }
 
+/// The same file, not written since; its owner and mode may have changed.
 #[cfg(unix)]
-fn is_stream(found: &fs::Metadata) -> bool {
+fn is_untouched(ours: &Metadata, found: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+
+    let identity = |of: &Metadata| (of.dev(), of.ino(), of.size(), of.mtime(), of.mtime_nsec());
+    found.is_file() && identity(ours) == identity(found)
+}
+
+#[cfg(not(unix))]
+fn is_untouched(ours: &Metadata, found: &Metadata) -> bool {
+    found.is_file() && ours.len() == found.len() && ours.modified().ok() == found.modified().ok()
+}
+
+#[cfg(unix)]
+fn is_stream(found: &Metadata) -> bool {
     use std::os::unix::fs::FileTypeExt;
 
     found.file_type().is_fifo() || found.file_type().is_char_device()
@@ -212,12 +236,12 @@ fn open_itself(path: &Path) -> Result<File, Cause> {
 }
 
 #[cfg(not(unix))]
-fn refuse_several_names(_found: &fs::Metadata) -> Result<(), Cause> {
+fn refuse_several_names(_found: &Metadata) -> Result<(), Cause> {
     Ok(())
 }
 
 #[cfg(not(unix))]
-fn is_stream(_found: &fs::Metadata) -> bool {
+fn is_stream(_found: &Metadata) -> bool {
     false
 }
 

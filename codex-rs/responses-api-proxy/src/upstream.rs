@@ -30,9 +30,18 @@ pub(crate) struct Upstream {
     route: Route,
 }
 
-/// How the upstream is reached, for the start-up lines.
+/// Where connections go first: to the upstream or to its proxy.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Hop {
+    pub(crate) port: u16,
+    /// It has to be looked up.
+    pub(crate) is_name: bool,
+}
+
+/// How the upstream is reached, for the start-up lines and the sandbox.
 #[derive(Debug, Default)]
 struct Route {
+    first_hop: Hop,
     /// Scheme, host and port of the CONNECT proxy.
     proxy: Option<String>,
     /// How many certificate authorities are trusted, and who named them.
@@ -90,7 +99,10 @@ impl Upstream {
         patience: Duration,
         provider: CryptoProvider,
     ) -> Result<Self, UpstreamSetupError> {
-        let mut route = Route::default();
+        let mut route = Route {
+            first_hop: first_hop(url.url()),
+            ..Route::default()
+        };
         let builder = Client::builder()
             .redirect(redirect::Policy::none())
             .retry(retry::never())
@@ -111,7 +123,10 @@ impl Upstream {
         } else {
             let roots = native_roots()?;
             route.roots = Some((roots.len(), roots_source()));
-            route.proxy = proxy_for(&url)?;
+            if let Some(proxy) = proxy_for(&url)? {
+                route.first_hop = first_hop(&proxy);
+                route.proxy = Some(proxy.origin().ascii_serialization());
+            }
             builder.tls_backend_preconfigured(tls(provider, roots)?)
         };
         Ok(Self {
@@ -120,6 +135,10 @@ impl Upstream {
             patience,
             route,
         })
+    }
+
+    pub(crate) fn first_hop(&self) -> Hop {
+        self.route.first_hop
     }
 
     /// Sends one request and waits for the head of its answer.
@@ -217,21 +236,28 @@ fn roots_source() -> &'static str {
 
 /// The proxy that reqwest will use, asked of the code that it asks, so that the
 /// start-up line tells the truth. User info is left out.
-fn proxy_for(url: &UpstreamUrl) -> Result<Option<String>, UpstreamSetupError> {
-    let Ok(target) = url.url().as_str().parse::<http::Uri>() else {
-        return Ok(None);
-    };
-    let Some(hop) = Matcher::from_system().intercept(&target) else {
+fn proxy_for(url: &UpstreamUrl) -> Result<Option<reqwest::Url>, UpstreamSetupError> {
+    let hop = url
+        .url()
+        .as_str()
+        .parse()
+        .ok()
+        .and_then(|target: http::Uri| Matcher::from_system().intercept(&target));
+    let Some(hop) = hop else {
         return Ok(None);
     };
     let scheme = hop.uri().scheme_str().unwrap_or("http");
     if !matches!(scheme, "http" | "https") {
         return Err(UpstreamSetupError::Proxy(scheme.to_owned()));
     }
-    let host = hop.uri().host().unwrap_or_default();
-    let port = hop
-        .uri()
-        .port_u16()
-        .map_or(String::new(), |port| format!(":{port}"));
-    Ok(Some(format!("{scheme}://{host}{port}")))
+    Ok(reqwest::Url::parse(&hop.uri().to_string()).ok())
+}
+
+fn first_hop(url: &reqwest::Url) -> Hop {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    Hop {
+        port: url.port_or_known_default().unwrap_or_default(),
+        is_name: address.parse::<std::net::IpAddr>().is_err(),
+    }
 }

@@ -31,11 +31,11 @@ use std::fmt;
 use self::h1::H1;
 use self::h2::H2;
 use self::matcher::{Lost, Pair, Splice};
+use crate::read_api_key::SCHEME;
 
 pub(crate) use self::tls::sealing_provider;
 
 /// The scheme is no secret, and in either form it ends on a byte.
-const SCHEME: &[u8] = b"Bearer ";
 const SCHEME_CODED: usize = 5;
 
 /// A placeholder and both forms of what it stands for.

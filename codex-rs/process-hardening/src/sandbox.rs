@@ -1,0 +1,57 @@
+//! The second step: everything that is needed is open, so the rest is given up.
+
+use std::path::PathBuf;
+
+use crate::measures::Measure;
+
+/// What the process still has to be able to do. All else is refused.
+#[derive(Clone, Debug, Default)]
+pub struct Needs {
+    /// TCP ports it connects to: the upstream's or its proxy's, and the resolver's.
+    pub connect_to: Vec<u16>,
+    /// Files it opens for reading, if they exist: those of the resolver.
+    pub read: Vec<PathBuf>,
+    /// Directories it removes a file from.
+    pub remove_from: Vec<PathBuf>,
+}
+
+/// What becomes of a system call that is not on the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnRefusedCall {
+    /// It fails with `EPERM`, and one line on standard error names it.
+    Report,
+    /// It ends the process.
+    Kill,
+}
+
+/// Gives up capabilities, files, ports and system calls, for this thread and all
+/// that it starts. Call it while there is one thread.
+///
+/// Nothing stops at a failure: the caller decides whether what could not be had
+/// is reason enough to stop.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn enter_sandbox(needs: &Needs, on_refused_call: OnRefusedCall) -> Vec<Measure> {
+    vec![
+        Measure {
+            name: "no capabilities".into(),
+            outcome: crate::capabilities::drop_all(),
+        },
+        // Before the list of system calls, which has none of those this takes.
+        crate::files_and_ports::restrict(needs),
+        Measure {
+            name: "listed system calls only".into(),
+            outcome: crate::system_calls::restrict(on_refused_call, !needs.remove_from.is_empty()),
+        },
+    ]
+}
+
+/// There is no sandbox here; the measure says so.
+#[cfg(not(target_os = "linux"))]
+#[must_use]
+pub fn enter_sandbox(_needs: &Needs, _on_refused_call: OnRefusedCall) -> Vec<Measure> {
+    vec![Measure {
+        name: "sandbox".into(),
+        outcome: Err(std::io::ErrorKind::Unsupported.into()),
+    }]
+}

@@ -1,0 +1,224 @@
+//! Only the system calls that serving needs: seccomp (`seccomp(2)`).
+//!
+//! Some calls are allowed for some arguments only. There is no way to run a
+//! program, to start a process, to listen, to open anything for writing, to map
+//! memory as code, to trace, or to reach a Unix socket.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen::Dword, SeccompCmpOp, SeccompCondition,
+    SeccompFilter, SeccompRule, apply_filter,
+};
+
+use crate::refused_calls;
+use crate::sandbox::OnRefusedCall;
+
+/// Allowed whatever the arguments.
+const ALLOWED: &[libc::c_long] = &[
+    // Sockets: those accepted, those to the upstream, those of the resolver.
+    libc::SYS_accept4,
+    libc::SYS_bind,
+    libc::SYS_connect,
+    libc::SYS_getpeername,
+    libc::SYS_getsockname,
+    libc::SYS_getsockopt,
+    libc::SYS_recvfrom,
+    libc::SYS_recvmsg,
+    libc::SYS_recvmmsg,
+    libc::SYS_sendmmsg,
+    libc::SYS_sendmsg,
+    libc::SYS_sendto,
+    libc::SYS_setsockopt,
+    libc::SYS_shutdown,
+    libc::SYS_socketpair,
+    // Descriptors that are open.
+    libc::SYS_close,
+    libc::SYS_fcntl,
+    libc::SYS_fstat,
+    libc::SYS_lseek,
+    libc::SYS_read,
+    libc::SYS_readv,
+    libc::SYS_write,
+    libc::SYS_writev,
+    libc::SYS_ftruncate,
+    // Waiting.
+    libc::SYS_clock_gettime,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_epoll_create1,
+    libc::SYS_epoll_ctl,
+    libc::SYS_epoll_pwait,
+    libc::SYS_eventfd2,
+    libc::SYS_futex,
+    libc::SYS_nanosleep,
+    libc::SYS_ppoll,
+    libc::SYS_restart_syscall,
+    libc::SYS_sched_yield,
+    // Memory.
+    libc::SYS_brk,
+    libc::SYS_madvise,
+    libc::SYS_mremap,
+    libc::SYS_munmap,
+    // Threads and signals.
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+    libc::SYS_getpid,
+    libc::SYS_gettid,
+    libc::SYS_membarrier,
+    libc::SYS_rseq,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sched_getaffinity,
+    libc::SYS_set_robust_list,
+    libc::SYS_sigaltstack,
+    // What the C library asks for on its own.
+    libc::SYS_getrandom,
+    libc::SYS_getuid,
+    libc::SYS_geteuid,
+    libc::SYS_getgid,
+    libc::SYS_getegid,
+    libc::SYS_newfstatat,
+    libc::SYS_statx,
+    libc::SYS_uname,
+    // Answered as unknown by a second filter, so that threads are started by
+    // clone(2), whose flags can be looked at.
+    libc::SYS_clone3,
+];
+
+/// Older spellings that only this architecture has.
+#[cfg(target_arch = "x86_64")]
+const ALLOWED_HERE: &[libc::c_long] = &[
+    libc::SYS_epoll_wait,
+    libc::SYS_poll,
+    libc::SYS_stat,
+    libc::SYS_lstat,
+    libc::SYS_time,
+    libc::SYS_gettimeofday,
+];
+#[cfg(not(target_arch = "x86_64"))]
+const ALLOWED_HERE: &[libc::c_long] = &[];
+
+/// Installs the filters for this thread and all that it starts.
+///
+/// # Errors
+///
+/// When the kernel has no seccomp, or the architecture has no list here.
+pub(crate) fn restrict(on_refused: OnRefusedCall, may_remove_files: bool) -> io::Result<()> {
+    let refused = match on_refused {
+        OnRefusedCall::Report => {
+            refused_calls::report()?;
+            SeccompAction::Trap
+        }
+        OnRefusedCall::Kill => SeccompAction::KillProcess,
+    };
+    // Of several filters the strictest answer counts, so the ones that answer
+    // without a report come first and let everything else through.
+    let silent = [
+        (
+            libc::SYS_clone3,
+            SeccompAction::Errno(errno(libc::ENOSYS)),
+            vec![],
+        ),
+        // The C library asks a name service daemon first and does without it.
+        (
+            libc::SYS_socket,
+            SeccompAction::Errno(errno(libc::EPERM)),
+            vec![is(0, libc::AF_UNIX)?],
+        ),
+    ];
+    for (call, answer, rules) in silent {
+        install([(call, rules)].into(), SeccompAction::Allow, answer)?;
+    }
+    install(allowed(may_remove_files)?, refused, SeccompAction::Allow)
+}
+
+fn allowed(may_remove_files: bool) -> io::Result<BTreeMap<libc::c_long, Vec<SeccompRule>>> {
+    let unconditional = ALLOWED.iter().chain(ALLOWED_HERE);
+    let mut calls: BTreeMap<_, _> = unconditional.map(|&call| (call, vec![])).collect();
+    let pid = libc::c_int::try_from(std::process::id()).map_err(io::Error::other)?;
+    let writing = libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND;
+    calls.extend([
+        // Threads, not processes.
+        (
+            libc::SYS_clone,
+            vec![has(0, libc::CLONE_THREAD, libc::CLONE_THREAD)?],
+        ),
+        // Not as code, now or later.
+        (libc::SYS_mmap, vec![has(2, libc::PROT_EXEC, 0)?]),
+        (libc::SYS_mprotect, vec![has(2, libc::PROT_EXEC, 0)?]),
+        // To read.
+        (libc::SYS_openat, vec![has(2, writing, 0)?]),
+        // Not to type into a terminal (TIOCSTI).
+        (
+            libc::SYS_ioctl,
+            vec![is(1, cast(libc::FIONBIO)?)?, is(1, cast(libc::FIONREAD)?)?],
+        ),
+        (
+            libc::SYS_prctl,
+            vec![is(0, libc::PR_SET_NAME)?, is(0, libc::PR_SET_VMA)?],
+        ),
+        // Networks, and netlink: the C library orders addresses by it.
+        (
+            libc::SYS_socket,
+            vec![
+                is(0, libc::AF_INET)?,
+                is(0, libc::AF_INET6)?,
+                is(0, libc::AF_NETLINK)?,
+                // Refused without a report by a filter of its own.
+                is(0, libc::AF_UNIX)?,
+            ],
+        ),
+        // To itself: abort(3).
+        (libc::SYS_tgkill, vec![is(0, pid)?]),
+    ]);
+    if may_remove_files {
+        calls.insert(libc::SYS_unlinkat, vec![]);
+        #[cfg(target_arch = "x86_64")]
+        calls.insert(libc::SYS_unlink, vec![]);
+    }
+    Ok(calls)
+}
+
+/// A rule for calls whose argument `index` is `value`.
+fn is(index: u8, value: libc::c_int) -> io::Result<SeccompRule> {
+    rule(index, SeccompCmpOp::Eq, value)
+}
+
+/// A rule for calls whose argument `index` has `value` in the bits of `mask`.
+fn has(index: u8, mask: libc::c_int, value: libc::c_int) -> io::Result<SeccompRule> {
+    let mask = u64::try_from(mask).map_err(io::Error::other)?;
+    rule(index, SeccompCmpOp::MaskedEq(mask), value)
+}
+
+fn rule(index: u8, operator: SeccompCmpOp, value: libc::c_int) -> io::Result<SeccompRule> {
+    let value = u64::try_from(value).map_err(io::Error::other)?;
+    SeccompCondition::new(index, Dword, operator, value)
+        .and_then(|condition| SeccompRule::new(vec![condition]))
+        .map_err(io::Error::other)
+}
+
+fn install(
+    rules: BTreeMap<libc::c_long, Vec<SeccompRule>>,
+    otherwise: SeccompAction,
+    matched: SeccompAction,
+) -> io::Result<()> {
+    let here = std::env::consts::ARCH
+        .try_into()
+        .map_err(io::Error::other)?;
+    let filter = SeccompFilter::new(rules, otherwise, matched, here).map_err(io::Error::other)?;
+    let program: BpfProgram = filter.try_into().map_err(io::Error::other)?;
+    apply_filter(&program).map_err(io::Error::other)
+}
+
+fn errno(number: libc::c_int) -> u32 {
+    number.unsigned_abs()
+}
+
+fn cast(request: libc::Ioctl) -> io::Result<libc::c_int> {
+    libc::c_int::try_from(request).map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests;

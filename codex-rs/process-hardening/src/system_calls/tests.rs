@@ -1,0 +1,131 @@
+use std::fs::{self, OpenOptions};
+use std::io::ErrorKind::PermissionDenied;
+use std::net::TcpListener;
+use std::os::unix::net::UnixDatagram;
+
+use super::*;
+
+/// Runs `check` in a thread of its own with the filters installed: they bind the
+/// thread that asks for them and what it starts.
+fn confined(check: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::spawn(|| {
+        if let Err(why) = restrict(OnRefusedCall::Report, false) {
+            use std::io::Write;
+            let _ = io::stderr().write_all(format!("skipped: {why}\n").as_bytes());
+            return;
+        }
+        check();
+    });
+    assert!(thread.join().is_ok(), "see above");
+}
+
+/// A system call by its number that takes no memory of ours.
+fn call(number: libc::c_long, arguments: [libc::c_long; 4]) -> io::Result<()> {
+    let [a, b, c, d] = arguments;
+    // SAFETY: what is called here with made-up arguments is refused before it is
+    // looked at; where it is not, the test fails.
+    let done = unsafe { libc::syscall(number, a, b, c, d) };
+    if done < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+fn assert_refused(what: &str, outcome: io::Result<()>) {
+    let error = outcome.expect_err(what);
+    assert_eq!(error.raw_os_error(), Some(libc::EPERM), "{what}: {error}");
+}
+
+#[test]
+fn nothing_runs_traces_or_reads_another_process() {
+    confined(|| {
+        for (what, number) in [
+            ("execve", libc::SYS_execve),
+            ("execveat", libc::SYS_execveat),
+            ("ptrace", libc::SYS_ptrace),
+            ("process_vm_readv", libc::SYS_process_vm_readv),
+            ("process_vm_writev", libc::SYS_process_vm_writev),
+            ("io_uring_setup", libc::SYS_io_uring_setup),
+            ("bpf", libc::SYS_bpf),
+            ("userfaultfd", libc::SYS_userfaultfd),
+            ("perf_event_open", libc::SYS_perf_event_open),
+            ("kill", libc::SYS_kill),
+            ("pidfd_getfd", libc::SYS_pidfd_getfd),
+            ("setuid", libc::SYS_setuid),
+            ("mount", libc::SYS_mount),
+            ("unshare", libc::SYS_unshare),
+            ("memfd_create", libc::SYS_memfd_create),
+            ("unlinkat", libc::SYS_unlinkat),
+            ("seccomp", libc::SYS_seccomp),
+            ("listen", libc::SYS_listen),
+        ] {
+            assert_refused(what, call(number, [0; 4]));
+        }
+        #[cfg(target_arch = "x86_64")]
+        for (what, number) in [
+            ("fork", libc::SYS_fork),
+            ("vfork", libc::SYS_vfork),
+            ("open", libc::SYS_open),
+        ] {
+            assert_refused(what, call(number, [0; 4]));
+        }
+        assert_refused(
+            "clone of a process",
+            call(libc::SYS_clone, [libc::SIGCHLD.into(), 0, 0, 0]),
+        );
+        let unknown = call(libc::SYS_clone3, [0; 4]).unwrap_err();
+        assert_eq!(unknown.raw_os_error(), Some(libc::ENOSYS));
+    });
+}
+
+#[test]
+fn nothing_is_opened_for_writing_and_no_terminal_is_typed_into() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "kept").unwrap();
+    confined(move || {
+        assert_eq!(fs::read_to_string(&file).unwrap(), "kept");
+        for options in [
+            OpenOptions::new().write(true),
+            OpenOptions::new().read(true).write(true),
+            OpenOptions::new().append(true),
+            OpenOptions::new().write(true).create(true),
+        ] {
+            assert_eq!(options.open(&file).unwrap_err().kind(), PermissionDenied);
+        }
+        assert!(fs::remove_file(&file).is_err());
+        assert_refused(
+            "TIOCSTI",
+            call(libc::SYS_ioctl, [0, libc::TIOCSTI as libc::c_long, 0, 0]),
+        );
+    });
+}
+
+#[test]
+fn no_memory_becomes_code() {
+    confined(|| {
+        let code = libc::c_long::from(libc::PROT_READ | libc::PROT_EXEC);
+        assert_refused("mmap of code", call(libc::SYS_mmap, [0, 4096, code, 0]));
+        assert_refused(
+            "mprotect to code",
+            call(libc::SYS_mprotect, [0, 0, code, 0]),
+        );
+    });
+}
+
+#[test]
+fn no_unix_socket_and_no_listener_but_threads_and_connections() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap();
+    confined(move || {
+        assert_eq!(
+            UnixDatagram::unbound().unwrap_err().kind(),
+            PermissionDenied
+        );
+        assert!(TcpListener::bind("127.0.0.1:0").is_err());
+        let connected = std::thread::spawn(move || std::net::TcpStream::connect(at).is_ok());
+        assert!(connected.join().unwrap());
+        assert!(listener.accept().is_ok());
+    });
+}

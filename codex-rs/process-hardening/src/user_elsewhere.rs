@@ -1,0 +1,36 @@
+//! Where there are no Unix users, nobody else can be become; the attempt says so.
+
+use std::fmt;
+use std::io;
+
+/// A user of this system; there is none here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum User {}
+
+/// Becoming another user is not done here.
+#[derive(Debug)]
+pub struct UserError;
+
+impl fmt::Display for UserError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("becoming another user is not supported on this system")
+    }
+}
+
+impl std::error::Error for UserError {}
+
+impl User {
+    /// # Errors
+    ///
+    /// Always: not supported here.
+    pub fn by_name(_name: &str) -> Result<Self, UserError> {
+        Err(UserError)
+    }
+
+    /// # Errors
+    ///
+    /// Never called: there is no value of this type.
+    pub fn become_for_good(self) -> io::Result<()> {
+        match self {}
+    }
+}

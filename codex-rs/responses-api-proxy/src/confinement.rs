@@ -1,0 +1,62 @@
+//! What the proxy still needs once it is set up, and giving up the rest.
+
+use std::path::{Path, PathBuf};
+
+use codex_process_hardening::{Measure, Needs, OnRefusedCall, enter_sandbox};
+
+use crate::args::Sandbox;
+use crate::server_info::ServerInfo;
+use crate::upstream::Upstream;
+
+/// The port of the resolver, for answers too long for UDP.
+const DNS: u16 = 53;
+
+/// What the C library reads to resolve a name (nsswitch.conf(5), resolv.conf(5),
+/// host.conf(5), gai.conf(5), hosts(5)).
+const RESOLVER_FILES: [&str; 5] = [
+    "/etc/nsswitch.conf",
+    "/etc/resolv.conf",
+    "/etc/host.conf",
+    "/etc/gai.conf",
+    "/etc/hosts",
+];
+
+/// Enters the sandbox that `mode` asks for. What could not be had is in the
+/// measures; for [`Sandbox::Require`] the caller stops on it.
+pub(crate) fn confine(
+    mode: Sandbox,
+    upstream: &Upstream,
+    server_info: Option<&ServerInfo>,
+) -> Vec<Measure> {
+    let on_refused_call = match mode {
+        Sandbox::Off => return Vec::new(),
+        Sandbox::BestEffort => OnRefusedCall::Report,
+        Sandbox::Require => OnRefusedCall::Kill,
+    };
+    let hop = upstream.first_hop();
+    let mut needs = Needs {
+        connect_to: vec![hop.port],
+        ..Needs::default()
+    };
+    if hop.is_name {
+        needs.connect_to.push(DNS);
+        needs.read = resolver_files();
+    }
+    needs.remove_from = server_info
+        .and_then(ServerInfo::directory)
+        .into_iter()
+        .collect();
+    enter_sandbox(&needs, on_refused_call)
+}
+
+/// The files themselves, and for a resolv.conf that lies elsewhere its directory:
+/// there it is replaced by a new file whenever the network changes.
+fn resolver_files() -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = RESOLVER_FILES.iter().map(PathBuf::from).collect();
+    let elsewhere = std::fs::canonicalize("/etc/resolv.conf")
+        .ok()
+        .and_then(|file| Some(file.parent()?.to_owned()))
+        .filter(|directory| directory != Path::new("/etc"));
+    files.extend(elsewhere);
+    files
+}

@@ -1,0 +1,111 @@
+//! What stands for the key while a request is made, and what recognises it if it
+//! comes back.
+
+use std::fmt;
+
+use http::HeaderValue;
+use rustls::crypto::CryptoProvider;
+
+use crate::config::UpstreamUrl;
+use crate::read_api_key::{ApiKey, SCHEME};
+use crate::redact::Redactor;
+use crate::seal::{Seal, SealError, sealing_provider};
+
+/// The Authorization header to send: over TLS a placeholder, which `seal` replaces
+/// by the key inside the record; in clear on this host `Bearer <key>` itself, in
+/// the locked page it was read into.
+///
+/// Copying this copies references. Its `Debug` shows nothing.
+#[derive(Clone, Copy)]
+pub(crate) struct Credential {
+    header: &'static str,
+    key: &'static [u8],
+}
+
+impl Credential {
+    /// The header, and the encryption that puts the key in its place.
+    ///
+    /// # Errors
+    ///
+    /// [`SealError`]: no placeholder could be made.
+    pub(crate) fn new(key: ApiKey, url: &UpstreamUrl) -> Result<(Self, CryptoProvider), SealError> {
+        let provider = rustls::crypto::ring::default_provider();
+        let secret = key
+            .header
+            .as_bytes()
+            .get(SCHEME.len()..)
+            .unwrap_or_default();
+        if url.is_clear() {
+            // No record to seal it in: the header itself, as a reference into the page.
+            let credential = Self {
+                header: key.header,
+                key: secret,
+            };
+            return Ok((credential, provider));
+        }
+        let random = provider.secure_random;
+        let seal = Seal::new(key.header, key.coded, &mut |buffer| {
+            random.fill(buffer).is_ok()
+        })?;
+        // As long-lived as the key itself.
+        let seal: &'static Seal = Box::leak(Box::new(seal));
+        let credential = Self {
+            header: seal.placeholder(),
+            key: secret,
+        };
+        Ok((credential, sealing_provider(seal)))
+    }
+
+    /// A header value that copies nothing, and that no log prints.
+    pub(crate) fn header(self) -> HeaderValue {
+        let mut value = HeaderValue::from_static(self.header);
+        value.set_sensitive(true);
+        value
+    }
+
+    /// Looks for the key in one answer.
+    pub(crate) fn redactor(self) -> Redactor {
+        Redactor::new(self.key)
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credential")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: ApiKey = ApiKey {
+        header: "Bearer sk-secret",
+        coded: &[],
+    };
+
+    #[test]
+    fn in_clear_it_is_the_key_and_over_tls_it_is_not() {
+        let clear = UpstreamUrl::parse("http://127.0.0.1/").unwrap();
+        let (credential, _) = Credential::new(KEY, &clear).unwrap();
+        assert_eq!(credential.header(), "Bearer sk-secret");
+        let mut coded = [0; 32];
+        let len = crate::seal::coded_form(KEY.header.as_bytes(), &mut coded).unwrap();
+        let key = ApiKey {
+            coded: Box::leak(coded[..len].to_vec().into_boxed_slice()),
+            ..KEY
+        };
+        let tls = UpstreamUrl::parse("https://example.com/").unwrap();
+        let (credential, _) = Credential::new(key, &tls).unwrap();
+        assert_ne!(credential.header(), "Bearer sk-secret");
+        assert_eq!(credential.header().len(), KEY.header.len());
+    }
+
+    #[test]
+    fn it_shows_nothing_of_itself() {
+        let clear = UpstreamUrl::parse("http://127.0.0.1/").unwrap();
+        let (credential, _) = Credential::new(KEY, &clear).unwrap();
+        assert_eq!(format!("{credential:?}"), "Credential");
+        assert_eq!(format!("{:?}", credential.header()), "Sensitive");
+    }
+}
