@@ -25,12 +25,17 @@ mod files_and_ports;
 #[cfg(target_os = "linux")]
 mod refused_calls;
 mod sandbox;
+mod stderr;
 #[cfg(target_os = "linux")]
 mod system_calls;
+#[cfg_attr(not(unix), path = "terminal_elsewhere.rs")]
+mod terminal;
 #[cfg_attr(not(unix), path = "user_elsewhere.rs")]
 mod user;
 
 pub use measures::{Measure, harden};
 pub use sandbox::{Needs, OnRefusedCall, enter_sandbox};
-pub use stdin::{EchoOff, take_stdin};
+pub use stderr::stderr_has_room;
+pub use stdin::take_stdin;
+pub use terminal::EchoOff;
 pub use user::{User, UserError};

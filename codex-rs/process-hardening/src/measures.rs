@@ -31,6 +31,7 @@ pub fn harden() -> Vec<Measure> {
         ("no core dumps", forbid_core_dumps as fn() -> io::Result<()>),
         ("not dumpable, not traceable", forbid_tracing),
         ("no new privileges", forbid_new_privileges),
+        ("no descriptor passed on", close_descriptors_on_exec),
     ]
     .into_iter()
     .map(|(name, apply)| Measure {
@@ -72,6 +73,27 @@ pub(crate) fn forbid_tracing() -> io::Result<()> {
 fn forbid_new_privileges() -> io::Result<()> {
     // SAFETY: sets a flag of this process; no memory is passed.
     check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })
+}
+
+/// `close_range(2)`: what we inherited besides the three standard streams is not
+/// handed on. Our own descriptors are opened that way.
+#[cfg(target_os = "linux")]
+fn close_descriptors_on_exec() -> io::Result<()> {
+    // SAFETY: numbers only; the descriptors stay open for us.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            3,
+            libc::c_uint::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    };
+    check(libc::c_int::try_from(done).unwrap_or(-1))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn close_descriptors_on_exec() -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 #[cfg(not(unix))]

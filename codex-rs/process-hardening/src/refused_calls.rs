@@ -82,6 +82,9 @@ fn write_line(number: i64) {
         *place = b'0' + u8::try_from(left % 10).unwrap_or(0);
         left /= 10;
     }
+    if !crate::stderr::stderr_has_room() {
+        return;
+    }
     // SAFETY: write(2) reads as many bytes as the array has.
     unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
 }

@@ -17,15 +17,3 @@ pub fn take_stdin() -> io::Result<File> {
     use std::os::windows::io::AsHandle;
     Ok(File::from(io::stdin().as_handle().try_clone_to_owned()?))
 }
-
-/// Turning echo off is not done here; the attempt says so.
-pub struct EchoOff<'a>(std::marker::PhantomData<&'a File>);
-
-impl<'a> EchoOff<'a> {
-    /// # Errors
-    ///
-    /// Always: not supported here.
-    pub fn new(_terminal: &'a File) -> io::Result<Self> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-}

@@ -1,11 +1,13 @@
 //! The caller's connection, between the socket and hyper.
 //!
 //! Three things hyper leaves to its transport are done here. Heads are read
-//! strictly before hyper gets them (`inbound.rs`), and a bad one is answered by
-//! us. Flushes are counted, so that the relay knows when its last bytes are
-//! out. And the end of a connection is made to say what it means: a reset where
-//! a plain close would pass for a complete answer, a patient close where the
-//! caller is still sending and would lose our answer to a reset.
+//! strictly before hyper gets them (`inbound.rs`), one at a time: what comes
+//! behind a request waits until it is answered, while the socket is still read,
+//! so that a caller that leaves is noticed. A bad head is answered by us. Flushes
+//! are counted, so that the relay knows when its last bytes are out. And the end
+//! of a connection is made to say what it means: a reset where a plain close would
+//! pass for a complete answer, a patient close where the caller is still sending
+//! and would lose our answer to a reset.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -32,10 +34,8 @@ pub(crate) struct Link {
     flushes: AtomicU64,
     /// Somebody waits for the next flush.
     flush_awaited: AtomicBool,
-    /// A request is with the router, or its answer is being written.
-    exchange_open: AtomicBool,
-    /// The answer being written was cut short by its upstream.
-    broken_off: AtomicBool,
+    /// How many requests have been answered, or given up.
+    exchanges_ended: AtomicU64,
     /// The answer has no framing but the end of the connection (HTTP/1.0).
     ends_by_close: AtomicBool,
     /// The proxy is over once this connection is done.
@@ -52,21 +52,19 @@ pub(crate) struct Exchange(Arc<Link>);
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.0.exchange_open.store(false, Ordering::Relaxed);
+        self.0.exchanges_ended.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 impl Link {
     /// A request begins; `ends_by_close` if its answer can only end by closing.
     pub(crate) fn open_exchange(self: &Arc<Self>, ends_by_close: bool) -> Exchange {
-        self.exchange_open.store(true, Ordering::Relaxed);
         self.ends_by_close.store(ends_by_close, Ordering::Relaxed);
         Exchange(Arc::clone(self))
     }
 
-    /// Marks the answer in flight as cut, as of now.
-    pub(crate) fn break_off(&self) -> FlushMark {
-        self.broken_off.store(true, Ordering::Relaxed);
+    /// Where the connection is, as of now.
+    pub(crate) fn mark(&self) -> FlushMark {
         FlushMark(self.flushes.load(Ordering::Relaxed))
     }
 
@@ -90,16 +88,6 @@ impl Link {
     pub(crate) fn ends_the_proxy(&self) -> bool {
         self.is_last.load(Ordering::Relaxed)
     }
-
-    fn is_exchange_open(&self) -> bool {
-        self.exchange_open.load(Ordering::Relaxed)
-    }
-
-    /// Whether closing now would make an incomplete answer look complete.
-    fn would_forge_an_end(&self) -> bool {
-        self.ends_by_close.load(Ordering::Relaxed)
-            && (self.is_exchange_open() || self.broken_off.load(Ordering::Relaxed))
-    }
 }
 
 /// A caller's socket.
@@ -107,12 +95,15 @@ pub(crate) struct Downstream {
     stream: TcpStream,
     inbound: Inbound,
     link: Arc<Link>,
-    /// Written since the last flush.
-    unflushed: bool,
+    /// Every request passed on is answered, and every answer is with the kernel: a
+    /// further head may be looked at.
+    is_quiet: bool,
     /// Nothing more is read: a head was refused.
-    refused: bool,
+    is_refused: bool,
     /// Our answer to a refused head, as far as it is not yet written.
     last_word: Bytes,
+    /// Any end of this process resets the connection, until it is shut down in order.
+    resets: bool,
     closing: Option<Pin<Box<Sleep>>>,
 }
 
@@ -122,20 +113,46 @@ impl Downstream {
             stream,
             inbound: Inbound::new(),
             link,
-            unflushed: false,
-            refused: false,
+            is_quiet: true,
+            is_refused: false,
             last_word: Bytes::new(),
+            resets: false,
             closing: None,
         }
     }
 
-    /// Ends the reading side. The fault is answered unless an earlier answer is
-    /// still being written, into which ours would fall.
+    /// Ends the reading side with an answer of ours. Heads are looked at only while
+    /// the connection is quiet, so it falls into no other answer.
     fn refuse(&mut self, fault: HeadFault) {
-        self.refused = true;
-        if !self.link.is_exchange_open() && !self.unflushed {
-            self.last_word = Refusal::Head(fault).to_http1().into();
+        self.is_refused = true;
+        self.last_word = Refusal::Head(fault).to_http1().into();
+    }
+
+    fn passed_on(&mut self, heads_before: u64) {
+        if self.inbound.heads() > heads_before {
+            self.is_quiet = false;
         }
+    }
+
+    /// Before an answer whose only end is that of the connection: a close that
+    /// nobody meant, by a cut upstream or by the end of this process, must not
+    /// pass for that end. With SO_LINGER 0 it is a reset (socket(7)).
+    fn guard_the_end(&mut self) {
+        if !self.resets && self.link.ends_by_close.load(Ordering::Relaxed) {
+            self.resets = self.stream.set_zero_linger().is_ok();
+        }
+    }
+
+    /// The answer is whole: its end may be taken for what it is.
+    #[allow(
+        deprecated,
+        reason = "deprecated for lingers that block; this one ends a linger of zero"
+    )]
+    fn allow_the_end(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.resets) {
+            self.stream.set_linger(None)?;
+        }
+        Ok(())
     }
 
     /// Reads and throws away what a caller still sends, until it has seen our
@@ -168,31 +185,40 @@ impl AsyncRead for Downstream {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         loop {
-            if this.refused {
+            if this.is_refused {
                 return Poll::Ready(Ok(()));
             }
+            let heads = this.inbound.heads();
             let mut room = |bytes: &[u8]| {
                 let len = bytes.len().min(buf.remaining());
                 buf.put_slice(bytes.get(..len).unwrap_or_default());
                 len
             };
-            match this.inbound.pass_on(&mut room) {
-                Ok(true) => return Poll::Ready(Ok(())),
+            match this.inbound.pass_on(&mut room, this.is_quiet) {
+                Ok(true) => {
+                    this.passed_on(heads);
+                    return Poll::Ready(Ok(()));
+                }
                 Ok(false) => {}
                 Err(fault) => {
                     this.refuse(fault);
                     continue;
                 }
             }
+            if this.inbound.is_full() {
+                // The flush that makes the connection quiet wakes this task.
+                return Poll::Pending;
+            }
             let before = buf.filled().len();
             ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
-            let fresh = buf.filled().get(before..).unwrap_or_default();
+            let fresh = buf.filled_mut().get_mut(before..).unwrap_or_default();
             if fresh.is_empty() {
                 return Poll::Ready(Ok(()));
             }
-            match this.inbound.arrive(fresh) {
+            match this.inbound.arrive(fresh, this.is_quiet) {
                 Ok(passed) => {
                     buf.set_filled(before + passed);
+                    this.passed_on(heads);
                     if passed > 0 {
                         return Poll::Ready(Ok(()));
                     }
@@ -213,7 +239,7 @@ impl AsyncWrite for Downstream {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.unflushed = true;
+        this.guard_the_end();
         Pin::new(&mut this.stream).poll_write(cx, buf)
     }
 
@@ -223,7 +249,7 @@ impl AsyncWrite for Downstream {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.unflushed = true;
+        this.guard_the_end();
         Pin::new(&mut this.stream).poll_write_vectored(cx, bufs)
     }
 
@@ -235,9 +261,11 @@ impl AsyncWrite for Downstream {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
-        this.unflushed = false;
         this.link.flushes.fetch_add(1, Ordering::Relaxed);
-        if this.link.flush_awaited.swap(false, Ordering::Relaxed) {
+        let was_quiet = this.is_quiet;
+        this.is_quiet = this.link.exchanges_ended.load(Ordering::Relaxed) >= this.inbound.heads();
+        let may_go_on = this.is_quiet && !was_quiet && this.inbound.holds_back();
+        if this.link.flush_awaited.swap(false, Ordering::Relaxed) || may_go_on {
             cx.waker().wake_by_ref();
         }
         Poll::Ready(Ok(()))
@@ -250,20 +278,12 @@ impl AsyncWrite for Downstream {
             this.last_word.advance(written);
         }
         if this.closing.is_none() {
+            this.allow_the_end()?;
             ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
         }
-        if this.refused || this.inbound.is_unfinished() {
+        if this.is_refused || this.inbound.is_unfinished() {
             ready!(this.poll_linger(cx));
         }
         Poll::Ready(Ok(()))
-    }
-}
-
-impl Drop for Downstream {
-    fn drop(&mut self) {
-        if self.link.would_forge_an_end() {
-            // SO_LINGER 0: the close becomes a reset (socket(7)).
-            let _ = self.stream.set_zero_linger();
-        }
     }
 }

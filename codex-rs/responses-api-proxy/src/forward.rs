@@ -46,16 +46,19 @@ pub(crate) async fn forward(
         // The request failed because we gave it up.
         Some(UploadError::TooLarge) => Refusal::BodyTooLarge { limit },
         Some(UploadError::CutShort) => Refusal::BodyCutShort,
+        None if matches!(fault, UpstreamFault::Timeout(_)) && progress.waits_for_caller() => {
+            Refusal::BodyStalled
+        }
         None => Refusal::Upstream(fault),
     })?;
     let (mut head, body) = http::Response::<reqwest::Body>::from(answer).into_parts();
-    if let Some(fault) = not_an_answer(&head) {
+    if let Some(fault) = not_an_answer(&head, upstream.url()) {
         return Err(Refusal::Upstream(fault));
     }
     headers::retain_for_client(&mut head.headers);
     let mut redactor = credential.redactor();
     redactor.clean_headers(&mut head.headers);
-    let mut response = Response::new(Body::new(Relay::new(body, redactor, link)));
+    let mut response = Response::new(Body::new(Relay::new(body, head.version, redactor, link)));
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
     Ok(response)
@@ -63,7 +66,7 @@ pub(crate) async fn forward(
 
 /// Statuses that are no final answer to a `POST`: a switch of protocols that
 /// nobody asked for, and every redirect.
-fn not_an_answer(head: &http::response::Parts) -> Option<UpstreamFault> {
+fn not_an_answer(head: &http::response::Parts, from: &reqwest::Url) -> Option<UpstreamFault> {
     let status = head.status;
     if status == StatusCode::SWITCHING_PROTOCOLS {
         return Some(UpstreamFault::Protocol(
@@ -73,18 +76,21 @@ fn not_an_answer(head: &http::response::Parts) -> Option<UpstreamFault> {
     (status.is_redirection() && status != StatusCode::NOT_MODIFIED).then(|| {
         UpstreamFault::Redirect {
             status,
-            origin: origin_of(head.headers.get(LOCATION)),
+            origin: origin_of(head.headers.get(LOCATION), from),
         }
     })
 }
 
 /// Scheme, host and port of a `Location`; its path and query may hold secrets.
-fn origin_of(location: Option<&HeaderValue>) -> String {
-    let target = location.and_then(|value| value.to_str().ok());
-    match target.map(reqwest::Url::parse) {
-        None => "an unnamed place".to_owned(),
-        Some(Ok(url)) => url.origin().ascii_serialization(),
-        Some(Err(_)) => "another path of its own".to_owned(),
+fn origin_of(location: Option<&HeaderValue>, from: &reqwest::Url) -> String {
+    let target = location
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| from.join(text).ok())
+        .map(|target| target.origin());
+    match target {
+        Some(origin) if origin == from.origin() => "another path of its own".to_owned(),
+        Some(origin) if origin.is_tuple() => origin.ascii_serialization(),
+        _ => "no place that can be named".to_owned(),
     }
 }
 
@@ -94,12 +100,17 @@ mod tests {
 
     #[test]
     fn a_redirect_names_an_origin_and_no_more() {
-        let origin = |text: &'static str| origin_of(Some(&HeaderValue::from_static(text)));
-        assert_eq!(
-            origin("https://me:pw@a.example:8/x?token=1"),
-            "https://a.example:8"
-        );
-        assert_eq!(origin("/v2/responses?token=1"), "another path of its own");
-        assert_eq!(origin_of(None), "an unnamed place");
+        let from = reqwest::Url::parse("https://api.example/v1/responses").unwrap();
+        for (location, origin) in [
+            ("https://me:pw@a.example:8/x?token=1", "https://a.example:8"),
+            ("//b.example/x?token=1", "https://b.example"),
+            ("http://api.example/", "http://api.example"),
+            ("/v2/responses?token=1", "another path of its own"),
+            ("data:text/plain,x", "no place that can be named"),
+        ] {
+            let value = HeaderValue::from_static(location);
+            assert_eq!(origin_of(Some(&value), &from), origin);
+        }
+        assert_eq!(origin_of(None, &from), "no place that can be named");
     }
 }

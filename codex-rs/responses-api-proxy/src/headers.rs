@@ -12,6 +12,8 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue};
 
+use crate::inbound::MASKED_UPGRADE;
+
 /// Hop-by-hop by definition, whether or not `Connection` names them. The names
 /// that begin with `proxy-` are matched by that prefix.
 const HOP_BY_HOP: [HeaderName; 6] = [
@@ -25,13 +27,14 @@ const HOP_BY_HOP: [HeaderName; 6] = [
 
 /// Set anew for the upstream (`Host`, `Content-Length`, `Authorization`), or not
 /// the upstream's business.
-const NOT_FOR_UPSTREAM: [HeaderName; 8] = [
+const NOT_FOR_UPSTREAM: [HeaderName; 9] = [
     AUTHORIZATION,
     CONTENT_LENGTH,
     COOKIE,
     EXPECT,
     FORWARDED,
     HOST,
+    HeaderName::from_static(MASKED_UPGRADE),
     HeaderName::from_static("api-key"),
     HeaderName::from_static("x-api-key"),
 ];
@@ -65,8 +68,14 @@ pub(crate) fn for_upstream(authorization: HeaderValue, from_client: &HeaderMap) 
 /// Removes from an upstream's answer what the caller may not get.
 pub(crate) fn retain_for_client(from_upstream: &mut HeaderMap) {
     let named = named_by_connection(from_upstream);
-    // A length beside a transfer coding describes nothing (RFC 9112, section 6.3).
-    let length_is_void = from_upstream.contains_key(TRANSFER_ENCODING);
+    // A length beside a transfer coding describes nothing (RFC 9112, section 6.3),
+    // and one that is a list is left for hyper to write as one number.
+    let mut lengths = from_upstream.get_all(CONTENT_LENGTH).iter();
+    let is_one_number = lengths
+        .next()
+        .is_some_and(|length| length.as_bytes().iter().all(u8::is_ascii_digit))
+        && lengths.next().is_none();
+    let length_is_void = from_upstream.contains_key(TRANSFER_ENCODING) || !is_one_number;
     let names: Vec<HeaderName> = from_upstream.keys().cloned().collect();
     for name in names {
         let drop = is_hop_by_hop(&name, &named)

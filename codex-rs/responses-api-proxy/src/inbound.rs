@@ -7,18 +7,28 @@
 //! otherwise is answered by us, in JSON, at the first byte that decides it.
 //!
 //! Bodies pass through untouched and uncopied; only their length is counted, to
-//! know where the next head begins. After a chunked body no further head is
-//! looked for: the connection ends with that exchange (`server.rs` sees to it).
+//! know where the next head begins. What comes behind a request is kept until
+//! that request is answered. After a chunked body no further head is looked for:
+//! the connection ends with that exchange (`server.rs` sees to it).
+//!
+//! The name of an `Upgrade` field is overwritten on its way ([`MASKED_UPGRADE`]):
+//! a connection that hyper thinks may be upgraded is let go by it without the
+//! flush and the shutdown that the end of every other connection gets.
 
 use std::fmt;
 
 use bytes::{Buf, BytesMut};
-use http::StatusCode;
+use http::{StatusCode, Uri};
+
+use crate::policy::RESPONSES;
 
 /// The longest head that is read, in bytes.
 pub(crate) const MAX_HEAD: usize = 64 * 1024;
 /// The most header lines that are read.
 pub(crate) const MAX_HEADERS: usize = 256;
+
+/// What `upgrade` is called by the time anybody but this file sees it.
+pub(crate) const MASKED_UPGRADE: &str = "upgrad-";
 
 /// Why a head cannot be accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +41,10 @@ pub(crate) enum HeadFault {
     ControlCharacter,
     /// A byte above 127.
     NotAscii,
+    /// A `CONNECT`: this is not that kind of proxy.
+    Connect,
+    /// A request target that is no URL, or has a fragment (RFC 9112, section 3.2).
+    Target,
     /// Not a request line and header lines of HTTP/1.0 or HTTP/1.1.
     Syntax(httparse::Error),
     /// No `Host`, or more than one.
@@ -51,6 +65,7 @@ impl HeadFault {
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Self::TooLong | Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Connect => StatusCode::FORBIDDEN,
             _ => StatusCode::BAD_REQUEST,
         }
     }
@@ -58,6 +73,7 @@ impl HeadFault {
     pub(crate) fn code(self) -> &'static str {
         match self {
             Self::TooLong | Self::TooManyHeaders => "headers_too_large",
+            Self::Connect => "method_not_allowed",
             _ => "bad_request",
         }
     }
@@ -76,6 +92,11 @@ impl fmt::Display for HeadFault {
                 f.write_str("the request head holds a control character (RFC 9112)")
             }
             Self::NotAscii => f.write_str("the request head holds a byte that is not ASCII"),
+            Self::Connect => write!(
+                f,
+                "CONNECT is not served here; this proxy forwards only POST {RESPONSES}"
+            ),
+            Self::Target => f.write_str("the request target is not a path (RFC 9112)"),
             Self::Syntax(cause) => {
                 write!(f, "the request head is not HTTP/1.1 or HTTP/1.0: {cause}")
             }
@@ -105,6 +126,14 @@ enum Phase {
     Chunked,
 }
 
+/// What one head says of its message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Head {
+    framing: Framing,
+    /// Where in the head the names of `Upgrade` fields begin.
+    upgrades: Vec<usize>,
+}
+
 /// How a request's body is delimited (RFC 9112, section 6.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Framing {
@@ -119,6 +148,7 @@ pub(crate) struct Inbound {
     held: BytesMut,
     /// How many bytes at the front of `held` may be passed on.
     cleared: usize,
+    heads: u64,
     phase: Phase,
 }
 
@@ -127,29 +157,31 @@ impl Inbound {
         Self {
             held: BytesMut::new(),
             cleared: 0,
+            heads: 0,
             phase: Phase::Head(Scan::default()),
         }
     }
 
     /// Takes what has just arrived. Returns how many of its first bytes may be
-    /// passed on as they lie; the rest is kept here until it may.
+    /// passed on as they lie; the rest is kept here until it may. A head is
+    /// passed on only if one `may_begin`.
     ///
     /// # Errors
     ///
     /// The head that begins here can never be accepted.
-    pub(crate) fn arrive(&mut self, fresh: &[u8]) -> Result<usize, HeadFault> {
+    pub(crate) fn arrive(&mut self, fresh: &mut [u8], may_begin: bool) -> Result<usize, HeadFault> {
         if self.held.is_empty() {
-            let passed = self.clear(fresh)?;
+            let passed = self.clear(fresh, may_begin)?;
             self.held
                 .extend_from_slice(fresh.get(passed..).unwrap_or_default());
             return Ok(passed);
         }
         self.held.extend_from_slice(fresh);
-        self.clear_held()?;
+        self.clear_held(may_begin)?;
         Ok(0)
     }
 
-    /// Moves cleared bytes into `room`; true if there were any.
+    /// Moves what may be passed on into `room`; true if there was any.
     ///
     /// # Errors
     ///
@@ -157,10 +189,9 @@ impl Inbound {
     pub(crate) fn pass_on(
         &mut self,
         room: &mut dyn FnMut(&[u8]) -> usize,
+        may_begin: bool,
     ) -> Result<bool, HeadFault> {
-        if self.cleared == 0 && !self.held.is_empty() {
-            self.clear_held()?;
-        }
+        self.clear_held(may_begin)?;
         if self.cleared == 0 {
             return Ok(false);
         }
@@ -174,6 +205,21 @@ impl Inbound {
         Ok(true)
     }
 
+    /// How many heads were cleared so far.
+    pub(crate) fn heads(&self) -> u64 {
+        self.heads
+    }
+
+    /// Whether something is kept that may be passed on later.
+    pub(crate) fn holds_back(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Whether so much is kept that no more should be read for now.
+    pub(crate) fn is_full(&self) -> bool {
+        self.held.len() > MAX_HEAD
+    }
+
     /// Whether the caller may be in the middle of sending something.
     pub(crate) fn is_unfinished(&self) -> bool {
         !self.held.is_empty()
@@ -184,10 +230,10 @@ impl Inbound {
             }
     }
 
-    fn clear_held(&mut self) -> Result<(), HeadFault> {
-        if self.cleared == 0 {
-            let held = std::mem::take(&mut self.held);
-            let cleared = self.clear(&held);
+    fn clear_held(&mut self, may_begin: bool) -> Result<(), HeadFault> {
+        if self.cleared == 0 && !self.held.is_empty() {
+            let mut held = std::mem::take(&mut self.held);
+            let cleared = self.clear(&mut held, may_begin);
             self.held = held;
             self.cleared = cleared?;
         }
@@ -196,13 +242,19 @@ impl Inbound {
 
     /// How much of `bytes`, which begin where the last cleared byte ended, may pass.
     /// At most one head is cleared at a time.
-    fn clear(&mut self, bytes: &[u8]) -> Result<usize, HeadFault> {
+    fn clear(&mut self, bytes: &mut [u8], may_begin: bool) -> Result<usize, HeadFault> {
         let head = match &mut self.phase {
+            Phase::Head(_) if !may_begin => return Ok(0),
             Phase::Head(scan) => match scan.find_end(bytes)? {
                 None => return Ok(0),
                 Some(end) => {
-                    let head = bytes.get(..end).unwrap_or_default();
-                    self.phase = match framing(head)? {
+                    let bytes = bytes.get_mut(..end).unwrap_or_default();
+                    let head = read_head(bytes)?;
+                    for at in head.upgrades {
+                        mask(bytes, at);
+                    }
+                    self.heads += 1;
+                    self.phase = match head.framing {
                         Framing::Length(length) => Phase::Body(length),
                         Framing::Chunked => Phase::Chunked,
                     };
@@ -225,6 +277,13 @@ impl Inbound {
             Phase::Head(_) => 0,
         };
         Ok(head + body)
+    }
+}
+
+fn mask(head: &mut [u8], at: usize) {
+    let name = head.get_mut(at..).unwrap_or_default().iter_mut();
+    for (byte, masked) in name.zip(MASKED_UPGRADE.bytes()) {
+        *byte = masked;
     }
 }
 
@@ -270,8 +329,8 @@ impl Scan {
     }
 }
 
-/// Reads one complete head strictly and says how its body is delimited.
-fn framing(head: &[u8]) -> Result<Framing, HeadFault> {
+/// Reads one complete head strictly.
+fn read_head(head: &[u8]) -> Result<Head, HeadFault> {
     let mut lines = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut lines);
     match request.parse(head) {
@@ -280,6 +339,26 @@ fn framing(head: &[u8]) -> Result<Framing, HeadFault> {
         Err(httparse::Error::TooManyHeaders) => return Err(HeadFault::TooManyHeaders),
         Err(cause) => return Err(HeadFault::Syntax(cause)),
     }
+    if request.method == Some("CONNECT") {
+        return Err(HeadFault::Connect);
+    }
+    let target = request.path.unwrap_or_default();
+    if target != RESPONSES && (target.contains('#') || target.parse::<Uri>().is_err()) {
+        return Err(HeadFault::Target);
+    }
+    let upgrades = request
+        .headers
+        .iter()
+        .filter(|line| line.name.eq_ignore_ascii_case("upgrade"))
+        .map(|line| line.name.as_ptr().addr() - head.as_ptr().addr())
+        .collect();
+    Ok(Head {
+        framing: framing(&request)?,
+        upgrades,
+    })
+}
+
+fn framing(request: &httparse::Request<'_, '_>) -> Result<Framing, HeadFault> {
     let is_http_11 = request.version == Some(1);
     let values = |wanted: &'static str| {
         request
@@ -315,12 +394,14 @@ fn framing(head: &[u8]) -> Result<Framing, HeadFault> {
     }
 }
 
-/// `1*DIGIT` (RFC 9110, section 8.6), no sign, no list, no overflow.
+/// `1*DIGIT` (RFC 9110, section 8.6), no sign, no list, no overflow of what a
+/// file can hold.
 fn decimal(text: &[u8]) -> Option<u64> {
     if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    std::str::from_utf8(text).ok()?.parse().ok()
+    let length: i64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    u64::try_from(length).ok()
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 //! The answer is a [`PermittedCall`], which only this file can make and which
 //! `forward.rs` demands: a request that was not judged cannot get the key.
 
-use http::header::UPGRADE;
 use http::request::Parts;
 use http::{HeaderMap, Method, Uri};
 
+use crate::inbound::MASKED_UPGRADE;
 use crate::refusal::Refusal;
 
 /// The one path that is forwarded, compared byte for byte.
@@ -51,7 +51,7 @@ fn is_exactly(uri: &Uri, path: &str) -> bool {
 /// RFC 6455, section 4.2.1. Codex tries a WebSocket first where it believes in one.
 fn asks_for_websocket(headers: &HeaderMap) -> bool {
     headers
-        .get_all(UPGRADE)
+        .get_all(MASKED_UPGRADE)
         .iter()
         .any(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn a_websocket_is_told_to_use_http() {
         let request = http::Request::get("/v1/responses")
-            .header("upgrade", "WebSocket")
+            .header(MASKED_UPGRADE, "WebSocket")
             .body(())
             .unwrap();
         assert!(matches!(

@@ -34,6 +34,8 @@ pub(crate) enum Refusal {
     BodyTooLarge { limit: u64 },
     /// 400: the request body ended before its framing said so.
     BodyCutShort,
+    /// 408: the caller stopped sending its body.
+    BodyStalled,
     /// 503: no new work while answers in flight are finished.
     ShuttingDown,
     /// 502 or 504: the upstream gave no answer.
@@ -75,6 +77,7 @@ impl Refusal {
             Self::Head(fault) => fault.status(),
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyCutShort => StatusCode::BAD_REQUEST,
+            Self::BodyStalled => StatusCode::REQUEST_TIMEOUT,
             Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             Self::Upstream(fault) => fault.status(),
         }
@@ -88,6 +91,7 @@ impl Refusal {
             Self::Head(fault) => fault.code(),
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::BodyCutShort => "body_cut_short",
+            Self::BodyStalled => "body_stalled",
             Self::ShuttingDown => "shutting_down",
             Self::Upstream(fault) => fault.code(),
         }
@@ -122,6 +126,11 @@ impl Refusal {
                  as a complete request"
                     .to_owned()
             }
+            Self::BodyStalled => {
+                "the rest of the request body did not come; nothing was sent upstream as a \
+                 complete request"
+                    .to_owned()
+            }
             Self::ShuttingDown => {
                 "the proxy is shutting down and finishes only what is in flight".to_owned()
             }
@@ -133,7 +142,11 @@ impl Refusal {
     fn ends_the_connection(&self) -> bool {
         matches!(
             self,
-            Self::Head(_) | Self::BodyTooLarge { .. } | Self::BodyCutShort | Self::ShuttingDown
+            Self::Head(_)
+                | Self::BodyTooLarge { .. }
+                | Self::BodyCutShort
+                | Self::BodyStalled
+                | Self::ShuttingDown
         )
     }
 

@@ -4,7 +4,7 @@
 //! When the upstream breaks off, the caller must see its connection break off
 //! too, after everything that had arrived. hyper drops what it has buffered the
 //! moment a body reports an error, so the error is held back until the
-//! connection reports ([`Link::flushed_since`]) that all before it is written.
+//! connection reports ([`Link::poll_flushed_since`]) that all before it is written.
 
 use std::fmt;
 use std::pin::Pin;
@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::Version;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::downstream::{FlushMark, Link};
@@ -34,6 +35,7 @@ impl std::error::Error for CutShort {}
 /// A response body fed by the upstream. Dropping it cancels the upstream.
 pub(crate) struct Relay {
     upstream: reqwest::Body,
+    is_http_2: bool,
     redactor: Redactor,
     link: Arc<Link>,
     state: State,
@@ -47,9 +49,15 @@ enum State {
 }
 
 impl Relay {
-    pub(crate) fn new(upstream: reqwest::Body, redactor: Redactor, link: Arc<Link>) -> Self {
+    pub(crate) fn new(
+        upstream: reqwest::Body,
+        version: Version,
+        redactor: Redactor,
+        link: Arc<Link>,
+    ) -> Self {
         Self {
             upstream,
+            is_http_2: version == Version::HTTP_2,
             redactor,
             link,
             state: State::Flowing,
@@ -93,7 +101,13 @@ impl HttpBody for Relay {
                     Some(Err(error)) => {
                         let fault = UpstreamFault::from_error(&error);
                         report::line(format_args!("answer cut short: {}: {fault}", fault.code()));
-                        this.state = State::Broken(this.link.break_off());
+                        this.state = State::Broken(this.link.mark());
+                    }
+                    // hyper takes a stream reset with NO_ERROR for an end; an end
+                    // that HTTP/2 means (RFC 9113, section 8.1) is known as one.
+                    None if this.is_http_2 && !this.upstream.is_end_stream() => {
+                        report::line("answer cut short: upstream_closed: stream reset");
+                        this.state = State::Broken(this.link.mark());
                     }
                     None => {
                         this.state = State::Over;

@@ -1,18 +1,30 @@
 //! The one place that writes to standard error.
 //!
-//! A closed or full standard error must not stop the proxy, so failures to
-//! write are ignored. Nothing that is written here may hold a header, a body
-//! or a credential.
+//! Standard error that is closed, or a pipe that nobody reads, must not stop the
+//! proxy: a line that cannot be written at once is dropped. Nothing that is
+//! written here may hold a header, a body or a credential.
 
 use std::fmt;
 use std::io::Write;
+use std::sync::{Mutex, PoisonError};
 
-/// Writes one line.
+use codex_process_hardening::stderr_has_room;
+
+/// The longest line, in bytes: what a pipe with room is sure to take at once (pipe(7)).
+const LONGEST: usize = 4096;
+
+/// Between the look whether there is room and the write, nobody else may fill it.
+static WRITING: Mutex<()> = Mutex::new(());
+
+/// Writes one line, or drops it.
 pub(crate) fn line(text: impl fmt::Display) {
-    let mut line = text.to_string();
-    line.push('\n');
-    // One write, so that lines of several threads do not mix.
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    let mut line = text.to_string().into_bytes();
+    line.truncate(LONGEST - 1);
+    line.push(b'\n');
+    let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+    if stderr_has_room() {
+        let _ = std::io::stderr().write_all(&line);
+    }
 }
 
 /// The last line of a run that failed: what failed, then its causes.

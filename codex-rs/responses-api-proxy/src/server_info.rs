@@ -2,12 +2,13 @@
 //!
 //! Written in place, with one write: codex-action makes the file beforehand, in
 //! a directory where we may not make or rename one. Whoever can choose what the
-//! path leads to must not choose what a root process overwrites, so links are
-//! refused.
+//! path leads to must not choose what a root process overwrites: links are
+//! refused, and a file that holds anything but a server-info line is left alone,
+//! whichever way the path led to it.
 
 use std::fmt;
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -30,6 +31,7 @@ enum Cause {
     Link,
     SeveralNames,
     Kind,
+    NotOurs,
     Io(io::Error),
 }
 
@@ -48,6 +50,11 @@ impl fmt::Display for ServerInfoError {
             Cause::Kind => write!(
                 f,
                 "--server-info {path} is neither a file, a FIFO nor a character device"
+            ),
+            Cause::NotOurs => write!(
+                f,
+                "--server-info {path} holds something else than server info; remove it or name \
+                 another file"
             ),
             Cause::Io(_) => write!(f, "could not write --server-info {path}"),
         }
@@ -164,14 +171,29 @@ fn open_in_place(path: &Path) -> Result<File, Cause> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }
-    let file = open_itself(path)?;
+    let mut file = open_itself(path)?;
     let found = file.metadata()?;
     if found.is_file() {
         refuse_several_names(&found)?;
+        refuse_other_content(&mut file)?;
     } else if !is_stream(&found) {
         return Err(Cause::Kind);
     }
     Ok(file)
+}
+
+/// Looks at the beginning alone: the file may be as large as its owner likes.
+fn refuse_other_content(file: &mut File) -> Result<(), Cause> {
+    let mut beginning = Vec::new();
+    let expected = b"{\"port\":";
+    let most = u64::try_from(expected.len()).unwrap_or(u64::MAX);
+    Read::by_ref(file).take(most).read_to_end(&mut beginning)?;
+    file.rewind()?;
+    if beginning.is_empty() || beginning == expected {
+        Ok(())
+    } else {
+        Err(Cause::NotOurs)
+    }
 }
 
 /// Opens for writing without following a symbolic link at the end of the path,
@@ -180,7 +202,10 @@ fn open_in_place(path: &Path) -> Result<File, Cause> {
 fn open_itself(path: &Path) -> Result<File, Cause> {
     use std::os::unix::fs::OpenOptionsExt;
 
+    // Only a regular file is read too: a FIFO that is open both ways has no end.
+    let is_stream = fs::symlink_metadata(path).is_ok_and(|found| is_stream(&found));
     let opened = OpenOptions::new()
+        .read(!is_stream)
         .write(true)
         .create(true)
         .truncate(false)
@@ -229,6 +254,7 @@ fn open_itself(path: &Path) -> Result<File, Cause> {
         return Err(Cause::Link);
     }
     Ok(OpenOptions::new()
+        .read(true)
         .write(true)
         .create(true)
         .truncate(false)
@@ -270,7 +296,11 @@ mod tests {
     fn what_stood_there_is_replaced_whole() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("info.json");
-        fs::write(&path, "x".repeat(500)).unwrap();
+        fs::write(
+            &path,
+            format!("{{\"port\":1,\"pad\":\"{}\"}}", "x".repeat(500)),
+        )
+        .unwrap();
         let _info = write(&path, 1).unwrap();
         assert!(fs::read_to_string(&path).unwrap().ends_with("}\n"));
     }
@@ -289,6 +319,18 @@ mod tests {
         let error = write(&hard, 1).unwrap_err();
         assert!(matches!(error.cause, Cause::SeveralNames), "{error}");
         assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
+    }
+
+    #[test]
+    fn a_file_that_holds_something_else_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        for content in ["precious", "{", "{\"por", "\0"] {
+            let path = dir.path().join("file");
+            fs::write(&path, content).unwrap();
+            let error = write(&path, 1).unwrap_err();
+            assert!(matches!(error.cause, Cause::NotOurs), "{error}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), content);
+        }
     }
 
     #[test]

@@ -51,6 +51,9 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     listener
         .set_nonblocking(true)
         .context("the listener cannot be polled")?;
+    if upstream.is_ourselves(address.port()) {
+        bail!("--upstream-url is this proxy itself; name the server that requests should go to");
+    }
     let mut server_info = config
         .server_info
         .map(|path| ServerInfo::open(&path))

@@ -37,6 +37,7 @@ pub(crate) struct Progress(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     frames: AtomicU64,
+    waits_for_caller: AtomicBool,
     too_large: AtomicBool,
     cut_short: AtomicBool,
 }
@@ -45,6 +46,11 @@ impl Progress {
     /// A number that changes whenever body bytes move.
     pub(crate) fn made(&self) -> u64 {
         self.0.frames.load(Ordering::Relaxed)
+    }
+
+    /// Whether the upstream would take more but the caller sends nothing.
+    pub(crate) fn waits_for_caller(&self) -> bool {
+        self.0.waits_for_caller.load(Ordering::Relaxed)
     }
 
     /// Why the upload was given up, if it was.
@@ -103,10 +109,14 @@ impl HttpBody for Upload {
     ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         let this = self.get_mut();
         loop {
-            let Some(frame) = ready!(Pin::new(this.body.get_mut()).poll_frame(cx)) else {
+            let shared = &this.progress.0;
+            let polled = Pin::new(this.body.get_mut()).poll_frame(cx);
+            shared
+                .waits_for_caller
+                .store(polled.is_pending(), Ordering::Relaxed);
+            let Some(frame) = ready!(polled) else {
                 return Poll::Ready(None);
             };
-            let shared = &this.progress.0;
             let Ok(frame) = frame else {
                 shared.cut_short.store(true, Ordering::Relaxed);
                 return Poll::Ready(Some(Err(UploadError::CutShort)));

@@ -20,6 +20,16 @@ use crate::upstream_fault::UpstreamFault;
 /// How long a connection to the upstream may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The most header lines of an answer, and its longest head over HTTP/2, in bytes.
+const MAX_ANSWER_HEADERS: usize = 256;
+const MAX_ANSWER_HEAD: u32 = 256 * 1024;
+
+/// How much of one answer may lie here unread, in bytes.
+const STREAM_WINDOW: u32 = 256 * 1024;
+/// Of all answers on one connection, the most there can be (RFC 9113, section
+/// 6.9.1): a caller that does not read holds back its own answer and no other.
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
+
 /// The upstream and the way to it.
 #[derive(Debug)]
 pub(crate) struct Upstream {
@@ -108,6 +118,10 @@ impl Upstream {
             .retry(retry::never())
             .referer(false)
             .connect_timeout(CONNECT_TIMEOUT)
+            .http1_max_headers(MAX_ANSWER_HEADERS)
+            .http2_max_header_list_size(MAX_ANSWER_HEAD)
+            .http2_initial_stream_window_size(STREAM_WINDOW)
+            .http2_initial_connection_window_size(CONNECTION_WINDOW)
             .tcp_nodelay(true);
         let builder = if url.is_clear() {
             // The key crosses in clear, so it goes nowhere but to this host: no
@@ -135,6 +149,17 @@ impl Upstream {
             patience,
             route,
         })
+    }
+
+    pub(crate) fn url(&self) -> &reqwest::Url {
+        self.url.url()
+    }
+
+    /// Whether this is where we ourselves listen.
+    pub(crate) fn is_ourselves(&self, port: u16) -> bool {
+        // We listen on that address alone; others of this host may be somebody else.
+        let is_here = matches!(self.url().host_str(), Some("127.0.0.1" | "localhost"));
+        is_here && self.url().port_or_known_default() == Some(port)
     }
 
     pub(crate) fn first_hop(&self) -> Hop {

@@ -22,6 +22,8 @@ pub(crate) enum UpstreamFault {
     Tls(String),
     /// What came back is not HTTP.
     Protocol(String),
+    /// An answer with a head too large, or too many headers.
+    Headers,
     /// The connection ended before the answer was whole.
     Closed(String),
     /// No connection within the time allowed for one.
@@ -56,6 +58,9 @@ impl UpstreamFault {
         let hyper = causes
             .iter()
             .find_map(|cause| cause.downcast_ref::<hyper::Error>());
+        if hyper.is_some_and(hyper::Error::is_parse_too_large) {
+            return Self::Headers;
+        }
         let closed = hyper.is_some_and(hyper::Error::is_incomplete_message)
             || hyper.is_some_and(hyper::Error::is_closed)
             || causes.iter().any(|&cause| is_broken_off(cause));
@@ -79,6 +84,7 @@ impl UpstreamFault {
             Self::Dns(_) => "upstream_dns",
             Self::Tls(_) => "upstream_tls",
             Self::Protocol(_) => "upstream_protocol",
+            Self::Headers => "upstream_headers",
             Self::Closed(_) => "upstream_closed",
             Self::ConnectTimeout | Self::Timeout(_) => "upstream_timeout",
             Self::Redirect { .. } => "upstream_redirect",
@@ -93,6 +99,9 @@ impl fmt::Display for UpstreamFault {
             Self::Dns(cause) => write!(f, "the upstream's name has no address: {cause}"),
             Self::Tls(cause) => write!(f, "no TLS connection to the upstream: {cause}"),
             Self::Protocol(cause) => write!(f, "the upstream did not answer in HTTP: {cause}"),
+            Self::Headers => {
+                f.write_str("the upstream answered with more headers than are accepted (256)")
+            }
             Self::Closed(cause) => {
                 write!(f, "the upstream closed the connection too early: {cause}")
             }

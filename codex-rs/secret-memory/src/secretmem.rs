@@ -29,21 +29,40 @@ pub(crate) fn map_over(at: NonNull<u8>, len: usize) -> io::Result<()> {
     if unsafe { libc::ftruncate(fd.as_raw_fd(), size) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: `at..at + len` is the caller's own reservation that nothing refers
-    // to, so replacing it (MAP_FIXED) can take no memory from under anybody. The
-    // mapping keeps the memory alive after the descriptor is closed.
-    let mapped = unsafe {
+    // Mapped elsewhere first: a mapping asked for in place (MAP_FIXED) has already
+    // taken away what was there by the time that it fails.
+    // SAFETY: a new mapping at an address the kernel picks; no existing memory is
+    // concerned, and it outlives the descriptor.
+    let fresh = unsafe {
         libc::mmap(
-            at.as_ptr().cast(),
+            std::ptr::null_mut(),
             len,
             libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_SHARED | libc::MAP_FIXED,
+            libc::MAP_SHARED,
             fd.as_raw_fd(),
             0,
         )
     };
-    if mapped == libc::MAP_FAILED {
+    if fresh == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());
+    }
+    // SAFETY: moves the mapping just made, which nothing refers to, over
+    // `at..at + len`, which is the caller's own reservation that nothing refers
+    // to either.
+    let moved = unsafe {
+        libc::mremap(
+            fresh,
+            len,
+            len,
+            libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED,
+            at.as_ptr(),
+        )
+    };
+    if moved == libc::MAP_FAILED {
+        let error = io::Error::last_os_error();
+        // SAFETY: the mapping made above, which nothing refers to.
+        unsafe { libc::munmap(fresh, len) };
+        return Err(error);
     }
     Ok(())
 }

@@ -7,17 +7,19 @@ fn feed<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, Option<Head
     let mut inbound = Inbound::new();
     let mut passed = Vec::new();
     for piece in pieces {
-        match inbound.arrive(piece) {
+        let mut piece = piece.to_vec();
+        match inbound.arrive(&mut piece, true) {
             Ok(direct) => passed.extend_from_slice(&piece[..direct]),
             Err(fault) => return (passed, Some(fault)),
         }
         loop {
-            match inbound.pass_on(&mut |bytes| {
-                // A reader with little room.
+            // A reader with little room.
+            let mut room = |bytes: &[u8]| {
                 let taken = bytes.len().min(7);
                 passed.extend_from_slice(&bytes[..taken]);
                 taken
-            }) {
+            };
+            match inbound.pass_on(&mut room, true) {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(fault) => return (passed, Some(fault)),
@@ -82,6 +84,7 @@ fn what_can_be_read_in_two_ways_is_refused() {
         ("Content-Length: abc\r\n", ContentLength),
         ("Content-Length:\r\n", ContentLength),
         ("Content-Length: 99999999999999999999\r\n", ContentLength),
+        ("Content-Length: 18446744073709551615\r\n", ContentLength),
         ("Transfer-Encoding: gzip, chunked\r\n", TransferEncoding),
         ("Transfer-Encoding: chunked, chunked\r\n", TransferEncoding),
         (
@@ -170,13 +173,63 @@ fn a_bad_head_behind_a_good_request_does_not_take_it_down() {
 fn it_knows_when_a_caller_is_in_the_middle_of_something() {
     let mut inbound = Inbound::new();
     assert!(!inbound.is_unfinished());
-    inbound.arrive(b"POST").unwrap();
+    inbound.arrive(&mut b"POST".to_vec(), true).unwrap();
     assert!(inbound.is_unfinished());
     let mut inbound = Inbound::new();
-    inbound.arrive(&head("Content-Length: 2\r\n")).unwrap();
+    inbound
+        .arrive(&mut head("Content-Length: 2\r\n"), true)
+        .unwrap();
     assert!(inbound.is_unfinished());
-    assert_eq!(inbound.arrive(b"hi"), Ok(2));
+    assert_eq!(inbound.arrive(&mut b"hi".to_vec(), true), Ok(2));
     assert!(!inbound.is_unfinished());
+}
+
+#[test]
+fn what_comes_behind_a_request_waits_until_it_may_begin() {
+    let mut inbound = Inbound::new();
+    let good = [head("Content-Length: 2\r\n"), b"hi".to_vec()].concat();
+    let mut both = [&good[..], b"nonsense\n"].concat();
+    assert_eq!(inbound.arrive(&mut both, true), Ok(good.len()));
+    assert!(inbound.holds_back());
+    let mut room = |bytes: &[u8]| bytes.len();
+    assert_eq!(inbound.pass_on(&mut room, false), Ok(false));
+    assert_eq!(inbound.arrive(&mut b"more".to_vec(), false), Ok(0));
+    assert_eq!(inbound.heads(), 1);
+    assert_eq!(inbound.pass_on(&mut room, true), Err(HeadFault::LineEnding));
+}
+
+#[test]
+fn an_upgrade_is_masked_and_nothing_else_is() {
+    let (passed, _) = feed([&head("Upgrade: h2c\r\nX: upgrade\r\nUPGRADE: websocket\r\n")[..]]);
+    assert_eq!(
+        passed,
+        head("upgrad-: h2c\r\nX: upgrade\r\nupgrad-: websocket\r\n")
+    );
+}
+
+#[test]
+fn targets_that_are_none_and_methods_of_another_kind_of_proxy_are_refused() {
+    for target in [
+        "/v1/responses#f",
+        "/shutdown#",
+        "/<>",
+        "\\",
+        "http://",
+        "/{x}",
+        "/a|b",
+        "/`",
+    ] {
+        let request = format!("POST {target} HTTP/1.1\r\nHost: x\r\n\r\n");
+        let found = fault(request.as_bytes());
+        // Some of these are targets to some parsers; none of them is served.
+        assert!(
+            matches!(found, Some(HeadFault::Target | HeadFault::Syntax(_)) | None),
+            "{target}: {found:?}"
+        );
+        assert!(found.is_some() || !target.contains('#'), "{target}");
+    }
+    let connect = b"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example\r\n\r\n";
+    assert_eq!(fault(connect), Some(HeadFault::Connect));
 }
 
 proptest! {

@@ -8,7 +8,7 @@ use codex_test_support::{Client, CutKind, Gate, MockUpstream, Proxy, Reply, TEST
 use crate::{PROXY, RESPONSES, in_front_of};
 
 /// Says why a test proves nothing here; libtest does not hold this line back.
-fn skipped(why: &str) {
+pub(crate) fn skipped(why: &str) {
     let _ = std::io::stderr().write_all(format!("skipped: {why}\n").as_bytes());
 }
 
@@ -139,6 +139,10 @@ fn the_search_finds_a_key_where_there_is_one() {
     );
 }
 
+pub(crate) fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
+}
+
 /// Runs `program` as the user the proxy runs as, and returns whether it succeeded.
 fn as_nobody(program: &[&str]) -> (bool, String) {
     let output = Command::new("setpriv")
@@ -263,13 +267,13 @@ fn assert_call_refused(pid: u32, call: &str, arguments: &str) {
     assert!(refused, "{call}: {why}");
 }
 
-fn open_to_all(path: &std::path::Path) {
+pub(crate) fn open_to_all(path: &std::path::Path) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// A copy of one of our binaries where every user can run it.
-fn copy_of(name: &str, to: &std::path::Path) -> Option<std::path::PathBuf> {
+pub(crate) fn copy_of(name: &str, to: &std::path::Path) -> Option<std::path::PathBuf> {
     let from = std::path::Path::new(PROXY).with_file_name(name);
     let copy = to.join(name);
     std::fs::copy(from, &copy).ok()?;

@@ -1,7 +1,7 @@
 //! A cut upstream is a cut client: everything that arrived is delivered, and
 //! nothing pretends to be the end.
 
-use codex_test_support::{Client, CutKind, End, Framing, MockUpstream, Reply};
+use codex_test_support::{Client, CutKind, End, Framing, Gate, MockUpstream, Reply};
 
 use crate::{RESPONSES, in_front_of};
 
@@ -99,6 +99,21 @@ fn http_2_cut_by_rst_stream() {
     assert_every_cut_is_seen(MockUpstream::h2, Framing::Chunked, CutKind::RstStream(2));
 }
 
+/// NO_ERROR is how a server takes back a stream it has answered; here it has not.
+#[test]
+fn http_2_cut_by_a_reset_without_an_error() {
+    assert_every_cut_is_seen(MockUpstream::h2, Framing::Chunked, CutKind::RstStream(0));
+}
+
+#[test]
+fn http_2_cut_by_a_cancel() {
+    assert_every_cut_is_seen(
+        MockUpstream::h2,
+        Framing::ContentLength,
+        CutKind::RstStream(8),
+    );
+}
+
 #[test]
 fn http_2_cut_by_fin() {
     assert_every_cut_is_seen(
@@ -158,6 +173,35 @@ fn an_http_1_0_caller_is_cut_by_a_reset() {
     let answer = client.read_answer();
     assert_eq!(answer.end, End::Cut);
     assert!(whole.starts_with(&answer.body));
+}
+
+/// However the process ends: in order, at once, or killed.
+#[test]
+fn an_http_1_0_caller_is_cut_by_a_reset_when_the_proxy_ends() {
+    for signals in [&["TERM", "TERM"][..], &["HUP"], &["KILL"]] {
+        let upstream =
+            MockUpstream::h1(Reply::event_stream().data("data: 1\n\n").hold(&Gate::new()));
+        let mut proxy = in_front_of(&upstream).start();
+        let mut clients: Vec<Client> = (0..20).map(|_| proxy.client()).collect();
+        for client in &mut clients {
+            client.send(format!(
+                "POST {RESPONSES} HTTP/1.0\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}"
+            ));
+            client.read_head();
+            client.wait_for_body("data: 1");
+        }
+        for name in signals {
+            proxy.signal(crate::lifecycle::signal(name));
+            if *name == "TERM" {
+                proxy.wait_for_stderr("shutting down");
+            }
+        }
+        proxy.wait_exit();
+        for client in &mut clients {
+            while client.read_body_some().is_some() {}
+            assert_eq!(client.end(), Some(End::Cut), "{signals:?}");
+        }
+    }
 }
 
 #[test]

@@ -150,6 +150,44 @@ fn an_upstream_that_says_nothing() {
 }
 
 #[test]
+fn a_caller_that_stops_sending_is_not_the_upstream_s_fault() {
+    for upstream in [
+        MockUpstream::h1(Reply::responses("never")),
+        MockUpstream::h2(Reply::responses("never")),
+    ] {
+        let proxy = in_front_of(&upstream)
+            .args(["--upstream-timeout", "300ms"])
+            .start();
+        let mut client = proxy.client();
+        client.post(RESPONSES, &[("content-length", "10")], "abc");
+        assert_openai_error(&client.read_answer(), 408, "body_stalled");
+        assert!(!upstream.wait_for_cancel(0).complete);
+        assert!(!proxy.stderr_so_far().contains("no answer"));
+    }
+}
+
+#[test]
+fn an_answer_with_more_headers_than_are_accepted() {
+    let with = |count: usize| {
+        (0..count).fold(Reply::responses("hi"), |reply, n| {
+            reply.header(&format!("x-{n}"), "1")
+        })
+    };
+    for count in [120, 250] {
+        let upstream = MockUpstream::h1(with(count));
+        let proxy = in_front_of(&upstream).start();
+        let answer = proxy.client().post(RESPONSES, &[], "{}").read_answer();
+        assert_eq!(
+            (answer.status, answer.header(&format!("x-{}", count - 1))),
+            (200, Some("1"))
+        );
+    }
+    let upstream = MockUpstream::h1(with(300));
+    let proxy = in_front_of(&upstream).start();
+    assert_fault(&proxy, 502, "upstream_headers", "256");
+}
+
+#[test]
 fn an_upload_in_progress_is_not_silence() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     let proxy = in_front_of(&upstream)

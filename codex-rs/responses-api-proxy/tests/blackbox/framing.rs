@@ -1,6 +1,6 @@
 //! Bytes that two parties could read in two ways never get to be two requests.
 
-use codex_test_support::{MockUpstream, Reply, assert_openai_error};
+use codex_test_support::{End, Gate, MockUpstream, Reply, assert_openai_error};
 
 use crate::{RESPONSES, in_front_of};
 
@@ -57,6 +57,83 @@ fn a_bad_head_behind_a_good_request_does_not_change_its_answer() {
     assert_eq!(client.post(RESPONSES, &[], "{}").read_answer().status, 200);
     client.send("nonsense\n");
     assert_openai_error(&client.read_answer(), 400, "bad_request");
+}
+
+#[test]
+fn a_bad_head_in_the_same_packet_as_a_good_request_waits_for_its_answer() {
+    let gate = Gate::new();
+    let upstream = MockUpstream::h1(
+        Reply::event_stream()
+            .data("data: 1\n\n")
+            .hold(&gate)
+            .data("data: 2\n\n"),
+    );
+    let proxy = in_front_of(&upstream).start();
+    for bad in ["nonsense\n", "\x16", "GET / HTTP/1.1\r\nX : 1\r\n\r\n"] {
+        let mut client = proxy.client();
+        client.send([&post("Content-Length: 2\r\n")[..], b"{}", bad.as_bytes()].concat());
+        client.read_head();
+        client.wait_for_body("data: 1");
+        gate.release();
+        client.wait_for_body("data: 2");
+        assert_eq!(client.read_body_some(), None);
+        assert_eq!(client.end(), Some(End::Clean));
+        assert_openai_error(&client.read_answer(), 400, "bad_request");
+    }
+}
+
+#[test]
+fn a_caller_that_leaves_behind_a_pipelined_request_is_noticed() {
+    let upstream = MockUpstream::h1(Reply::silence());
+    let proxy = in_front_of(&upstream).start();
+    let mut client = proxy.client();
+    let request = [&post("Content-Length: 2\r\n")[..], b"{}"].concat();
+    client.send([&request[..], &request[..], b"POST"].concat());
+    upstream.wait_for_complete(0);
+    client.close();
+    upstream.wait_for_cancel(0);
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+#[test]
+fn an_upgrade_field_changes_nothing_about_a_connection() {
+    let upstream = MockUpstream::h1(Reply::made(|request| {
+        Reply::bytes(200, "text/plain", request.text())
+    }));
+    let proxy = in_front_of(&upstream).start();
+    let mut client = proxy.client();
+    let headers = [
+        ("connection", "Upgrade, HTTP2-Settings"),
+        ("upgrade", "h2c"),
+        ("http2-settings", "AAMAAABkAAQAAP__"),
+    ];
+    for body in ["one", "two"] {
+        assert_eq!(
+            client.post(RESPONSES, &headers, body).read_answer().text(),
+            body
+        );
+    }
+    client.send("nonsense\n");
+    assert_openai_error(&client.read_answer(), 400, "bad_request");
+    let sent = upstream.wait_for_requests(2);
+    assert!(sent.iter().all(|request| {
+        ["upgrade", "upgrad-", "http2-settings"]
+            .iter()
+            .all(|name| request.header(name).is_none())
+    }));
+}
+
+#[test]
+fn a_refusal_reaches_a_caller_that_is_still_sending_whatever_it_asked_for() {
+    let upstream = MockUpstream::h1(Reply::responses("never"));
+    let proxy = in_front_of(&upstream).args(["--max-body", "1KiB"]).start();
+    for headers in [&[][..], &[("connection", "upgrade"), ("upgrade", "h2c")]] {
+        let answer = proxy
+            .client()
+            .post(RESPONSES, headers, vec![b'x'; 8 << 20])
+            .read_answer();
+        assert_openai_error(&answer, 413, "body_too_large");
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ pub(crate) fn signal(name: &str) -> i32 {
     match name {
         "HUP" => 1,
         "INT" => 2,
+        "KILL" => 9,
         "TERM" => 15,
         other => panic!("no number for SIG{other}"),
     }
@@ -269,6 +270,59 @@ fn closed_output_does_not_stop_it() {
             client.post(RESPONSES, &[], "{}").read_answer().status,
             status
         );
+    }
+}
+
+#[test]
+fn output_that_nobody_reads_does_not_stop_it() {
+    let upstream = RefusedPort::new();
+    // Standard error into a FIFO whose one reader never reads past the first line.
+    let dir = tempfile::tempdir().unwrap();
+    let fifo = dir.path().join("stderr");
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&fifo)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let script = format!(
+        "exec {PROXY} --upstream-url {} --server-info {} 2> {}",
+        upstream.url(),
+        dir.path().join("info.json").display(),
+        fifo.display()
+    );
+    let mut proxy = Proxy::builder("/bin/sh")
+        .args(["-c", &script])
+        .stdin(Stdin::Bytes(TEST_KEY.into()))
+        .spawn();
+    let mut unread = std::io::BufReader::new(std::fs::File::open(&fifo).unwrap());
+    let mut ready = String::new();
+    std::io::BufRead::read_line(&mut unread, &mut ready).unwrap();
+    let port = ready
+        .trim_end()
+        .rsplit(':')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let mut client = codex_test_support::Client::connect(([127, 0, 0, 1], port).into());
+    // Some 100 bytes a fault, and a FIFO holds 64 KiB.
+    for _ in 0..1500 {
+        assert_eq!(client.post(RESPONSES, &[], "{}").read_answer().status, 502);
+    }
+    proxy.signal(signal("TERM"));
+    assert_eq!(proxy.wait_exit().code(), Some(0));
+}
+
+#[test]
+fn an_upstream_that_is_the_proxy_itself_is_refused() {
+    let port = RefusedPort::new().addr().port();
+    for host in ["127.0.0.1", "localhost", "LOCALHOST"] {
+        let url = format!("http://{host}:{port}/v1/responses");
+        let (code, stderr) = run(&["--port", &port.to_string(), "--upstream-url", &url]);
+        assert_eq!(code, Some(1));
+        assert!(stderr.contains("is this proxy itself"), "{stderr}");
     }
 }
 

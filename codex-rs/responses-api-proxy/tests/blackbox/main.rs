@@ -11,8 +11,10 @@
 )]
 
 mod answers;
+mod confinement;
 mod custody;
 mod cuts;
+mod echo;
 mod faults;
 mod framing;
 mod headers;

@@ -22,7 +22,7 @@ fn it_names_a_port_that_already_accepts_and_goes_away_at_the_end() {
         written,
         format!("{{\"port\":{},\"pid\":{}}}\n", proxy.port(), proxy.pid())
     );
-    proxy.signal(libc_signal("TERM"));
+    proxy.signal(crate::lifecycle::signal("TERM"));
     assert_eq!(proxy.wait_exit().code(), Some(0));
     assert!(!proxy.info_file().exists());
 }
@@ -67,7 +67,7 @@ fn a_file_made_beforehand_is_written_in_place() {
         fs::metadata(&file).unwrap().permissions().mode() & 0o777,
         0o666
     );
-    proxy.signal(libc_signal("INT"));
+    proxy.signal(crate::lifecycle::signal("INT"));
     proxy.wait_exit();
     assert!(!file.exists());
 }
@@ -77,7 +77,7 @@ fn a_file_that_somebody_took_over_is_left() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     let mut proxy = in_front_of(&upstream).server_info().start();
     fs::write(proxy.info_file(), "{\"port\":1,\"pid\":1}\n").unwrap();
-    proxy.signal(libc_signal("TERM"));
+    proxy.signal(crate::lifecycle::signal("TERM"));
     assert_eq!(proxy.wait_exit().code(), Some(0));
     assert!(proxy.info_file().exists());
 }
@@ -112,8 +112,17 @@ fn links_and_directories_are_refused_and_nothing_is_lost() {
     assert!(!dir.path().join("nowhere").exists());
 }
 
-fn libc_signal(name: &str) -> i32 {
-    crate::lifecycle::signal(name)
+#[test]
+fn a_file_that_holds_something_else_is_kept_however_the_path_leads_to_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let precious = dir.path().join("real");
+    fs::create_dir(&precious).unwrap();
+    fs::write(precious.join("shadow"), "precious").unwrap();
+    symlink(&precious, dir.path().join("swapped")).unwrap();
+    let path = dir.path().join("swapped/shadow");
+    let stderr = refused(&["--server-info", path.to_str().unwrap()]);
+    assert!(stderr.contains("holds something else"), "{stderr}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
 }
 
 #[test]

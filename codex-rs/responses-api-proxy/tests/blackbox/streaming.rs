@@ -158,6 +158,21 @@ fn the_limit_is_the_one_given_to_the_byte() {
 }
 
 #[test]
+fn readers_that_stop_do_not_hold_back_others_on_the_same_connection() {
+    let upstream = MockUpstream::h2(Reply::bytes(200, "text/event-stream", vec![b'x'; 16 * MIB]));
+    let proxy = in_front_of(&upstream).start();
+    let mut unread: Vec<_> = (0..5).map(|_| proxy.client()).collect();
+    for client in &mut unread {
+        client.post(RESPONSES, &[], "{}");
+        assert_eq!(client.read_head().status, 200);
+    }
+    let answer = proxy.client().post(RESPONSES, &[], "{}").read_answer();
+    assert_eq!(answer.body.len(), 16 * MIB);
+    let peak = proxy.rss_peak_kib();
+    assert!(peak < 32 * 1024, "the peak was {peak} KiB");
+}
+
+#[test]
 fn a_reader_that_stops_holds_its_upstream_back() {
     let upstream = MockUpstream::h1(Reply::bytes(200, "text/event-stream", vec![b'x'; 64 * MIB]));
     let proxy = in_front_of(&upstream).start();

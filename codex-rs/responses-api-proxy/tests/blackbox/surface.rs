@@ -116,7 +116,7 @@ fn every_other_method_is_refused_and_nothing_goes_up() {
         .client()
         .send("CONNECT api.openai.com:443 HTTP/1.1\r\nHost: api.openai.com\r\n\r\n")
         .read_answer();
-    assert_openai_error(&connect, 403, "path_not_allowed");
+    assert_openai_error(&connect, 403, "method_not_allowed");
     assert!(upstream.requests().is_empty());
 }
 
@@ -249,6 +249,38 @@ fn connections_are_kept_pipelined_and_http_1_0_is_spoken() {
         .read_answer();
     assert_eq!(old.text(), "old");
     upstream.assert_well_formed();
+}
+
+#[test]
+fn a_fragment_is_no_way_in() {
+    let upstream = MockUpstream::h1(Reply::responses("never"));
+    let mut proxy = in_front_of(&upstream).http_shutdown().start();
+    for target in ["/v1/responses#f", "/v1/responses#", "/shutdown#x"] {
+        for method in ["POST", "GET"] {
+            let answer = proxy
+                .client()
+                .request(method, target, &[], "")
+                .read_answer();
+            assert_openai_error(&answer, 400, "bad_request");
+        }
+    }
+    assert!(proxy.is_running());
+    assert!(upstream.requests().is_empty());
+}
+
+#[test]
+fn a_target_that_is_no_path_is_refused_in_json() {
+    let upstream = MockUpstream::h1(Reply::responses("never"));
+    let proxy = in_front_of(&upstream).start();
+    for target in ["/\"<>{}|^`", "\\", "http://"] {
+        let answer = proxy.client().request("GET", target, &[], "").read_answer();
+        assert!(
+            matches!(answer.status, 400 | 403),
+            "{target}: {}",
+            answer.status
+        );
+        assert!(!answer.error_code().is_empty());
+    }
 }
 
 #[test]
