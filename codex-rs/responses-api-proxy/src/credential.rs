@@ -8,7 +8,7 @@ use rustls::crypto::CryptoProvider;
 
 use crate::config::UpstreamUrl;
 use crate::read_api_key::{ApiKey, SCHEME};
-use crate::redact::Redactor;
+use crate::redact::{Needle, Redactor};
 use crate::seal::{Seal, SealError, sealing_provider};
 
 /// The Authorization header to send: over TLS a placeholder, which `seal` replaces
@@ -19,7 +19,7 @@ use crate::seal::{Seal, SealError, sealing_provider};
 #[derive(Clone, Copy)]
 pub(crate) struct Credential {
     header: &'static str,
-    key: &'static [u8],
+    needle: &'static Needle,
 }
 
 impl Credential {
@@ -30,16 +30,14 @@ impl Credential {
     /// [`SealError`]: no placeholder could be made.
     pub(crate) fn new(key: ApiKey, url: &UpstreamUrl) -> Result<(Self, CryptoProvider), SealError> {
         let provider = rustls::crypto::ring::default_provider();
-        let secret = key
-            .header
-            .as_bytes()
-            .get(SCHEME.len()..)
-            .unwrap_or_default();
+        let secret = key.header.as_bytes().get(SCHEME.len()..);
+        // As long-lived as the key itself.
+        let needle: &'static Needle = Box::leak(Box::new(Needle::new(secret.unwrap_or_default())));
         if url.is_clear() {
             // No record to seal it in: the header itself, as a reference into the page.
             let credential = Self {
                 header: key.header,
-                key: secret,
+                needle,
             };
             return Ok((credential, provider));
         }
@@ -51,7 +49,7 @@ impl Credential {
         let seal: &'static Seal = Box::leak(Box::new(seal));
         let credential = Self {
             header: seal.placeholder(),
-            key: secret,
+            needle,
         };
         Ok((credential, sealing_provider(seal)))
     }
@@ -65,7 +63,7 @@ impl Credential {
 
     /// Looks for the key in one answer.
     pub(crate) fn redactor(self) -> Redactor {
-        Redactor::new(self.key)
+        Redactor::new(self.needle)
     }
 }
 

@@ -10,6 +10,9 @@ use std::sync::LazyLock;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
+use memchr::memmem::Finder;
+
+use crate::read_api_key::is_key_byte;
 
 /// A beginning of the key this long at the end of a piece is held back until it
 /// is clear what it is. Shorter ones (`sk-`) end pieces by chance, and tell nothing.
@@ -21,10 +24,54 @@ const SHORTEST_KEY: usize = 12;
 /// Asterisks to take as many from as are needed.
 static ASTERISKS: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(vec![b'*'; 4096]));
 
+/// The key as something to look for; made once, and refers to the key's page.
+pub(crate) struct Needle {
+    key: &'static [u8],
+    finder: Finder<'static>,
+}
+
+impl Needle {
+    pub(crate) fn new(key: &'static [u8]) -> Self {
+        let looked_for = key.len() >= SHORTEST_KEY;
+        let key = if looked_for { key } else { &[] };
+        Self {
+            key,
+            finder: Finder::new(key),
+        }
+    }
+
+    fn is_in(&self, bytes: &[u8]) -> bool {
+        self.finder.find(bytes).is_some()
+    }
+
+    /// The length of the longest beginning of the key, short of all of it, that
+    /// `bytes` end in.
+    fn tail_match(&self, bytes: &[u8]) -> usize {
+        // Nearly every piece ends in a newline or a bracket, which no key has.
+        if !bytes.last().is_some_and(|&byte| is_key_byte(byte)) {
+            return 0;
+        }
+        let longest = bytes.len().min(self.key.len().saturating_sub(1));
+        (1..=longest)
+            .rev()
+            .find(|&len| {
+                let tail = bytes.get(bytes.len() - len..);
+                tail.is_some() && tail == self.key.get(..len)
+            })
+            .unwrap_or(0)
+    }
+}
+
+impl std::fmt::Debug for Needle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Needle")
+    }
+}
+
 /// Looks for the key in one answer, piece by piece.
 #[derive(Debug)]
 pub(crate) struct Redactor {
-    key: Key,
+    needle: &'static Needle,
     /// How much of the key the pieces so far end in.
     matched: usize,
     /// How much of that was held back; the rest, under [`HELD_FROM`], is out.
@@ -32,21 +79,10 @@ pub(crate) struct Redactor {
     found: bool,
 }
 
-/// The key, without a revealing `Debug`.
-#[derive(Clone, Copy)]
-struct Key(&'static [u8]);
-
-impl std::fmt::Debug for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Key")
-    }
-}
-
 impl Redactor {
-    pub(crate) fn new(key: &'static [u8]) -> Self {
-        let looked_for = key.len() >= SHORTEST_KEY;
+    pub(crate) fn new(needle: &'static Needle) -> Self {
         Self {
-            key: Key(if looked_for { key } else { &[] }),
+            needle,
             matched: 0,
             held: 0,
             found: false,
@@ -65,10 +101,10 @@ impl Redactor {
 
     /// Removes every header whose value holds the key.
     pub(crate) fn clean_headers(&mut self, headers: &mut HeaderMap) {
-        if self.key.0.is_empty() {
+        if self.needle.key.is_empty() {
             return;
         }
-        let holds_key = |value: &http::HeaderValue| find(value.as_bytes(), self.key.0).is_some();
+        let holds_key = |value: &http::HeaderValue| self.needle.is_in(value.as_bytes());
         let named: Vec<_> = headers
             .iter()
             .filter(|(_, value)| holds_key(value))
@@ -83,14 +119,12 @@ impl Redactor {
     /// Takes a piece of the body and returns what may go on: in nearly every case
     /// the piece itself, uncopied.
     pub(crate) fn take(&mut self, piece: Bytes) -> Bytes {
-        let key = self.key.0;
-        if key.is_empty() {
+        if self.needle.key.is_empty() {
             return piece;
         }
         if self.matched == 0 {
-            let inside = find(&piece, key).is_some();
-            let tail = tail_match(&piece, key);
-            if !inside && tail < HELD_FROM {
+            let tail = self.needle.tail_match(&piece);
+            if tail < HELD_FROM && !self.needle.is_in(&piece) {
                 self.matched = tail;
                 return piece;
             }
@@ -109,14 +143,14 @@ impl Redactor {
 
     /// The careful way: what was held back and the piece, byte by byte.
     fn rewrite(&mut self, piece: &[u8]) -> Bytes {
-        let key = self.key.0;
+        let key = self.needle.key;
         let mut out = BytesMut::with_capacity(self.held + piece.len());
         for &byte in piece {
             while self.matched > 0 && key.get(self.matched) != Some(&byte) {
                 // The longest shorter beginning of the key that the match ends in;
                 // what is no longer part of one may go.
                 let so_far = key.get(..self.matched).unwrap_or_default();
-                let shorter = tail_match(so_far.get(1..).unwrap_or_default(), key);
+                let shorter = self.needle.tail_match(so_far.get(1..).unwrap_or_default());
                 let released = self.held.saturating_sub(held_of(shorter));
                 let from = self.matched - self.held;
                 out.extend_from_slice(so_far.get(from..from + released).unwrap_or_default());
@@ -153,24 +187,6 @@ fn asterisks(len: usize) -> Bytes {
     ASTERISKS.slice(..len.min(ASTERISKS.len()))
 }
 
-/// Where the key begins in `bytes`.
-fn find(bytes: &[u8], key: &[u8]) -> Option<usize> {
-    memchr::memmem::find(bytes, key)
-}
-
-/// The length of the longest beginning of the key, short of all of it, that
-/// `bytes` end in.
-fn tail_match(bytes: &[u8], key: &[u8]) -> usize {
-    let longest = bytes.len().min(key.len().saturating_sub(1));
-    (1..=longest)
-        .rev()
-        .find(|&len| {
-            let tail = bytes.get(bytes.len() - len..);
-            tail.is_some() && tail == key.get(..len)
-        })
-        .unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,8 +195,12 @@ mod tests {
 
     const KEY: &[u8] = b"sk-test-abcabcabd-0123456789";
 
+    fn redactor(key: &'static [u8]) -> Redactor {
+        Redactor::new(Box::leak(Box::new(Needle::new(key))))
+    }
+
     fn redact(pieces: &[&[u8]], key: &'static [u8]) -> (Vec<u8>, bool) {
-        let mut redactor = Redactor::new(key);
+        let mut redactor = redactor(key);
         let mut out = Vec::new();
         for piece in pieces {
             out.extend(redactor.take(Bytes::copy_from_slice(piece)));
@@ -204,7 +224,13 @@ mod tests {
                     "{text}"
                 );
                 for part in KEY.windows(HELD_FROM) {
-                    assert_eq!(find(text.as_bytes(), part), None, "{text}");
+                    assert!(
+                        !text
+                            .as_bytes()
+                            .windows(HELD_FROM)
+                            .any(|found| found == part),
+                        "{text}"
+                    );
                 }
             }
         }
@@ -235,7 +261,7 @@ mod tests {
 
     #[test]
     fn an_event_leaves_at_once_and_uncopied() {
-        let mut redactor = Redactor::new(KEY);
+        let mut redactor = redactor(KEY);
         for event in ["data: risks\n\n", "data: ask", "data: sk-", ""] {
             let piece = Bytes::from(event);
             let out = redactor.take(piece.clone());
@@ -265,7 +291,7 @@ mod tests {
         );
         headers.append("x-echo", "harmless".parse().unwrap());
         headers.append("x-request-id", "req_1".parse().unwrap());
-        let mut redactor = Redactor::new(KEY);
+        let mut redactor = redactor(KEY);
         redactor.clean_headers(&mut headers);
         assert!(redactor.has_found());
         assert_eq!(

@@ -20,11 +20,12 @@
 //! [`memfd_secret(2)`]: https://man7.org/linux/man-pages/man2/memfd_secret.2.html
 #![allow(unsafe_code)] // what this crate exists for; every block says why it is sound
 
-#[cfg_attr(not(unix), path = "mapping_elsewhere.rs")]
+// Miri has no memory protection: there the page is tested on the plain heap.
+#[cfg_attr(any(not(unix), miri), path = "mapping_elsewhere.rs")]
 mod mapping;
 mod page;
 mod protection;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(miri)))]
 mod secretmem;
 mod zero_on_free;
 

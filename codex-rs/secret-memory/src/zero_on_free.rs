@@ -43,7 +43,10 @@ unsafe impl GlobalAlloc for ZeroOnFree {
 /// # Safety
 ///
 /// `block` must be valid for writes of `len` bytes.
-#[cfg(any(target_os = "linux", target_os = "freebsd", target_os = "openbsd"))]
+#[cfg(all(
+    any(target_os = "linux", target_os = "freebsd", target_os = "openbsd"),
+    not(miri)
+))]
 unsafe fn wipe(block: *mut u8, len: usize) {
     // SAFETY: the caller vouches for the range.
     unsafe { libc::explicit_bzero(block.cast(), len) };
@@ -52,7 +55,10 @@ unsafe fn wipe(block: *mut u8, len: usize) {
 /// # Safety
 ///
 /// `block` must be valid for writes of `len` bytes.
-#[cfg(not(any(target_os = "linux", target_os = "freebsd", target_os = "openbsd")))]
+#[cfg(any(
+    not(any(target_os = "linux", target_os = "freebsd", target_os = "openbsd")),
+    miri
+))]
 unsafe fn wipe(block: *mut u8, len: usize) {
     // SAFETY: the caller vouches for the range, which nobody else refers to.
     let bytes =

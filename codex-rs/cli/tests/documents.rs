@@ -1,0 +1,136 @@
+//! The documents tell the truth about tests and files.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn sources(of: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(of).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// The names of all functions behind a `#[test]`, property tests included, and of
+/// the files that hold tests.
+fn tests() -> BTreeSet<String> {
+    let mut files = Vec::new();
+    sources(&root().join("codex-rs"), &mut files);
+    let mut names = BTreeSet::new();
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        if !text.contains("#[test]") && !text.contains("proptest!") {
+            continue;
+        }
+        names.insert(file.file_stem().unwrap().to_string_lossy().into_owned());
+        let functions = text
+            .lines()
+            .filter_map(|line| line.trim_start().strip_prefix("fn "));
+        names.extend(functions.filter_map(|line| Some(line.split_once('(')?.0.to_owned())));
+    }
+    names
+}
+
+/// The last column of every table row that names something in backticks there.
+fn named_in_last_column(document: &str) -> Vec<String> {
+    let text = fs::read_to_string(root().join(document)).unwrap();
+    text.lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| ---"))
+        .filter_map(|line| line.trim_end().strip_suffix('|')?.rsplit('|').next())
+        .filter_map(|cell| cell.trim().strip_prefix('`')?.split('`').next())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn every_test_that_is_named_is_there() {
+    let tests = tests();
+    for document in ["docs/threat-model.md", "docs/differences.md"] {
+        let named = named_in_last_column(document);
+        assert!(named.len() > 20, "{document} names only {}", named.len());
+        for name in named {
+            assert!(
+                tests.contains(&name),
+                "{document} names the test {name}, which is not there"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_file_that_is_named_is_there() {
+    let text = fs::read_to_string(root().join("docs/threat-model.md")).unwrap();
+    let named: Vec<&str> = text
+        .split('`')
+        .filter(|word| word.contains("/src/") && !word.contains(' '))
+        .collect();
+    assert!(named.len() > 20);
+    for file in named {
+        assert!(
+            root().join("codex-rs").join(file).is_file(),
+            "{file} is not there"
+        );
+    }
+    let text = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    for file in text
+        .split('`')
+        .filter(|word| word.ends_with(".rs") && !word.contains([' ', '/']))
+    {
+        let path = root().join("codex-rs/responses-api-proxy/src").join(file);
+        assert!(
+            path.is_file(),
+            "docs/architecture.md names {file}, which is not there"
+        );
+    }
+}
+
+#[test]
+fn every_room_is_on_the_map() {
+    let map = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    for entry in fs::read_dir(root().join("codex-rs/responses-api-proxy/src")).unwrap() {
+        let name = entry.unwrap().file_name().to_string_lossy().into_owned();
+        let is_room = !matches!(name.as_str(), "lib.rs" | "main.rs" | "inbound");
+        let wanted = if name.ends_with(".rs") {
+            format!("`{name}`")
+        } else {
+            format!("`{name}/`")
+        };
+        assert!(
+            !is_room || map.contains(&wanted),
+            "docs/architecture.md does not name {name}"
+        );
+    }
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let mut documents: Vec<PathBuf> = fs::read_dir(root().join("docs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+        .collect();
+    documents.push(root().join("README.md"));
+    for document in documents {
+        let text = fs::read_to_string(&document).unwrap();
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
+            let file = link.split('#').next().unwrap();
+            if !file.is_empty() && !file.contains("://") {
+                let target = document.parent().unwrap().join(file);
+                assert!(target.exists(), "{} links to {link}", document.display());
+            }
+        }
+    }
+}
