@@ -100,7 +100,7 @@ impl fmt::Display for HeadFault {
             Self::Syntax(cause) => {
                 write!(f, "the request head is not HTTP/1.1 or HTTP/1.0: {cause}")
             }
-            Self::Host => f.write_str("the request must have exactly one Host header (RFC 9112)"),
+            Self::Host => f.write_str("the request must have exactly one Host header"),
             Self::ContentLength => {
                 f.write_str("Content-Length must stand there once, as one decimal number")
             }
@@ -367,8 +367,8 @@ fn framing(request: &httparse::Request<'_, '_>) -> Result<Framing, HeadFault> {
             .filter(move |line| line.name.eq_ignore_ascii_case(wanted))
             .map(|line| line.value)
     };
-    let hosts = values("host").count();
-    if hosts > 1 || (is_http_11 && hosts == 0) {
+    // RFC 9112 asks this of HTTP/1.1; an HTTP/1.0 client of today sends it too.
+    if values("host").count() != 1 {
         return Err(HeadFault::Host);
     }
     let mut lengths = values("content-length");

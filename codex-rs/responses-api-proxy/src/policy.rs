@@ -3,7 +3,11 @@
 //! The answer is a [`PermittedCall`], which only this file can make and which
 //! `forward.rs` demands: a request that was not judged cannot get the key.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use http::header::{HOST, ORIGIN};
 use http::request::Parts;
+use http::uri::Authority;
 use http::{HeaderMap, Method, Uri};
 
 use crate::inbound::MASKED_UPGRADE;
@@ -18,12 +22,58 @@ pub(crate) const SHUTDOWN: &str = "/shutdown";
 #[derive(Debug)]
 pub(crate) struct PermittedCall(());
 
+/// Refuses what comes from a web page, by what browsers say of themselves.
+///
+/// A page can make a browser send requests to this port, but not without the name
+/// it looked up in `Host` (DNS rebinding shows there), and not without `Origin` or
+/// `Sec-Fetch-Site` (Fetch standard). No other client sends the latter two. Any
+/// port is fine in `Host`: an ssh or container port forward is legitimate.
+///
+/// # Errors
+///
+/// The [`Refusal`] to answer with.
+pub(crate) fn refuse_browsers(headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut hosts = headers.get_all(HOST).iter();
+    let is_local = hosts
+        .next()
+        .is_some_and(|host| is_loopback(host.as_bytes()));
+    if !is_local || hosts.next().is_some() {
+        return Err(Refusal::Host);
+    }
+    let mut sites = headers.get_all("sec-fetch-site").iter();
+    if headers.contains_key(ORIGIN) || sites.any(|site| site != "none") {
+        return Err(Refusal::Browser);
+    }
+    Ok(())
+}
+
+/// Whether a `Host` field names this host by an address or by its one fixed name.
+fn is_loopback(host: &[u8]) -> bool {
+    let Ok(host) = std::str::from_utf8(host) else {
+        return false;
+    };
+    let Ok(authority) = host.parse::<Authority>() else {
+        return false;
+    };
+    let name = authority.host();
+    let has_user_info = host.contains('@');
+    let address = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'));
+    let is_address = match address {
+        Some(v6) => v6.parse::<Ipv6Addr>().is_ok_and(|v6| v6.is_loopback()),
+        None => name.parse::<Ipv4Addr>().is_ok_and(|v4| v4.is_loopback()),
+    };
+    !has_user_info && (is_address || name.eq_ignore_ascii_case("localhost"))
+}
+
 /// Judges a request by its head.
 ///
 /// # Errors
 ///
 /// The [`Refusal`] to answer with.
 pub(crate) fn permit(head: &Parts) -> Result<PermittedCall, Refusal> {
+    refuse_browsers(&head.headers)?;
     if !is_exactly(&head.uri, RESPONSES) {
         return Err(Refusal::path(&head.method, &head.uri));
     }
@@ -37,8 +87,16 @@ pub(crate) fn permit(head: &Parts) -> Result<PermittedCall, Refusal> {
 }
 
 /// Whether a request is the `GET /shutdown` and nothing that merely looks like it.
-pub(crate) fn is_shutdown(head: &Parts) -> bool {
-    head.method == Method::GET && is_exactly(&head.uri, SHUTDOWN)
+///
+/// # Errors
+///
+/// The [`Refusal`] to answer with.
+pub(crate) fn permit_shutdown(head: &Parts) -> Result<(), Refusal> {
+    refuse_browsers(&head.headers)?;
+    if head.method != Method::GET || !is_exactly(&head.uri, SHUTDOWN) {
+        return Err(Refusal::path(&head.method, &head.uri));
+    }
+    Ok(())
 }
 
 /// Origin-form (RFC 9112, section 3.2.1), that path, no query, not even an empty one.
@@ -64,6 +122,7 @@ mod tests {
         let request = http::Request::builder()
             .method(method)
             .uri(target)
+            .header("host", "localhost")
             .body(())
             .unwrap();
         permit(&request.into_parts().0)
@@ -127,6 +186,7 @@ mod tests {
     #[test]
     fn a_websocket_is_told_to_use_http() {
         let request = http::Request::get("/v1/responses")
+            .header("host", "localhost")
             .header(MASKED_UPGRADE, "WebSocket")
             .body(())
             .unwrap();
@@ -136,15 +196,91 @@ mod tests {
         ));
     }
 
+    fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn this_host_is_named_by_its_name_or_an_address_with_any_port() {
+        for host in [
+            "localhost",
+            "localhost:1",
+            "LocalHost:65535",
+            "127.0.0.1",
+            "127.0.0.1:8787",
+            "127.8.9.10:1",
+            "[::1]",
+            "[::1]:8787",
+        ] {
+            assert!(
+                refuse_browsers(&headers(&[("host", host)])).is_ok(),
+                "{host}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_other_host_is_refused() {
+        for host in [
+            "",
+            "evil.example",
+            "evil.example:8787",
+            "localhost.evil.example",
+            "127.0.0.1.nip.io",
+            "0.0.0.0",
+            "0",
+            "[::]",
+            "[::ffff:127.0.0.1]",
+            "10.0.0.1",
+            "localhost.",
+            "x@localhost",
+            "127.0.0.1@evil.example",
+            "localhost:1:2",
+            "localhost/",
+            "::1",
+            "2130706433",
+            "0x7f.1",
+        ] {
+            let refused = refuse_browsers(&headers(&[("host", host)]));
+            assert!(matches!(refused, Err(Refusal::Host)), "{host}");
+        }
+        assert!(matches!(refuse_browsers(&headers(&[])), Err(Refusal::Host)));
+        let two = headers(&[("host", "localhost"), ("host", "localhost")]);
+        assert!(matches!(refuse_browsers(&two), Err(Refusal::Host)));
+    }
+
+    #[test]
+    fn what_a_browser_says_of_itself_is_enough() {
+        for (name, value) in [
+            ("origin", "https://evil.example"),
+            ("origin", "null"),
+            ("origin", "http://127.0.0.1:8787"),
+            ("origin", ""),
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", "same-site"),
+            ("sec-fetch-site", "same-origin"),
+        ] {
+            let refused = refuse_browsers(&headers(&[("host", "localhost"), (name, value)]));
+            assert!(matches!(refused, Err(Refusal::Browser)), "{name}: {value}");
+        }
+        let typed = headers(&[("host", "localhost"), ("sec-fetch-site", "none")]);
+        assert!(refuse_browsers(&typed).is_ok());
+    }
+
     #[test]
     fn shutdown_is_one_spelling_of_one_method() {
         let is = |method: &str, target: &str| {
             let request = http::Request::builder()
                 .method(method)
                 .uri(target)
+                .header("host", "localhost")
                 .body(())
                 .unwrap();
-            is_shutdown(&request.into_parts().0)
+            permit_shutdown(&request.into_parts().0).is_ok()
         };
         assert!(is("GET", "/shutdown"));
         for (method, target) in [

@@ -26,6 +26,10 @@ pub(crate) enum Refusal {
     PathNotAllowed { method: String, target: String },
     /// 403: the one path, but not the one method.
     MethodNotAllowed { method: String },
+    /// 403: a `Host` that is not this one, as under DNS rebinding.
+    Host,
+    /// 403: a request that a web page made a browser send.
+    Browser,
     /// 426: the same path over plain HTTP is what works.
     WebSocket,
     /// 400 or 431: the head cannot be read in exactly one way.
@@ -72,7 +76,10 @@ impl Refusal {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::PathNotAllowed { .. } | Self::MethodNotAllowed { .. } => StatusCode::FORBIDDEN,
+            Self::PathNotAllowed { .. }
+            | Self::MethodNotAllowed { .. }
+            | Self::Host
+            | Self::Browser => StatusCode::FORBIDDEN,
             Self::WebSocket => StatusCode::UPGRADE_REQUIRED,
             Self::Head(fault) => fault.status(),
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -87,6 +94,8 @@ impl Refusal {
         match self {
             Self::PathNotAllowed { .. } => "path_not_allowed",
             Self::MethodNotAllowed { .. } => "method_not_allowed",
+            Self::Host => "host_not_allowed",
+            Self::Browser => "browser_not_allowed",
             Self::WebSocket => "websocket_not_supported",
             Self::Head(fault) => fault.code(),
             Self::BodyTooLarge { .. } => "body_too_large",
@@ -113,6 +122,12 @@ impl Refusal {
             Self::MethodNotAllowed { method } => {
                 format!("{method} {RESPONSES} is not served here; use POST {RESPONSES}")
             }
+            Self::Host => "the Host header must name this host as 127.0.0.1, [::1] or localhost, \
+                 with any port"
+                .to_owned(),
+            Self::Browser => "requests from web pages are refused: Origin and Sec-Fetch-Site \
+                 (other than none) must not be sent"
+                .to_owned(),
             Self::WebSocket => format!(
                 "WebSocket is not served here; use POST {RESPONSES} over HTTP \
                  (in Codex: supports_websockets=false)"

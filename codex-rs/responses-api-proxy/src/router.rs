@@ -76,8 +76,8 @@ async fn shut_down(
     request: Request<Body>,
 ) -> Response {
     let (head, _) = request.into_parts();
-    if !policy::is_shutdown(&head) {
-        return Refusal::path(&head.method, &head.uri).into_response();
+    if let Err(refusal) = policy::permit_shutdown(&head) {
+        return refusal.into_response();
     }
     if shared.shutdown.is_begun() {
         link.end_with_this();

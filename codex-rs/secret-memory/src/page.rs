@@ -188,6 +188,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "nothing is locked there")]
     fn a_page_is_locked_on_this_system_or_the_error_says_why() {
         match SecretPage::new(false) {
             Ok(page) => assert!(page.protection().locked),

@@ -49,7 +49,7 @@ fn well_formed_requests_pass_unchanged() {
         ]
         .concat(),
         [b"\r\n\r\n".to_vec(), head("")].concat(),
-        b"GET / HTTP/1.0\r\n\r\n".to_vec(),
+        b"GET / HTTP/1.0\r\nHost: x\r\n\r\n".to_vec(),
         [
             head("Content-Length: 5\r\n"),
             b"\x00\xff\n\r\n".to_vec(),
@@ -99,7 +99,7 @@ fn what_can_be_read_in_two_ways_is_refused() {
         assert_eq!(fault(&head(lines)), Some(expected), "{lines:?}");
     }
     assert_eq!(
-        fault(b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        fault(b"POST / HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"),
         Some(TransferEncoding)
     );
     assert_eq!(fault(b"POST / HTTP/1.1\r\n\r\n"), Some(Host));

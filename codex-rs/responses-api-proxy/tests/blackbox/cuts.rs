@@ -168,7 +168,7 @@ fn an_http_1_0_caller_is_cut_by_a_reset() {
     let proxy = in_front_of(&upstream).start();
     let mut client = proxy.client();
     client.send(format!(
-        "POST {RESPONSES} HTTP/1.0\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}"
+        "POST {RESPONSES} HTTP/1.0\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{{}}"
     ));
     let answer = client.read_answer();
     assert_eq!(answer.end, End::Cut);
@@ -185,7 +185,7 @@ fn an_http_1_0_caller_is_cut_by_a_reset_when_the_proxy_ends() {
         let mut clients: Vec<Client> = (0..20).map(|_| proxy.client()).collect();
         for client in &mut clients {
             client.send(format!(
-                "POST {RESPONSES} HTTP/1.0\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}"
+                "POST {RESPONSES} HTTP/1.0\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{{}}"
             ));
             client.read_head();
             client.wait_for_body("data: 1");

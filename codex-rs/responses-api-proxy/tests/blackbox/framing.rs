@@ -5,14 +5,14 @@ use codex_test_support::{End, Gate, MockUpstream, Reply, assert_openai_error};
 use crate::{RESPONSES, in_front_of};
 
 fn post(lines: &str) -> Vec<u8> {
-    format!("POST {RESPONSES} HTTP/1.1\r\nHost: x\r\n{lines}\r\n").into_bytes()
+    format!("POST {RESPONSES} HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n").into_bytes()
 }
 
 #[test]
 fn a_head_that_cannot_be_read_in_one_way_is_answered_400_and_closed() {
     let upstream = MockUpstream::h1(Reply::responses("never"));
     let proxy = in_front_of(&upstream).start();
-    let smuggled = b"POST /v1/responses HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
+    let smuggled = b"POST /v1/responses HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
     for head in [
         post("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n"),
         post("Content-Length: 4\r\nContent-Length: 5\r\n"),

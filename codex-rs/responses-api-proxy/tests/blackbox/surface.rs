@@ -133,7 +133,31 @@ fn a_preflight_gets_no_permission() {
         .request("OPTIONS", RESPONSES, &headers, "")
         .read_answer();
     // That no CORS header is in it is part of what this asserts.
-    assert_openai_error(&answer, 403, "method_not_allowed");
+    assert_openai_error(&answer, 403, "browser_not_allowed");
+}
+
+#[test]
+fn what_a_web_page_sends_is_refused_and_nothing_goes_up() {
+    let upstream = MockUpstream::h1(Reply::responses("never"));
+    let mut proxy = in_front_of(&upstream).http_shutdown().start();
+    for (header, code) in [
+        (("host", "evil.example"), "host_not_allowed"),
+        (("host", "0.0.0.0"), "host_not_allowed"),
+        (("origin", "https://evil.example"), "browser_not_allowed"),
+        (("origin", "null"), "browser_not_allowed"),
+        (("sec-fetch-site", "same-origin"), "browser_not_allowed"),
+        (("sec-fetch-site", "cross-site"), "browser_not_allowed"),
+    ] {
+        for (method, target) in [("POST", RESPONSES), ("GET", "/shutdown"), ("GET", "/x")] {
+            let answer = proxy
+                .client()
+                .request(method, target, &[header], "")
+                .read_answer();
+            assert_openai_error(&answer, 403, code);
+        }
+    }
+    assert!(proxy.is_running());
+    assert!(upstream.requests().is_empty());
 }
 
 #[test]
@@ -205,7 +229,9 @@ fn a_body_is_forwarded_without_being_understood() {
     proxy.client().post(RESPONSES, &[], "").read_answer();
     proxy
         .client()
-        .send(format!("POST {RESPONSES} HTTP/1.1\r\nHost: x\r\n\r\n"))
+        .send(format!(
+            "POST {RESPONSES} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        ))
         .read_answer();
     proxy
         .client()
@@ -233,7 +259,7 @@ fn connections_are_kept_pipelined_and_http_1_0_is_spoken() {
     }
     let request = |body: &str| {
         format!(
-            "POST {RESPONSES} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}",
+            "POST {RESPONSES} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         )
     };
@@ -244,7 +270,7 @@ fn connections_are_kept_pipelined_and_http_1_0_is_spoken() {
     let old = proxy
         .client()
         .send(format!(
-            "POST {RESPONSES} HTTP/1.0\r\nHost: x\r\nContent-Length: 3\r\n\r\nold"
+            "POST {RESPONSES} HTTP/1.0\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nold"
         ))
         .read_answer();
     assert_eq!(old.text(), "old");
