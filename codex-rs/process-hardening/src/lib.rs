@@ -33,7 +33,7 @@ mod terminal;
 #[cfg_attr(not(unix), path = "user_elsewhere.rs")]
 mod user;
 
-pub use measures::{Measure, harden};
+pub use measures::{Measure, harden, raise_descriptor_limit};
 pub use sandbox::{Needs, OnRefusedCall, enter_sandbox};
 pub use stderr::stderr_has_room;
 pub use stdin::take_stdin;

@@ -41,6 +41,42 @@ pub fn harden() -> Vec<Measure> {
     .collect()
 }
 
+/// Raises the number of descriptors this process may have to the most it may ask
+/// for (`getrlimit(2)`); returns that number. A flood of connections should not
+/// meet a limit made for interactive programs.
+///
+/// # Errors
+///
+/// When the limit cannot be read; where it cannot be raised it is returned as it is.
+#[cfg(unix)]
+pub fn raise_descriptor_limit() -> io::Result<u64> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the call fills the one struct it is given.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) })?;
+    let raised = libc::rlimit {
+        rlim_cur: limit.rlim_max,
+        rlim_max: limit.rlim_max,
+    };
+    // SAFETY: the call reads the one struct it is given.
+    match check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raised) }) {
+        Ok(()) => Ok(raised.rlim_cur),
+        Err(_) => Ok(limit.rlim_cur),
+    }
+}
+
+/// Not known here.
+///
+/// # Errors
+///
+/// Always.
+#[cfg(not(unix))]
+pub fn raise_descriptor_limit() -> io::Result<u64> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// `setrlimit(2)`: a core file of at most no bytes, now and for good.
 #[cfg(unix)]
 fn forbid_core_dumps() -> io::Result<()> {

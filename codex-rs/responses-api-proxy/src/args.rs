@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::quantities::{parse_duration, parse_size};
+use crate::quantities::{parse_count, parse_duration, parse_size};
 
 /// Where the key goes unless told otherwise.
 pub(crate) const DEFAULT_UPSTREAM: &str = "https://api.openai.com/v1/responses";
@@ -56,6 +56,22 @@ pub struct Args {
     /// Largest request body (`1048576`, `64MiB`); larger ones get 413
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
     pub max_body: u64,
+
+    /// How long a request head may take; then 408
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    pub header_timeout: Duration,
+
+    /// How long a caller may send nothing of a request body that the upstream would take; then 408
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
+    pub body_timeout: Duration,
+
+    /// Most connections at once; the one that was quiet for longest makes room for a new one
+    #[arg(long, value_name = "N", default_value = "8192", value_parser = parse_count)]
+    pub max_connections: usize,
+
+    /// Most requests in flight at once; then 503
+    #[arg(long, value_name = "N", default_value = "8192", value_parser = parse_count)]
+    pub max_requests: usize,
 
     /// User to run as once everything is open; needs root
     #[arg(long, value_name = "NAME")]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use reqwest::Url;
 
 use crate::args::{Args, Sandbox};
+use crate::limits::Limits;
 
 /// Everything the proxy was told, checked.
 #[derive(Debug)]
@@ -18,8 +19,7 @@ pub(crate) struct Config {
     pub(crate) http_shutdown: bool,
     pub(crate) upstream: UpstreamUrl,
     pub(crate) upstream_timeout: Duration,
-    /// Bytes.
-    pub(crate) max_body: u64,
+    pub(crate) limits: Limits,
     pub(crate) drain_timeout: Duration,
     pub(crate) user: Option<String>,
     pub(crate) sandbox: Sandbox,
@@ -117,7 +117,13 @@ impl TryFrom<Args> for Config {
             http_shutdown: args.http_shutdown,
             upstream: UpstreamUrl::parse(&args.upstream_url)?,
             upstream_timeout: args.upstream_timeout,
-            max_body: args.max_body,
+            limits: Limits {
+                header_timeout: args.header_timeout,
+                body_timeout: args.body_timeout,
+                max_body: args.max_body,
+                max_connections: args.max_connections,
+                max_requests: args.max_requests,
+            },
             drain_timeout: args.drain_timeout,
             user: args.user,
             sandbox: args.sandbox,

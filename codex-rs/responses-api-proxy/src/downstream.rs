@@ -18,14 +18,20 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::time::Sleep;
+use tokio::sync::Notify;
+use tokio::time::{Instant, Sleep};
 
+use crate::door::Door;
 use crate::inbound::{HeadFault, Inbound};
+use crate::limits;
 use crate::refusal::Refusal;
+use crate::socket::Socket;
 
 /// How long a closing connection waits for a caller that is still sending.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// A head up to this long is kept whatever others keep, in bytes.
+const SMALL_HEAD: usize = 8 * 1024;
 
 /// What the parts of the proxy that serve one connection know of each other.
 #[derive(Debug, Default)]
@@ -40,6 +46,11 @@ pub(crate) struct Link {
     ends_by_close: AtomicBool,
     /// The proxy is over once this connection is done.
     is_last: AtomicBool,
+    /// When it fell quiet, by the door's clock; 0 while it is busy.
+    quiet_since: AtomicU64,
+    /// It has to leave for somebody else.
+    turned_out: AtomicBool,
+    leave: Notify,
 }
 
 /// A point in a connection's history of flushes.
@@ -88,13 +99,69 @@ impl Link {
     pub(crate) fn ends_the_proxy(&self) -> bool {
         self.is_last.load(Ordering::Relaxed)
     }
+
+    /// No request is being answered, from `tick` on.
+    pub(crate) fn fall_quiet(&self, tick: u64) {
+        self.quiet_since.store(tick, Ordering::Relaxed);
+    }
+
+    pub(crate) fn become_busy(&self) {
+        self.quiet_since.store(0, Ordering::Relaxed);
+    }
+
+    /// `None` while it is busy.
+    pub(crate) fn quiet_since(&self) -> Option<u64> {
+        Some(self.quiet_since.load(Ordering::Relaxed)).filter(|&tick| tick > 0)
+    }
+
+    /// Tells the connection to end now, for somebody else.
+    pub(crate) fn turn_out(&self) {
+        self.turned_out.store(true, Ordering::Relaxed);
+        self.leave.notify_one();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_turned_out(&self) -> bool {
+        self.turned_out.load(Ordering::Relaxed)
+    }
+
+    /// Waits to be turned out. A request that came in meanwhile keeps its place.
+    pub(crate) async fn turned_out(&self) {
+        loop {
+            self.leave.notified().await;
+            if self.quiet_since().is_some() {
+                return;
+            }
+        }
+    }
 }
 
-/// A caller's socket.
+/// What a quiet connection is waited for, each with a patience of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Awaited {
+    /// Nothing: a request is being answered.
+    Nothing,
+    /// The first request, from the first moment on.
+    First,
+    /// The rest of a head, from its first byte on.
+    Rest,
+    /// A further request.
+    Next,
+}
+
+/// A caller's connection.
 pub(crate) struct Downstream {
-    stream: TcpStream,
+    stream: Socket,
     inbound: Inbound,
     link: Arc<Link>,
+    door: Arc<Door>,
+    header_timeout: Duration,
+    awaited: Awaited,
+    patience: Option<Pin<Box<Sleep>>>,
+    /// How much of an unfinished head is kept, as the door was told.
+    kept: usize,
+    /// How many heads were passed on.
+    heads_passed: u64,
     /// Every request passed on is answered, and every answer is with the kernel: a
     /// further head may be looked at.
     is_quiet: bool,
@@ -108,11 +175,22 @@ pub(crate) struct Downstream {
 }
 
 impl Downstream {
-    pub(crate) fn new(stream: TcpStream, link: Arc<Link>) -> Self {
+    pub(crate) fn new(
+        stream: Socket,
+        link: Arc<Link>,
+        door: Arc<Door>,
+        header_timeout: Duration,
+    ) -> Self {
         Self {
             stream,
             inbound: Inbound::new(),
             link,
+            door,
+            header_timeout,
+            awaited: Awaited::Nothing,
+            patience: None,
+            kept: 0,
+            heads_passed: 0,
             is_quiet: true,
             is_refused: false,
             last_word: Bytes::new(),
@@ -128,9 +206,92 @@ impl Downstream {
         self.last_word = Refusal::Head(fault).to_http1().into();
     }
 
-    fn passed_on(&mut self, heads_before: u64) {
-        if self.inbound.heads() > heads_before {
+    /// Something was passed on; if a head was in it, the connection is busy.
+    fn passed_on(&mut self) {
+        if self.inbound.heads() > self.heads_passed {
+            self.heads_passed = self.inbound.heads();
             self.is_quiet = false;
+            self.awaited = Awaited::Nothing;
+            self.link.become_busy();
+        }
+    }
+
+    /// Reads until the first head is there, before there is anything else to serve
+    /// the connection: one that never gets there costs next to nothing.
+    ///
+    /// False if there is nothing to serve.
+    pub(crate) async fn receive(&mut self) -> bool {
+        std::future::poll_fn(|cx| self.poll_receive(cx)).await
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let mut scratch = [0; 4096];
+        loop {
+            if self.is_refused {
+                let _ended = ready!(self.poll_end(cx));
+                return Poll::Ready(false);
+            }
+            if self.inbound.is_ready() {
+                return Poll::Ready(true);
+            }
+            let mut scrap = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut scrap) {
+                Poll::Ready(Ok(())) if !scrap.filled().is_empty() => {
+                    match self.inbound.hold(scrap.filled()) {
+                        Ok(()) => self.keep_account(),
+                        Err(fault) => self.refuse(fault),
+                    }
+                }
+                Poll::Ready(_) => return Poll::Ready(false),
+                Poll::Pending => {
+                    if ready!(self.poll_patience(cx)).is_none() {
+                        return Poll::Ready(false);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ready when a quiet connection has been waited for long enough: with an answer
+    /// of ours on its way if a head was begun, with nothing to say otherwise.
+    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
+        let awaited = match (self.is_quiet, self.inbound.holds_back()) {
+            (false, _) => Awaited::Nothing,
+            (true, true) => Awaited::Rest,
+            (true, false) if self.inbound.heads() == 0 => Awaited::First,
+            (true, false) => Awaited::Next,
+        };
+        let goes_on =
+            awaited == self.awaited || (self.awaited, awaited) == (Awaited::First, Awaited::Rest);
+        self.awaited = awaited;
+        let limit = match awaited {
+            Awaited::Nothing => return Poll::Pending,
+            Awaited::First | Awaited::Rest => self.header_timeout,
+            Awaited::Next => limits::IDLE,
+        };
+        let patience = self
+            .patience
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        if !goes_on {
+            patience.as_mut().reset(Instant::now() + limit);
+        }
+        ready!(patience.as_mut().poll(cx));
+        if awaited == Awaited::Rest {
+            self.refuse(HeadFault::TooSlow);
+            return Poll::Ready(Some(()));
+        }
+        self.is_refused = true;
+        Poll::Ready(None)
+    }
+
+    /// Tells the door what is kept of unfinished heads; refuses this one if that is
+    /// too much in all and it is no small one.
+    fn keep_account(&mut self) {
+        let now = self.inbound.unfinished();
+        let is_too_much = self.door.keep(self.kept, now);
+        self.kept = now;
+        if is_too_much && now > SMALL_HEAD {
+            self.refuse(HeadFault::Crowded);
         }
     }
 
@@ -139,20 +300,33 @@ impl Downstream {
     /// pass for that end. With SO_LINGER 0 it is a reset (socket(7)).
     fn guard_the_end(&mut self) {
         if !self.resets && self.link.ends_by_close.load(Ordering::Relaxed) {
-            self.resets = self.stream.set_zero_linger().is_ok();
+            self.resets = self.stream.close_by_reset();
         }
     }
 
     /// The answer is whole: its end may be taken for what it is.
-    #[allow(
-        deprecated,
-        reason = "deprecated for lingers that block; this one ends a linger of zero"
-    )]
     fn allow_the_end(&mut self) -> io::Result<()> {
         if std::mem::take(&mut self.resets) {
-            self.stream.set_linger(None)?;
+            self.stream.close_in_order()?;
         }
         Ok(())
+    }
+
+    /// Our last word if there is one, the end of our side, and patience with a
+    /// caller that is still sending.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.last_word.has_remaining() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.last_word))?;
+            self.last_word.advance(written);
+        }
+        if self.closing.is_none() {
+            self.allow_the_end()?;
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+        }
+        if self.is_refused || self.inbound.is_unfinished() {
+            ready!(self.poll_linger(cx));
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Reads and throws away what a caller still sends, until it has seen our
@@ -188,7 +362,6 @@ impl AsyncRead for Downstream {
             if this.is_refused {
                 return Poll::Ready(Ok(()));
             }
-            let heads = this.inbound.heads();
             let mut room = |bytes: &[u8]| {
                 let len = bytes.len().min(buf.remaining());
                 buf.put_slice(bytes.get(..len).unwrap_or_default());
@@ -196,7 +369,7 @@ impl AsyncRead for Downstream {
             };
             match this.inbound.pass_on(&mut room, this.is_quiet) {
                 Ok(true) => {
-                    this.passed_on(heads);
+                    this.passed_on();
                     return Poll::Ready(Ok(()));
                 }
                 Ok(false) => {}
@@ -210,7 +383,13 @@ impl AsyncRead for Downstream {
                 return Poll::Pending;
             }
             let before = buf.filled().len();
-            ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+            match Pin::new(&mut this.stream).poll_read(cx, buf) {
+                Poll::Ready(read) => read?,
+                Poll::Pending => {
+                    ready!(this.poll_patience(cx));
+                    continue;
+                }
+            }
             let fresh = buf.filled_mut().get_mut(before..).unwrap_or_default();
             if fresh.is_empty() {
                 return Poll::Ready(Ok(()));
@@ -218,7 +397,8 @@ impl AsyncRead for Downstream {
             match this.inbound.arrive(fresh, this.is_quiet) {
                 Ok(passed) => {
                     buf.set_filled(before + passed);
-                    this.passed_on(heads);
+                    this.passed_on();
+                    this.keep_account();
                     if passed > 0 {
                         return Poll::Ready(Ok(()));
                     }
@@ -264,6 +444,9 @@ impl AsyncWrite for Downstream {
         this.link.flushes.fetch_add(1, Ordering::Relaxed);
         let was_quiet = this.is_quiet;
         this.is_quiet = this.link.exchanges_ended.load(Ordering::Relaxed) >= this.inbound.heads();
+        if this.is_quiet && !was_quiet {
+            this.link.fall_quiet(this.door.tick());
+        }
         let may_go_on = this.is_quiet && !was_quiet && this.inbound.holds_back();
         if this.link.flush_awaited.swap(false, Ordering::Relaxed) || may_go_on {
             cx.waker().wake_by_ref();
@@ -272,18 +455,12 @@ impl AsyncWrite for Downstream {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        while this.last_word.has_remaining() {
-            let written = ready!(Pin::new(&mut this.stream).poll_write(cx, &this.last_word))?;
-            this.last_word.advance(written);
-        }
-        if this.closing.is_none() {
-            this.allow_the_end()?;
-            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
-        }
-        if this.is_refused || this.inbound.is_unfinished() {
-            ready!(this.poll_linger(cx));
-        }
-        Poll::Ready(Ok(()))
+        self.get_mut().poll_end(cx)
+    }
+}
+
+impl Drop for Downstream {
+    fn drop(&mut self) {
+        self.door.keep(self.kept, 0);
     }
 }

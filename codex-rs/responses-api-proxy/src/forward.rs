@@ -11,6 +11,8 @@ use http::{HeaderValue, Request, StatusCode};
 use crate::credential::Credential;
 use crate::downstream::Link;
 use crate::headers;
+use crate::limits::Limits;
+use crate::places::Place;
 use crate::policy::PermittedCall;
 use crate::refusal::Refusal;
 use crate::relay::Relay;
@@ -20,7 +22,7 @@ use crate::upstream_fault::UpstreamFault;
 
 /// Sends the call upstream with the credential and turns the answer around.
 ///
-/// `limit` is the largest request body, in bytes.
+/// `place` is held until the answer is over.
 ///
 /// # Errors
 ///
@@ -31,11 +33,13 @@ pub(crate) async fn forward(
     request: Request<Body>,
     credential: Credential,
     upstream: &Upstream,
-    limit: u64,
+    limits: &Limits,
+    place: Place,
     link: Arc<Link>,
 ) -> Result<Response, Refusal> {
+    let limit = limits.max_body;
     let (head, body) = request.into_parts();
-    let upload = Upload::new(body, limit);
+    let upload = Upload::new(body, limits);
     if upload.is_declared_too_large() {
         return Err(Refusal::BodyTooLarge { limit });
     }
@@ -46,9 +50,7 @@ pub(crate) async fn forward(
         // The request failed because we gave it up.
         Some(UploadError::TooLarge) => Refusal::BodyTooLarge { limit },
         Some(UploadError::CutShort) => Refusal::BodyCutShort,
-        None if matches!(fault, UpstreamFault::Timeout(_)) && progress.waits_for_caller() => {
-            Refusal::BodyStalled
-        }
+        Some(UploadError::Stalled) => Refusal::BodyStalled,
         None => Refusal::Upstream(fault),
     })?;
     let (mut head, body) = http::Response::<reqwest::Body>::from(answer).into_parts();
@@ -58,7 +60,13 @@ pub(crate) async fn forward(
     headers::retain_for_client(&mut head.headers);
     let mut redactor = credential.redactor();
     redactor.clean_headers(&mut head.headers);
-    let mut response = Response::new(Body::new(Relay::new(body, head.version, redactor, link)));
+    let mut response = Response::new(Body::new(Relay::new(
+        body,
+        head.version,
+        redactor,
+        link,
+        place,
+    )));
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
     Ok(response)

@@ -55,6 +55,10 @@ pub(crate) enum HeadFault {
     TransferEncoding,
     /// Both a `Content-Length` and a `Transfer-Encoding`.
     TwoLengths,
+    /// Not there in time.
+    TooSlow,
+    /// More heads at once than there is memory for.
+    Crowded,
     /// More than [`MAX_HEAD`] bytes.
     TooLong,
     /// More than [`MAX_HEADERS`] header lines.
@@ -66,6 +70,8 @@ impl HeadFault {
         match self {
             Self::TooLong | Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Connect => StatusCode::FORBIDDEN,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Crowded => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,
         }
     }
@@ -74,6 +80,8 @@ impl HeadFault {
         match self {
             Self::TooLong | Self::TooManyHeaders => "headers_too_large",
             Self::Connect => "method_not_allowed",
+            Self::TooSlow => "header_timeout",
+            Self::Crowded => "overloaded",
             _ => "bad_request",
         }
     }
@@ -110,6 +118,8 @@ impl fmt::Display for HeadFault {
             Self::TwoLengths => {
                 f.write_str("Content-Length and Transfer-Encoding exclude each other (RFC 9112)")
             }
+            Self::TooSlow => f.write_str("the request head took too long (--header-timeout)"),
+            Self::Crowded => f.write_str("too many request heads are being received; try again"),
             Self::TooLong => write!(f, "the request head is longer than {MAX_HEAD} bytes"),
             Self::TooManyHeaders => write!(f, "the request has more than {MAX_HEADERS} headers"),
         }
@@ -179,6 +189,26 @@ impl Inbound {
         self.held.extend_from_slice(fresh);
         self.clear_held(may_begin)?;
         Ok(0)
+    }
+
+    /// Takes what has just arrived and keeps all of it, for [`pass_on`](Self::pass_on).
+    ///
+    /// # Errors
+    ///
+    /// The head that begins here can never be accepted.
+    pub(crate) fn hold(&mut self, fresh: &[u8]) -> Result<(), HeadFault> {
+        self.held.extend_from_slice(fresh);
+        self.clear_held(true)
+    }
+
+    /// Whether something kept may be passed on.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.cleared > 0
+    }
+
+    /// How many bytes are kept that may not be passed on.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.held.len() - self.cleared
     }
 
     /// Moves what may be passed on into `room`; true if there was any.

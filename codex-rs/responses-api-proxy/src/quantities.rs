@@ -39,6 +39,18 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "a size is a whole number above 0, such as 64MiB".to_owned())
 }
 
+/// Reads a number of things; zero is refused.
+///
+/// # Errors
+///
+/// Says what a number looks like.
+pub(crate) fn parse_count(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|&count| count > 0)
+        .ok_or_else(|| "a number is a whole number above 0, such as 100".to_owned())
+}
+
 fn split(text: &str) -> (&str, &str) {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     text.split_at(digits)

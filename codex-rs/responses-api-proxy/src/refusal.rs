@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONNECTION, CONTENT_TYPE, UPGRADE};
+use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, UPGRADE};
 use http::{HeaderValue, Method, StatusCode, Uri};
 use serde::Serialize;
 
@@ -40,6 +40,10 @@ pub(crate) enum Refusal {
     BodyCutShort,
     /// 408: the caller stopped sending its body.
     BodyStalled,
+    /// 503: as many requests as there may be are in flight.
+    TooManyRequests,
+    /// 503: as many connections as there may be are busy.
+    TooManyConnections,
     /// 503: no new work while answers in flight are finished.
     ShuttingDown,
     /// 502 or 504: the upstream gave no answer.
@@ -85,7 +89,9 @@ impl Refusal {
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyCutShort => StatusCode::BAD_REQUEST,
             Self::BodyStalled => StatusCode::REQUEST_TIMEOUT,
-            Self::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyRequests | Self::TooManyConnections | Self::ShuttingDown => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Upstream(fault) => fault.status(),
         }
     }
@@ -101,6 +107,8 @@ impl Refusal {
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::BodyCutShort => "body_cut_short",
             Self::BodyStalled => "body_stalled",
+            Self::TooManyRequests => "too_many_requests",
+            Self::TooManyConnections => "too_many_connections",
             Self::ShuttingDown => "shutting_down",
             Self::Upstream(fault) => fault.code(),
         }
@@ -109,7 +117,7 @@ impl Refusal {
     fn kind(&self) -> &'static str {
         match self {
             Self::Upstream(_) => "upstream_error",
-            Self::ShuttingDown => "server_error",
+            Self::TooManyRequests | Self::TooManyConnections | Self::ShuttingDown => "server_error",
             _ => "invalid_request_error",
         }
     }
@@ -146,6 +154,12 @@ impl Refusal {
                  complete request"
                     .to_owned()
             }
+            Self::TooManyRequests => {
+                "as many requests as --max-requests allows are in flight; try again".to_owned()
+            }
+            Self::TooManyConnections => {
+                "as many connections as --max-connections allows are busy; try again".to_owned()
+            }
             Self::ShuttingDown => {
                 "the proxy is shutting down and finishes only what is in flight".to_owned()
             }
@@ -161,7 +175,16 @@ impl Refusal {
                 | Self::BodyTooLarge { .. }
                 | Self::BodyCutShort
                 | Self::BodyStalled
+                | Self::TooManyConnections
                 | Self::ShuttingDown
+        )
+    }
+
+    /// Whether the same request will do a little later.
+    fn passes(&self) -> bool {
+        matches!(
+            self,
+            Self::TooManyRequests | Self::TooManyConnections | Self::Head(HeadFault::Crowded)
         )
     }
 
@@ -186,10 +209,15 @@ impl Refusal {
         let _ = write!(
             head,
             "HTTP/1.1 {} {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
-             connection: close\r\n\r\n",
+             connection: close\r\n{}\r\n",
             status.as_str(),
             status.canonical_reason().unwrap_or_default(),
-            body.len()
+            body.len(),
+            if self.passes() {
+                "retry-after: 1\r\n"
+            } else {
+                ""
+            }
         );
         [head.into_bytes(), body].concat()
     }
@@ -201,6 +229,9 @@ impl IntoResponse for Refusal {
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if self.passes() {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         if self.ends_the_connection() {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }

@@ -16,6 +16,7 @@ use http::Version;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::downstream::{FlushMark, Link};
+use crate::places::Place;
 use crate::redact::Redactor;
 use crate::report;
 use crate::upstream_fault::UpstreamFault;
@@ -39,6 +40,7 @@ pub(crate) struct Relay {
     redactor: Redactor,
     link: Arc<Link>,
     state: State,
+    _place: Place,
 }
 
 enum State {
@@ -54,6 +56,7 @@ impl Relay {
         version: Version,
         redactor: Redactor,
         link: Arc<Link>,
+        place: Place,
     ) -> Self {
         Self {
             upstream,
@@ -61,6 +64,7 @@ impl Relay {
             redactor,
             link,
             state: State::Flowing,
+            _place: place,
         }
     }
 }

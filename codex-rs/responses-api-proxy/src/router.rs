@@ -13,6 +13,8 @@ use http::{HeaderValue, Request};
 use crate::credential::Credential;
 use crate::downstream::Link;
 use crate::forward::forward;
+use crate::limits::Limits;
+use crate::places::Places;
 use crate::policy::{self, RESPONSES, SHUTDOWN};
 use crate::refusal::Refusal;
 use crate::report;
@@ -24,8 +26,8 @@ use crate::upstream::Upstream;
 pub(crate) struct Shared {
     pub(crate) credential: Credential,
     pub(crate) upstream: Upstream,
-    /// Largest request body, in bytes.
-    pub(crate) max_body: u64,
+    pub(crate) limits: Limits,
+    pub(crate) places: Places,
     pub(crate) shutdown: Shutdown,
 }
 
@@ -51,13 +53,15 @@ async fn responses(
     if shared.shutdown.is_begun() {
         return Err(Refusal::ShuttingDown);
     }
+    let place = shared.places.take().ok_or(Refusal::TooManyRequests)?;
     let request = Request::from_parts(head, body);
     let answer = forward(
         permitted,
         request,
         shared.credential,
         &shared.upstream,
-        shared.max_body,
+        &shared.limits,
+        place,
         link,
     );
     answer.await.inspect_err(|refusal| {

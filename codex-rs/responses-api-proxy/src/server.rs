@@ -13,16 +13,19 @@ use http::{HeaderValue, Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tower_service::Service;
 
 use crate::answer::Answer;
+use crate::door::{Door, Guest};
 use crate::downstream::{Downstream, Link};
 use crate::inbound::{MAX_HEAD, MAX_HEADERS};
+use crate::refusal::Refusal;
 use crate::report;
 use crate::shutdown::{Shutdown, Stage};
+use crate::socket::Socket;
 
 /// How long to wait before accepting again when the system has no more to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -35,6 +38,8 @@ const CONNECTION_BUFFER: usize = MAX_HEAD + 16 * 1024;
 pub(crate) struct Terms {
     pub(crate) router: Router,
     pub(crate) shutdown: Shutdown,
+    pub(crate) door: Arc<Door>,
+    pub(crate) header_timeout: Duration,
     /// How long answers in flight may go on once draining.
     pub(crate) drain_timeout: Duration,
     /// Whether a second `GET /shutdown` must still get in while draining.
@@ -88,17 +93,34 @@ async fn accept_all(
         match listener.accept().await {
             Ok((stream, _)) => {
                 failing = false;
+                let socket = Socket::Tcp(stream);
+                let link = Arc::new(Link::default());
+                let Some(guest) = terms.door.admit(&link) else {
+                    // As much of it as the socket takes; nobody is waited for.
+                    let _ = socket.try_write(&Refusal::TooManyConnections.to_http1());
+                    continue;
+                };
+                socket.set_nodelay();
+                let downstream = Downstream::new(
+                    socket,
+                    Arc::clone(&link),
+                    Arc::clone(&terms.door),
+                    terms.header_timeout,
+                );
                 // Whoever comes after the drain began is not waited for.
                 let in_flight = in_flight.filter(|_| !terms.shutdown.is_begun());
-                let connection = serve_connection(
-                    stream,
-                    terms.router.clone(),
-                    terms.shutdown.clone(),
-                    in_flight.cloned(),
-                );
-                tokio::spawn(connection);
+                let connection = Connection {
+                    downstream,
+                    link,
+                    router: terms.router.clone(),
+                    shutdown: terms.shutdown.clone(),
+                    in_flight: in_flight.cloned(),
+                    _place: guest,
+                };
+                tokio::spawn(connection.serve());
             }
             Err(error) if is_of_one_connection(&error) => {}
+            Err(_) if terms.door.make_room() => tokio::task::yield_now().await,
             Err(error) => {
                 if !std::mem::replace(&mut failing, true) {
                     report::line(format_args!("cannot accept connections, waiting: {error}"));
@@ -120,36 +142,57 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-async fn serve_connection(
-    stream: TcpStream,
+/// One caller's connection, from its acceptance to its end.
+struct Connection {
+    downstream: Downstream,
+    link: Arc<Link>,
     router: Router,
     shutdown: Shutdown,
+    /// Held by a connection that the drain waits for.
     in_flight: Option<mpsc::Sender<Infallible>>,
-) {
-    let link = Arc::new(Link::default());
-    // A small event must leave at once, not wait for the last one's ACK.
-    let _ = stream.set_nodelay(true);
-    let io = TokioIo::new(Downstream::new(stream, Arc::clone(&link)));
-    let service = service_fn(|request| answer(router.clone(), Arc::clone(&link), request));
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .max_headers(MAX_HEADERS)
-        .max_buf_size(CONNECTION_BUFFER)
-        .keep_alive(in_flight.is_some())
-        .serve_connection(io, service);
-    let mut connection = pin!(connection);
-    let drains = in_flight.is_some();
-    // How it ended is the caller's affair; faults of the upstream are reported
-    // where they are found.
-    tokio::select! {
-        _ended = connection.as_mut() => {}
-        () = shutdown.reached(Stage::Draining), if drains => {
-            connection.as_mut().graceful_shutdown();
-            let _ended = connection.await;
+    _place: Guest,
+}
+
+impl Connection {
+    /// How it ends is the caller's affair; faults of the upstream are reported
+    /// where they are found.
+    async fn serve(self) {
+        let (link, shutdown) = (Arc::clone(&self.link), self.shutdown.clone());
+        tokio::select! {
+            () = self.receive_and_answer() => {}
+            () = link.turned_out() => {}
+        }
+        if link.ends_the_proxy() {
+            shutdown.advance();
         }
     }
-    if link.ends_the_proxy() {
-        shutdown.advance();
+
+    async fn receive_and_answer(mut self) {
+        let drains = self.in_flight.is_some();
+        let begun = tokio::select! {
+            begun = self.downstream.receive() => begun,
+            () = self.shutdown.reached(Stage::Draining), if drains => false,
+        };
+        if !begun {
+            return;
+        }
+        let (link, router) = (self.link, self.router);
+        let service = service_fn(|request| answer(router.clone(), Arc::clone(&link), request));
+        let connection = http1::Builder::new()
+            // Heads are timed before they get here.
+            .header_read_timeout(None)
+            .max_headers(MAX_HEADERS)
+            .max_buf_size(CONNECTION_BUFFER)
+            .keep_alive(drains)
+            .serve_connection(TokioIo::new(self.downstream), service);
+        let mut connection = pin!(connection);
+        tokio::select! {
+            _ended = connection.as_mut() => {}
+            () = self.shutdown.reached(Stage::Draining), if drains => {
+                connection.as_mut().graceful_shutdown();
+                let _ended = connection.await;
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use codex_process_hardening::{User, harden};
+use codex_process_hardening::{User, harden, raise_descriptor_limit};
 use codex_secret_memory::SecretPage;
 
 use crate::args::{Args, Sandbox};
@@ -13,13 +13,18 @@ use crate::banner::Banner;
 use crate::config::Config;
 use crate::confinement::confine;
 use crate::credential::Credential;
+use crate::door::Door;
 use crate::key_source::key_from_stdin;
+use crate::places::Places;
 use crate::report;
 use crate::router::{Shared, router};
 use crate::server::{Terms, serve};
 use crate::server_info::ServerInfo;
 use crate::shutdown::Shutdown;
 use crate::upstream::Upstream;
+
+/// What is assumed where the limit of descriptors cannot be read.
+const FEWEST_DESCRIPTORS: u64 = 256;
 
 /// Runs the proxy until it is shut down.
 ///
@@ -39,6 +44,7 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     let user = config.user.as_deref().map(User::by_name).transpose()?;
 
     let mut measures = harden();
+    let descriptors = raise_descriptor_limit().unwrap_or(FEWEST_DESCRIPTORS);
     let page = SecretPage::new(config.allow_unlocked_key)?;
     let mut banner = Banner::new(&page);
     let key = key_from_stdin(page)?;
@@ -77,12 +83,15 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     let shared = Shared {
         credential,
         upstream,
-        max_body: config.max_body,
+        limits: config.limits,
+        places: Places::new(config.limits.max_requests),
         shutdown: shutdown.clone(),
     };
     let terms = Terms {
         router: router(Arc::new(shared), config.http_shutdown),
         shutdown: shutdown.clone(),
+        door: Arc::new(Door::new(config.limits.max_connections, descriptors)),
+        header_timeout: config.limits.header_timeout,
         drain_timeout: config.drain_timeout,
         listen_while_draining: config.http_shutdown,
     };

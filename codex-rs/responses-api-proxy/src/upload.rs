@@ -5,11 +5,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use sync_wrapper::SyncWrapper;
+use tokio::time::Sleep;
+
+use crate::limits::Limits;
 
 /// Why an upload was given up. reqwest aborts the upstream request on it, so
 /// that what was sent so far never becomes a complete request.
@@ -17,6 +21,7 @@ use sync_wrapper::SyncWrapper;
 pub(crate) enum UploadError {
     TooLarge,
     CutShort,
+    Stalled,
 }
 
 impl fmt::Display for UploadError {
@@ -24,6 +29,7 @@ impl fmt::Display for UploadError {
         f.write_str(match self {
             Self::TooLarge => "the request body is too large",
             Self::CutShort => "the request body was cut short",
+            Self::Stalled => "the request body stopped coming",
         })
     }
 }
@@ -37,9 +43,9 @@ pub(crate) struct Progress(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     frames: AtomicU64,
-    waits_for_caller: AtomicBool,
     too_large: AtomicBool,
     cut_short: AtomicBool,
+    stalled: AtomicBool,
 }
 
 impl Progress {
@@ -48,17 +54,14 @@ impl Progress {
         self.0.frames.load(Ordering::Relaxed)
     }
 
-    /// Whether the upstream would take more but the caller sends nothing.
-    pub(crate) fn waits_for_caller(&self) -> bool {
-        self.0.waits_for_caller.load(Ordering::Relaxed)
-    }
-
     /// Why the upload was given up, if it was.
     pub(crate) fn failure(&self) -> Option<UploadError> {
         if self.0.too_large.load(Ordering::Relaxed) {
             Some(UploadError::TooLarge)
         } else if self.0.cut_short.load(Ordering::Relaxed) {
             Some(UploadError::CutShort)
+        } else if self.0.stalled.load(Ordering::Relaxed) {
+            Some(UploadError::Stalled)
         } else {
             None
         }
@@ -75,16 +78,20 @@ pub(crate) struct Upload {
     declared: SizeHint,
     /// Bytes still allowed.
     allowance: u64,
+    /// How long the caller may send nothing while the upstream would take more.
+    patience: Duration,
+    silence: Option<Pin<Box<Sleep>>>,
     progress: Progress,
 }
 
 impl Upload {
-    /// `limit` is in bytes.
-    pub(crate) fn new(body: Body, limit: u64) -> Self {
+    pub(crate) fn new(body: Body, limits: &Limits) -> Self {
         Self {
             declared: body.size_hint(),
             body: SyncWrapper::new(body),
-            allowance: limit,
+            allowance: limits.max_body,
+            patience: limits.body_timeout,
+            silence: None,
             progress: Progress::default(),
         }
     }
@@ -110,11 +117,17 @@ impl HttpBody for Upload {
         let this = self.get_mut();
         loop {
             let shared = &this.progress.0;
-            let polled = Pin::new(this.body.get_mut()).poll_frame(cx);
-            shared
-                .waits_for_caller
-                .store(polled.is_pending(), Ordering::Relaxed);
-            let Some(frame) = ready!(polled) else {
+            let Poll::Ready(frame) = Pin::new(this.body.get_mut()).poll_frame(cx) else {
+                let limit = this.patience;
+                let silence = this
+                    .silence
+                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+                ready!(silence.as_mut().poll(cx));
+                shared.stalled.store(true, Ordering::Relaxed);
+                return Poll::Ready(Some(Err(UploadError::Stalled)));
+            };
+            this.silence = None;
+            let Some(frame) = frame else {
                 return Poll::Ready(None);
             };
             let Ok(frame) = frame else {

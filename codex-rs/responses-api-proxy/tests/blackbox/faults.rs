@@ -156,7 +156,7 @@ fn a_caller_that_stops_sending_is_not_the_upstream_s_fault() {
         MockUpstream::h2(Reply::responses("never")),
     ] {
         let proxy = in_front_of(&upstream)
-            .args(["--upstream-timeout", "300ms"])
+            .args(["--body-timeout", "300ms"])
             .start();
         let mut client = proxy.client();
         client.post(RESPONSES, &[("content-length", "10")], "abc");

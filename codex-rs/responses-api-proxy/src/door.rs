@@ -1,0 +1,168 @@
+//! How many may be inside at once, and who has to leave when it is full.
+//!
+//! A connection is *busy* while one of its requests is being answered, and *quiet*
+//! otherwise: fresh, between requests, or sending a head slowly. A flood consists
+//! of quiet ones. When there is no more room, the one that has been quiet for
+//! longest goes, so that a newcomer with a request always gets in; when all are
+//! busy, the newcomer is sent away with a 503.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::downstream::Link;
+
+/// How many bytes of unfinished heads are kept in all.
+const MAX_UNFINISHED: usize = 8 * 1024 * 1024;
+
+/// Descriptors that are not for callers: standard streams, the runtime's, the
+/// resolver's, files.
+const RESERVED_DESCRIPTORS: u64 = 24;
+
+/// All connections inside.
+#[derive(Debug)]
+pub(crate) struct Door {
+    room: usize,
+    inside: Mutex<HashMap<u64, Arc<Link>>>,
+    /// Gives numbers to guests, and an order to when they fell quiet.
+    ticks: AtomicU64,
+    unfinished: AtomicUsize,
+}
+
+/// A connection's place; it is free again when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Guest {
+    door: Arc<Door>,
+    number: u64,
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.door.lock().remove(&self.number);
+    }
+}
+
+impl Door {
+    /// Room for `most` connections, or for as many as `descriptors` allow: each may
+    /// need one more towards the upstream.
+    pub(crate) fn new(most: usize, descriptors: u64) -> Self {
+        let possible = descriptors.saturating_sub(RESERVED_DESCRIPTORS) / 2;
+        let possible = usize::try_from(possible).unwrap_or(usize::MAX);
+        Self {
+            room: most.min(possible).max(1),
+            inside: Mutex::new(HashMap::new()),
+            ticks: AtomicU64::new(1),
+            unfinished: AtomicUsize::new(0),
+        }
+    }
+
+    /// Gives a connection a place; `None` if all are taken by busy ones.
+    pub(crate) fn admit(self: &Arc<Self>, link: &Arc<Link>) -> Option<Guest> {
+        link.fall_quiet(self.tick());
+        let number = self.tick();
+        let mut inside = self.lock();
+        if inside.len() >= self.room && !turn_out_one(&mut inside) {
+            return None;
+        }
+        inside.insert(number, Arc::clone(link));
+        Some(Guest {
+            door: Arc::clone(self),
+            number,
+        })
+    }
+
+    /// Ends the connection that has been quiet for longest; false if all are busy.
+    pub(crate) fn make_room(&self) -> bool {
+        turn_out_one(&mut self.lock())
+    }
+
+    /// The next moment of the only clock that counts here.
+    pub(crate) fn tick(&self) -> u64 {
+        self.ticks.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Notes that a connection now keeps `now` bytes of an unfinished head instead
+    /// of `before`; true if that is too much, all connections together.
+    pub(crate) fn keep(&self, before: usize, now: usize) -> bool {
+        if now >= before {
+            let more = now - before;
+            self.unfinished.fetch_add(more, Ordering::Relaxed) + more > MAX_UNFINISHED
+        } else {
+            self.unfinished.fetch_sub(before - now, Ordering::Relaxed);
+            false
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Link>>> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn turn_out_one(inside: &mut HashMap<u64, Arc<Link>>) -> bool {
+    let quietest = inside
+        .iter()
+        .filter_map(|(&number, link)| Some((link.quiet_since()?, number)))
+        .min();
+    let Some((_, number)) = quietest else {
+        return false;
+    };
+    if let Some(link) = inside.remove(&number) {
+        link.turn_out();
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn door(room: usize) -> Arc<Door> {
+        Arc::new(Door::new(room, u64::MAX))
+    }
+
+    fn arrive(door: &Arc<Door>) -> (Arc<Link>, Option<Guest>) {
+        let link = Arc::new(Link::default());
+        let guest = door.admit(&link);
+        (link, guest)
+    }
+
+    #[test]
+    fn the_one_that_was_quiet_for_longest_makes_room() {
+        let door = door(2);
+        let (first, _place) = arrive(&door);
+        let (second, _place) = arrive(&door);
+        first.become_busy();
+        first.fall_quiet(door.tick());
+        let (third, place) = arrive(&door);
+        assert!(place.is_some());
+        assert!(second.is_turned_out());
+        assert!(!first.is_turned_out() && !third.is_turned_out());
+    }
+
+    #[test]
+    fn busy_ones_stay_and_the_newcomer_goes() {
+        let door = door(1);
+        let (busy, place) = arrive(&door);
+        busy.become_busy();
+        assert!(arrive(&door).1.is_none());
+        assert!(!door.make_room());
+        drop(place);
+        assert!(arrive(&door).1.is_some());
+    }
+
+    #[test]
+    fn descriptors_are_a_limit_too() {
+        assert_eq!(Door::new(1000, 64).room, 20);
+        assert_eq!(Door::new(1000, 10).room, 1);
+        assert_eq!(Door::new(1000, u64::MAX).room, 1000);
+    }
+
+    #[test]
+    fn unfinished_heads_are_counted_together() {
+        let door = door(1);
+        assert!(!door.keep(0, MAX_UNFINISHED));
+        assert!(door.keep(0, 1));
+        assert!(!door.keep(MAX_UNFINISHED, 0));
+        assert!(!door.keep(1, 100));
+    }
+}

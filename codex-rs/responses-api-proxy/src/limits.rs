@@ -1,0 +1,21 @@
+//! How long and how much, for everybody alike.
+
+use std::time::Duration;
+
+/// How long a connection may stay open between two requests.
+pub(crate) const IDLE: Duration = Duration::from_secs(300);
+
+/// The limits that can be set.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// How long a request head may take, from the connection or its first byte on.
+    pub(crate) header_timeout: Duration,
+    /// How long a request body may make no progress while the upstream would take more.
+    pub(crate) body_timeout: Duration,
+    /// Largest request body, in bytes.
+    pub(crate) max_body: u64,
+    /// Most connections at once.
+    pub(crate) max_connections: usize,
+    /// Most requests in flight at once.
+    pub(crate) max_requests: usize,
+}
