@@ -18,7 +18,7 @@ static HEAP: codex_secret_memory::ZeroOnFree = codex_secret_memory::ZeroOnFree;
 
 fn main() -> ExitCode {
     let outcome = match Multitool::parse().subcommand {
-        Subcommand::ResponsesApiProxy(args) => run_main(args),
+        Subcommand::ResponsesApiProxy(args) => run_main(*args),
         Subcommand::Completion { shell } => {
             let mut command = Multitool::command();
             clap_complete::generate(shell, &mut command, "codex", &mut io::stdout());

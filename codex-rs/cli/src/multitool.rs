@@ -29,7 +29,7 @@ pub(crate) struct Multitool {
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Subcommand {
-    ResponsesApiProxy(Args),
+    ResponsesApiProxy(Box<Args>),
 
     /// Write a completion script for a shell to standard output
     Completion {

@@ -14,6 +14,8 @@
 //! `unsafe` calls, one per function, each with its manual page.
 #![allow(unsafe_code)] // what this crate exists for; every block says why it is sound
 
+#[cfg(unix)]
+mod group;
 mod measures;
 #[cfg_attr(not(unix), path = "stdin_elsewhere.rs")]
 mod stdin;
@@ -30,12 +32,20 @@ mod stderr;
 mod system_calls;
 #[cfg_attr(not(unix), path = "terminal_elsewhere.rs")]
 mod terminal;
+#[cfg(unix)]
+mod umask;
 #[cfg_attr(not(unix), path = "user_elsewhere.rs")]
 mod user;
 
+#[cfg(unix)]
+pub use group::{group_number, members_of};
 pub use measures::{Measure, harden, raise_descriptor_limit};
 pub use sandbox::{Needs, OnRefusedCall, enter_sandbox};
 pub use stderr::stderr_has_room;
 pub use stdin::take_stdin;
 pub use terminal::EchoOff;
+#[cfg(unix)]
+pub use umask::born_private;
+#[cfg(not(unix))]
+pub use user::members_of;
 pub use user::{User, UserError};

@@ -82,6 +82,12 @@ impl User {
         }
     }
 
+    /// The user's number.
+    #[must_use]
+    pub fn uid(self) -> u32 {
+        self.uid
+    }
+
     /// Becomes this user: no supplementary groups, then the group, then the user,
     /// real, effective and saved, so that there is no way back (`setgroups(2)`,
     /// `setresgid(2)`, `setresuid(2)`). Makes the process not dumpable again, which

@@ -27,10 +27,25 @@ impl User {
         Err(UserError)
     }
 
+    /// Never called: there is no value of this type.
+    #[must_use]
+    pub fn uid(self) -> u32 {
+        match self {}
+    }
+
     /// # Errors
     ///
     /// Never called: there is no value of this type.
     pub fn become_for_good(self) -> io::Result<()> {
         match self {}
     }
+}
+
+/// There are no Unix groups here.
+///
+/// # Errors
+///
+/// Always: not supported here.
+pub fn members_of(_group: &str) -> Result<Vec<u32>, UserError> {
+    Err(UserError)
 }

@@ -29,6 +29,18 @@ pub struct Args {
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
 
+    /// Unix socket to listen on, as `unix:/PATH`; beside the port if `--port` is given, else instead
+    #[arg(long, value_name = "unix:PATH", value_parser = parse_listen)]
+    pub listen: Option<PathBuf>,
+
+    /// Permissions of the Unix socket, in octal; to connect takes write permission
+    #[arg(long, value_name = "MODE", default_value = "600", value_parser = parse_mode, requires = "listen")]
+    pub socket_mode: u32,
+
+    /// Group of the Unix socket
+    #[arg(long, value_name = "GROUP", requires = "listen")]
+    pub socket_group: Option<String>,
+
     /// File to write `{"port":N,"pid":N}` to once connections are accepted
     ///
     /// One line, written in place and removed on exit. Parent directories are made. A symbolic
@@ -56,6 +68,24 @@ pub struct Args {
     /// Largest request body (`1048576`, `64MiB`); larger ones get 413
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
     pub max_body: u64,
+
+    /// User that may call, by name or number (repeatable); without any, everybody on this host may
+    #[arg(long = "allow-user", value_name = "USER")]
+    pub allow_users: Vec<String>,
+
+    /// Group whose members may call (repeatable); who is a member is looked up at the start
+    #[arg(long = "allow-group", value_name = "GROUP")]
+    pub allow_groups: Vec<String>,
+
+    /// File of client tokens, a line `NAME:SHA256` for each; one is then needed as the API key
+    ///
+    /// It is read again on SIGHUP. A line is made by: printf 'NAME:'; printf %s TOKEN | sha256sum
+    #[arg(long, value_name = "FILE")]
+    pub client_token_file: Option<PathBuf>,
+
+    /// Make a client token and write it to the server-info file, readable by its owner alone
+    #[arg(long, requires = "server_info", conflicts_with = "client_token_file")]
+    pub require_client_token: bool,
 
     /// How long a request head may take; then 408
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
@@ -90,6 +120,20 @@ pub struct Args {
     /// How long answers in flight may go on after a signal or a shutdown request
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub drain_timeout: Duration,
+}
+
+fn parse_listen(text: &str) -> Result<PathBuf, &'static str> {
+    match text.strip_prefix("unix:") {
+        Some(path) if path.starts_with('/') => Ok(PathBuf::from(path)),
+        _ => Err("write it as unix:/PATH; for TCP there is --port"),
+    }
+}
+
+fn parse_mode(text: &str) -> Result<u32, &'static str> {
+    u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|&mode| mode <= 0o777)
+        .ok_or("permissions are three octal digits, such as 660")
 }
 
 /// How much of a sandbox there has to be.

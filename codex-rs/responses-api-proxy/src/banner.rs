@@ -1,12 +1,15 @@
 //! The start-up lines: the ready line, then what is in force and what is missing.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use codex_process_hardening::Measure;
 use codex_secret_memory::SecretPage;
 
 use crate::args::Sandbox;
+use crate::callers::Callers;
 use crate::report;
+use crate::tokens::Tokens;
 use crate::upstream::Upstream;
 
 /// Where a key must not stand, because every program started from there gets it.
@@ -21,8 +24,21 @@ impl Banner {
     }
 
     /// Adds what is known once all is set up.
-    pub(crate) fn describe(&mut self, upstream: &Upstream, mode: Sandbox, measures: &[Measure]) {
+    pub(crate) fn describe(
+        &mut self,
+        upstream: &Upstream,
+        callers: &Callers,
+        tokens: &Tokens,
+        mode: Sandbox,
+        measures: &[Measure],
+    ) {
         self.0.insert(0, format!("upstream: {upstream}"));
+        let tokens = if tokens.are_asked_for() {
+            ", with a client token"
+        } else {
+            ""
+        };
+        self.0.push(format!("callers: {callers}{tokens}"));
         let applied: Vec<&str> = measures
             .iter()
             .filter(|measure| measure.outcome.is_ok())
@@ -47,8 +63,14 @@ impl Banner {
     }
 
     /// Prints the ready line first: scripts wait for it.
-    pub(crate) fn print(&self, address: SocketAddr) {
-        report::line(format_args!("responses-api-proxy listening on {address}"));
+    pub(crate) fn print(&self, port: Option<SocketAddr>, socket: Option<&Path>) {
+        let places = port
+            .map(|address| address.to_string())
+            .into_iter()
+            .chain(socket.map(|path| format!("unix:{}", path.display())));
+        for place in places {
+            report::line(format_args!("responses-api-proxy listening on {place}"));
+        }
         self.0.iter().for_each(report::line);
     }
 }

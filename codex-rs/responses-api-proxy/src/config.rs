@@ -9,12 +9,16 @@ use reqwest::Url;
 
 use crate::args::{Args, Sandbox};
 use crate::limits::Limits;
+#[cfg(unix)]
+use crate::unix_socket::UnixSocketConfig;
 
 /// Everything the proxy was told, checked.
 #[derive(Debug)]
 pub(crate) struct Config {
-    /// 0 lets the system choose.
-    pub(crate) port: u16,
+    /// 0 lets the system choose; `None` if there is a Unix socket instead.
+    pub(crate) port: Option<u16>,
+    #[cfg(unix)]
+    pub(crate) unix_socket: Option<UnixSocketConfig>,
     pub(crate) server_info: Option<PathBuf>,
     pub(crate) http_shutdown: bool,
     pub(crate) upstream: UpstreamUrl,
@@ -22,8 +26,21 @@ pub(crate) struct Config {
     pub(crate) limits: Limits,
     pub(crate) drain_timeout: Duration,
     pub(crate) user: Option<String>,
+    pub(crate) allow_users: Vec<String>,
+    pub(crate) allow_groups: Vec<String>,
+    pub(crate) client_tokens: ClientTokens,
     pub(crate) sandbox: Sandbox,
     pub(crate) allow_unlocked_key: bool,
+}
+
+/// Which client tokens are asked for.
+#[derive(Debug)]
+pub(crate) enum ClientTokens {
+    None,
+    /// Those of a file.
+    File(PathBuf),
+    /// One that is made at the start and written to the server-info file.
+    Generated,
 }
 
 /// Where the key may go: https anywhere, http to this host only, no user info.
@@ -112,7 +129,16 @@ impl TryFrom<Args> for Config {
 
     fn try_from(args: Args) -> Result<Self, Self::Error> {
         Ok(Self {
-            port: args.port.unwrap_or(0),
+            port: match (args.port, &args.listen) {
+                (None, Some(_)) => None,
+                (port, _) => Some(port.unwrap_or(0)),
+            },
+            #[cfg(unix)]
+            unix_socket: args.listen.map(|path| UnixSocketConfig {
+                path,
+                mode: args.socket_mode,
+                group: args.socket_group,
+            }),
             server_info: args.server_info,
             http_shutdown: args.http_shutdown,
             upstream: UpstreamUrl::parse(&args.upstream_url)?,
@@ -126,6 +152,13 @@ impl TryFrom<Args> for Config {
             },
             drain_timeout: args.drain_timeout,
             user: args.user,
+            allow_users: args.allow_users,
+            allow_groups: args.allow_groups,
+            client_tokens: match args.client_token_file {
+                Some(file) => ClientTokens::File(file),
+                None if args.require_client_token => ClientTokens::Generated,
+                None => ClientTokens::None,
+            },
             sandbox: args.sandbox,
             allow_unlocked_key: args.allow_unlocked_key,
         })

@@ -27,6 +27,8 @@ pub(crate) fn confine(
     mode: Sandbox,
     upstream: &Upstream,
     server_info: Option<&ServerInfo>,
+    socket: Option<&Path>,
+    token_file: Option<&Path>,
 ) -> Vec<Measure> {
     let on_refused_call = match mode {
         Sandbox::Off => return Vec::new(),
@@ -42,9 +44,16 @@ pub(crate) fn confine(
         needs.connect_to.push(DNS);
         needs.read = resolver_files();
     }
+    // Its directory: an editor replaces the file by a new one.
+    needs.read.extend(
+        token_file
+            .and_then(|file| std::fs::canonicalize(file).ok())
+            .and_then(|file| Some(file.parent()?.to_owned())),
+    );
     needs.remove_from = server_info
         .and_then(ServerInfo::directory)
         .into_iter()
+        .chain(socket.and_then(Path::parent).map(Path::to_owned))
         .collect();
     enter_sandbox(&needs, on_refused_call)
 }

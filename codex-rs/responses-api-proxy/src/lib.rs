@@ -19,6 +19,7 @@
 mod answer;
 mod args;
 mod banner;
+mod callers;
 mod config;
 mod confinement;
 mod credential;
@@ -29,6 +30,7 @@ mod headers;
 mod inbound;
 mod key_source;
 mod limits;
+mod listeners;
 mod places;
 mod policy;
 mod quantities;
@@ -42,8 +44,13 @@ mod seal;
 mod server;
 mod server_info;
 mod shutdown;
+#[cfg(target_os = "linux")]
+mod sock_diag;
 mod socket;
 mod startup;
+mod tokens;
+#[cfg(unix)]
+mod unix_socket;
 mod upload;
 mod upstream;
 mod upstream_fault;

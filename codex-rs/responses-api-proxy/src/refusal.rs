@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, UPGRADE};
+use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, StatusCode, Uri};
 use serde::Serialize;
 
@@ -30,6 +30,10 @@ pub(crate) enum Refusal {
     Host,
     /// 403: a request that a web page made a browser send.
     Browser,
+    /// 403: a user that was not named with `--allow-user`.
+    Stranger,
+    /// 401: no valid client token.
+    Token,
     /// 426: the same path over plain HTTP is what works.
     WebSocket,
     /// 400 or 431: the head cannot be read in exactly one way.
@@ -83,7 +87,9 @@ impl Refusal {
             Self::PathNotAllowed { .. }
             | Self::MethodNotAllowed { .. }
             | Self::Host
-            | Self::Browser => StatusCode::FORBIDDEN,
+            | Self::Browser
+            | Self::Stranger => StatusCode::FORBIDDEN,
+            Self::Token => StatusCode::UNAUTHORIZED,
             Self::WebSocket => StatusCode::UPGRADE_REQUIRED,
             Self::Head(fault) => fault.status(),
             Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -102,6 +108,8 @@ impl Refusal {
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::Host => "host_not_allowed",
             Self::Browser => "browser_not_allowed",
+            Self::Stranger => "caller_not_allowed",
+            Self::Token => "client_token_required",
             Self::WebSocket => "websocket_not_supported",
             Self::Head(fault) => fault.code(),
             Self::BodyTooLarge { .. } => "body_too_large",
@@ -135,6 +143,14 @@ impl Refusal {
                 .to_owned(),
             Self::Browser => "requests from web pages are refused: Origin and Sec-Fetch-Site \
                  (other than none) must not be sent"
+                .to_owned(),
+            Self::Stranger => {
+                "your user may not call this proxy; it was started with --allow-user \
+                 or --allow-group for others"
+                    .to_owned()
+            }
+            Self::Token => "a client token of this proxy is required as the API key \
+                 (Authorization: Bearer TOKEN)"
                 .to_owned(),
             Self::WebSocket => format!(
                 "WebSocket is not served here; use POST {RESPONSES} over HTTP \
@@ -229,6 +245,9 @@ impl IntoResponse for Refusal {
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if matches!(self, Self::Token) {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if self.passes() {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }

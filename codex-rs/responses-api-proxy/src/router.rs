@@ -19,6 +19,7 @@ use crate::policy::{self, RESPONSES, SHUTDOWN};
 use crate::refusal::Refusal;
 use crate::report;
 use crate::shutdown::Shutdown;
+use crate::tokens::Tokens;
 use crate::upstream::Upstream;
 
 /// What every handler shares.
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     pub(crate) upstream: Upstream,
     pub(crate) limits: Limits,
     pub(crate) places: Places,
+    pub(crate) tokens: Tokens,
     pub(crate) shutdown: Shutdown,
 }
 
@@ -50,6 +52,7 @@ async fn responses(
 ) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
     let permitted = policy::permit(&head)?;
+    let caller = shared.tokens.check(&head.headers)?;
     if shared.shutdown.is_begun() {
         return Err(Refusal::ShuttingDown);
     }
@@ -66,7 +69,10 @@ async fn responses(
     );
     answer.await.inspect_err(|refusal| {
         if let Refusal::Upstream(fault) = refusal {
-            report::line(format_args!("no answer: {}: {fault}", fault.code()));
+            let caller = caller
+                .as_deref()
+                .map_or(String::new(), |name| format!(" for {name}"));
+            report::line(format_args!("no answer{caller}: {}: {fault}", fault.code()));
         }
     })
 }
@@ -80,7 +86,8 @@ async fn shut_down(
     request: Request<Body>,
 ) -> Response {
     let (head, _) = request.into_parts();
-    if let Err(refusal) = policy::permit_shutdown(&head) {
+    let permitted = policy::permit_shutdown(&head);
+    if let Err(refusal) = permitted.and_then(|()| shared.tokens.check(&head.headers)) {
         return refusal.into_response();
     }
     if shared.shutdown.is_begun() {

@@ -8,24 +8,25 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::response::IntoResponse;
 use http::header::{CONNECTION, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tower_service::Service;
 
 use crate::answer::Answer;
+use crate::callers::{Callers, Verdict};
 use crate::door::{Door, Guest};
 use crate::downstream::{Downstream, Link};
 use crate::inbound::{MAX_HEAD, MAX_HEADERS};
+use crate::listeners::Listeners;
 use crate::refusal::Refusal;
 use crate::report;
 use crate::shutdown::{Shutdown, Stage};
-use crate::socket::Socket;
 
 /// How long to wait before accepting again when the system has no more to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -39,6 +40,7 @@ pub(crate) struct Terms {
     pub(crate) router: Router,
     pub(crate) shutdown: Shutdown,
     pub(crate) door: Arc<Door>,
+    pub(crate) callers: Callers,
     pub(crate) header_timeout: Duration,
     /// How long answers in flight may go on once draining.
     pub(crate) drain_timeout: Duration,
@@ -47,21 +49,21 @@ pub(crate) struct Terms {
 }
 
 /// Serves until shut down; returns how many connections had to be cut.
-pub(crate) async fn serve(listener: TcpListener, terms: Terms) -> usize {
+pub(crate) async fn serve(listeners: Listeners, terms: Terms) -> usize {
     let shutdown = terms.shutdown.clone();
     // Every connection of the serving time holds a sender; the last one's end is
     // the end of the channel. Nothing is ever sent.
     let (in_flight, mut all_done) = mpsc::channel::<Infallible>(1);
     tokio::select! {
-        never = accept_all(&listener, &terms, Some(&in_flight)) => match never {},
+        never = accept_all(&listeners, &terms, Some(&in_flight)) => match never {},
         () = shutdown.reached(Stage::Draining) => {}
     }
     let connections = in_flight.strong_count() - 1;
     drop(in_flight);
-    let listener = terms.listen_while_draining.then_some(listener);
+    let listeners = terms.listen_while_draining.then_some(listeners);
     let late = async {
-        match &listener {
-            Some(listener) => accept_all(listener, &terms, None).await,
+        match &listeners {
+            Some(listeners) => accept_all(listeners, &terms, None).await,
             None => std::future::pending().await,
         }
     };
@@ -84,16 +86,15 @@ pub(crate) async fn serve(listener: TcpListener, terms: Terms) -> usize {
 /// Accepts for ever. Running out of descriptors or memory is waited out: the
 /// listener must outlive any flood.
 async fn accept_all(
-    listener: &TcpListener,
+    listeners: &Listeners,
     terms: &Terms,
     in_flight: Option<&mpsc::Sender<Infallible>>,
 ) -> Infallible {
     let mut failing = false;
     loop {
-        match listener.accept().await {
-            Ok((stream, _)) => {
+        match listeners.accept().await {
+            Ok(socket) => {
                 failing = false;
-                let socket = Socket::Tcp(stream);
                 let link = Arc::new(Link::default());
                 let Some(guest) = terms.door.admit(&link) else {
                     // As much of it as the socket takes; nobody is waited for.
@@ -101,6 +102,8 @@ async fn accept_all(
                     continue;
                 };
                 socket.set_nodelay();
+                // Now, while the caller is still there to be looked at.
+                let verdict = terms.callers.judge(&socket);
                 let downstream = Downstream::new(
                     socket,
                     Arc::clone(&link),
@@ -112,6 +115,7 @@ async fn accept_all(
                 let connection = Connection {
                     downstream,
                     link,
+                    verdict,
                     router: terms.router.clone(),
                     shutdown: terms.shutdown.clone(),
                     in_flight: in_flight.cloned(),
@@ -146,6 +150,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 struct Connection {
     downstream: Downstream,
     link: Arc<Link>,
+    verdict: Verdict,
     router: Router,
     shutdown: Shutdown,
     /// Held by a connection that the drain waits for.
@@ -176,8 +181,9 @@ impl Connection {
         if !begun {
             return;
         }
-        let (link, router) = (self.link, self.router);
-        let service = service_fn(|request| answer(router.clone(), Arc::clone(&link), request));
+        let (link, router, verdict) = (self.link, self.router, self.verdict);
+        let service =
+            service_fn(|request| answer(router.clone(), Arc::clone(&link), verdict, request));
         let connection = http1::Builder::new()
             // Heads are timed before they get here.
             .header_read_timeout(None)
@@ -200,13 +206,17 @@ impl Connection {
 async fn answer(
     mut router: Router,
     link: Arc<Link>,
+    verdict: Verdict,
     mut request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
     let ends_by_close = request.version() == Version::HTTP_10;
     let ends_connection = request.headers().contains_key(TRANSFER_ENCODING);
     let exchange = link.open_exchange(ends_by_close);
     request.extensions_mut().insert(link);
-    let mut response = router.call(request.map(Body::new)).await?;
+    let mut response = match verdict {
+        Verdict::Welcome => router.call(request.map(Body::new)).await?,
+        Verdict::Stranger => Refusal::Stranger.into_response(),
+    };
     if ends_connection {
         // `inbound.rs` looks for no head behind a chunked body.
         response

@@ -14,9 +14,14 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 #[derive(Serialize)]
-struct Content {
-    port: u16,
+struct Content<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
     pid: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    socket: Option<&'a Path>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_token: Option<&'a str>,
 }
 
 /// Why the file could not be written.
@@ -83,13 +88,14 @@ pub(crate) struct ServerInfo {
 }
 
 impl ServerInfo {
-    /// Opens `path` for writing, parents made as needed, and judges what it is.
+    /// Opens `path` for writing, parents made as needed, and judges what it is. If it
+    /// is to hold a token it is made readable by its owner alone.
     ///
     /// # Errors
     ///
     /// [`ServerInfoError`] names the path and what is wrong with it.
-    pub(crate) fn open(path: &Path) -> Result<Self, ServerInfoError> {
-        match open_in_place(path) {
+    pub(crate) fn open(path: &Path, private: bool) -> Result<Self, ServerInfoError> {
+        match open_in_place(path, private) {
             Ok(file) => Ok(Self {
                 path: path.to_owned(),
                 file: Some(file),
@@ -102,15 +108,23 @@ impl ServerInfo {
         }
     }
 
-    /// Writes `{"port":N,"pid":N}` and a newline: whoever sees it may connect.
+    /// Writes `{"port":N,"pid":N}`, with the path of a Unix socket as `socket` and a
+    /// token as `client_token`, and a newline: whoever sees it may connect.
     ///
     /// # Errors
     ///
     /// [`ServerInfoError`] names the path and the cause.
-    pub(crate) fn announce(&mut self, port: u16) -> Result<(), ServerInfoError> {
+    pub(crate) fn announce(
+        &mut self,
+        port: Option<u16>,
+        socket: Option<&Path>,
+        client_token: Option<&str>,
+    ) -> Result<(), ServerInfoError> {
         let content = Content {
             port,
             pid: std::process::id(),
+            socket,
+            client_token,
         };
         self.replace(&content).map_err(|cause| ServerInfoError {
             path: self.path.clone(),
@@ -118,7 +132,7 @@ impl ServerInfo {
         })
     }
 
-    fn replace(&mut self, content: &Content) -> io::Result<()> {
+    fn replace(&mut self, content: &Content<'_>) -> io::Result<()> {
         let mut line = serde_json::to_string(content)?;
         line.push('\n');
         let Some(mut file) = self.file.take() else {
@@ -167,7 +181,7 @@ impl Drop for ServerInfo {
     }
 }
 
-fn open_in_place(path: &Path) -> Result<File, Cause> {
+fn open_in_place(path: &Path, private: bool) -> Result<File, Cause> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }
@@ -176,6 +190,9 @@ fn open_in_place(path: &Path) -> Result<File, Cause> {
     if found.is_file() {
         refuse_several_names(&found)?;
         refuse_other_content(&mut file)?;
+        if private {
+            make_private(&file)?;
+        }
     } else if !is_stream(&found) {
         return Err(Cause::Kind);
     }
@@ -185,7 +202,7 @@ fn open_in_place(path: &Path) -> Result<File, Cause> {
 /// Looks at the beginning alone: the file may be as large as its owner likes.
 fn refuse_other_content(file: &mut File) -> Result<(), Cause> {
     let mut beginning = Vec::new();
-    let expected = b"{\"port\":";
+    let expected = b"{\"p";
     let most = u64::try_from(expected.len()).unwrap_or(u64::MAX);
     Read::by_ref(file).take(most).read_to_end(&mut beginning)?;
     file.rewind()?;
@@ -225,6 +242,19 @@ fn refuse_several_names(found: &Metadata) -> Result<(), Cause> {
         return Err(Cause::SeveralNames);
     }
     Ok(())
+}
+
+/// Before the token is in it, so that nobody else ever had it open with it.
+#[cfg(unix)]
+fn make_private(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+
+    file.set_permissions(fs::Permissions::from_mode(0o600))
+}
+
+#[cfg(not(unix))]
+fn make_private(_file: &File) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// The same file, not written since; its owner and mode may have changed.
@@ -276,8 +306,8 @@ mod tests {
     use super::*;
 
     fn write(path: &Path, port: u16) -> Result<ServerInfo, ServerInfoError> {
-        let mut info = ServerInfo::open(path)?;
-        info.announce(port)?;
+        let mut info = ServerInfo::open(path, false)?;
+        info.announce(Some(port), None, None)?;
         Ok(info)
     }
 
@@ -324,7 +354,7 @@ mod tests {
     #[test]
     fn a_file_that_holds_something_else_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
-        for content in ["precious", "{", "{\"por", "\0"] {
+        for content in ["precious", "{", "{\"x", "\0"] {
             let path = dir.path().join("file");
             fs::write(&path, content).unwrap();
             let error = write(&path, 1).unwrap_err();

@@ -10,17 +10,21 @@ use codex_secret_memory::SecretPage;
 
 use crate::args::{Args, Sandbox};
 use crate::banner::Banner;
-use crate::config::Config;
+use crate::callers::Callers;
+use crate::config::{ClientTokens, Config};
 use crate::confinement::confine;
 use crate::credential::Credential;
 use crate::door::Door;
 use crate::key_source::key_from_stdin;
+use crate::listeners::Listeners;
 use crate::places::Places;
 use crate::report;
 use crate::router::{Shared, router};
 use crate::server::{Terms, serve};
 use crate::server_info::ServerInfo;
 use crate::shutdown::Shutdown;
+use crate::tokens::Tokens;
+use crate::unix_socket::UnixSocket;
 use crate::upstream::Upstream;
 
 /// What is assumed where the limit of descriptors cannot be read.
@@ -42,6 +46,12 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     report::panics_without_payload();
     let config = Config::try_from(args)?;
     let user = config.user.as_deref().map(User::by_name).transpose()?;
+    let callers = Callers::new(&config.allow_users, &config.allow_groups)?;
+    let (tokens, client_token) = client_tokens(&config.client_tokens)?;
+    let token_file = match &config.client_tokens {
+        ClientTokens::File(file) => Some(file.clone()),
+        ClientTokens::None | ClientTokens::Generated => None,
+    };
 
     let mut measures = harden();
     let descriptors = raise_descriptor_limit().unwrap_or(FEWEST_DESCRIPTORS);
@@ -51,18 +61,21 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
 
     let (credential, provider) = Credential::new(key, &config.upstream)?;
     let upstream = Upstream::new(config.upstream, config.upstream_timeout, provider)?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, config.port))
-        .with_context(|| format!("failed to bind 127.0.0.1:{}", config.port))?;
-    let address = listener.local_addr().context("the listener has no port")?;
-    listener
-        .set_nonblocking(true)
-        .context("the listener cannot be polled")?;
-    if upstream.is_ourselves(address.port()) {
+    let tcp = config.port.map(listen_on).transpose()?;
+    let address = tcp.as_ref().map(TcpListener::local_addr).transpose()?;
+    let unix = config
+        .unix_socket
+        .as_ref()
+        .map(UnixSocket::bind)
+        .transpose()?;
+    let (unix, unix_socket) = unix.unzip();
+    let socket = unix_socket.as_ref().map(UnixSocket::path);
+    if address.is_some_and(|address| upstream.is_ourselves(address.port())) {
         bail!("--upstream-url is this proxy itself; name the server that requests should go to");
     }
     let mut server_info = config
         .server_info
-        .map(|path| ServerInfo::open(&path))
+        .map(|path| ServerInfo::open(&path, client_token.is_some()))
         .transpose()?;
     // Asks the files of /proc and /sys that are about to be out of reach.
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -71,13 +84,19 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         user.become_for_good()
             .with_context(|| format!("cannot become the user {name} (--user needs root)"))?;
     }
-    measures.extend(confine(config.sandbox, &upstream, server_info.as_ref()));
+    measures.extend(confine(
+        config.sandbox,
+        &upstream,
+        server_info.as_ref(),
+        socket,
+        token_file.as_deref(),
+    ));
     if config.sandbox == Sandbox::Require
         && let Some(missing) = measures.iter().find(|measure| measure.outcome.is_err())
     {
         bail!("--sandbox=require, but {missing}");
     }
-    banner.describe(&upstream, config.sandbox, &measures);
+    banner.describe(&upstream, &callers, &tokens, config.sandbox, &measures);
 
     let shutdown = Shutdown::new();
     let shared = Shared {
@@ -85,12 +104,14 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         upstream,
         limits: config.limits,
         places: Places::new(config.limits.max_requests),
+        tokens: tokens.clone(),
         shutdown: shutdown.clone(),
     };
     let terms = Terms {
         router: router(Arc::new(shared), config.http_shutdown),
         shutdown: shutdown.clone(),
         door: Arc::new(Door::new(config.limits.max_connections, descriptors)),
+        callers,
         header_timeout: config.limits.header_timeout,
         drain_timeout: config.drain_timeout,
         listen_while_draining: config.http_shutdown,
@@ -101,15 +122,22 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         .build()
         .context("the runtime cannot start")?;
     let cut = runtime.block_on(async {
-        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let listeners = Listeners {
+            tcp: tcp.map(tokio::net::TcpListener::from_std).transpose()?,
+            unix: unix.map(tokio::net::UnixListener::from_std).transpose()?,
+        };
         // From here on a signal ends in an orderly way, so from here on there
         // may be something to tidy up.
         shutdown.listen_to_signals()?;
-        if let Some(info) = &mut server_info {
-            info.announce(address.port())?;
+        if let Some(file) = token_file {
+            tokens.reload_on_hangup(file)?;
         }
-        banner.print(address);
-        anyhow::Ok(serve(listener, terms).await)
+        if let Some(info) = &mut server_info {
+            let port = address.map(|address| address.port());
+            info.announce(port, socket, client_token.as_deref())?;
+        }
+        banner.print(address, socket);
+        anyhow::Ok(serve(listeners, terms).await)
     })?;
     // Connections that were not done, and name look-ups still running, end here.
     runtime.shutdown_background();
@@ -117,7 +145,31 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         report::line(format_args!("cut off without having finished: {cut}"));
     }
     drop(server_info);
+    drop(unix_socket);
     Ok(shutdown
         .ended_by_signal()
         .map_or(ExitCode::SUCCESS, |signal| ExitCode::from(128 + signal)))
+}
+
+fn listen_on(port: u16) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        .with_context(|| format!("failed to bind 127.0.0.1:{port}"))?;
+    listener
+        .set_nonblocking(true)
+        .context("the listener cannot be polled")?;
+    Ok(listener)
+}
+
+/// The tokens that are asked for, and the text of one that was made here.
+fn client_tokens(wanted: &ClientTokens) -> anyhow::Result<(Tokens, Option<String>)> {
+    Ok(match wanted {
+        ClientTokens::None => (Tokens::default(), None),
+        ClientTokens::File(file) => (Tokens::from_file(file)?, None),
+        ClientTokens::Generated => {
+            let random = rustls::crypto::ring::default_provider().secure_random;
+            let (tokens, text) = Tokens::generate(&|buffer| random.fill(buffer).is_ok())
+                .context("no randomness for a client token")?;
+            (tokens, Some(text))
+        }
+    })
 }

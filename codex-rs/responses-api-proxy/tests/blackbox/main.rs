@@ -14,6 +14,7 @@ mod answers;
 mod confinement;
 mod custody;
 mod cuts;
+mod door;
 mod echo;
 mod faults;
 mod framing;

@@ -1,0 +1,181 @@
+//! Whose socket is at the other end of a local TCP connection: asked of the kernel
+//! (`sock_diag(7)`), about one socket, on a netlink socket that is kept.
+
+use std::io::{self, Read};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+const HEADER: usize = 16;
+const REQUEST: usize = HEADER + 56;
+/// `struct inet_diag_msg`, behind the netlink header.
+const ANSWER: usize = HEADER + 72;
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
+const NLM_F_REQUEST: u16 = 1;
+const ESTABLISHED: u8 = 1;
+/// Where in the answer these stand.
+const STATE: usize = HEADER + 1;
+const UID: usize = HEADER + 64;
+const INODE: usize = HEADER + 68;
+
+/// A line to the kernel's socket table.
+#[derive(Debug)]
+pub(crate) struct SockDiag(Mutex<Line>);
+
+#[derive(Debug)]
+struct Line {
+    socket: Socket,
+    sequence: u32,
+}
+
+impl SockDiag {
+    /// Opens the line and tries it once.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel has no such interface, or a container filters it.
+    pub(crate) fn open() -> io::Result<Self> {
+        let protocol = Protocol::from(libc::NETLINK_SOCK_DIAG);
+        let socket = Socket::new(Domain::from(libc::AF_NETLINK), Type::DGRAM, Some(protocol))?;
+        // The kernel answers before the question returns; this is for one that does not.
+        socket.set_read_timeout(Some(Duration::from_secs(1)))?;
+        let line = Self(Mutex::new(Line {
+            socket,
+            sequence: 0,
+        }));
+        let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
+        line.owner(nobody, nobody)?;
+        Ok(line)
+    }
+
+    /// The user whose socket is bound to `local` and connected to `remote`.
+    ///
+    /// `None` unless that socket is connected and somebody's: one that its owner has
+    /// closed lives on for a while as user 0, inode 0.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not answer the question.
+    pub(crate) fn owner(&self, local: SocketAddr, remote: SocketAddr) -> io::Result<Option<u32>> {
+        let mut line = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        line.sequence = line.sequence.wrapping_add(1);
+        let sequence = line.sequence;
+        line.socket.send(&question(sequence, local, remote))?;
+        loop {
+            let mut answer = [0; 256];
+            let length = line.socket.read(&mut answer)?;
+            let answer = answer.get(..length).unwrap_or_default();
+            if word(answer, 8) == Some(sequence) {
+                return owner_in(answer);
+            }
+            // An answer that an earlier question no longer waited for.
+        }
+    }
+}
+
+/// `struct nlmsghdr`, `struct inet_diag_req_v2` (`sock_diag(7)`).
+fn question(sequence: u32, local: SocketAddr, remote: SocketAddr) -> [u8; REQUEST] {
+    let mut message = Vec::with_capacity(REQUEST);
+    message.extend((REQUEST as u32).to_ne_bytes());
+    message.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+    message.extend(NLM_F_REQUEST.to_ne_bytes());
+    message.extend(sequence.to_ne_bytes());
+    message.extend(0_u32.to_ne_bytes());
+    let family = if local.is_ipv4() {
+        libc::AF_INET
+    } else {
+        libc::AF_INET6
+    };
+    message.extend([family as u8, libc::IPPROTO_TCP as u8, 0, 0]);
+    // In whatever state; which it is stands in the answer.
+    message.extend(u32::MAX.to_ne_bytes());
+    message.extend(local.port().to_be_bytes());
+    message.extend(remote.port().to_be_bytes());
+    message.extend(address(local.ip()));
+    message.extend(address(remote.ip()));
+    message.extend(0_u32.to_ne_bytes());
+    // No cookie: the addresses say which one.
+    message.extend([0xff; 8]);
+    message.try_into().unwrap_or([0; REQUEST])
+}
+
+fn address(ip: IpAddr) -> [u8; 16] {
+    match ip {
+        IpAddr::V4(v4) => {
+            let [a, b, c, d] = v4.octets();
+            [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+        }
+        IpAddr::V6(v6) => v6.octets(),
+    }
+}
+
+fn owner_in(answer: &[u8]) -> io::Result<Option<u32>> {
+    let kind = answer
+        .get(4..6)
+        .map(|kind| kind == SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+    if kind != Some(true) {
+        // NLMSG_ERROR: a negative errno behind the header.
+        let errno = word(answer, HEADER).unwrap_or_default().cast_signed();
+        return match -errno {
+            libc::ENOENT => Ok(None),
+            errno => Err(io::Error::from_raw_os_error(errno)),
+        };
+    }
+    if answer.len() < ANSWER {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let is_connected = answer.get(STATE) == Some(&ESTABLISHED);
+    let is_somebodys = word(answer, INODE).is_some_and(|inode| inode != 0);
+    Ok(word(answer, UID).filter(|_| is_connected && is_somebodys))
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    let bytes = bytes.get(at..at + 4)?;
+    Some(u32::from_ne_bytes(bytes.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    fn own_uid() -> u32 {
+        std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap())
+    }
+
+    #[test]
+    fn the_owner_of_a_connected_socket_is_known() {
+        let diag = SockDiag::open().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (accepted, at) = listener.accept().unwrap();
+        let here = accepted.local_addr().unwrap();
+        assert_eq!(diag.owner(at, here).unwrap(), Some(own_uid()));
+        drop(client);
+        assert_eq!(diag.owner(at, here).unwrap(), None);
+    }
+
+    #[test]
+    fn a_socket_that_is_not_there_is_nobodys() {
+        let diag = SockDiag::open().unwrap();
+        let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
+        assert_eq!(diag.owner(nobody, nobody).unwrap(), None);
+    }
+
+    #[test]
+    fn an_orphan_is_nobodys_although_it_reads_as_root() {
+        let mut answer = [0; ANSWER];
+        answer[4..6].copy_from_slice(&SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+        answer[STATE] = ESTABLISHED;
+        assert_eq!(owner_in(&answer).unwrap(), None);
+        answer[INODE] = 1;
+        assert_eq!(owner_in(&answer).unwrap(), Some(0));
+        // TIME_WAIT and the like.
+        answer[STATE] = 6;
+        assert_eq!(owner_in(&answer).unwrap(), None);
+        assert!(owner_in(&answer[..40]).is_err());
+    }
+}
