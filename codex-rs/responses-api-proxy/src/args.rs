@@ -99,6 +99,10 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value = "8192", value_parser = parse_count)]
     pub max_connections: usize,
 
+    /// Most connections of one user at once; then 429 (Linux)
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    pub max_connections_per_user: Option<usize>,
+
     /// Most requests in flight at once; then 503
     #[arg(long, value_name = "N", default_value = "8192", value_parser = parse_count)]
     pub max_requests: usize,

@@ -14,6 +14,7 @@ use crate::socket::Socket;
 pub(crate) struct Callers {
     /// `None`: everybody.
     allowed: Option<BTreeSet<u32>>,
+    /// There if users are told apart at all.
     #[cfg(target_os = "linux")]
     diag: Option<crate::sock_diag::SockDiag>,
 }
@@ -58,13 +59,19 @@ pub(crate) enum Verdict {
 
 impl Callers {
     /// Resolves names to numbers, now and for good: the user database is out of
-    /// reach later. Without any name everybody may call.
+    /// reach later. Without any name everybody may call. With `count_by_user` users
+    /// are told apart all the same.
     ///
     /// # Errors
     ///
     /// [`CallersError`]: an unknown name, or a kernel that does not tell.
-    pub(crate) fn new(users: &[String], groups: &[String]) -> Result<Self, CallersError> {
-        if users.is_empty() && groups.is_empty() {
+    pub(crate) fn new(
+        users: &[String],
+        groups: &[String],
+        count_by_user: bool,
+    ) -> Result<Self, CallersError> {
+        let everybody = users.is_empty() && groups.is_empty();
+        if everybody && !count_by_user {
             return Ok(Self {
                 allowed: None,
                 #[cfg(target_os = "linux")]
@@ -87,28 +94,35 @@ impl Callers {
         return Err(CallersError::Kernel(io::ErrorKind::Unsupported.into()));
         #[cfg(target_os = "linux")]
         Ok(Self {
-            allowed: Some(allowed),
+            allowed: (!everybody).then_some(allowed),
             diag: Some(crate::sock_diag::SockDiag::open().map_err(CallersError::Kernel)?),
         })
     }
 
-    /// Judges one connection. Everything that is not a clear yes is a no.
-    pub(crate) fn judge(&self, socket: &Socket) -> Verdict {
-        let Some(allowed) = &self.allowed else {
-            return Verdict::Welcome;
+    /// Judges one connection, and says whose it is if that is asked for. Everything
+    /// that is not a clear yes is a no.
+    pub(crate) fn judge(&self, socket: &Socket) -> (Verdict, Option<u32>) {
+        let user = self.uid(socket);
+        let is_welcome = match (&self.allowed, user) {
+            (None, _) => true,
+            (Some(allowed), Some(uid)) => allowed.contains(&uid),
+            (Some(_), None) => false,
         };
-        match self.uid(socket) {
-            Some(uid) if allowed.contains(&uid) => Verdict::Welcome,
-            _ => Verdict::Stranger,
-        }
+        let verdict = if is_welcome {
+            Verdict::Welcome
+        } else {
+            Verdict::Stranger
+        };
+        (verdict, user)
     }
 
     #[cfg(target_os = "linux")]
     fn uid(&self, socket: &Socket) -> Option<u32> {
+        let diag = self.diag.as_ref()?;
         match socket {
             Socket::Tcp(stream) => {
                 let (theirs, ours) = (stream.peer_addr().ok()?, stream.local_addr().ok()?);
-                self.diag.as_ref()?.owner(theirs, ours).ok()?
+                diag.owner(theirs, ours).ok()?
             }
             Socket::Unix(stream) => Some(stream.peer_cred().ok()?.uid()),
         }
@@ -142,18 +156,18 @@ mod tests {
 
     #[test]
     fn names_and_numbers_are_understood_and_unknown_ones_refused() {
-        let callers = Callers::new(&["root".to_owned(), "4711".to_owned()], &[]).unwrap();
+        let callers = Callers::new(&["root".to_owned(), "4711".to_owned()], &[], false).unwrap();
         assert_eq!(callers.to_string(), "users 0 4711");
         assert!(matches!(
-            Callers::new(&["no-such-user-here".to_owned()], &[]),
+            Callers::new(&["no-such-user-here".to_owned()], &[], false),
             Err(CallersError::User(_))
         ));
         assert!(matches!(
-            Callers::new(&[], &["no-such-group-here".to_owned()]),
+            Callers::new(&[], &["no-such-group-here".to_owned()], false),
             Err(CallersError::Group(_))
         ));
         assert!(
-            Callers::new(&[], &["root".to_owned()])
+            Callers::new(&[], &["root".to_owned()], false)
                 .unwrap()
                 .to_string()
                 .contains('0')

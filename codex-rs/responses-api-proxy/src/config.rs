@@ -9,7 +9,6 @@ use reqwest::Url;
 
 use crate::args::{Args, Sandbox};
 use crate::limits::Limits;
-#[cfg(unix)]
 use crate::unix_socket::UnixSocketConfig;
 
 /// Everything the proxy was told, checked.
@@ -17,7 +16,6 @@ use crate::unix_socket::UnixSocketConfig;
 pub(crate) struct Config {
     /// 0 lets the system choose; `None` if there is a Unix socket instead.
     pub(crate) port: Option<u16>,
-    #[cfg(unix)]
     pub(crate) unix_socket: Option<UnixSocketConfig>,
     pub(crate) server_info: Option<PathBuf>,
     pub(crate) http_shutdown: bool,
@@ -133,7 +131,6 @@ impl TryFrom<Args> for Config {
                 (None, Some(_)) => None,
                 (port, _) => Some(port.unwrap_or(0)),
             },
-            #[cfg(unix)]
             unix_socket: args.listen.map(|path| UnixSocketConfig {
                 path,
                 mode: args.socket_mode,
@@ -148,6 +145,7 @@ impl TryFrom<Args> for Config {
                 body_timeout: args.body_timeout,
                 max_body: args.max_body,
                 max_connections: args.max_connections,
+                max_connections_per_user: args.max_connections_per_user,
                 max_requests: args.max_requests,
             },
             drain_timeout: args.drain_timeout,

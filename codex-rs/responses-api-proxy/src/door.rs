@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::downstream::Link;
 
@@ -23,10 +23,19 @@ const RESERVED_DESCRIPTORS: u64 = 24;
 #[derive(Debug)]
 pub(crate) struct Door {
     room: usize,
-    inside: Mutex<HashMap<u64, Arc<Link>>>,
+    /// Room for the connections of one user.
+    room_per_user: usize,
+    inside: Mutex<Inside>,
     /// Gives numbers to guests, and an order to when they fell quiet.
     ticks: AtomicU64,
     unfinished: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Inside {
+    connections: HashMap<u64, Arc<Link>>,
+    /// How many of them each user has, where users are told apart.
+    by_user: HashMap<u32, usize>,
 }
 
 /// A connection's place; it is free again when this is dropped.
@@ -34,46 +43,82 @@ pub(crate) struct Door {
 pub(crate) struct Guest {
     door: Arc<Door>,
     number: u64,
+    user: Option<u32>,
 }
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        self.door.lock().remove(&self.number);
+        let mut inside = self.door.lock();
+        inside.connections.remove(&self.number);
+        if let Some(user) = self.user
+            && let Some(count) = inside.by_user.get_mut(&user)
+        {
+            *count -= 1;
+            if *count == 0 {
+                inside.by_user.remove(&user);
+            }
+        }
     }
+}
+
+/// Why a connection gets no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// All places are taken by busy connections.
+    Everywhere,
+    /// Its user has as many as one may have.
+    ForThisUser,
 }
 
 impl Door {
     /// Room for `most` connections, or for as many as `descriptors` allow: each may
     /// need one more towards the upstream.
-    pub(crate) fn new(most: usize, descriptors: u64) -> Self {
+    pub(crate) fn new(most: usize, most_per_user: Option<usize>, descriptors: u64) -> Self {
         let possible = descriptors.saturating_sub(RESERVED_DESCRIPTORS) / 2;
         let possible = usize::try_from(possible).unwrap_or(usize::MAX);
         Self {
             room: most.min(possible).max(1),
-            inside: Mutex::new(HashMap::new()),
+            room_per_user: most_per_user.unwrap_or(usize::MAX),
+            inside: Mutex::new(Inside::default()),
             ticks: AtomicU64::new(1),
             unfinished: AtomicUsize::new(0),
         }
     }
 
-    /// Gives a connection a place; `None` if all are taken by busy ones.
-    pub(crate) fn admit(self: &Arc<Self>, link: &Arc<Link>) -> Option<Guest> {
+    /// Gives a connection of `user`, if users are told apart, a place.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        link: &Arc<Link>,
+        user: Option<u32>,
+    ) -> Result<Guest, Full> {
         link.fall_quiet(self.tick());
         let number = self.tick();
         let mut inside = self.lock();
-        if inside.len() >= self.room && !turn_out_one(&mut inside) {
-            return None;
+        let of_user = user.and_then(|user| inside.by_user.get(&user)).copied();
+        if of_user.unwrap_or(0) >= self.room_per_user {
+            return Err(Full::ForThisUser);
         }
-        inside.insert(number, Arc::clone(link));
-        Some(Guest {
+        if inside.connections.len() >= self.room && !inside.turn_out_one() {
+            return Err(Full::Everywhere);
+        }
+        inside.connections.insert(number, Arc::clone(link));
+        if let Some(user) = user {
+            *inside.by_user.entry(user).or_default() += 1;
+        }
+        Ok(Guest {
             door: Arc::clone(self),
             number,
+            user,
         })
     }
 
     /// Ends the connection that has been quiet for longest; false if all are busy.
     pub(crate) fn make_room(&self) -> bool {
-        turn_out_one(&mut self.lock())
+        self.lock().turn_out_one()
     }
 
     /// The next moment of the only clock that counts here.
@@ -93,23 +138,26 @@ impl Door {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<Link>>> {
+    fn lock(&self) -> MutexGuard<'_, Inside> {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn turn_out_one(inside: &mut HashMap<u64, Arc<Link>>) -> bool {
-    let quietest = inside
-        .iter()
-        .filter_map(|(&number, link)| Some((link.quiet_since()?, number)))
-        .min();
-    let Some((_, number)) = quietest else {
-        return false;
-    };
-    if let Some(link) = inside.remove(&number) {
-        link.turn_out();
+impl Inside {
+    fn turn_out_one(&mut self) -> bool {
+        let quietest = self
+            .connections
+            .iter()
+            .filter_map(|(&number, link)| Some((link.quiet_since()?, number)))
+            .min();
+        let Some((_, number)) = quietest else {
+            return false;
+        };
+        if let Some(link) = self.connections.remove(&number) {
+            link.turn_out();
+        }
+        true
     }
-    true
 }
 
 #[cfg(test)]
@@ -117,12 +165,12 @@ mod tests {
     use super::*;
 
     fn door(room: usize) -> Arc<Door> {
-        Arc::new(Door::new(room, u64::MAX))
+        Arc::new(Door::new(room, None, u64::MAX))
     }
 
-    fn arrive(door: &Arc<Door>) -> (Arc<Link>, Option<Guest>) {
+    fn arrive(door: &Arc<Door>) -> (Arc<Link>, Result<Guest, Full>) {
         let link = Arc::new(Link::default());
-        let guest = door.admit(&link);
+        let guest = door.admit(&link, None);
         (link, guest)
     }
 
@@ -134,7 +182,7 @@ mod tests {
         first.become_busy();
         first.fall_quiet(door.tick());
         let (third, place) = arrive(&door);
-        assert!(place.is_some());
+        assert!(place.is_ok());
         assert!(second.is_turned_out());
         assert!(!first.is_turned_out() && !third.is_turned_out());
     }
@@ -144,17 +192,29 @@ mod tests {
         let door = door(1);
         let (busy, place) = arrive(&door);
         busy.become_busy();
-        assert!(arrive(&door).1.is_none());
+        assert!(arrive(&door).1.is_err());
         assert!(!door.make_room());
         drop(place);
-        assert!(arrive(&door).1.is_some());
+        assert!(arrive(&door).1.is_ok());
+    }
+
+    #[test]
+    fn one_user_cannot_take_all_the_room() {
+        let door = Arc::new(Door::new(10, Some(2), u64::MAX));
+        let come = |user| door.admit(&Arc::new(Link::default()), Some(user));
+        let (first, second) = (come(1), come(1));
+        assert!(first.is_ok() && second.is_ok());
+        assert_eq!(come(1).unwrap_err(), Full::ForThisUser);
+        assert!(come(2).is_ok());
+        drop(first);
+        assert!(come(1).is_ok());
     }
 
     #[test]
     fn descriptors_are_a_limit_too() {
-        assert_eq!(Door::new(1000, 64).room, 20);
-        assert_eq!(Door::new(1000, 10).room, 1);
-        assert_eq!(Door::new(1000, u64::MAX).room, 1000);
+        assert_eq!(Door::new(1000, None, 64).room, 20);
+        assert_eq!(Door::new(1000, None, 10).room, 1);
+        assert_eq!(Door::new(1000, None, u64::MAX).room, 1000);
     }
 
     #[test]

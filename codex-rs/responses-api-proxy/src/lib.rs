@@ -49,7 +49,7 @@ mod sock_diag;
 mod socket;
 mod startup;
 mod tokens;
-#[cfg(unix)]
+#[cfg_attr(not(unix), path = "unix_socket_elsewhere.rs")]
 mod unix_socket;
 mod upload;
 mod upstream;

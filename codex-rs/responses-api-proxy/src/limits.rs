@@ -16,6 +16,8 @@ pub(crate) struct Limits {
     pub(crate) max_body: u64,
     /// Most connections at once.
     pub(crate) max_connections: usize,
+    /// Most connections of one user at once; `None`: users are not told apart for that.
+    pub(crate) max_connections_per_user: Option<usize>,
     /// Most requests in flight at once.
     pub(crate) max_requests: usize,
 }

@@ -7,16 +7,37 @@ use tokio::net::TcpListener;
 use tokio::net::UnixListener;
 
 use crate::socket::Socket;
+use crate::unix_socket;
 
 /// What is listened on; at least one is there.
 #[derive(Debug)]
 pub(crate) struct Listeners {
-    pub(crate) tcp: Option<TcpListener>,
+    tcp: Option<TcpListener>,
     #[cfg(unix)]
-    pub(crate) unix: Option<UnixListener>,
+    unix: Option<UnixListener>,
 }
 
 impl Listeners {
+    /// Takes bound, nonblocking listeners over. Needs a runtime around it.
+    ///
+    /// # Errors
+    ///
+    /// When one of them cannot be polled.
+    pub(crate) fn new(
+        tcp: Option<std::net::TcpListener>,
+        unix: Option<unix_socket::UnixListener>,
+    ) -> io::Result<Self> {
+        #[cfg(not(unix))]
+        if let Some(never) = unix {
+            match never {}
+        }
+        Ok(Self {
+            tcp: tcp.map(TcpListener::from_std).transpose()?,
+            #[cfg(unix)]
+            unix: unix.map(UnixListener::from_std).transpose()?,
+        })
+    }
+
     /// The next connection, from whichever has one.
     pub(crate) async fn accept(&self) -> io::Result<Socket> {
         tokio::select! {

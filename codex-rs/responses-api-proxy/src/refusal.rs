@@ -12,6 +12,7 @@ use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, UPGRADE, WWW_AUTHENTIC
 use http::{HeaderValue, Method, StatusCode, Uri};
 use serde::Serialize;
 
+use crate::door::Full;
 use crate::inbound::HeadFault;
 use crate::policy::RESPONSES;
 use crate::upstream_fault::UpstreamFault;
@@ -48,10 +49,21 @@ pub(crate) enum Refusal {
     TooManyRequests,
     /// 503: as many connections as there may be are busy.
     TooManyConnections,
+    /// 429: as many connections as one user may have.
+    TooManyOfOneUser,
     /// 503: no new work while answers in flight are finished.
     ShuttingDown,
     /// 502 or 504: the upstream gave no answer.
     Upstream(UpstreamFault),
+}
+
+impl From<Full> for Refusal {
+    fn from(full: Full) -> Self {
+        match full {
+            Full::Everywhere => Self::TooManyConnections,
+            Full::ForThisUser => Self::TooManyOfOneUser,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -98,6 +110,8 @@ impl Refusal {
             Self::TooManyRequests | Self::TooManyConnections | Self::ShuttingDown => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
+            // Without retry-after: trying again makes it worse.
+            Self::TooManyOfOneUser => StatusCode::TOO_MANY_REQUESTS,
             Self::Upstream(fault) => fault.status(),
         }
     }
@@ -117,6 +131,7 @@ impl Refusal {
             Self::BodyStalled => "body_stalled",
             Self::TooManyRequests => "too_many_requests",
             Self::TooManyConnections => "too_many_connections",
+            Self::TooManyOfOneUser => "too_many_connections_of_user",
             Self::ShuttingDown => "shutting_down",
             Self::Upstream(fault) => fault.code(),
         }
@@ -176,6 +191,11 @@ impl Refusal {
             Self::TooManyConnections => {
                 "as many connections as --max-connections allows are busy; try again".to_owned()
             }
+            Self::TooManyOfOneUser => {
+                "your user has as many connections as --max-connections-per-user allows; \
+                 close some"
+                    .to_owned()
+            }
             Self::ShuttingDown => {
                 "the proxy is shutting down and finishes only what is in flight".to_owned()
             }
@@ -192,6 +212,7 @@ impl Refusal {
                 | Self::BodyCutShort
                 | Self::BodyStalled
                 | Self::TooManyConnections
+                | Self::TooManyOfOneUser
                 | Self::ShuttingDown
         )
     }

@@ -96,14 +96,17 @@ async fn accept_all(
             Ok(socket) => {
                 failing = false;
                 let link = Arc::new(Link::default());
-                let Some(guest) = terms.door.admit(&link) else {
-                    // As much of it as the socket takes; nobody is waited for.
-                    let _ = socket.try_write(&Refusal::TooManyConnections.to_http1());
-                    continue;
+                // Now, while the caller is still there to be looked at.
+                let (verdict, user) = terms.callers.judge(&socket);
+                let guest = match terms.door.admit(&link, user) {
+                    Ok(guest) => guest,
+                    Err(full) => {
+                        // As much of it as the socket takes; nobody is waited for.
+                        let _ = socket.try_write(&Refusal::from(full).to_http1());
+                        continue;
+                    }
                 };
                 socket.set_nodelay();
-                // Now, while the caller is still there to be looked at.
-                let verdict = terms.callers.judge(&socket);
                 let downstream = Downstream::new(
                     socket,
                     Arc::clone(&link),

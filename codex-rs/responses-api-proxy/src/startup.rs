@@ -45,16 +45,21 @@ const FEWEST_DESCRIPTORS: u64 = 256;
 pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     report::panics_without_payload();
     let config = Config::try_from(args)?;
+    let mut measures = harden();
+    let descriptors = raise_descriptor_limit().unwrap_or(FEWEST_DESCRIPTORS);
+
     let user = config.user.as_deref().map(User::by_name).transpose()?;
-    let callers = Callers::new(&config.allow_users, &config.allow_groups)?;
+    let limits = config.limits;
+    let callers = Callers::new(
+        &config.allow_users,
+        &config.allow_groups,
+        limits.max_connections_per_user.is_some(),
+    )?;
     let (tokens, client_token) = client_tokens(&config.client_tokens)?;
     let token_file = match &config.client_tokens {
         ClientTokens::File(file) => Some(file.clone()),
         ClientTokens::None | ClientTokens::Generated => None,
     };
-
-    let mut measures = harden();
-    let descriptors = raise_descriptor_limit().unwrap_or(FEWEST_DESCRIPTORS);
     let page = SecretPage::new(config.allow_unlocked_key)?;
     let mut banner = Banner::new(&page);
     let key = key_from_stdin(page)?;
@@ -102,17 +107,21 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     let shared = Shared {
         credential,
         upstream,
-        limits: config.limits,
-        places: Places::new(config.limits.max_requests),
+        limits,
+        places: Places::new(limits.max_requests),
         tokens: tokens.clone(),
         shutdown: shutdown.clone(),
     };
     let terms = Terms {
         router: router(Arc::new(shared), config.http_shutdown),
         shutdown: shutdown.clone(),
-        door: Arc::new(Door::new(config.limits.max_connections, descriptors)),
+        door: Arc::new(Door::new(
+            limits.max_connections,
+            limits.max_connections_per_user,
+            descriptors,
+        )),
         callers,
-        header_timeout: config.limits.header_timeout,
+        header_timeout: limits.header_timeout,
         drain_timeout: config.drain_timeout,
         listen_while_draining: config.http_shutdown,
     };
@@ -122,10 +131,7 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         .build()
         .context("the runtime cannot start")?;
     let cut = runtime.block_on(async {
-        let listeners = Listeners {
-            tcp: tcp.map(tokio::net::TcpListener::from_std).transpose()?,
-            unix: unix.map(tokio::net::UnixListener::from_std).transpose()?,
-        };
+        let listeners = Listeners::new(tcp, unix)?;
         // From here on a signal ends in an orderly way, so from here on there
         // may be something to tidy up.
         shutdown.listen_to_signals()?;

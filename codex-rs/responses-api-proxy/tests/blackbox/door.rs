@@ -505,6 +505,25 @@ fn the_quietest_connection_makes_room_and_busy_ones_keep_theirs() {
 }
 
 #[test]
+fn one_user_cannot_take_all_the_room() {
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    let proxy = in_front_of(&upstream)
+        .args(["--max-connections-per-user", "2"])
+        .start();
+    let mut kept: Vec<Client> = (0..2).map(|_| proxy.client()).collect();
+    for client in &mut kept {
+        assert_eq!(client.post(RESPONSES, &[], "{}").read_answer().status, 200);
+    }
+    let refused = proxy.client().read_answer();
+    assert_openai_error(&refused, 429, "too_many_connections_of_user");
+    assert_eq!(refused.header("retry-after"), None);
+    if is_root() {
+        let status = curl_as_other(&proxy);
+        assert!(status.is_none() || status.as_deref() == Some("200"));
+    }
+}
+
+#[test]
 fn more_requests_than_allowed_get_503_and_come_again() {
     let gate = Gate::new();
     let upstream = MockUpstream::h2(Reply::event_stream().data("data: 1\n\n").hold(&gate));
