@@ -7,7 +7,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use crate::downstream::Exchange;
+use crate::link::Exchange;
 
 /// Any answer, ours or the upstream's, on its way to hyper.
 pub(crate) struct Answer {

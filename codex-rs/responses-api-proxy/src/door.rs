@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::downstream::Link;
+use crate::link::Link;
 
 /// How many bytes of unfinished heads are kept in all.
 const MAX_UNFINISHED: usize = 8 * 1024 * 1024;

@@ -9,9 +9,9 @@ use http::header::LOCATION;
 use http::{HeaderValue, Request, StatusCode};
 
 use crate::credential::Credential;
-use crate::downstream::Link;
 use crate::headers;
 use crate::limits::Limits;
+use crate::link::Link;
 use crate::places::Place;
 use crate::policy::PermittedCall;
 use crate::refusal::Refusal;

@@ -13,7 +13,7 @@ use http::{HeaderValue, Method, StatusCode, Uri};
 use serde::Serialize;
 
 use crate::door::Full;
-use crate::inbound::HeadFault;
+use crate::head_fault::HeadFault;
 use crate::policy::RESPONSES;
 use crate::upstream_fault::UpstreamFault;
 

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http::Version;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use crate::downstream::{FlushMark, Link};
+use crate::link::{FlushMark, Link};
 use crate::places::Place;
 use crate::redact::Redactor;
 use crate::report;

@@ -11,9 +11,9 @@ use http::header::CONNECTION;
 use http::{HeaderValue, Request};
 
 use crate::credential::Credential;
-use crate::downstream::Link;
 use crate::forward::forward;
 use crate::limits::Limits;
+use crate::link::Link;
 use crate::places::Places;
 use crate::policy::{self, RESPONSES, SHUTDOWN};
 use crate::refusal::Refusal;

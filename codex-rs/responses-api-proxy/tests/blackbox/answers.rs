@@ -2,7 +2,7 @@
 
 use codex_test_support::{End, Framing, MockUpstream, Reply, assert_openai_error};
 
-use crate::{RESPONSES, in_front_of};
+use crate::{RESPONSES, ask, in_front_of};
 
 #[test]
 fn an_upstream_error_comes_back_byte_for_byte_and_is_not_retried() {
@@ -14,7 +14,7 @@ fn an_upstream_error_comes_back_byte_for_byte_and_is_not_retried() {
                 .header("x-request-id", "req_9"),
         );
         let proxy = in_front_of(&upstream).start();
-        let answer = proxy.client().post(RESPONSES, &[], "{}").read_answer();
+        let answer = ask(&proxy);
         assert_eq!((answer.status, answer.text()), (status, body));
         assert_eq!(answer.header("retry-after"), Some("7"));
         assert_eq!(answer.header("x-request-id"), Some("req_9"));
@@ -34,7 +34,7 @@ fn a_redirect_is_refused_and_goes_nowhere() {
         ] {
             let upstream = MockUpstream::h1(Reply::redirect(status, &target));
             let proxy = in_front_of(&upstream).start();
-            let answer = proxy.client().post(RESPONSES, &[], "{}").read_answer();
+            let answer = ask(&proxy);
             assert_openai_error(&answer, 502, "upstream_redirect");
             assert_eq!(answer.header("location"), None);
             assert!(!answer.text().contains("secret") && !answer.text().contains("v2"));

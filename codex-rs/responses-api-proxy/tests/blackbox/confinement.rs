@@ -4,7 +4,7 @@
 use codex_test_support::{End, Gate, MockUpstream, Proxy, Reply, Stdin, TEST_KEY, run_to_exit};
 
 use crate::custody::{copy_of, is_root, open_to_all, skipped};
-use crate::{PROXY, RESPONSES, in_front_of};
+use crate::{PROXY, RESPONSES, ask, in_front_of};
 
 /// The sets of capabilities(7) that a process without any shows.
 fn assert_no_capabilities(proxy: &Proxy) {
@@ -27,14 +27,7 @@ fn started_as_root_it_has_no_capabilities_and_a_list_of_system_calls() {
         assert!(banner.contains(measure), "{banner}");
     }
     assert!(!banner.contains("not applied"), "{banner}");
-    assert_eq!(
-        proxy
-            .client()
-            .post(RESPONSES, &[], "{}")
-            .read_answer()
-            .status,
-        200
-    );
+    assert_eq!(ask(&proxy).status, 200);
 }
 
 #[test]
@@ -59,14 +52,7 @@ fn with_a_user_it_is_that_user_for_good_and_still_undumpable() {
     let environ = format!("/proc/{}/environ", proxy.pid());
     let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(environ).unwrap());
     assert_eq!(owner, 0, "a dumpable process would own its /proc files");
-    assert_eq!(
-        proxy
-            .client()
-            .post(RESPONSES, &[], "{}")
-            .read_answer()
-            .status,
-        200
-    );
+    assert_eq!(ask(&proxy).status, 200);
 }
 
 #[test]
@@ -122,7 +108,7 @@ fn a_name_that_needs_a_resolver_is_asked_for_inside() {
         .env("SSL_CERT_FILE", ca.ca_file())
         .args(["--sandbox", "require"])
         .start();
-    let answer = proxy.client().post(RESPONSES, &[], "{}").read_answer();
+    let answer = ask(&proxy);
     assert_eq!(answer.error_code(), "upstream_dns");
 }
 

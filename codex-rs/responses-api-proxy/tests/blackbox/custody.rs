@@ -5,7 +5,7 @@ use std::process::Command;
 
 use codex_test_support::{Client, CutKind, Gate, MockUpstream, Proxy, Reply, TEST_KEY};
 
-use crate::{PROXY, RESPONSES, in_front_of};
+use crate::{PROXY, RESPONSES, ask, in_front_of};
 
 /// Says why a test proves nothing here; libtest does not hold this line back.
 pub(crate) fn skipped(why: &str) {
@@ -188,14 +188,7 @@ fn another_process_of_the_same_user_can_look_at_nothing() {
             builder = builder.subcommand("responses-api-proxy");
         }
         let proxy = builder.start();
-        assert_eq!(
-            proxy
-                .client()
-                .post(RESPONSES, &[], "{}")
-                .read_answer()
-                .status,
-            200
-        );
+        assert_eq!(ask(&proxy).status, 200);
         let pid = proxy.pid();
         for file in [
             "mem", "environ", "maps", "smaps", "stack", "auxv", "syscall", "fd/0",
@@ -232,14 +225,7 @@ fn another_process_of_the_same_user_can_look_at_nothing() {
                 "{program} said: {said}"
             );
         }
-        assert_eq!(
-            proxy
-                .client()
-                .post(RESPONSES, &[], "{}")
-                .read_answer()
-                .status,
-            200
-        );
+        assert_eq!(ask(&proxy).status, 200);
     }
 }
 

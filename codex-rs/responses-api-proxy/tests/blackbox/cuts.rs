@@ -3,7 +3,7 @@
 
 use codex_test_support::{Client, CutKind, End, Framing, Gate, MockUpstream, Reply};
 
-use crate::{RESPONSES, in_front_of};
+use crate::{RESPONSES, ask, in_front_of};
 
 const LENGTH: usize = 64 * 1024;
 
@@ -217,8 +217,5 @@ fn a_cut_is_logged_with_its_cause_and_the_next_request_is_served() {
         End::Cut
     );
     proxy.wait_for_stderr("answer cut short: upstream_closed");
-    assert_eq!(
-        proxy.client().post(RESPONSES, &[], "{}").read_answer().end,
-        End::Clean
-    );
+    assert_eq!(ask(&proxy).end, End::Clean);
 }

@@ -11,7 +11,7 @@ use codex_test_support::{
 
 use crate::custody::{is_root, skipped};
 use crate::lifecycle::signal;
-use crate::{PROXY, RESPONSES, in_front_of};
+use crate::{PROXY, RESPONSES, ask, in_front_of};
 
 /// The user of the tests that has no name on most systems.
 const OTHER: &str = "65534";
@@ -78,26 +78,12 @@ fn only_named_users_get_in() {
     let for_us = in_front_of(&upstream)
         .args(["--allow-user", "root", "--sandbox", "require"])
         .start();
-    assert_eq!(
-        for_us
-            .client()
-            .post(RESPONSES, &[], "{}")
-            .read_answer()
-            .status,
-        200
-    );
+    assert_eq!(ask(&for_us).status, 200);
     assert_eq!(curl_as_other(&for_us).as_deref(), Some("403"));
     let for_group = in_front_of(&upstream)
         .args(["--allow-group", "root"])
         .start();
-    assert_eq!(
-        for_group
-            .client()
-            .post(RESPONSES, &[], "{}")
-            .read_answer()
-            .status,
-        200
-    );
+    assert_eq!(ask(&for_group).status, 200);
     assert_eq!(curl_as_other(&for_group).as_deref(), Some("403"));
 }
 
@@ -169,14 +155,7 @@ fn ten_thousand_that_close_at_once_never_pass_for_root() {
         ),
         Err(error) => return skipped(&format!("setpriv: {error}")),
     }
-    assert_eq!(
-        proxy
-            .client()
-            .post(RESPONSES, &[], "{}")
-            .read_answer()
-            .status,
-        200
-    );
+    assert_eq!(ask(&proxy).status, 200);
     assert_eq!(upstream.requests().len(), 1);
 }
 
@@ -229,14 +208,7 @@ fn a_unix_socket_serves_beside_a_port_or_instead() {
     }
     codex_test_support::assert_no_key(answer.as_bytes(), "the answer");
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
-    assert_eq!(
-        beside
-            .client()
-            .post(RESPONSES, &[], "{}")
-            .read_answer()
-            .status,
-        200
-    );
+    assert_eq!(ask(&beside).status, 200);
     beside.signal(signal("TERM"));
     assert_eq!(beside.wait_exit().code(), Some(0));
     assert!(!path.exists());
@@ -355,7 +327,7 @@ fn a_client_token_is_needed_where_there_is_a_file_of_them_and_goes_no_further() 
         assert_openai_error(&answer, 401, "client_token_required");
         assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
     }
-    let none = proxy.client().post(RESPONSES, &[], "{}").read_answer();
+    let none = crate::ask(&proxy);
     assert_openai_error(&none, 401, "client_token_required");
     assert_openai_error(
         &proxy.client().get("/shutdown").read_answer(),
@@ -408,11 +380,7 @@ fn a_token_of_its_own_stands_in_a_private_server_info() {
         .post(RESPONSES, &[("authorization", &bearer)], "{}")
         .read_answer();
     assert_eq!(answer.status, 200);
-    assert_openai_error(
-        &proxy.client().post(RESPONSES, &[], "{}").read_answer(),
-        401,
-        "client_token_required",
-    );
+    assert_openai_error(&ask(&proxy), 401, "client_token_required");
     assert!(!proxy.stderr_so_far().contains(token));
     let output = run_to_exit(PROXY, &["--require-client-token"], &[], b"");
     assert_eq!(output.code, Some(2));
@@ -494,14 +462,7 @@ fn the_quietest_connection_makes_room_and_busy_ones_keep_theirs() {
         assert_eq!(client.read_body_some(), None);
         assert_eq!(client.end(), Some(End::Clean));
     }
-    assert_eq!(
-        proxy
-            .client()
-            .post(RESPONSES, &[], "{}")
-            .read_answer()
-            .status,
-        200
-    );
+    assert_eq!(ask(&proxy).status, 200);
 }
 
 #[test]
@@ -533,21 +494,14 @@ fn more_requests_than_allowed_get_503_and_come_again() {
         client.post(RESPONSES, &[], "{}");
         client.read_head();
     }
-    let refused = proxy.client().post(RESPONSES, &[], "{}").read_answer();
+    let refused = ask(&proxy);
     assert_openai_error(&refused, 503, "too_many_requests");
     assert_eq!(refused.header("retry-after"), Some("1"));
     drop(first);
     upstream.wait_for_cancel(0);
     upstream.wait_for_cancel(1);
     gate.release();
-    assert_eq!(
-        proxy
-            .client()
-            .post(RESPONSES, &[], "{}")
-            .read_answer()
-            .status,
-        200
-    );
+    assert_eq!(ask(&proxy).status, 200);
 }
 
 #[test]
@@ -561,23 +515,9 @@ fn running_out_of_descriptors_is_waited_out() {
         .start();
     let mut idle: Vec<Client> = (0..100).map(|_| proxy.client()).collect();
     // While they are there, a newcomer is served all the same.
-    assert_eq!(
-        proxy
-            .client()
-            .post(RESPONSES, &[], "{}")
-            .read_answer()
-            .status,
-        200
-    );
+    assert_eq!(ask(&proxy).status, 200);
     idle.clear();
-    assert_eq!(
-        proxy
-            .client()
-            .post(RESPONSES, &[], "{}")
-            .read_answer()
-            .status,
-        200
-    );
+    assert_eq!(ask(&proxy).status, 200);
 }
 
 #[test]
@@ -596,14 +536,7 @@ fn a_crowd_of_half_open_connections_and_giant_heads_costs_little() {
         });
         crowd.push(client);
     }
-    assert_eq!(
-        proxy
-            .client()
-            .post(RESPONSES, &[], "{}")
-            .read_answer()
-            .status,
-        200
-    );
+    assert_eq!(ask(&proxy).status, 200);
     let peak = proxy.rss_peak_kib();
     assert!(peak < 64 * 1024, "the peak was {peak} KiB");
     assert_eq!(proxy.status_line("Threads"), threads);

@@ -5,7 +5,7 @@
 
 use codex_test_support::{CutKind, End, Framing, MockUpstream, Reply, Step, TEST_KEY};
 
-use crate::{RESPONSES, in_front_of};
+use crate::{RESPONSES, ask, in_front_of};
 
 const LOG: &str = "the upstream sent the key back";
 
@@ -72,7 +72,7 @@ fn a_header_that_holds_the_key_is_dropped() {
             .header("x-request-id", "req_1"),
     );
     let proxy = in_front_of(&upstream).start();
-    let answer = proxy.client().post(RESPONSES, &[], "{}").read_answer();
+    let answer = ask(&proxy);
     assert_eq!(
         (answer.status, answer.header("x-request-id")),
         (401, Some("req_1"))
@@ -95,7 +95,7 @@ fn a_key_cut_short_with_its_answer_is_kept_back() {
     ]);
     let proxy = in_front_of(&upstream).start();
     for end in [End::Clean, End::Cut] {
-        let answer = proxy.client().post(RESPONSES, &[], "{}").read_answer();
+        let answer = ask(&proxy);
         assert_eq!(answer.end, end);
         assert!(answer.text().starts_with("data: "));
     }

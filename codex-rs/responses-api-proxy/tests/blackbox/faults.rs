@@ -7,11 +7,11 @@ use codex_test_support::{
     assert_openai_error,
 };
 
-use crate::{PROXY, RESPONSES, in_front_of};
+use crate::{PROXY, RESPONSES, ask, in_front_of};
 
 /// Asks through `proxy` and checks the refusal, its cause and the log line.
 fn assert_fault(proxy: &Proxy, status: u16, code: &str, cause: &str) {
-    let answer = proxy.client().post(RESPONSES, &[], "{}").read_answer();
+    let answer = ask(proxy);
     assert_openai_error(&answer, status, code);
     let message = answer.json()["error"]["message"]
         .as_str()
@@ -176,7 +176,7 @@ fn an_answer_with_more_headers_than_are_accepted() {
     for count in [120, 250] {
         let upstream = MockUpstream::h1(with(count));
         let proxy = in_front_of(&upstream).start();
-        let answer = proxy.client().post(RESPONSES, &[], "{}").read_answer();
+        let answer = ask(&proxy);
         assert_eq!(
             (answer.status, answer.header(&format!("x-{}", count - 1))),
             (200, Some("1"))
@@ -233,22 +233,8 @@ fn an_idle_connection_that_died_is_not_a_fault() {
         Reply::responses("second").hold_head(&held),
     ]);
     let proxy = in_front_of(&upstream).start();
-    assert_eq!(
-        proxy
-            .client()
-            .post(RESPONSES, &[], "{}")
-            .read_answer()
-            .status,
-        200
-    );
+    assert_eq!(ask(&proxy).status, 200);
     upstream.wait_for_disconnects(1);
     held.release();
-    assert_eq!(
-        proxy
-            .client()
-            .post(RESPONSES, &[], "{}")
-            .read_answer()
-            .status,
-        200
-    );
+    assert_eq!(ask(&proxy).status, 200);
 }

@@ -2,7 +2,7 @@
 
 use codex_test_support::{MockUpstream, Reply, TEST_KEY};
 
-use crate::{RESPONSES, in_front_of};
+use crate::{RESPONSES, ask, in_front_of};
 
 #[test]
 fn whatever_authorization_the_caller_sends_the_upstream_gets_one() {
@@ -106,7 +106,7 @@ fn an_answer_keeps_what_clients_read_and_loses_the_rest() {
             .header("x-hop", "1"),
     );
     let proxy = in_front_of(&upstream).start();
-    let answer = proxy.client().post(RESPONSES, &[], "{}").read_answer();
+    let answer = ask(&proxy);
     let mut names: Vec<String> = answer
         .headers
         .iter()

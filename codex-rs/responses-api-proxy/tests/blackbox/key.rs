@@ -2,7 +2,7 @@
 
 use codex_test_support::{MockUpstream, Output, Proxy, Reply, Stdin, TEST_KEY, run_to_exit};
 
-use crate::{PROXY, RESPONSES, in_front_of};
+use crate::{PROXY, ask, in_front_of};
 
 fn start_with(stdin: &[u8]) -> Output {
     run_to_exit(PROXY, &[], &[], stdin)
@@ -20,7 +20,7 @@ fn a_key_is_taken_however_its_line_ends() {
     for ending in ["", "\n", "\r\n", "\n\n"] {
         let stdin = Stdin::Bytes(format!("{TEST_KEY}{ending}").into_bytes());
         let proxy = in_front_of(&upstream).stdin(stdin).start();
-        proxy.client().post(RESPONSES, &[], "{}").read_answer();
+        ask(&proxy);
     }
     for request in upstream.wait_for_requests(4) {
         assert_eq!(
@@ -43,14 +43,7 @@ fn the_newline_starts_it_while_stdin_stays_open_and_stdin_is_then_closed() {
     proxy.wait_ready();
     let stdin = std::fs::read_link(format!("/proc/{}/fd/0", proxy.pid())).unwrap();
     assert_eq!(stdin.to_str(), Some("/dev/null"));
-    assert_eq!(
-        proxy
-            .client()
-            .post(RESPONSES, &[], "{}")
-            .read_answer()
-            .status,
-        200
-    );
+    assert_eq!(ask(&proxy).status, 200);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use codex_test_support::{
     run_to_exit,
 };
 
-use crate::{PROXY, RESPONSES, in_front_of};
+use crate::{PROXY, RESPONSES, ask, in_front_of};
 
 /// The numbers of signal(7) that these tests send.
 pub(crate) fn signal(name: &str) -> i32 {
@@ -126,7 +126,7 @@ fn shutdown_answers_then_drains_then_exits_0() {
     let answer = proxy.client().get("/shutdown").read_answer();
     assert_eq!((answer.status, answer.end), (200, End::Clean));
     proxy.wait_for_stderr("shutting down");
-    let refused = proxy.client().post(RESPONSES, &[], "{}").read_answer();
+    let refused = ask(&proxy);
     assert_openai_error(&refused, 503, "shutting_down");
     assert!(proxy.is_running());
     gate.release();
@@ -342,14 +342,7 @@ fn an_http_upstream_is_never_reached_through_a_proxy() {
         proxy = proxy.env(name, url.clone());
     }
     let proxy = proxy.start();
-    assert_eq!(
-        proxy
-            .client()
-            .post(RESPONSES, &[], "{}")
-            .read_answer()
-            .status,
-        200
-    );
+    assert_eq!(ask(&proxy).status, 200);
     assert_eq!(recorder.connections(), 0);
 }
 
@@ -366,7 +359,7 @@ fn an_https_upstream_is_reached_through_connect_and_the_banner_says_so() {
             "{banner}"
         );
         assert!(!banner.contains("hunter2"), "{banner}");
-        let answer = proxy.client().post(RESPONSES, &[], "{}").read_answer();
+        let answer = ask(&proxy);
         assert_openai_error(&answer, 502, "upstream_connect");
     }
     for request in recorder.wait_for_requests(2) {
@@ -377,14 +370,7 @@ fn an_https_upstream_is_reached_through_connect_and_the_banner_says_so() {
         .env("HTTPS_PROXY", url)
         .env("NO_PROXY", "127.0.0.1")
         .start();
-    assert_eq!(
-        exempt
-            .client()
-            .post(RESPONSES, &[], "{}")
-            .read_answer()
-            .status,
-        200
-    );
+    assert_eq!(ask(&exempt).status, 200);
 }
 
 #[test]
@@ -424,14 +410,7 @@ fn the_certificate_authorities_are_named_and_needed() {
 fn nothing_is_left_behind_and_nothing_extra_is_open() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     let mut proxy = in_front_of(&upstream).env("HOME", "/nonexistent").start();
-    assert_eq!(
-        proxy
-            .client()
-            .post(RESPONSES, &[], "{}")
-            .read_answer()
-            .status,
-        200
-    );
+    assert_eq!(ask(&proxy).status, 200);
     proxy.signal(signal("TERM"));
     proxy.wait_exit();
     assert_eq!(std::fs::read_dir(proxy.tempdir()).unwrap().count(), 0);

@@ -25,7 +25,7 @@ mod server_info;
 mod streaming;
 mod surface;
 
-use codex_test_support::{MockUpstream, Proxy, ProxyBuilder};
+use codex_test_support::{Answer, MockUpstream, Proxy, ProxyBuilder};
 
 /// The binary under test.
 const PROXY: &str = env!("CARGO_BIN_EXE_codex-responses-api-proxy");
@@ -36,4 +36,10 @@ const RESPONSES: &str = "/v1/responses";
 /// A proxy in front of `upstream`, to be started or told more.
 fn in_front_of(upstream: &MockUpstream) -> ProxyBuilder {
     Proxy::builder(PROXY).upstream(upstream)
+}
+
+/// One ordinary request on a connection of its own, and its whole answer.
+#[track_caller]
+fn ask(proxy: &Proxy) -> Answer {
+    proxy.client().post(RESPONSES, &[], "{}").read_answer()
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use codex_test_support::{Client, MockUpstream, Proxy, Reply, TEST_KEY, run_to_exit};
 
-use crate::{PROXY, RESPONSES, in_front_of};
+use crate::{PROXY, RESPONSES, ask, in_front_of};
 
 fn refused(args: &[&str]) -> String {
     let output = run_to_exit(PROXY, args, &[], TEST_KEY.as_bytes());
@@ -131,12 +131,5 @@ fn a_device_will_do() {
     let proxy: Proxy = in_front_of(&upstream)
         .args(["--server-info", "/dev/null"])
         .start();
-    assert_eq!(
-        proxy
-            .client()
-            .post(RESPONSES, &[], "{}")
-            .read_answer()
-            .status,
-        200
-    );
+    assert_eq!(ask(&proxy).status, 200);
 }

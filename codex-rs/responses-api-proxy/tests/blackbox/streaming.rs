@@ -2,7 +2,7 @@
 
 use codex_test_support::{Gate, MockUpstream, Reply, assert_openai_error};
 
-use crate::{RESPONSES, in_front_of};
+use crate::{RESPONSES, ask, in_front_of};
 
 /// How much larger than `--max-body` a body is, and the most memory it may take.
 const MIB: usize = 1024 * 1024;
@@ -166,7 +166,7 @@ fn readers_that_stop_do_not_hold_back_others_on_the_same_connection() {
         client.post(RESPONSES, &[], "{}");
         assert_eq!(client.read_head().status, 200);
     }
-    let answer = proxy.client().post(RESPONSES, &[], "{}").read_answer();
+    let answer = ask(&proxy);
     assert_eq!(answer.body.len(), 16 * MIB);
     let peak = proxy.rss_peak_kib();
     assert!(peak < 32 * 1024, "the peak was {peak} KiB");

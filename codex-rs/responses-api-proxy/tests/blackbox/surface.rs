@@ -2,7 +2,7 @@
 
 use codex_test_support::{Client, MockUpstream, Proxy, Reply, TEST_KEY, assert_openai_error};
 
-use crate::{PROXY, RESPONSES, in_front_of};
+use crate::{PROXY, RESPONSES, ask, in_front_of};
 
 #[test]
 fn a_post_goes_up_with_the_key_and_its_answer_comes_back() {
@@ -46,7 +46,7 @@ fn the_upstream_url_is_used_as_it_stands() {
         "/openai/v9/responses?api-version=2&x=%20",
     );
     let proxy = Proxy::builder(PROXY).upstream_url(&url).start();
-    proxy.client().post(RESPONSES, &[], "{}").read_answer();
+    ask(&proxy);
     let sent = upstream.wait_for_complete(0);
     assert_eq!(sent.target, "/openai/v9/responses?api-version=2&x=%20");
 }
@@ -204,13 +204,7 @@ fn shutdown_is_refused_unless_asked_for_and_in_every_other_spelling() {
             .status,
         403
     );
-    assert_eq!(
-        with.client()
-            .post(RESPONSES, &[], "{}")
-            .read_answer()
-            .status,
-        200
-    );
+    assert_eq!(ask(&with).status, 200);
 }
 
 #[test]

@@ -1,0 +1,127 @@
+//! What the parts of the proxy that serve one connection know of each other.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Poll;
+
+use tokio::sync::Notify;
+
+/// What the parts of the proxy that serve one connection know of each other.
+#[derive(Debug, Default)]
+pub(crate) struct Link {
+    /// How often everything written so far had reached the socket.
+    flushes: AtomicU64,
+    /// Somebody waits for the next flush.
+    flush_awaited: AtomicBool,
+    /// How many requests have been answered, or given up.
+    exchanges_ended: AtomicU64,
+    /// The answer has no framing but the end of the connection (HTTP/1.0).
+    ends_by_close: AtomicBool,
+    /// The proxy is over once this connection is done.
+    is_last: AtomicBool,
+    /// When it fell quiet, by the door's clock; 0 while it is busy.
+    quiet_since: AtomicU64,
+    /// It has to leave for somebody else.
+    turned_out: AtomicBool,
+    leave: Notify,
+}
+
+/// A point in a connection's history of flushes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FlushMark(u64);
+
+/// Held while a request is answered, by whatever is still needed to answer it.
+#[derive(Debug)]
+pub(crate) struct Exchange(Arc<Link>);
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.0.exchanges_ended.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Link {
+    /// A request begins; `ends_by_close` if its answer can only end by closing.
+    pub(crate) fn open_exchange(self: &Arc<Self>, ends_by_close: bool) -> Exchange {
+        self.ends_by_close.store(ends_by_close, Ordering::Relaxed);
+        Exchange(Arc::clone(self))
+    }
+
+    /// Where the connection is, as of now.
+    pub(crate) fn mark(&self) -> FlushMark {
+        FlushMark(self.flushes.load(Ordering::Relaxed))
+    }
+
+    /// Ready once everything written before `mark` has reached the socket.
+    ///
+    /// The waker is that of the connection's own task, which also flushes: a
+    /// flush wakes the task it runs in.
+    pub(crate) fn poll_flushed_since(&self, mark: FlushMark) -> Poll<()> {
+        if self.flushes.load(Ordering::Relaxed) > mark.0 {
+            return Poll::Ready(());
+        }
+        self.flush_awaited.store(true, Ordering::Relaxed);
+        Poll::Pending
+    }
+
+    /// Everything written so far is with the kernel. True if somebody waited for it,
+    /// in the task that flushes.
+    pub(crate) fn note_flush(&self) -> bool {
+        self.flushes.fetch_add(1, Ordering::Relaxed);
+        self.flush_awaited.swap(false, Ordering::Relaxed)
+    }
+
+    /// How many requests have been answered, or given up.
+    pub(crate) fn exchanges_ended(&self) -> u64 {
+        self.exchanges_ended.load(Ordering::Relaxed)
+    }
+
+    /// Whether the answer being written has no framing but the end of the connection.
+    pub(crate) fn ends_by_close(&self) -> bool {
+        self.ends_by_close.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the proxy is over once this connection is done.
+    pub(crate) fn end_with_this(&self) {
+        self.is_last.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn ends_the_proxy(&self) -> bool {
+        self.is_last.load(Ordering::Relaxed)
+    }
+
+    /// No request is being answered, from `tick` on.
+    pub(crate) fn fall_quiet(&self, tick: u64) {
+        self.quiet_since.store(tick, Ordering::Relaxed);
+    }
+
+    pub(crate) fn become_busy(&self) {
+        self.quiet_since.store(0, Ordering::Relaxed);
+    }
+
+    /// `None` while it is busy.
+    pub(crate) fn quiet_since(&self) -> Option<u64> {
+        Some(self.quiet_since.load(Ordering::Relaxed)).filter(|&tick| tick > 0)
+    }
+
+    /// Tells the connection to end now, for somebody else.
+    pub(crate) fn turn_out(&self) {
+        self.turned_out.store(true, Ordering::Relaxed);
+        self.leave.notify_one();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_turned_out(&self) -> bool {
+        self.turned_out.load(Ordering::Relaxed)
+    }
+
+    /// Waits to be turned out. A request that came in meanwhile keeps its place.
+    pub(crate) async fn turned_out(&self) {
+        loop {
+            self.leave.notified().await;
+            if self.quiet_since().is_some() {
+                return;
+            }
+        }
+    }
+}
