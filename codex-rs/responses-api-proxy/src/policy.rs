@@ -5,7 +5,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use http::header::{HOST, ORIGIN};
+use http::header::{HOST, HeaderName, ORIGIN};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, Method, Uri};
@@ -25,9 +25,10 @@ pub(crate) struct PermittedCall(());
 /// Refuses what comes from a web page, by what browsers say of themselves.
 ///
 /// A page can make a browser send requests to this port, but not without the name
-/// it looked up in `Host` (DNS rebinding shows there), and not without `Origin` or
-/// `Sec-Fetch-Site` (Fetch standard). No other client sends the latter two. Any
-/// port is fine in `Host`: an ssh or container port forward is legitimate.
+/// it looked up in `Host` (DNS rebinding shows there), and not a `POST` without
+/// `Origin` or `Sec-Fetch-Site` (Fetch standard). No other client sends these,
+/// except `Sec-Fetch-Site: none`, which some HTTP stacks made of browser parts do.
+/// Any port is fine in `Host`: an ssh or container port forward is legitimate.
 ///
 /// # Errors
 ///
@@ -88,11 +89,19 @@ pub(crate) fn permit(head: &Parts) -> Result<PermittedCall, Refusal> {
 
 /// Whether a request is the `GET /shutdown` and nothing that merely looks like it.
 ///
+/// Here `Sec-Fetch-Site: none` is refused too: Chromium sends it on a `GET` that a
+/// page ordered by speculation rules (a prefetch), and on a link typed or clicked
+/// elsewhere that was redirected here.
+///
 /// # Errors
 ///
 /// The [`Refusal`] to answer with.
 pub(crate) fn permit_shutdown(head: &Parts) -> Result<(), Refusal> {
     refuse_browsers(&head.headers)?;
+    let mut names = head.headers.keys().map(HeaderName::as_str);
+    if names.any(|name| name.starts_with("sec-")) {
+        return Err(Refusal::Browser);
+    }
     if head.method != Method::GET || !is_exactly(&head.uri, SHUTDOWN) {
         return Err(Refusal::path(&head.method, &head.uri));
     }
@@ -269,6 +278,23 @@ mod tests {
         }
         let typed = headers(&[("host", "localhost"), ("sec-fetch-site", "none")]);
         assert!(refuse_browsers(&typed).is_ok());
+    }
+
+    #[test]
+    fn a_prefetch_that_a_page_ordered_does_not_shut_down() {
+        for (name, value) in [
+            ("sec-fetch-site", "none"),
+            ("sec-purpose", "prefetch"),
+            ("sec-fetch-mode", "navigate"),
+        ] {
+            let request = http::Request::get("/shutdown")
+                .header("host", "localhost")
+                .header(name, value)
+                .body(())
+                .unwrap();
+            let refused = permit_shutdown(&request.into_parts().0);
+            assert!(matches!(refused, Err(Refusal::Browser)), "{name}: {value}");
+        }
     }
 
     #[test]

@@ -156,9 +156,11 @@ impl Refusal {
             Self::Host => "the Host header must name this host as 127.0.0.1, [::1] or localhost, \
                  with any port"
                 .to_owned(),
-            Self::Browser => "requests from web pages are refused: Origin and Sec-Fetch-Site \
-                 (other than none) must not be sent"
-                .to_owned(),
+            Self::Browser => {
+                "requests from browsers are refused: Origin, Sec-Fetch-Site (other than \
+                 none) and, for /shutdown, any Sec- header must not be sent"
+                    .to_owned()
+            }
             Self::Stranger => {
                 "your user may not call this proxy; it was started with --allow-user \
                  or --allow-group for others"

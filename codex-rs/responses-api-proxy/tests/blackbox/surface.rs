@@ -156,6 +156,17 @@ fn what_a_web_page_sends_is_refused_and_nothing_goes_up() {
             assert_openai_error(&answer, 403, code);
         }
     }
+    // What a prefetch ordered by a page looks like.
+    let answer = proxy
+        .client()
+        .request(
+            "GET",
+            "/shutdown",
+            &[("sec-fetch-site", "none"), ("sec-purpose", "prefetch")],
+            "",
+        )
+        .read_answer();
+    assert_openai_error(&answer, 403, "browser_not_allowed");
     assert!(proxy.is_running());
     assert!(upstream.requests().is_empty());
 }
