@@ -26,6 +26,8 @@ mod credential;
 mod door;
 mod downstream;
 mod forward;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod head_fault;
 mod headers;
 mod inbound;

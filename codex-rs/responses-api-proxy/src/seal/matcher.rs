@@ -48,6 +48,12 @@ impl Pair {
             fallback,
         })
     }
+
+    /// The placeholder, and what it stands for.
+    #[cfg(fuzzing)]
+    pub(super) fn sides(&self) -> (&[u8], &'static [u8]) {
+        (&self.placeholder, self.secret.0)
+    }
 }
 
 /// One replacement in one piece of plaintext.

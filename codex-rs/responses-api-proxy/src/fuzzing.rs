@@ -1,0 +1,302 @@
+//! What the fuzz targets in `fuzz/` call: one entry for each pure room, each with what has to hold.
+//!
+//! Compiled only under `cfg(fuzzing)`, which cargo-fuzz sets; the shipped library has none of it.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a fuzz target reports by panicking"
+)]
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::LazyLock;
+
+use bytes::Bytes;
+use http::header::{HeaderName, HeaderValue};
+use http::{HeaderMap, Method, Request, Uri};
+use memchr::memmem;
+
+use crate::head_fault::HeadFault;
+use crate::headers::{for_upstream, retain_for_client};
+use crate::inbound::{Inbound, MASKED_UPGRADE};
+use crate::policy::{RESPONSES, SHUTDOWN, permit, permit_shutdown};
+use crate::redact::{Needle, Redactor};
+
+pub use crate::seal::fuzzing::{seal_any, seal_requests};
+
+/// Takes the way the input is cut off its front: a count, then so many sizes.
+pub(crate) fn split_control(data: &[u8]) -> (&[u8], &[u8]) {
+    let Some((&count, rest)) = data.split_first() else {
+        return (&[], &[]);
+    };
+    rest.split_at(usize::from(count % 32).min(rest.len()))
+}
+
+/// Cuts `bytes` into pieces of the sizes in `control`, over and over.
+pub(crate) fn cut<'a>(mut bytes: &'a [u8], control: &[u8]) -> Vec<(&'a [u8], u8)> {
+    let mut pieces = Vec::new();
+    let mut sizes = control.iter().cycle();
+    while !bytes.is_empty() {
+        let byte = *sizes.next().unwrap_or(&0x3f);
+        let size = usize::from(byte & 0x3f) + 1;
+        // Without a plan it all comes at once.
+        let size = if control.is_empty() {
+            bytes.len()
+        } else {
+            size
+        };
+        let (piece, rest) = bytes.split_at(size.min(bytes.len()));
+        pieces.push((piece, byte));
+        bytes = rest;
+    }
+    pieces
+}
+
+/// However a caller's bytes are cut, and whenever the next head may begin: the same bytes
+/// pass, in their order, with nothing changed but the names of `Upgrade` fields.
+pub fn inbound(data: &[u8]) {
+    let (control, sent) = split_control(data);
+    let whole = pass(sent, &[]);
+    assert_eq!(whole, pass(sent, control));
+    let (passed, ..) = whole;
+    assert!(passed.len() <= sent.len());
+    let masked = MASKED_UPGRADE.as_bytes();
+    let mut at = 0;
+    while at < passed.len() {
+        let here = sent.get(at..at + masked.len()).unwrap_or_default();
+        if here.eq_ignore_ascii_case(b"upgrade") && passed[at..].starts_with(masked) {
+            at += masked.len();
+        } else {
+            assert_eq!(passed[at], sent[at]);
+            at += 1;
+        }
+    }
+}
+
+fn pass(sent: &[u8], control: &[u8]) -> (Vec<u8>, Option<HeadFault>, u64) {
+    let mut inbound = Inbound::new();
+    let mut passed = Vec::new();
+    let mut fault = None;
+    for (piece, byte) in cut(sent, control) {
+        let may_begin = control.is_empty() || byte & 0x40 == 0;
+        let mut piece = piece.to_vec();
+        match inbound.arrive(&mut piece, may_begin) {
+            Ok(count) => passed.extend(&piece[..count]),
+            Err(found) => fault = Some(found),
+        }
+        if fault.is_none() {
+            // A reader with little room gets it bit by bit.
+            let room = if byte & 0x80 == 0 { usize::MAX } else { 3 };
+            fault = drain(&mut inbound, &mut passed, may_begin, room);
+        }
+        if fault.is_some() {
+            break;
+        }
+    }
+    if fault.is_none() {
+        fault = drain(&mut inbound, &mut passed, true, usize::MAX);
+    }
+    (passed, fault, inbound.heads())
+}
+
+fn drain(
+    inbound: &mut Inbound,
+    passed: &mut Vec<u8>,
+    may_begin: bool,
+    room: usize,
+) -> Option<HeadFault> {
+    loop {
+        let mut take = |bytes: &[u8]| {
+            let taken = bytes.len().min(room);
+            passed.extend(&bytes[..taken]);
+            taken
+        };
+        match inbound.pass_on(&mut take, may_begin) {
+            Ok(true) => {}
+            Ok(false) => return None,
+            Err(fault) => return Some(fault),
+        }
+    }
+}
+
+/// Header lines, `name: value`, those that are none left out.
+fn header_lines(text: &[u8]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for line in text.split(|&byte| byte == b'\n') {
+        let colon = line.iter().position(|&byte| byte == b':');
+        let (name, value) = line.split_at(colon.unwrap_or_default());
+        let value = value.get(1..).unwrap_or_default().trim_ascii();
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
+        {
+            headers.append(name, value);
+        }
+    }
+    headers
+}
+
+/// Upstream gets one credential, ours, first; neither side gets what is not for it, or what was
+/// made up on the way.
+pub fn headers(data: &[u8]) {
+    let given = header_lines(data);
+    let is_named = |name: &HeaderName| {
+        given.get_all("connection").iter().any(|line| {
+            line.as_bytes()
+                .split(|&byte| byte == b',')
+                .any(|one| one.trim_ascii().eq_ignore_ascii_case(name.as_ref()))
+        })
+    };
+    let is_hop_by_hop = |name: &HeaderName| {
+        name.as_str().starts_with("proxy-")
+            || matches!(
+                name.as_str(),
+                "connection" | "keep-alive" | "te" | "trailer" | "transfer-encoding" | "upgrade"
+            )
+            || is_named(name)
+    };
+    let same_as_given = |name: &HeaderName, kept: &HeaderMap| {
+        assert!(given.get_all(name).iter().eq(kept.get_all(name)));
+    };
+
+    let up = for_upstream(HeaderValue::from_static("Bearer ours"), &given);
+    let ours = up.iter().next().unwrap();
+    assert_eq!(
+        (ours.0.as_str(), ours.1.as_bytes()),
+        ("authorization", &b"Bearer ours"[..])
+    );
+    assert_eq!(up.get_all("authorization").iter().count(), 1);
+    for name in up.keys().filter(|name| *name != "authorization") {
+        let is_ours = matches!(
+            name.as_str(),
+            "host" | "content-length" | "cookie" | "expect" | "forwarded" | "api-key" | "x-api-key"
+        );
+        assert!(!is_ours && !is_hop_by_hop(name) && !name.as_str().starts_with("x-forwarded-"));
+        same_as_given(name, &up);
+    }
+
+    let mut down = given.clone();
+    retain_for_client(&mut down);
+    for name in down.keys() {
+        let is_state = matches!(
+            name.as_str(),
+            "authorization" | "set-cookie" | "set-cookie2"
+        );
+        assert!(!is_state && !is_hop_by_hop(name));
+        assert!(!name.as_str().starts_with("access-control-"));
+        same_as_given(name, &down);
+    }
+    if let Some(length) = down.get("content-length") {
+        assert!(length.as_bytes().iter().all(u8::is_ascii_digit));
+        assert!(!given.contains_key("transfer-encoding"));
+        assert_eq!(down.get_all("content-length").iter().count(), 1);
+    }
+}
+
+/// What is permitted is the one call, to this host, from no web page. The first line of the input
+/// is a method and a target, the rest are headers.
+pub fn policy(data: &[u8]) {
+    let line = data.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let rest = data.get(line.len() + 1..).unwrap_or_default();
+    let space = line
+        .iter()
+        .position(|&byte| byte == b' ')
+        .unwrap_or_default();
+    let (method, target) = line.split_at(space);
+    let target = target.get(1..).unwrap_or_default();
+    let (Ok(method), Ok(uri)) = (Method::from_bytes(method), Uri::try_from(target)) else {
+        return;
+    };
+    let (mut head, ()) = Request::new(()).into_parts();
+    (head.method, head.uri, head.headers) = (method.clone(), uri, header_lines(rest));
+
+    if permit(&head).is_ok() {
+        assert_eq!((method.as_str(), target), ("POST", RESPONSES.as_bytes()));
+        let upgrades = head.headers.get_all(MASKED_UPGRADE);
+        assert!(!upgrades.iter().any(|value| value == "websocket"));
+        assert_from_this_host(&head.headers);
+    }
+    if permit_shutdown(&head).is_ok() {
+        assert_eq!((method.as_str(), target), ("GET", SHUTDOWN.as_bytes()));
+        assert_from_this_host(&head.headers);
+    }
+}
+
+fn assert_from_this_host(headers: &HeaderMap) {
+    let hosts: Vec<&str> = headers
+        .get_all("host")
+        .iter()
+        .map(|host| host.to_str().unwrap())
+        .collect();
+    assert_eq!(hosts.len(), 1);
+    let (name, port) = match hosts[0].strip_prefix('[') {
+        Some(rest) => rest.split_once(']').unwrap(),
+        None => hosts[0].split_at(hosts[0].find(':').unwrap_or(hosts[0].len())),
+    };
+    assert!(
+        port.is_empty() || port.starts_with(':') && port[1..].bytes().all(|b| b.is_ascii_digit())
+    );
+    let is_v4 = name
+        .parse::<Ipv4Addr>()
+        .is_ok_and(|v4| v4.octets()[0] == 127);
+    let is_v6 = name.parse() == Ok(Ipv6Addr::LOCALHOST);
+    assert!(
+        is_v4 || is_v6 || name.eq_ignore_ascii_case("localhost"),
+        "{name}"
+    );
+    assert!(!headers.contains_key("origin"));
+    assert!(
+        headers
+            .get_all("sec-fetch-site")
+            .iter()
+            .all(|site| site == "none")
+    );
+}
+
+const KEY: &[u8] = b"sk-fuzz-abcabcabd-0123456789";
+
+static NEEDLE: LazyLock<Needle> = LazyLock::new(|| Needle::new(KEY));
+
+/// Wherever an answer is cut: its length is kept, of a whole key nothing but its first three bytes
+/// comes out, and what is no key and no unfinished one at the end stays as it is.
+///
+/// In the input 0xff stands for the key, and 0xfe and a byte for a beginning of it.
+pub fn redact(data: &[u8]) {
+    let (control, rest) = split_control(data);
+    let mut text = Vec::new();
+    let mut bytes = rest.iter();
+    while let Some(&byte) = bytes.next() {
+        match byte {
+            0xff => text.extend(KEY),
+            0xfe => {
+                let len = bytes.next().map_or(0, |&len| usize::from(len) % KEY.len());
+                text.extend(&KEY[..len]);
+            }
+            _ => text.push(byte),
+        }
+    }
+    let out = redacted(&text, control);
+    assert_eq!(out, redacted(&text, &[]));
+
+    let mut expected = text.clone();
+    let mut after = 0;
+    for at in memmem::find_iter(&text, KEY) {
+        after = at + KEY.len();
+        expected[at + 3..after].fill(b'*');
+    }
+    // A beginning of the key at the end, from its fourth byte on.
+    let is_begun = |len: &usize| text[after..].ends_with(&KEY[..*len]);
+    if let Some(len) = (4..KEY.len()).rev().find(is_begun) {
+        let from = text.len() - len + 3;
+        expected[from..].fill(b'*');
+    }
+    assert_eq!(out, expected);
+}
+
+fn redacted(text: &[u8], control: &[u8]) -> Vec<u8> {
+    let mut redactor = Redactor::new(&NEEDLE);
+    let mut out = Vec::new();
+    for (piece, _) in cut(text, control) {
+        out.extend(redactor.take(Bytes::copy_from_slice(piece)));
+    }
+    out.extend(redactor.finish().unwrap_or_default());
+    out
+}
