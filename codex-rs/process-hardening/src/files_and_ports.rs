@@ -96,6 +96,7 @@ mod tests {
             connect_to: vec![wanted_at.port()],
             read: vec![readable.clone(), "/does/not/exist".into()],
             remove_from: vec![removable.path().to_owned()],
+            resolve_names: false,
         };
         // Landlock binds the thread that asks for it and its children.
         let checked = std::thread::spawn(move || {

@@ -45,7 +45,7 @@ pub use stderr::stderr_has_room;
 pub use stdin::take_stdin;
 pub use terminal::EchoOff;
 #[cfg(unix)]
-pub use umask::born_private;
+pub use umask::born_with;
 #[cfg(not(unix))]
 pub use user::members_of;
 pub use user::{User, UserError};

@@ -2,12 +2,17 @@
 //!
 //! seccomp alone can do the first in silence. To do both, the filter raises
 //! SIGSYS (`SECCOMP_RET_TRAP`), and the handler writes a line, sets the call's
-//! result, and returns: the program goes on as if the kernel had answered.
+//! result, and returns: the program goes on as if the kernel had answered. A SIGSYS
+//! that somebody sent by `kill(2)` interrupts at any instruction, so it must not
+//! change a register: it ends the process, as by default.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::measures::check;
+
+/// `si_code` of a signal that seccomp raised (`<asm-generic/siginfo.h>`).
+const SYS_SECCOMP: libc::c_int = 1;
 
 /// One bit for each system call that was reported; numbers past the end share one.
 static REPORTED: [AtomicU64; 16] = [const { AtomicU64::new(0) }; 16];
@@ -37,9 +42,19 @@ pub(crate) fn report() -> io::Result<()> {
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 extern "C" fn on_refused_call(
     _signal: libc::c_int,
-    _info: *mut libc::siginfo_t,
+    info: *mut libc::siginfo_t,
     context: *mut libc::c_void,
 ) {
+    // SAFETY: the kernel passes what it knows of the signal, which nobody else
+    // refers to while the handler runs.
+    let is_refusal = unsafe { info.as_ref() }.is_some_and(|info| info.si_code == SYS_SECCOMP);
+    if !is_refusal {
+        // SAFETY: the default action, for the signal being handled.
+        unsafe { libc::signal(libc::SIGSYS, libc::SIG_DFL) };
+        // SAFETY: sent to this thread alone; delivered when the handler returns.
+        unsafe { libc::raise(libc::SIGSYS) };
+        return;
+    }
     let context = context.cast::<libc::ucontext_t>();
     // SAFETY: the kernel passes the registers of the interrupted thread, which
     // nobody else refers to while its handler runs.

@@ -11,6 +11,8 @@ pub struct Needs {
     pub connect_to: Vec<u16>,
     /// Files it opens for reading, if they exist: those of the resolver.
     pub read: Vec<PathBuf>,
+    /// It looks names up: UDP, and the netlink that the C library orders addresses by.
+    pub resolve_names: bool,
     /// Directories it removes a file from.
     pub remove_from: Vec<PathBuf>,
 }
@@ -41,7 +43,7 @@ pub fn enter_sandbox(needs: &Needs, on_refused_call: OnRefusedCall) -> Vec<Measu
         crate::files_and_ports::restrict(needs),
         Measure {
             name: "listed system calls only".into(),
-            outcome: crate::system_calls::restrict(on_refused_call, !needs.remove_from.is_empty()),
+            outcome: crate::system_calls::restrict(on_refused_call, needs),
         },
     ]
 }

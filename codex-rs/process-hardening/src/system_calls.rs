@@ -13,7 +13,7 @@ use seccompiler::{
 };
 
 use crate::refused_calls;
-use crate::sandbox::OnRefusedCall;
+use crate::sandbox::{Needs, OnRefusedCall};
 
 /// Allowed whatever the arguments.
 const ALLOWED: &[libc::c_long] = &[
@@ -27,12 +27,8 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_recvfrom,
     libc::SYS_recvmsg,
     libc::SYS_recvmmsg,
-    libc::SYS_sendmmsg,
-    libc::SYS_sendmsg,
-    libc::SYS_sendto,
     libc::SYS_setsockopt,
     libc::SYS_shutdown,
-    libc::SYS_socketpair,
     // Descriptors that are open.
     libc::SYS_close,
     libc::SYS_fcntl,
@@ -82,6 +78,8 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_newfstatat,
     libc::SYS_statx,
     libc::SYS_uname,
+    // By qsort(3), to order many addresses.
+    libc::SYS_sysinfo,
     // Answered as unknown by a second filter, so that threads are started by
     // clone(2), whose flags can be looked at.
     libc::SYS_clone3,
@@ -105,7 +103,7 @@ const ALLOWED_HERE: &[libc::c_long] = &[];
 /// # Errors
 ///
 /// When the kernel has no seccomp, or the architecture has no list here.
-pub(crate) fn restrict(on_refused: OnRefusedCall, may_remove_files: bool) -> io::Result<()> {
+pub(crate) fn restrict(on_refused: OnRefusedCall, needs: &Needs) -> io::Result<()> {
     let refused = match on_refused {
         OnRefusedCall::Report => {
             refused_calls::report()?;
@@ -131,10 +129,10 @@ pub(crate) fn restrict(on_refused: OnRefusedCall, may_remove_files: bool) -> io:
     for (call, answer, rules) in silent {
         install([(call, rules)].into(), SeccompAction::Allow, answer)?;
     }
-    install(allowed(may_remove_files)?, refused, SeccompAction::Allow)
+    install(allowed(needs)?, refused, SeccompAction::Allow)
 }
 
-fn allowed(may_remove_files: bool) -> io::Result<BTreeMap<libc::c_long, Vec<SeccompRule>>> {
+fn allowed(needs: &Needs) -> io::Result<BTreeMap<libc::c_long, Vec<SeccompRule>>> {
     let unconditional = ALLOWED.iter().chain(ALLOWED_HERE);
     let mut calls: BTreeMap<_, _> = unconditional.map(|&call| (call, vec![])).collect();
     let pid = libc::c_int::try_from(std::process::id()).map_err(io::Error::other)?;
@@ -159,21 +157,23 @@ fn allowed(may_remove_files: bool) -> io::Result<BTreeMap<libc::c_long, Vec<Secc
             libc::SYS_prctl,
             vec![is(0, libc::PR_SET_NAME)?, is(0, libc::PR_SET_VMA)?],
         ),
-        // Networks, and netlink: the C library orders addresses by it.
+        (libc::SYS_socket, sockets(needs)?),
+        // A pair that is connected for good: what signals are told by.
         (
-            libc::SYS_socket,
-            vec![
-                is(0, libc::AF_INET)?,
-                is(0, libc::AF_INET6)?,
-                is(0, libc::AF_NETLINK)?,
-                // Refused without a report by a filter of its own.
-                is(0, libc::AF_UNIX)?,
-            ],
+            libc::SYS_socketpair,
+            vec![all([
+                equals(0, libc::AF_UNIX)?,
+                masked(1, KIND, libc::SOCK_STREAM)?,
+            ])?],
         ),
+        // Without connecting on the way, which Landlock does not see.
+        (libc::SYS_sendto, vec![has(3, libc::MSG_FASTOPEN, 0)?]),
+        (libc::SYS_sendmsg, vec![has(2, libc::MSG_FASTOPEN, 0)?]),
+        (libc::SYS_sendmmsg, vec![has(3, libc::MSG_FASTOPEN, 0)?]),
         // To itself: abort(3).
         (libc::SYS_tgkill, vec![is(0, pid)?]),
     ]);
-    if may_remove_files {
+    if !needs.remove_from.is_empty() {
         calls.insert(libc::SYS_unlinkat, vec![]);
         #[cfg(target_arch = "x86_64")]
         calls.insert(libc::SYS_unlink, vec![]);
@@ -181,22 +181,69 @@ fn allowed(may_remove_files: bool) -> io::Result<BTreeMap<libc::c_long, Vec<Secc
     Ok(calls)
 }
 
+/// The bits of a socket's type that say what kind it is (`SOCK_TYPE_MASK`).
+const KIND: libc::c_int = 0xf;
+
+/// TCP; where names are looked up also UDP, and the netlink that the C library
+/// orders addresses by.
+fn sockets(needs: &Needs) -> io::Result<Vec<SeccompRule>> {
+    let inet = |domain, kind, protocol| {
+        all([
+            equals(0, domain)?,
+            masked(1, KIND, kind)?,
+            equals(2, protocol)?,
+        ])
+    };
+    // Refused without a report by a filter of its own.
+    let mut rules = vec![is(0, libc::AF_UNIX)?];
+    for domain in [libc::AF_INET, libc::AF_INET6] {
+        rules.push(inet(domain, libc::SOCK_STREAM, 0)?);
+        rules.push(inet(domain, libc::SOCK_STREAM, libc::IPPROTO_TCP)?);
+        if needs.resolve_names {
+            rules.push(inet(domain, libc::SOCK_DGRAM, 0)?);
+            rules.push(inet(domain, libc::SOCK_DGRAM, libc::IPPROTO_UDP)?);
+        }
+    }
+    if needs.resolve_names {
+        rules.push(all([
+            equals(0, libc::AF_NETLINK)?,
+            equals(2, libc::NETLINK_ROUTE)?,
+        ])?);
+    }
+    Ok(rules)
+}
+
 /// A rule for calls whose argument `index` is `value`.
 fn is(index: u8, value: libc::c_int) -> io::Result<SeccompRule> {
-    rule(index, SeccompCmpOp::Eq, value)
+    all([equals(index, value)?])
 }
 
 /// A rule for calls whose argument `index` has `value` in the bits of `mask`.
 fn has(index: u8, mask: libc::c_int, value: libc::c_int) -> io::Result<SeccompRule> {
-    let mask = u64::try_from(mask).map_err(io::Error::other)?;
-    rule(index, SeccompCmpOp::MaskedEq(mask), value)
+    all([masked(index, mask, value)?])
 }
 
-fn rule(index: u8, operator: SeccompCmpOp, value: libc::c_int) -> io::Result<SeccompRule> {
+/// A rule for calls that meet all conditions.
+fn all<const N: usize>(conditions: [SeccompCondition; N]) -> io::Result<SeccompRule> {
+    SeccompRule::new(conditions.into()).map_err(io::Error::other)
+}
+
+fn equals(index: u8, value: libc::c_int) -> io::Result<SeccompCondition> {
+    condition(index, SeccompCmpOp::Eq, value)
+}
+
+fn masked(index: u8, mask: libc::c_int, value: libc::c_int) -> io::Result<SeccompCondition> {
+    let mask = u64::try_from(mask).map_err(io::Error::other)?;
+    condition(index, SeccompCmpOp::MaskedEq(mask), value)
+}
+
+fn condition(
+    index: u8,
+    operator: SeccompCmpOp,
+    value: libc::c_int,
+) -> io::Result<SeccompCondition> {
     let value = u64::try_from(value).map_err(io::Error::other)?;
-    SeccompCondition::new(index, Dword, operator, value)
-        .and_then(|condition| SeccompRule::new(vec![condition]))
-        .map_err(io::Error::other)
+    SeccompCondition::new(index, Dword, operator, value).map_err(io::Error::other)
 }
 
 fn install(

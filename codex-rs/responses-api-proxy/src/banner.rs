@@ -23,6 +23,11 @@ impl Banner {
         Self(vec![format!("key: {}", page.protection())])
     }
 
+    /// Adds something to look after.
+    pub(crate) fn warn(&mut self, of: impl std::fmt::Display) {
+        self.0.push(format!("warning: {of}"));
+    }
+
     /// Adds what is known once all is set up.
     pub(crate) fn describe(
         &mut self,

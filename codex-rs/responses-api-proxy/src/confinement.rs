@@ -42,20 +42,33 @@ pub(crate) fn confine(
     };
     if hop.is_name {
         needs.connect_to.push(DNS);
+        needs.resolve_names = true;
         needs.read = resolver_files();
     }
-    // Its directory: an editor replaces the file by a new one.
-    needs.read.extend(
-        token_file
-            .and_then(|file| std::fs::canonicalize(file).ok())
-            .and_then(|file| Some(file.parent()?.to_owned())),
-    );
+    needs.read.extend(token_file.and_then(readable_for));
     needs.remove_from = server_info
         .and_then(ServerInfo::directory)
         .into_iter()
         .chain(socket.and_then(Path::parent).map(Path::to_owned))
         .collect();
     enter_sandbox(&needs, on_refused_call)
+}
+
+/// Directories that hold much besides a file of ours.
+const SHARED_DIRECTORIES: [&str; 10] = [
+    "/", "/etc", "/home", "/opt", "/root", "/run", "/srv", "/tmp", "/usr", "/var",
+];
+
+/// What has to be readable to read a file again: its directory, because an editor
+/// replaces the file by a new one; in a directory that is shared with others the
+/// file alone, which then has to be rewritten in place.
+fn readable_for(file: &Path) -> Option<PathBuf> {
+    let file = std::fs::canonicalize(file).ok()?;
+    let directory = file.parent()?.to_owned();
+    let is_shared = SHARED_DIRECTORIES
+        .iter()
+        .any(|shared| directory == Path::new(shared));
+    Some(if is_shared { file } else { directory })
 }
 
 /// The files themselves, and for a resolv.conf that lies elsewhere its directory:

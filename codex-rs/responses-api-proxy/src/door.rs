@@ -1,7 +1,8 @@
 //! How many may be inside at once, and who has to leave when it is full.
 //!
-//! A connection is *busy* while one of its requests is being answered, and *quiet*
-//! otherwise: fresh, between requests, or sending a head slowly. A flood consists
+//! A connection is *busy* while one of its requests is being answered, or has come
+//! and was not looked at yet; it is *quiet* otherwise: silent, between requests, or
+//! sending a head slowly. A flood consists
 //! of quiet ones. When there is no more room, the one that has been quiet for
 //! longest goes, so that a newcomer with a request always gets in; when all are
 //! busy, the newcomer is sent away with a 503.
@@ -95,7 +96,6 @@ impl Door {
         link: &Arc<Link>,
         user: Option<u32>,
     ) -> Result<Guest, Full> {
-        link.fall_quiet(self.tick());
         let number = self.tick();
         let mut inside = self.lock();
         let of_user = user.and_then(|user| inside.by_user.get(&user)).copied();
@@ -145,18 +145,25 @@ impl Door {
 
 impl Inside {
     fn turn_out_one(&mut self) -> bool {
-        let quietest = self
-            .connections
-            .iter()
-            .filter_map(|(&number, link)| Some((link.quiet_since()?, number)))
-            .min();
-        let Some((_, number)) = quietest else {
-            return false;
-        };
-        if let Some(link) = self.connections.remove(&number) {
-            link.turn_out();
+        loop {
+            let quietest = self
+                .connections
+                .iter()
+                .filter_map(|(&number, link)| Some((link.quiet_since()?, number)))
+                .min();
+            let Some((since, number)) = quietest else {
+                return false;
+            };
+            // Unless a request has begun on it meanwhile, which keeps its place.
+            if self
+                .connections
+                .get(&number)
+                .is_some_and(|link| link.turn_out(since))
+            {
+                self.connections.remove(&number);
+                return true;
+            }
         }
-        true
     }
 }
 
@@ -171,6 +178,7 @@ mod tests {
     fn arrive(door: &Arc<Door>) -> (Arc<Link>, Result<Guest, Full>) {
         let link = Arc::new(Link::default());
         let guest = door.admit(&link, None);
+        link.fall_quiet(door.tick());
         (link, guest)
     }
 
@@ -179,19 +187,33 @@ mod tests {
         let door = door(2);
         let (first, _place) = arrive(&door);
         let (second, _place) = arrive(&door);
-        first.become_busy();
+        assert!(first.become_busy());
         first.fall_quiet(door.tick());
         let (third, place) = arrive(&door);
         assert!(place.is_ok());
         assert!(second.is_turned_out());
+        assert!(
+            !second.become_busy(),
+            "a request began on a place that is gone"
+        );
         assert!(!first.is_turned_out() && !third.is_turned_out());
+    }
+
+    #[test]
+    fn one_that_was_not_looked_at_yet_is_not_turned_out() {
+        let door = door(1);
+        let fresh = Arc::new(Link::default());
+        let _place = door.admit(&fresh, None).unwrap();
+        assert_eq!(arrive(&door).1.unwrap_err(), Full::Everywhere);
+        fresh.fall_quiet(door.tick());
+        assert!(arrive(&door).1.is_ok());
     }
 
     #[test]
     fn busy_ones_stay_and_the_newcomer_goes() {
         let door = door(1);
         let (busy, place) = arrive(&door);
-        busy.become_busy();
+        assert!(busy.become_busy());
         assert!(arrive(&door).1.is_err());
         assert!(!door.make_room());
         drop(place);

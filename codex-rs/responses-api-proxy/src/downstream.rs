@@ -69,6 +69,8 @@ pub(crate) struct Downstream {
     /// Any end of this process resets the connection, until it is shut down in order.
     resets: bool,
     closing: Option<Pin<Box<Sleep>>>,
+    /// How long the caller takes nothing of its answer.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Downstream {
@@ -93,6 +95,7 @@ impl Downstream {
             last_word: Bytes::new(),
             resets: false,
             closing: None,
+            stalled: None,
         }
     }
 
@@ -109,7 +112,8 @@ impl Downstream {
             self.heads_passed = self.inbound.heads();
             self.is_quiet = false;
             self.awaited = Awaited::Nothing;
-            self.link.become_busy();
+            // If it was turned out, its task ends at the next turn.
+            let _is_served = self.link.become_busy();
         }
     }
 
@@ -161,6 +165,10 @@ impl Downstream {
         let goes_on =
             awaited == self.awaited || (self.awaited, awaited) == (Awaited::First, Awaited::Rest);
         self.awaited = awaited;
+        if awaited != Awaited::Nothing {
+            // Looked at, and no request was there.
+            self.link.fall_quiet(self.door.tick());
+        }
         let limit = match awaited {
             Awaited::Nothing => return Poll::Pending,
             Awaited::First | Awaited::Rest => self.header_timeout,
@@ -181,13 +189,32 @@ impl Downstream {
         Poll::Ready(None)
     }
 
+    /// What a write came to; an error if the caller has taken nothing for too long.
+    fn poll_taken(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let stalled = self
+            .stalled
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(limits::STALLED)));
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
     /// Tells the door what is kept of unfinished heads; refuses this one if that is
     /// too much in all and it is no small one.
     fn keep_account(&mut self) {
         let now = self.inbound.unfinished();
         let is_too_much = self.door.keep(self.kept, now);
         self.kept = now;
-        if is_too_much && now > SMALL_HEAD {
+        // Behind a request that is being answered it is left alone: no more is read
+        // there than one head.
+        if is_too_much && now > SMALL_HEAD && self.is_quiet {
             self.refuse(HeadFault::Crowded);
         }
     }
@@ -267,6 +294,7 @@ impl AsyncRead for Downstream {
             match this.inbound.pass_on(&mut room, this.is_quiet) {
                 Ok(true) => {
                     this.passed_on();
+                    this.keep_account();
                     return Poll::Ready(Ok(()));
                 }
                 Ok(false) => {}
@@ -317,7 +345,8 @@ impl AsyncWrite for Downstream {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.guard_the_end();
-        Pin::new(&mut this.stream).poll_write(cx, buf)
+        let written = Pin::new(&mut this.stream).poll_write(cx, buf);
+        this.poll_taken(written, cx)
     }
 
     fn poll_write_vectored(
@@ -327,7 +356,8 @@ impl AsyncWrite for Downstream {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.guard_the_end();
-        Pin::new(&mut this.stream).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
+        this.poll_taken(written, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -341,7 +371,7 @@ impl AsyncWrite for Downstream {
         let is_awaited = this.link.note_flush();
         let was_quiet = this.is_quiet;
         this.is_quiet = this.link.exchanges_ended() >= this.inbound.heads();
-        if this.is_quiet && !was_quiet {
+        if this.is_quiet && !was_quiet && !this.inbound.holds_back() {
             this.link.fall_quiet(this.door.tick());
         }
         let may_go_on = this.is_quiet && !was_quiet && this.inbound.holds_back();

@@ -5,6 +5,9 @@ use std::time::Duration;
 /// How long a connection may stay open between two requests.
 pub(crate) const IDLE: Duration = Duration::from_secs(300);
 
+/// How long a caller may take nothing of its answer before it has to leave.
+pub(crate) const STALLED: Duration = Duration::from_secs(300);
+
 /// The limits that can be set.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {

@@ -6,6 +6,11 @@ use std::task::Poll;
 
 use tokio::sync::Notify;
 
+/// A request of the connection is being answered, or was not looked at yet.
+const BUSY: u64 = 0;
+/// It has to leave for somebody else, and no request can begin on it any more.
+const TURNED_OUT: u64 = u64::MAX;
+
 /// What the parts of the proxy that serve one connection know of each other.
 #[derive(Debug, Default)]
 pub(crate) struct Link {
@@ -19,10 +24,8 @@ pub(crate) struct Link {
     ends_by_close: AtomicBool,
     /// The proxy is over once this connection is done.
     is_last: AtomicBool,
-    /// When it fell quiet, by the door's clock; 0 while it is busy.
+    /// When it fell quiet, by the door's clock; [`BUSY`] or [`TURNED_OUT`] otherwise.
     quiet_since: AtomicU64,
-    /// It has to leave for somebody else.
-    turned_out: AtomicBool,
     leave: Notify,
 }
 
@@ -90,38 +93,52 @@ impl Link {
         self.is_last.load(Ordering::Relaxed)
     }
 
-    /// No request is being answered, from `tick` on.
+    /// Nothing of a request is there, from `tick` on. Does nothing if it was quiet
+    /// before.
     pub(crate) fn fall_quiet(&self, tick: u64) {
-        self.quiet_since.store(tick, Ordering::Relaxed);
+        let _ = self
+            .quiet_since
+            .compare_exchange(BUSY, tick, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    pub(crate) fn become_busy(&self) {
-        self.quiet_since.store(0, Ordering::Relaxed);
+    /// A request begins. False if the connection was turned out before it could.
+    pub(crate) fn become_busy(&self) -> bool {
+        let turned = self
+            .quiet_since
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |since| {
+                (since != TURNED_OUT).then_some(BUSY)
+            });
+        turned.is_ok()
     }
 
-    /// `None` while it is busy.
+    /// `None` while it is busy or has to leave.
     pub(crate) fn quiet_since(&self) -> Option<u64> {
-        Some(self.quiet_since.load(Ordering::Relaxed)).filter(|&tick| tick > 0)
+        let since = self.quiet_since.load(Ordering::Relaxed);
+        Some(since).filter(|&since| since != BUSY && since != TURNED_OUT)
     }
 
-    /// Tells the connection to end now, for somebody else.
-    pub(crate) fn turn_out(&self) {
-        self.turned_out.store(true, Ordering::Relaxed);
-        self.leave.notify_one();
+    /// Tells the connection to end now, for somebody else; false if a request has
+    /// begun since it was found quiet.
+    pub(crate) fn turn_out(&self, quiet_since: u64) -> bool {
+        let turned = self.quiet_since.compare_exchange(
+            quiet_since,
+            TURNED_OUT,
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
+        if turned.is_ok() {
+            self.leave.notify_one();
+        }
+        turned.is_ok()
     }
 
     #[cfg(test)]
     pub(crate) fn is_turned_out(&self) -> bool {
-        self.turned_out.load(Ordering::Relaxed)
+        self.quiet_since.load(Ordering::Relaxed) == TURNED_OUT
     }
 
-    /// Waits to be turned out. A request that came in meanwhile keeps its place.
+    /// Waits to be turned out.
     pub(crate) async fn turned_out(&self) {
-        loop {
-            self.leave.notified().await;
-            if self.quiet_since().is_some() {
-                return;
-            }
-        }
+        self.leave.notified().await;
     }
 }

@@ -20,7 +20,7 @@ use tower_service::Service;
 
 use crate::answer::Answer;
 use crate::callers::{Callers, Verdict};
-use crate::door::{Door, Guest};
+use crate::door::{Door, Full, Guest};
 use crate::downstream::Downstream;
 use crate::inbound::{MAX_HEAD, MAX_HEADERS};
 use crate::link::Link;
@@ -31,6 +31,9 @@ use crate::shutdown::{Shutdown, Stage};
 
 /// How long to wait before accepting again when the system has no more to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long to wait for a place when none is free.
+const SECOND_LOOK: Duration = Duration::from_millis(2);
 
 /// The most hyper reads ahead or holds back for one connection, in bytes: one
 /// head of the largest size and some body behind it.
@@ -99,7 +102,13 @@ async fn accept_all(
                 let link = Arc::new(Link::default());
                 // Now, while the caller is still there to be looked at.
                 let (verdict, user) = terms.callers.judge(&socket);
-                let guest = match terms.door.admit(&link, user) {
+                let mut admitted = terms.door.admit(&link, user);
+                if matches!(admitted, Err(Full::Everywhere)) {
+                    // One may be about to fall quiet: its caller has the answer already.
+                    tokio::time::sleep(SECOND_LOOK).await;
+                    admitted = terms.door.admit(&link, user);
+                }
+                let guest = match admitted {
                     Ok(guest) => guest,
                     Err(full) => {
                         // As much of it as the socket takes; nobody is waited for.
@@ -107,6 +116,10 @@ async fn accept_all(
                         continue;
                     }
                 };
+                if !socket.has_bytes() {
+                    // It may have to make room again before anybody looks at it.
+                    link.fall_quiet(terms.door.tick());
+                }
                 socket.set_nodelay();
                 let downstream = Downstream::new(
                     socket,

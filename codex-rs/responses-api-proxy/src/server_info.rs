@@ -89,7 +89,7 @@ pub(crate) struct ServerInfo {
 
 impl ServerInfo {
     /// Opens `path` for writing, parents made as needed, and judges what it is. If it
-    /// is to hold a token it is made readable by its owner alone.
+    /// is to hold a token it is a new file that its owner alone can read.
     ///
     /// # Errors
     ///
@@ -185,18 +185,32 @@ fn open_in_place(path: &Path, private: bool) -> Result<File, Cause> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }
+    if private && fs::symlink_metadata(path).is_err() {
+        return Ok(create_private(path)?);
+    }
     let mut file = open_itself(path)?;
     let found = file.metadata()?;
     if found.is_file() {
         refuse_several_names(&found)?;
         refuse_other_content(&mut file)?;
-        if private {
-            make_private(&file)?;
-        }
-    } else if !is_stream(&found) {
+    } else if private || !is_stream(&found) {
         return Err(Cause::Kind);
     }
+    if private {
+        // Whoever had the old file open would read the token in it.
+        fs::remove_file(path)?;
+        return Ok(create_private(path)?);
+    }
     Ok(file)
+}
+
+/// A file that is new, ours, and that nobody else can ever have opened.
+fn create_private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 /// Looks at the beginning alone: the file may be as large as its owner likes.
@@ -242,19 +256,6 @@ fn refuse_several_names(found: &Metadata) -> Result<(), Cause> {
         return Err(Cause::SeveralNames);
     }
     Ok(())
-}
-
-/// Before the token is in it, so that nobody else ever had it open with it.
-#[cfg(unix)]
-fn make_private(file: &File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-
-    file.set_permissions(fs::Permissions::from_mode(0o600))
-}
-
-#[cfg(not(unix))]
-fn make_private(_file: &File) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// The same file, not written since; its owner and mode may have changed.
@@ -361,6 +362,28 @@ mod tests {
             assert!(matches!(error.cause, Cause::NotOurs), "{error}");
             assert_eq!(fs::read_to_string(&path).unwrap(), content);
         }
+    }
+
+    #[test]
+    fn a_token_goes_into_a_file_that_nobody_had_open_before() {
+        use std::io::Read;
+        use std::os::unix::fs::PermissionsExt;
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("info.json");
+        fs::write(&path, "{\"port\":1}").unwrap();
+        let mut opened_before = File::open(&path).unwrap();
+        let mut info = ServerInfo::open(&path, true).unwrap();
+        info.announce(Some(1), None, Some("token")).unwrap();
+        let mut seen = String::new();
+        opened_before.read_to_string(&mut seen).unwrap();
+        assert_eq!(seen, "{\"port\":1}");
+        assert!(fs::read_to_string(&path).unwrap().contains("token"));
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert!(ServerInfo::open(Path::new("/dev/null"), true).is_err());
     }
 
     #[test]

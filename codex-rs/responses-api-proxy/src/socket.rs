@@ -1,9 +1,11 @@
 //! A caller's socket, of either kind.
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 #[cfg(unix)]
@@ -39,6 +41,17 @@ impl Socket {
             #[cfg(unix)]
             Self::Unix(_) => Ok(()),
         }
+    }
+
+    /// Whether something has arrived that nobody has read yet.
+    pub(crate) fn has_bytes(&self) -> bool {
+        let mut room = [MaybeUninit::uninit(); 1];
+        let peeked = match self {
+            Self::Tcp(stream) => SockRef::from(stream).peek(&mut room),
+            #[cfg(unix)]
+            Self::Unix(stream) => SockRef::from(stream).peek(&mut room),
+        };
+        peeked.is_ok_and(|length| length > 0)
     }
 
     /// Writes what the socket takes without waiting.

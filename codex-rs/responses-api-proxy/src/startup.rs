@@ -101,6 +101,14 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     {
         bail!("--sandbox=require, but {missing}");
     }
+    if let Some(file) = &token_file
+        && let Err(error) = tokens.reload(file)
+    {
+        banner.warn(format_args!(
+            "{:#}; SIGHUP will not find it either",
+            anyhow::Error::from(error)
+        ));
+    }
     banner.describe(&upstream, &callers, &tokens, config.sandbox, &measures);
 
     let shutdown = Shutdown::new();

@@ -1,15 +1,15 @@
-//! A Unix socket to listen on: found free, born private, opened to whom it is for,
-//! removed at the end.
+//! A Unix socket to listen on: found free, born with its permissions, removed at the
+//! end.
 
 use std::fmt;
 use std::fs;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, lchown};
 pub(crate) use std::os::unix::net::UnixListener;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use codex_process_hardening::{UserError, born_private, group_number};
+use codex_process_hardening::{UserError, born_with, group_number};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 /// Where to listen, and who may connect.
 #[derive(Clone, Debug)]
@@ -81,15 +81,15 @@ impl UnixSocket {
             .transpose()
             .map_err(UnixSocketError::Group)?;
         make_way(path)?;
-        let listener = born_private(|| UnixListener::bind(path)).map_err(io)?;
+        let listener = born_with(config.mode, || UnixListener::bind(path)).map_err(io)?;
         let bound = Self {
             path: path.clone(),
             identity: identity(path).map_err(io)?,
         };
         if group.is_some() {
-            chown(path, None, group).map_err(io)?;
+            // Not through a link that somebody put there meanwhile.
+            lchown(path, None, group).map_err(io)?;
         }
-        fs::set_permissions(path, fs::Permissions::from_mode(config.mode)).map_err(io)?;
         listener.set_nonblocking(true).map_err(io)?;
         Ok((listener, bound))
     }
@@ -115,13 +115,24 @@ fn make_way(path: &Path) -> Result<(), UnixSocketError> {
     if !found.file_type().is_socket() {
         return Err(UnixSocketError::NotASocket(path.to_owned()));
     }
-    match UnixStream::connect(path) {
+    match connect(path) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             fs::remove_file(path).map_err(|cause| UnixSocketError::Io(path.to_owned(), cause))
         }
+        // So many wait to be accepted that there is no room for us: somebody listens.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(UnixSocketError::InUse(path.to_owned()))
+        }
         Err(cause) => Err(UnixSocketError::Io(path.to_owned(), cause)),
-        Ok(_) => Err(UnixSocketError::InUse(path.to_owned())),
+        Ok(()) => Err(UnixSocketError::InUse(path.to_owned())),
     }
+}
+
+/// Without waiting for anybody.
+fn connect(path: &Path) -> io::Result<()> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.connect(&SockAddr::unix(path)?)
 }
 
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
@@ -131,6 +142,8 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn config(path: PathBuf) -> UnixSocketConfig {

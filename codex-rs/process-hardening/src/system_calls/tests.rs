@@ -8,8 +8,12 @@ use super::*;
 /// Runs `check` in a thread of its own with the filters installed: they bind the
 /// thread that asks for them and what it starts.
 fn confined(check: impl FnOnce() + Send + 'static) {
-    let thread = std::thread::spawn(|| {
-        if let Err(why) = restrict(OnRefusedCall::Report, false) {
+    confined_but(Needs::default(), check);
+}
+
+fn confined_but(needs: Needs, check: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::spawn(move || {
+        if let Err(why) = restrict(OnRefusedCall::Report, &needs) {
             use std::io::Write;
             let _ = io::stderr().write_all(format!("skipped: {why}\n").as_bytes());
             return;
@@ -127,5 +131,70 @@ fn no_unix_socket_and_no_listener_but_threads_and_connections() {
         let connected = std::thread::spawn(move || std::net::TcpStream::connect(at).is_ok());
         assert!(connected.join().unwrap());
         assert!(listener.accept().is_ok());
+    });
+}
+
+#[test]
+fn no_way_around_the_ports_and_none_to_a_service_of_this_host() {
+    confined(|| {
+        let stream = libc::c_long::from(libc::SOCK_STREAM);
+        let datagram = libc::c_long::from(libc::SOCK_DGRAM);
+        let [inet, inet6, unix, netlink] = [
+            libc::AF_INET,
+            libc::AF_INET6,
+            libc::AF_UNIX,
+            libc::AF_NETLINK,
+        ]
+        .map(libc::c_long::from);
+        for (what, domain, kind, protocol) in [
+            ("MPTCP", inet, stream, 262),
+            ("MPTCP over IPv6", inet6, stream, 262),
+            ("SCTP", inet, stream, 132),
+            ("UDP where nothing is looked up", inet, datagram, 0),
+            ("UDPLITE", inet, datagram, 136),
+            ("raw IP", inet, libc::SOCK_RAW.into(), 1),
+            ("netfilter", netlink, libc::SOCK_RAW.into(), 12),
+            ("audit", netlink, libc::SOCK_RAW.into(), 9),
+            ("packets", libc::AF_PACKET.into(), libc::SOCK_RAW.into(), 0),
+            ("vsock", libc::AF_VSOCK.into(), stream, 0),
+        ] {
+            assert_refused(what, call(libc::SYS_socket, [domain, kind, protocol, 0]));
+        }
+        assert_refused(
+            "a pair of datagram sockets",
+            call(libc::SYS_socketpair, [unix, datagram, 0, 0]),
+        );
+        let fast_open = libc::MSG_FASTOPEN.into();
+        assert_refused(
+            "a connection on the way",
+            call(libc::SYS_sendto, [0, 0, 0, fast_open]),
+        );
+        assert_refused(
+            "the same by sendmsg",
+            call(libc::SYS_sendmsg, [0, 0, fast_open, 0]),
+        );
+        assert_refused(
+            "the same by sendmmsg",
+            call(libc::SYS_sendmmsg, [0, 0, 0, fast_open]),
+        );
+        assert!(std::os::unix::net::UnixStream::pair().is_ok());
+        assert_eq!(call(libc::SYS_socket, [inet, stream, 0, 0]).ok(), Some(()));
+    });
+}
+
+#[test]
+fn names_can_be_looked_up_where_that_is_needed() {
+    let needs = Needs {
+        resolve_names: true,
+        ..Needs::default()
+    };
+    confined_but(needs, || {
+        assert!(std::net::UdpSocket::bind("127.0.0.1:0").is_ok());
+        let netlink = libc::AF_NETLINK.into();
+        assert!(call(libc::SYS_socket, [netlink, libc::SOCK_RAW.into(), 0, 0]).is_ok());
+        let netfilter = call(libc::SYS_socket, [netlink, libc::SOCK_RAW.into(), 12, 0]);
+        assert_refused("netfilter", netfilter);
+        use std::net::ToSocketAddrs;
+        assert!(("localhost", 1).to_socket_addrs().is_ok());
     });
 }

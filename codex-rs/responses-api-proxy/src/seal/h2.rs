@@ -6,7 +6,7 @@
 use super::matcher::{Lost, Matcher, Pair, Splice};
 
 /// What opens the connection (RFC 9113, section 3.4).
-const PREFACE: usize = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".len();
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Section 4.1: length in three bytes, type, flags, stream in four.
 const FRAME_HEADER: usize = 9;
 const HEADERS: u8 = 1;
@@ -29,7 +29,7 @@ pub(super) struct H2 {
 impl H2 {
     pub(super) fn new() -> Self {
         Self {
-            skip: PREFACE,
+            skip: PREFACE.len(),
             header: [0; FRAME_HEADER],
             header_filled: 0,
             in_block: false,

@@ -20,6 +20,8 @@
 //! on, nothing more is sent on that connection: the record is replaced by a fatal
 //! alert, the upstream hangs up, and the request fails with 502.
 
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod h1;
 mod h2;
 mod huffman;
@@ -155,9 +157,9 @@ impl Stream {
         }
         if matches!(self, Self::New) {
             *self = match record {
-                [b'P', b'R', ..] => Self::H2(H2::new()),
-                [b'P', b'O', ..] => Self::H1(H1::new()),
-                [b'C', b'O', ..] => Self::Tunnel,
+                _ if record.starts_with(h2::PREFACE) => Self::H2(H2::new()),
+                _ if record.starts_with(b"POST ") => Self::H1(H1::new()),
+                _ if record.starts_with(b"CONNECT ") => Self::Tunnel,
                 _ => Self::Lost,
             };
         }

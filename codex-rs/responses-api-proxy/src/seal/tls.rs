@@ -1,6 +1,8 @@
 //! A crypto provider whose ciphers unseal: ring's suites, each with its record
 //! encryption wrapped.
 
+use std::cell::Cell;
+
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::cipher::{
     AeadKey, Iv, KeyBlockShape, MessageDecrypter, MessageEncrypter, OutboundChunks,
@@ -64,6 +66,12 @@ fn common(inner: &CipherSuiteCommon) -> CipherSuiteCommon {
     }
 }
 
+thread_local! {
+    /// A connection is renewing its keys (RFC 8446, section 4.6.3): rustls sends the
+    /// message that says so, then asks for the next encrypter, in one go.
+    static RENEWING: Cell<bool> = const { Cell::new(false) };
+}
+
 /// A cipher that hands out unsealing encrypters.
 struct Sealing<A: 'static> {
     inner: A,
@@ -72,10 +80,16 @@ struct Sealing<A: 'static> {
 
 impl<A> Sealing<A> {
     fn wrap(&self, inner: Box<dyn MessageEncrypter>) -> Box<dyn MessageEncrypter> {
+        // In mid-stream there is no telling where a head begins.
+        let stream = if RENEWING.take() {
+            Stream::Lost
+        } else {
+            Stream::New
+        };
         Box::new(Unsealing {
             inner,
             seal: self.seal,
-            stream: Stream::New,
+            stream,
             flat: Vec::new(),
         })
     }
@@ -129,9 +143,9 @@ impl Tls12AeadAlgorithm for Sealing<&'static dyn Tls12AeadAlgorithm> {
 
 /// Encrypts one direction of one connection.
 ///
-/// A key update (RFC 8446, section 4.6.3) makes a new one in mid-stream, which
-/// does not recognise what it gets and ends the connection: one failed request
-/// where an upstream does that, never a placeholder sent.
+/// A renewal of keys makes a new one in mid-stream, which ends the connection: the
+/// requests on it fail where an upstream does that, or after 16 million records,
+/// and never is a placeholder sent.
 struct Unsealing {
     inner: Box<dyn MessageEncrypter>,
     seal: &'static Seal,
@@ -147,6 +161,8 @@ impl MessageEncrypter for Unsealing {
         seq: u64,
     ) -> Result<OutboundOpaqueMessage, Error> {
         if message.typ != ContentType::ApplicationData {
+            let has_begun = !matches!(self.stream, Stream::New);
+            RENEWING.set(message.typ == ContentType::Handshake && has_begun);
             return self.inner.encrypt(message, seq);
         }
         let record = match message.payload {
@@ -197,4 +213,103 @@ fn spliced<'a>(record: &'a [u8], splices: &[Splice]) -> Vec<&'a [u8]> {
     }
     pieces.push(record.get(from..).unwrap_or_default());
     pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::ProtocolVersion;
+    use rustls::crypto::cipher::InboundOpaqueMessage;
+
+    use super::*;
+    use crate::seal::coded_form;
+
+    fn seal() -> &'static Seal {
+        let credential = "Bearer sk-test-key";
+        let mut coded = vec![0; 64];
+        let len = coded_form(credential.as_bytes(), &mut coded).unwrap();
+        coded.truncate(len);
+        let random = rustls::crypto::ring::default_provider().secure_random;
+        let seal = Seal::new(credential, coded.leak(), &mut |buffer| {
+            random.fill(buffer).is_ok()
+        });
+        Box::leak(Box::new(seal.unwrap()))
+    }
+
+    fn cipher(seal: &'static Seal) -> &'static dyn Tls13AeadAlgorithm {
+        let provider = sealing_provider(seal);
+        let suite = provider
+            .cipher_suites
+            .iter()
+            .find_map(|suite| suite.tls13());
+        suite.unwrap().aead_alg
+    }
+
+    fn encrypter(cipher: &dyn Tls13AeadAlgorithm) -> Box<dyn MessageEncrypter> {
+        cipher.encrypter(AeadKey::from([7; 32]), Iv::from([7; 12]))
+    }
+
+    /// Encrypts one record and says what the other side gets: its type and its bytes.
+    fn received(
+        cipher: &dyn Tls13AeadAlgorithm,
+        encrypter: &mut dyn MessageEncrypter,
+        typ: ContentType,
+        bytes: &[u8],
+        seq: u64,
+    ) -> (ContentType, Vec<u8>) {
+        let message = OutboundPlainMessage {
+            typ,
+            version: ProtocolVersion::TLSv1_3,
+            payload: OutboundChunks::Single(bytes),
+        };
+        let sent = encrypter.encrypt(message, seq).unwrap();
+        let mut payload = sent.payload.as_ref().to_vec();
+        let opaque = InboundOpaqueMessage::new(sent.typ, sent.version, &mut payload);
+        let mut decrypter = cipher.decrypter(AeadKey::from([7; 32]), Iv::from([7; 12]));
+        let plain = decrypter.decrypt(opaque, seq).unwrap();
+        (plain.typ, plain.payload.to_vec())
+    }
+
+    #[test]
+    fn the_key_is_in_the_record_and_the_placeholder_is_not() {
+        let seal = seal();
+        let cipher = cipher(seal);
+        let head = format!(
+            "POST / HTTP/1.1\r\nauthorization: {}\r\n\r\n",
+            seal.placeholder()
+        );
+        let mut encrypter = encrypter(cipher);
+        let data = ContentType::ApplicationData;
+        let (typ, bytes) = received(cipher, &mut *encrypter, data, head.as_bytes(), 0);
+        let expected = b"POST / HTTP/1.1\r\nauthorization: Bearer sk-test-key\r\n\r\n";
+        assert_eq!((typ, bytes.as_slice()), (data, &expected[..]));
+    }
+
+    #[test]
+    fn after_a_renewal_of_keys_nothing_is_sent_any_more() {
+        let seal = seal();
+        let cipher = cipher(seal);
+        let head = format!(
+            "POST / HTTP/1.1\r\nauthorization: {}\r\n",
+            seal.placeholder()
+        );
+        let mut before = encrypter(cipher);
+        let data = ContentType::ApplicationData;
+        received(cipher, &mut *before, data, head.as_bytes(), 0);
+        received(
+            cipher,
+            &mut *before,
+            ContentType::Handshake,
+            &[24, 0, 0, 1, 0],
+            1,
+        );
+        let mut after = encrypter(cipher);
+        for crafted in ["CONNECT a HTTP/1.1\r\n\r\n", "POST / HTTP/1.1\r\n"] {
+            let (typ, bytes) = received(cipher, &mut *after, data, crafted.as_bytes(), 0);
+            assert_eq!((typ, bytes.as_slice()), (ContentType::Alert, FATAL_ALERT));
+        }
+        // The next connection is none the worse for it.
+        let mut other = encrypter(cipher);
+        let (typ, _) = received(cipher, &mut *other, data, b"CONNECT a HTTP/1.1\r\n\r\n", 0);
+        assert_eq!(typ, data);
+    }
 }

@@ -112,6 +112,19 @@ fn a_name_that_needs_a_resolver_is_asked_for_inside() {
     assert_eq!(answer.error_code(), "upstream_dns");
 }
 
+/// A refused call raises SIGSYS at that call; one that somebody sends interrupts
+/// anywhere, and must not be taken for a refusal.
+#[test]
+fn a_sigsys_that_somebody_sends_ends_it() {
+    use std::os::unix::process::ExitStatusExt;
+
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    let mut proxy = in_front_of(&upstream).start();
+    proxy.signal(31);
+    assert_eq!(proxy.wait_exit().signal(), Some(31));
+    assert!(!proxy.stderr_so_far().contains("refused system call"));
+}
+
 #[test]
 fn it_can_be_switched_off_and_says_so() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));
