@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::link::Link;
 
 /// How many bytes of unfinished heads are kept in all.
-const MAX_UNFINISHED: usize = 8 * 1024 * 1024;
+const MAX_UNFINISHED: usize = 4 * 1024 * 1024;
 
 /// Descriptors that are not for callers: standard streams, the runtime's, the
 /// resolver's, files.

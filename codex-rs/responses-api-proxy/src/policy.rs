@@ -57,7 +57,12 @@ fn is_loopback(host: &[u8]) -> bool {
         return false;
     };
     let name = authority.host();
-    let has_user_info = host.contains('@');
+    // `Authority` is lenient about what stands behind the name.
+    let behind = host.strip_prefix(name).unwrap_or("@");
+    let is_port = behind.is_empty()
+        || behind
+            .strip_prefix(':')
+            .is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
     let address = name
         .strip_prefix('[')
         .and_then(|name| name.strip_suffix(']'));
@@ -65,7 +70,7 @@ fn is_loopback(host: &[u8]) -> bool {
         Some(v6) => v6.parse::<Ipv6Addr>().is_ok_and(|v6| v6.is_loopback()),
         None => name.parse::<Ipv4Addr>().is_ok_and(|v4| v4.is_loopback()),
     };
-    !has_user_info && (is_address || name.eq_ignore_ascii_case("localhost"))
+    is_port && (is_address || name.eq_ignore_ascii_case("localhost"))
 }
 
 /// Judges a request by its head.
@@ -253,6 +258,10 @@ mod tests {
             "::1",
             "2130706433",
             "0x7f.1",
+            "[::1].evil.example",
+            "[::1]evil:80",
+            "localhost:x",
+            "localhost:80x",
         ] {
             let refused = refuse_browsers(&headers(&[("host", host)]));
             assert!(matches!(refused, Err(Refusal::Host)), "{host}");
