@@ -195,9 +195,14 @@ impl Connection {
             begun = self.downstream.receive() => begun,
             () = self.shutdown.reached(Stage::Draining), if drains => false,
         };
-        if !begun {
-            return;
+        if begun {
+            // On the heap: a connection that never gets here is not to pay for it.
+            Box::pin(self.answer_all()).await;
         }
+    }
+
+    async fn answer_all(self) {
+        let drains = self.in_flight.is_some();
         let (link, router, verdict) = (self.link, self.router, self.verdict);
         let service =
             service_fn(|request| answer(router.clone(), Arc::clone(&link), verdict, request));
