@@ -11,6 +11,7 @@
 )]
 
 mod answers;
+mod callers;
 mod confinement;
 mod custody;
 mod cuts;
