@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use codex_process_hardening::{User, harden, raise_descriptor_limit};
 use codex_secret_memory::SecretPage;
+use socket2::SockRef;
 
 use crate::args::{Args, Sandbox};
 use crate::banner::Banner;
@@ -26,6 +27,9 @@ use crate::shutdown::Shutdown;
 use crate::tokens::Tokens;
 use crate::unix_socket::UnixSocket;
 use crate::upstream::Upstream;
+
+/// How many connections may wait to be accepted; the system may allow fewer.
+const BACKLOG: i32 = 4096;
 
 /// What is assumed where the limit of descriptors cannot be read.
 const FEWEST_DESCRIPTORS: u64 = 256;
@@ -168,6 +172,11 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
 fn listen_on(port: u16) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
         .with_context(|| format!("failed to bind 127.0.0.1:{port}"))?;
+    // The standard library asks for 128, and whoever comes to a full queue is told
+    // nothing and tries again a second later (listen(2)).
+    SockRef::from(&listener)
+        .listen(BACKLOG)
+        .context("the listener cannot have a longer queue")?;
     listener
         .set_nonblocking(true)
         .context("the listener cannot be polled")?;
