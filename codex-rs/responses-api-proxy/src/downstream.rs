@@ -164,11 +164,11 @@ impl Downstream {
         };
         let goes_on =
             awaited == self.awaited || (self.awaited, awaited) == (Awaited::First, Awaited::Rest);
-        self.awaited = awaited;
-        if awaited != Awaited::Nothing {
+        if awaited != self.awaited && awaited != Awaited::Nothing {
             // Looked at, and no request was there.
             self.link.fall_quiet(self.door.tick());
         }
+        self.awaited = awaited;
         let limit = match awaited {
             Awaited::Nothing => return Poll::Pending,
             Awaited::First | Awaited::Rest => self.header_timeout,

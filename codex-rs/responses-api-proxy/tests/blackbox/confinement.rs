@@ -4,7 +4,7 @@
 use codex_test_support::{End, Gate, MockUpstream, Proxy, Reply, Stdin, TEST_KEY, run_to_exit};
 
 use crate::custody::{copy_of, is_root, open_to_all, skipped};
-use crate::{PROXY, RESPONSES, ask, in_front_of};
+use crate::{PROXY, RESPONSES, ask, begin, in_front_of};
 
 /// The sets of capabilities(7) that a process without any shows.
 fn assert_no_capabilities(proxy: &Proxy) {
@@ -164,9 +164,7 @@ fn many_streams_and_a_drain_take_no_unlisted_call() {
 fn no_descriptor_is_inherited_by_what_it_might_start() {
     let upstream = MockUpstream::h1(Reply::event_stream().data("data: 1\n\n").hold(&Gate::new()));
     let proxy = in_front_of(&upstream).start();
-    let mut client = proxy.client();
-    client.post(RESPONSES, &[], "{}");
-    client.read_head();
+    let _client = begin(&proxy);
     let Ok(descriptors) = std::fs::read_dir(format!("/proc/{}/fdinfo", proxy.pid())) else {
         return skipped("the proxy's descriptors cannot be looked at");
     };

@@ -6,7 +6,7 @@ use codex_test_support::{Client, End, Gate, MockUpstream, Reply, assert_openai_e
 
 use crate::callers::curl_as_other;
 use crate::custody::{is_root, skipped};
-use crate::{RESPONSES, ask, in_front_of};
+use crate::{RESPONSES, ask, begin, in_front_of};
 
 #[test]
 fn a_head_that_takes_too_long_gets_408_and_a_silent_connection_nothing() {
@@ -42,9 +42,7 @@ fn the_quietest_connection_makes_room_and_busy_ones_keep_theirs() {
     let proxy = in_front_of(&upstream)
         .args(["--max-connections", "4"])
         .start();
-    let mut busy = proxy.client();
-    busy.post(RESPONSES, &[], "{}");
-    busy.read_head();
+    let mut busy = begin(&proxy);
     let mut quiet: Vec<Client> = (0..10).map(|_| proxy.client()).collect();
     for early in quiet.iter_mut().take(7) {
         assert_eq!(early.read_to_close(), (Vec::new(), End::Clean));

@@ -5,7 +5,7 @@ use codex_test_support::{
     run_to_exit,
 };
 
-use crate::{PROXY, RESPONSES, ask, in_front_of};
+use crate::{PROXY, RESPONSES, ask, begin, in_front_of};
 
 /// The numbers of signal(7) that these tests send.
 pub(crate) fn signal(name: &str) -> i32 {
@@ -119,9 +119,7 @@ fn shutdown_answers_then_drains_then_exits_0() {
             .data("data: 2\n\n"),
     );
     let mut proxy = in_front_of(&upstream).http_shutdown().server_info().start();
-    let mut streaming = proxy.client();
-    streaming.post(RESPONSES, &[], "{}");
-    streaming.read_head();
+    let mut streaming = begin(&proxy);
     streaming.wait_for_body("data: 1");
     let answer = proxy.client().get("/shutdown").read_answer();
     assert_eq!((answer.status, answer.end), (200, End::Clean));
@@ -144,9 +142,7 @@ fn a_second_shutdown_exits_now_and_cuts_honestly() {
         .http_shutdown()
         .args(["--drain-timeout", "1h"])
         .start();
-    let mut streaming = proxy.client();
-    streaming.post(RESPONSES, &[], "{}");
-    streaming.read_head();
+    let mut streaming = begin(&proxy);
     for _ in 0..2 {
         assert_eq!(proxy.client().get("/shutdown").read_answer().status, 200);
     }
@@ -170,9 +166,7 @@ fn term_and_int_drain_and_exit_0() {
                 .data("data: 2\n\n"),
         );
         let mut proxy = in_front_of(&upstream).start();
-        let mut streaming = proxy.client();
-        streaming.post(RESPONSES, &[], "{}");
-        streaming.read_head();
+        let mut streaming = begin(&proxy);
         let _idle = proxy.client();
         proxy.signal(signal(name));
         proxy.wait_for_stderr("shutting down");
@@ -196,9 +190,7 @@ fn a_second_signal_or_the_end_of_patience_cuts() {
         let mut proxy = in_front_of(&upstream)
             .args(["--drain-timeout", patience])
             .start();
-        let mut streaming = proxy.client();
-        streaming.post(RESPONSES, &[], "{}");
-        streaming.read_head();
+        let mut streaming = begin(&proxy);
         proxy.signal(signal("TERM"));
         proxy.wait_for_stderr("shutting down");
         if let Some(second) = second {

@@ -26,7 +26,7 @@ mod server_info;
 mod streaming;
 mod surface;
 
-use codex_test_support::{Answer, MockUpstream, Proxy, ProxyBuilder};
+use codex_test_support::{Answer, Client, MockUpstream, Proxy, ProxyBuilder};
 
 /// The binary under test.
 const PROXY: &str = env!("CARGO_BIN_EXE_codex-responses-api-proxy");
@@ -43,4 +43,13 @@ fn in_front_of(upstream: &MockUpstream) -> ProxyBuilder {
 #[track_caller]
 fn ask(proxy: &Proxy) -> Answer {
     proxy.client().post(RESPONSES, &[], "{}").read_answer()
+}
+
+/// One ordinary request on a connection of its own, and the head of its answer.
+#[track_caller]
+fn begin(proxy: &Proxy) -> Client {
+    let mut client = proxy.client();
+    client.post(RESPONSES, &[], "{}");
+    client.read_head();
+    client
 }
