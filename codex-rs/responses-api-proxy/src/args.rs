@@ -65,6 +65,13 @@ pub struct Args {
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration)]
     pub upstream_timeout: Duration,
 
+    /// Ask the upstream for nothing at the start, so that the connection is there for the first caller
+    ///
+    /// The request has an empty object for a body, which is answered with an error and costs
+    /// nothing. A line says so if the upstream is out of reach or refuses the key.
+    #[arg(long)]
+    pub preconnect: bool,
+
     /// Largest request body (`1048576`, `64MiB`); larger ones get 413
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
     pub max_body: u64,

@@ -19,6 +19,7 @@ pub(crate) struct Config {
     pub(crate) unix_socket: Option<UnixSocketConfig>,
     pub(crate) server_info: Option<PathBuf>,
     pub(crate) http_shutdown: bool,
+    pub(crate) preconnect: bool,
     pub(crate) upstream: UpstreamUrl,
     pub(crate) upstream_timeout: Duration,
     pub(crate) limits: Limits,
@@ -138,6 +139,7 @@ impl TryFrom<Args> for Config {
             }),
             server_info: args.server_info,
             http_shutdown: args.http_shutdown,
+            preconnect: args.preconnect,
             upstream: UpstreamUrl::parse(&args.upstream_url)?,
             upstream_timeout: args.upstream_timeout,
             limits: Limits {

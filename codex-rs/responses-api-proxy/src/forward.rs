@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::LOCATION;
-use http::{HeaderValue, Request, StatusCode};
+use http::header::{CONTENT_TYPE, LOCATION};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
 
 use crate::credential::Credential;
 use crate::headers;
@@ -16,6 +16,7 @@ use crate::places::Place;
 use crate::policy::PermittedCall;
 use crate::refusal::Refusal;
 use crate::relay::Relay;
+use crate::report;
 use crate::upload::{Upload, UploadError};
 use crate::upstream::Upstream;
 use crate::upstream_fault::UpstreamFault;
@@ -46,7 +47,7 @@ pub(crate) async fn forward(
     let outgoing = headers::for_upstream(credential.header(), &head.headers);
     let progress = upload.progress();
     let answer = upstream.send(outgoing, upload).await;
-    let answer = answer.map_err(|fault| match progress.failure() {
+    let (answer, seat) = answer.map_err(|fault| match progress.failure() {
         // The request failed because we gave it up.
         Some(UploadError::TooLarge) => Refusal::BodyTooLarge { limit },
         Some(UploadError::CutShort) => Refusal::BodyCutShort,
@@ -65,11 +66,37 @@ pub(crate) async fn forward(
         head.version,
         redactor,
         link,
-        place,
+        (place, seat),
     )));
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
     Ok(response)
+}
+
+/// The most of an answer to nobody that is read, in bytes; an unread one would cost
+/// its connection.
+const UNHEARD: usize = 64 * 1024;
+
+/// A request for nothing: leaves a connection in the pool, and finds out whether the
+/// upstream is there and takes the key. Says so in a line if not.
+pub(crate) async fn preconnect(credential: Credential, upstream: &Upstream, limits: &Limits) {
+    let json = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let outgoing = headers::for_upstream(credential.header(), &HeaderMap::from_iter([json]));
+    let nothing = Upload::new(Body::from("{}"), limits);
+    match upstream.send(outgoing, nothing).await {
+        Ok((mut answer, _seat)) => {
+            if answer.status() == StatusCode::UNAUTHORIZED {
+                report::line("the upstream refuses the key (status 401)");
+            }
+            let mut read = 0;
+            while let Ok(Some(piece)) = answer.chunk().await
+                && read < UNHEARD
+            {
+                read += piece.len();
+            }
+        }
+        Err(fault) => report::line(format_args!("no connection yet: {}: {fault}", fault.code())),
+    }
 }
 
 /// Statuses that are no final answer to a `POST`: a switch of protocols that

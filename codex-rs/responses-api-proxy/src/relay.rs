@@ -15,6 +15,8 @@ use bytes::Bytes;
 use http::Version;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
+use crate::coalesce::{Coalesced, Handover};
+use crate::lanes::Seat;
 use crate::link::{FlushMark, Link};
 use crate::places::Place;
 use crate::redact::Redactor;
@@ -35,12 +37,13 @@ impl std::error::Error for CutShort {}
 
 /// A response body fed by the upstream. Dropping it cancels the upstream.
 pub(crate) struct Relay {
-    upstream: reqwest::Body,
+    upstream: Coalesced<reqwest::Body>,
     is_http_2: bool,
     redactor: Redactor,
     link: Arc<Link>,
     state: State,
-    _place: Place,
+    /// Given back when the answer is over.
+    _held: (Place, Seat),
 }
 
 enum State {
@@ -56,15 +59,21 @@ impl Relay {
         version: Version,
         redactor: Redactor,
         link: Arc<Link>,
-        place: Place,
+        held: (Place, Seat),
     ) -> Self {
+        let is_http_2 = version == Version::HTTP_2;
+        let handover = if is_http_2 {
+            Handover::Queued
+        } else {
+            Handover::OneByOne
+        };
         Self {
-            upstream,
-            is_http_2: version == Version::HTTP_2,
+            upstream: Coalesced::new(upstream, handover),
+            is_http_2,
             redactor,
             link,
             state: State::Flowing,
-            _place: place,
+            _held: held,
         }
     }
 }

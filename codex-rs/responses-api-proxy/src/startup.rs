@@ -16,6 +16,7 @@ use crate::config::{ClientTokens, Config};
 use crate::confinement::confine;
 use crate::credential::Credential;
 use crate::door::Door;
+use crate::forward::preconnect;
 use crate::key_source::key_from_stdin;
 use crate::listeners::Listeners;
 use crate::places::Places;
@@ -116,16 +117,16 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     banner.describe(&upstream, &callers, &tokens, config.sandbox, &measures);
 
     let shutdown = Shutdown::new();
-    let shared = Shared {
+    let shared = Arc::new(Shared {
         credential,
         upstream,
         limits,
         places: Places::new(limits.max_requests),
         tokens: tokens.clone(),
         shutdown: shutdown.clone(),
-    };
+    });
     let terms = Terms {
-        router: router(Arc::new(shared), config.http_shutdown),
+        router: router(Arc::clone(&shared), config.http_shutdown),
         shutdown: shutdown.clone(),
         door: Arc::new(Door::new(
             limits.max_connections,
@@ -155,6 +156,17 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
             info.announce(port, socket, client_token.as_deref())?;
         }
         banner.print(address, socket);
+        if config.preconnect {
+            tokio::spawn(async move {
+                let Shared {
+                    credential,
+                    upstream,
+                    limits,
+                    ..
+                } = &*shared;
+                preconnect(*credential, upstream, limits).await;
+            });
+        }
         anyhow::Ok(serve(listeners, terms).await)
     })?;
     // Connections that were not done, and name look-ups still running, end here.

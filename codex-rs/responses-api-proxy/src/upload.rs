@@ -13,6 +13,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use sync_wrapper::SyncWrapper;
 use tokio::time::Sleep;
 
+use crate::lanes::Departure;
 use crate::limits::Limits;
 
 /// Why an upload was given up. reqwest aborts the upstream request on it, so
@@ -82,6 +83,8 @@ pub(crate) struct Upload {
     patience: Duration,
     silence: Option<Pin<Box<Sleep>>>,
     progress: Progress,
+    /// Told when the upstream's connection begins to take this body.
+    departure: Option<Departure>,
 }
 
 impl Upload {
@@ -93,6 +96,14 @@ impl Upload {
             patience: limits.body_timeout,
             silence: None,
             progress: Progress::default(),
+            departure: None,
+        }
+    }
+
+    pub(crate) fn leaving_by(self, departure: Departure) -> Self {
+        Self {
+            departure: Some(departure),
+            ..self
         }
     }
 
@@ -115,6 +126,9 @@ impl HttpBody for Upload {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         let this = self.get_mut();
+        if let Some(departure) = this.departure.take() {
+            departure.leave();
+        }
         loop {
             let shared = &this.progress.0;
             let Poll::Ready(frame) = Pin::new(this.body.get_mut()).poll_frame(cx) else {

@@ -21,6 +21,7 @@ mod faults;
 mod framing;
 mod headers;
 mod key;
+mod lanes;
 mod lifecycle;
 mod server_info;
 mod streaming;

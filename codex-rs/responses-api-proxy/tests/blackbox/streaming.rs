@@ -43,6 +43,27 @@ fn each_event_is_delivered_before_the_next_one_is_sent() {
 }
 
 #[test]
+fn what_arrives_at_once_leaves_in_few_pieces() {
+    let event = format!("data: {}\n\n", "x".repeat(140));
+    let chunk = format!("{:x}\r\n{event}\r\n", event.len());
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{}0\r\n\r\n",
+        chunk.repeat(200)
+    );
+    let upstream = MockUpstream::h1(Reply::raw(answer, false));
+    let proxy = in_front_of(&upstream).start();
+    let mut client = proxy.client();
+    client.post(RESPONSES, &[("connection", "close")], "{}");
+    let (bytes, _end) = client.read_to_close();
+    let text = String::from_utf8(bytes).unwrap();
+    let (_head, body) = text.split_once("\r\n\r\n").unwrap();
+    assert_eq!(body.matches('x').count(), 200 * 140);
+    // A size and its end; the events have no CR.
+    let chunks = body.matches("\r\n").count() / 2 - 1;
+    assert!(chunks < 100, "{chunks} pieces for 200 events");
+}
+
+#[test]
 fn a_head_is_delivered_before_its_body_begins() {
     let gate = Gate::new();
     let upstream = MockUpstream::h1(Reply::event_stream().hold(&gate).data("data: x\n\n"));

@@ -1,0 +1,110 @@
+//! How requests share connections to the upstream.
+
+use codex_test_support::{Gate, MockUpstream, Proxy, RefusedPort, Reply, Step};
+
+use crate::{PROXY, RESPONSES, ask, begin, in_front_of};
+
+/// What the mock allows on a connection; a client of one connection starts no more.
+const STREAMS: u32 = 100;
+/// More than two connections can take.
+const CALLERS: usize = 250;
+
+fn full_house(reply: Reply) -> MockUpstream {
+    MockUpstream::builder()
+        .h2()
+        .max_concurrent_streams(STREAMS)
+        .script(reply)
+        .start()
+}
+
+#[test]
+fn more_requests_than_a_connection_may_carry_all_start_at_once() {
+    let gate = Gate::new();
+    let upstream = full_house(Reply::event_stream().data("data: 1\n\n").hold(&gate));
+    let proxy = in_front_of(&upstream).start();
+    let callers: Vec<_> = (0..CALLERS)
+        .map(|_| {
+            let mut caller = proxy.client();
+            caller.post(RESPONSES, &[], "{}");
+            caller
+        })
+        .collect();
+    for mut caller in callers {
+        // None of them is answered to the end before all of them have begun.
+        assert_eq!(caller.read_head().status, 200);
+        caller.wait_for_body("data: 1");
+    }
+    let connections = upstream.connections();
+    assert!(connections <= 4, "{connections} connections for {CALLERS}");
+}
+
+#[test]
+fn room_is_given_back_when_callers_leave() {
+    let gate = Gate::new();
+    let upstream = full_house(Reply::event_stream().data("data: 1\n\n").hold(&gate));
+    let proxy = in_front_of(&upstream).start();
+    for round in 0..3 {
+        let callers: Vec<_> = (0..50).map(|_| begin(&proxy)).collect();
+        drop(callers);
+        for index in round * 50..(round + 1) * 50 {
+            upstream.wait_for_cancel(index);
+        }
+    }
+    assert_eq!(upstream.connections(), 1);
+}
+
+#[test]
+fn after_goaway_what_is_open_ends_well_and_the_next_request_connects_anew() {
+    let gate = Gate::new();
+    let upstream = MockUpstream::h2(vec![
+        Reply::event_stream()
+            .data("data: 1\n\n")
+            .hold(&gate)
+            .data("data: 2\n\n"),
+        Reply::event_stream().step(Step::GoAway).data("data: 3\n\n"),
+        Reply::responses("hi"),
+    ]);
+    let proxy = in_front_of(&upstream).start();
+    let mut first = begin(&proxy);
+    first.wait_for_body("data: 1");
+    assert_eq!(ask(&proxy).text(), "data: 3\n\n");
+    assert_eq!(ask(&proxy).status, 200);
+    assert_eq!(upstream.connections(), 2);
+    gate.release();
+    first.wait_for_body("data: 2");
+}
+
+#[test]
+fn the_connection_can_be_there_before_the_first_request() {
+    let nothing = || Reply::json(400, &serde_json::json!({"error": {"message": "no model"}}));
+    let script = || vec![nothing(), Reply::responses("hi")];
+    for upstream in [MockUpstream::h2(script()), MockUpstream::tls_h1(script())] {
+        let proxy = in_front_of(&upstream).args(["--preconnect"]).start();
+        let ahead = upstream.wait_for_answered(0);
+        assert_eq!(
+            (ahead.method.as_str(), ahead.text()),
+            ("POST", "{}".to_owned())
+        );
+        assert_eq!(ask(&proxy).status, 200);
+        assert_eq!(upstream.connections(), 1);
+        assert!(!proxy.stderr_so_far().contains("no connection"));
+    }
+}
+
+#[test]
+fn a_key_that_is_refused_is_known_at_the_start() {
+    let upstream = MockUpstream::h2(Reply::new(401));
+    let proxy = in_front_of(&upstream).args(["--preconnect"]).start();
+    proxy.wait_for_stderr("the upstream refuses the key (status 401)");
+}
+
+#[test]
+fn a_connection_that_could_not_be_made_ahead_is_reported_and_no_more() {
+    let nobody = RefusedPort::new();
+    let proxy = Proxy::builder(PROXY)
+        .upstream_url(&nobody.url())
+        .args(["--preconnect"])
+        .start();
+    proxy.wait_for_stderr("no connection yet: upstream_connect: ");
+    assert_eq!(ask(&proxy).status, 502);
+}
