@@ -45,6 +45,8 @@ pub(crate) async fn forward(
         return Err(Refusal::BodyTooLarge { limit });
     }
     let outgoing = headers::for_upstream(credential.header(), &head.headers);
+    // With it goes the buffer it was read into; an answer can take minutes to begin.
+    drop(head);
     let progress = upload.progress();
     let answer = upstream.send(outgoing, upload).await;
     let (answer, seat) = answer.map_err(|fault| match progress.failure() {

@@ -59,10 +59,16 @@ pub(crate) fn for_upstream(authorization: HeaderValue, from_client: &HeaderMap) 
             || NOT_FOR_UPSTREAM.contains(name)
             || name.as_str().starts_with("x-forwarded-");
         if !drop {
-            kept.append(name, value.clone());
+            kept.append(name, copied(value));
         }
     }
     kept
+}
+
+/// A value of its own: one that hyper parsed is a slice of a whole read buffer, which
+/// would have to stay as long as the request.
+fn copied(value: &HeaderValue) -> HeaderValue {
+    HeaderValue::from_bytes(value.as_bytes()).unwrap_or_else(|_| value.clone())
 }
 
 /// Removes from an upstream's answer what the caller may not get.

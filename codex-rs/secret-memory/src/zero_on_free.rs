@@ -38,18 +38,44 @@ unsafe impl GlobalAlloc for ZeroOnFree {
     }
 }
 
-/// `explicit_bzero(3)`: a memset that the optimiser may not drop.
+/// The smallest page of memory there is, in bytes; larger ones are multiples.
+#[cfg(all(
+    any(target_os = "linux", target_os = "freebsd", target_os = "openbsd"),
+    not(miri)
+))]
+const PAGE: usize = 4096;
+
+/// Wipes by `explicit_bzero(3)`, a memset that the optimiser may not drop, whatever
+/// is not zero already.
+///
+/// Large blocks are buffers, mostly of 8 KiB, of which a few hundred bytes were
+/// written. Writing zeros over the rest would make the system provide memory for
+/// pages that nobody ever used: reading them does not.
 ///
 /// # Safety
 ///
-/// `block` must be valid for writes of `len` bytes.
+/// `block` must be valid for reads and writes of `len` bytes.
 #[cfg(all(
     any(target_os = "linux", target_os = "freebsd", target_os = "openbsd"),
     not(miri)
 ))]
 unsafe fn wipe(block: *mut u8, len: usize) {
-    // SAFETY: the caller vouches for the range.
-    unsafe { libc::explicit_bzero(block.cast(), len) };
+    static ZEROS: [u8; PAGE] = [0; PAGE];
+    let mut at = 0;
+    while at < len {
+        let to_boundary = PAGE - block.addr().wrapping_add(at) % PAGE;
+        let piece = to_boundary.min(len - at);
+        let start = block.wrapping_add(at);
+        // SAFETY: the piece lies in the range the caller vouches for, and is no longer
+        // than a page. Its bytes may be uninitialised to Rust, not to the C library.
+        let is_used =
+            len < PAGE || unsafe { libc::memcmp(start.cast(), ZEROS.as_ptr().cast(), piece) } != 0;
+        if is_used {
+            // SAFETY: as above.
+            unsafe { libc::explicit_bzero(start.cast(), piece) };
+        }
+        at += piece;
+    }
 }
 
 /// # Safety
@@ -76,6 +102,22 @@ mod tests {
         // SAFETY: the array is writable and six bytes long.
         unsafe { wipe(block.as_mut_ptr(), block.len()) };
         assert_eq!(block, [0; 6]);
+    }
+
+    #[test]
+    fn a_byte_is_wiped_wherever_it_stands_in_a_large_block() {
+        let mut block = vec![0; 3 * 4096 + 5];
+        let len = block.len();
+        for at in [0, 1, 4095, 4096, 4097, 8191, len - 2, len - 1] {
+            for from in [0, 1, 2000] {
+                let block = &mut block[from..];
+                let at = at.min(block.len() - 1);
+                block[at] = 1;
+                // SAFETY: the slice is writable and as long as it says.
+                unsafe { wipe(block.as_mut_ptr(), block.len()) };
+                assert!(block.iter().all(|&byte| byte == 0), "{at} from {from}");
+            }
+        }
     }
 
     #[test]
