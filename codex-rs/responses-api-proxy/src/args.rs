@@ -114,6 +114,13 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value = "8192", value_parser = parse_count)]
     pub max_requests: usize,
 
+    /// Threads that serve; one for each processor unless told otherwise
+    ///
+    /// Each has connections to the upstream of its own, and the first one is alone at work while
+    /// callers have eight connections or less.
+    #[arg(long, value_name = "N", value_parser = parse_count)]
+    pub threads: Option<usize>,
+
     /// User to run as once everything is open; needs root
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,

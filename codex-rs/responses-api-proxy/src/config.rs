@@ -20,6 +20,8 @@ pub(crate) struct Config {
     pub(crate) server_info: Option<PathBuf>,
     pub(crate) http_shutdown: bool,
     pub(crate) preconnect: bool,
+    /// Threads that serve; `None`: one for each processor.
+    pub(crate) threads: Option<usize>,
     pub(crate) upstream: UpstreamUrl,
     pub(crate) upstream_timeout: Duration,
     pub(crate) limits: Limits,
@@ -140,6 +142,7 @@ impl TryFrom<Args> for Config {
             server_info: args.server_info,
             http_shutdown: args.http_shutdown,
             preconnect: args.preconnect,
+            threads: args.threads,
             upstream: UpstreamUrl::parse(&args.upstream_url)?,
             upstream_timeout: args.upstream_timeout,
             limits: Limits {

@@ -23,6 +23,7 @@ mod callers;
 mod coalesce;
 mod config;
 mod confinement;
+mod connection;
 mod credential;
 mod door;
 mod downstream;
@@ -61,6 +62,7 @@ mod unix_socket;
 mod upload;
 mod upstream;
 mod upstream_fault;
+mod workers;
 
 pub use args::{Args, Sandbox};
 pub use report::failure as report_failure;

@@ -95,6 +95,7 @@ impl std::error::Error for UpstreamSetupError {
 }
 
 /// Makes clients that are all alike, and share their TLS sessions.
+#[derive(Debug)]
 pub(crate) struct ClientMaker {
     tls: rustls::ClientConfig,
     is_clear: bool,

@@ -23,7 +23,7 @@ use crate::tokens::Tokens;
 use crate::upstream::Upstream;
 
 /// What every handler shares.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Shared {
     pub(crate) credential: Credential,
     pub(crate) upstream: Upstream,

@@ -19,7 +19,35 @@ pub(crate) enum Socket {
     Unix(UnixStream),
 }
 
+/// A connection that no runtime polls, on its way to another one.
+#[derive(Debug)]
+pub(crate) enum Loose {
+    Tcp(std::net::TcpStream),
+    #[cfg(unix)]
+    Unix(std::os::unix::net::UnixStream),
+}
+
+impl Loose {
+    /// Has it polled by the runtime around this.
+    pub(crate) fn attach(self) -> io::Result<Socket> {
+        Ok(match self {
+            Self::Tcp(stream) => Socket::Tcp(TcpStream::from_std(stream)?),
+            #[cfg(unix)]
+            Self::Unix(stream) => Socket::Unix(UnixStream::from_std(stream)?),
+        })
+    }
+}
+
 impl Socket {
+    /// Takes it away from its runtime.
+    pub(crate) fn detach(self) -> io::Result<Loose> {
+        Ok(match self {
+            Self::Tcp(stream) => Loose::Tcp(stream.into_std()?),
+            #[cfg(unix)]
+            Self::Unix(stream) => Loose::Unix(stream.into_std()?),
+        })
+    }
+
     /// From now on any close is a reset (`SO_LINGER` of zero, socket(7)). There is
     /// none on a Unix socket; false then.
     pub(crate) fn close_by_reset(&self) -> bool {

@@ -28,6 +28,7 @@ use crate::shutdown::Shutdown;
 use crate::tokens::Tokens;
 use crate::unix_socket::UnixSocket;
 use crate::upstream::Upstream;
+use crate::workers::{self, Threads, Workers};
 
 /// How many connections may wait to be accepted; the system may allow fewer.
 const BACKLOG: i32 = 4096;
@@ -88,7 +89,7 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         .map(|path| ServerInfo::open(&path, client_token.is_some()))
         .transpose()?;
     // Asks the files of /proc and /sys that are about to be out of reach.
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
 
     if let (Some(user), Some(name)) = (user, &config.user) {
         user.become_for_good()
@@ -125,8 +126,23 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         tokens: tokens.clone(),
         shutdown: shutdown.clone(),
     });
+    let others = config.threads.unwrap_or(processors).saturating_sub(1);
+    let routers = (0..others)
+        .map(|_| {
+            let shared = Shared {
+                upstream: shared.upstream.another()?,
+                ..Shared::clone(&shared)
+            };
+            anyhow::Ok(router(Arc::new(shared), config.http_shutdown))
+        })
+        .collect::<anyhow::Result<_>>()?;
+    let threads = Threads::start(others).context("a thread cannot start")?;
     let terms = Terms {
-        router: router(Arc::clone(&shared), config.http_shutdown),
+        workers: Workers::new(
+            router(Arc::clone(&shared), config.http_shutdown),
+            &threads,
+            routers,
+        ),
         shutdown: shutdown.clone(),
         door: Arc::new(Door::new(
             limits.max_connections,
@@ -138,11 +154,7 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         drain_timeout: config.drain_timeout,
         listen_while_draining: config.http_shutdown,
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(workers)
-        .enable_all()
-        .build()
-        .context("the runtime cannot start")?;
+    let runtime = workers::runtime().context("the runtime cannot start")?;
     let cut = runtime.block_on(async {
         let listeners = Listeners::new(tcp, unix)?;
         // From here on a signal ends in an orderly way, so from here on there
@@ -171,6 +183,7 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     })?;
     // Connections that were not done, and name look-ups still running, end here.
     runtime.shutdown_background();
+    threads.end();
     if cut > 0 {
         report::line(format_args!("cut off without having finished: {cut}"));
     }

@@ -1,6 +1,7 @@
 //! The one upstream: sends it a request, and waits for its answer to begin.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, Method};
@@ -9,18 +10,19 @@ use rustls::crypto::CryptoProvider;
 
 use crate::config::UpstreamUrl;
 use crate::lanes::{Lanes, Seat};
-use crate::route::{Hop, Route, UpstreamSetupError};
+use crate::route::{ClientMaker, Hop, Route, UpstreamSetupError};
 use crate::upload::{Progress, Upload};
 use crate::upstream_fault::UpstreamFault;
 
 /// The upstream and the way to it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Upstream {
     lanes: Lanes,
     url: UpstreamUrl,
     /// How long it may take to begin an answer.
     patience: Duration,
-    route: Route,
+    route: Arc<Route>,
+    maker: Arc<ClientMaker>,
 }
 
 impl Upstream {
@@ -37,11 +39,26 @@ impl Upstream {
         provider: CryptoProvider,
     ) -> Result<Self, UpstreamSetupError> {
         let (route, maker) = Route::to(&url, provider)?;
+        let maker = Arc::new(maker);
         Ok(Self {
-            lanes: Lanes::new(move || maker.client()).map_err(UpstreamSetupError::Client)?,
+            lanes: lanes(&maker)?,
             url,
             patience,
-            route,
+            route: Arc::new(route),
+            maker,
+        })
+    }
+
+    /// The same upstream, by connections of its own: those of one runtime are of no
+    /// use in another.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`new`](Self::new), which the same parts did not give before.
+    pub(crate) fn another(&self) -> Result<Self, UpstreamSetupError> {
+        Ok(Self {
+            lanes: lanes(&self.maker)?,
+            ..self.clone()
         })
     }
 
@@ -103,6 +120,11 @@ impl fmt::Display for Upstream {
         }
         Ok(())
     }
+}
+
+fn lanes(maker: &Arc<ClientMaker>) -> Result<Lanes, UpstreamSetupError> {
+    let maker = Arc::clone(maker);
+    Lanes::new(move || maker.client()).map_err(UpstreamSetupError::Client)
 }
 
 /// `None` when `limit` passes without an answer and without progress.

@@ -1,6 +1,6 @@
 //! How requests share connections to the upstream.
 
-use codex_test_support::{Gate, MockUpstream, Proxy, RefusedPort, Reply, Step};
+use codex_test_support::{End, Gate, MockUpstream, Proxy, RefusedPort, Reply, Step};
 
 use crate::{PROXY, RESPONSES, ask, begin, in_front_of};
 
@@ -21,7 +21,7 @@ fn full_house(reply: Reply) -> MockUpstream {
 fn more_requests_than_a_connection_may_carry_all_start_at_once() {
     let gate = Gate::new();
     let upstream = full_house(Reply::event_stream().data("data: 1\n\n").hold(&gate));
-    let proxy = in_front_of(&upstream).start();
+    let proxy = in_front_of(&upstream).args(["--threads", "1"]).start();
     let callers: Vec<_> = (0..CALLERS)
         .map(|_| {
             let mut caller = proxy.client();
@@ -42,7 +42,7 @@ fn more_requests_than_a_connection_may_carry_all_start_at_once() {
 fn room_is_given_back_when_callers_leave() {
     let gate = Gate::new();
     let upstream = full_house(Reply::event_stream().data("data: 1\n\n").hold(&gate));
-    let proxy = in_front_of(&upstream).start();
+    let proxy = in_front_of(&upstream).args(["--threads", "1"]).start();
     for round in 0..3 {
         let callers: Vec<_> = (0..50).map(|_| begin(&proxy)).collect();
         drop(callers);
@@ -76,19 +76,17 @@ fn after_goaway_what_is_open_ends_well_and_the_next_request_connects_anew() {
 
 #[test]
 fn the_connection_can_be_there_before_the_first_request() {
-    let nothing = || Reply::json(400, &serde_json::json!({"error": {"message": "no model"}}));
-    let script = || vec![nothing(), Reply::responses("hi")];
-    for upstream in [MockUpstream::h2(script()), MockUpstream::tls_h1(script())] {
-        let proxy = in_front_of(&upstream).args(["--preconnect"]).start();
-        let ahead = upstream.wait_for_answered(0);
-        assert_eq!(
-            (ahead.method.as_str(), ahead.text()),
-            ("POST", "{}".to_owned())
-        );
-        assert_eq!(ask(&proxy).status, 200);
-        assert_eq!(upstream.connections(), 1);
-        assert!(!proxy.stderr_so_far().contains("no connection"));
-    }
+    let nothing = Reply::json(400, &serde_json::json!({"error": {"message": "no model"}}));
+    let upstream = MockUpstream::h2(vec![nothing, Reply::responses("hi")]);
+    let proxy = in_front_of(&upstream).args(["--preconnect"]).start();
+    let ahead = upstream.wait_for_answered(0);
+    assert_eq!(
+        (ahead.method.as_str(), ahead.text()),
+        ("POST", "{}".to_owned())
+    );
+    assert_eq!(ask(&proxy).status, 200);
+    assert_eq!(upstream.connections(), 1);
+    assert!(!proxy.stderr_so_far().contains("no connection"));
 }
 
 #[test]
@@ -107,4 +105,54 @@ fn a_connection_that_could_not_be_made_ahead_is_reported_and_no_more() {
         .start();
     proxy.wait_for_stderr("no connection yet: upstream_connect: ");
     assert_eq!(ask(&proxy).status, 502);
+}
+
+#[test]
+fn every_thread_serves_and_has_connections_of_its_own() {
+    let gate = Gate::new();
+    let reply = Reply::event_stream()
+        .data("data: 1\n\n")
+        .hold(&gate)
+        .data("data: 2\n\n");
+    let upstream = MockUpstream::h2(reply);
+    let proxy = in_front_of(&upstream).args(["--threads", "3"]).start();
+    // The first eight stay with the first thread.
+    let mut callers: Vec<_> = (0..8).map(|_| begin(&proxy)).collect();
+    assert_eq!(upstream.connections(), 1);
+    callers.extend((0..2).map(|_| begin(&proxy)));
+    assert_eq!(upstream.connections(), 3);
+    gate.release();
+    for caller in &mut callers {
+        caller.wait_for_body("data: 2");
+    }
+}
+
+#[test]
+fn whoever_is_served_by_another_thread_is_drained_and_cut_alike() {
+    for patient in [true, false] {
+        let gate = Gate::new();
+        let reply = Reply::event_stream()
+            .data("data: 1\n\n")
+            .hold(&gate)
+            .data("data: 2\n\n");
+        let upstream = MockUpstream::h2(reply);
+        let mut proxy = in_front_of(&upstream).args(["--threads", "3"]).start();
+        let mut callers: Vec<_> = (0..12).map(|_| begin(&proxy)).collect();
+        proxy.signal(15);
+        proxy.wait_for_stderr("shutting down");
+        if patient {
+            gate.release();
+        } else {
+            proxy.signal(15);
+        }
+        for caller in &mut callers {
+            while caller.read_body_some().is_some() {}
+            assert_eq!(
+                caller.end(),
+                Some(if patient { End::Clean } else { End::Cut })
+            );
+        }
+        let code = proxy.wait_exit().code();
+        assert_eq!(code, Some(if patient { 0 } else { 143 }));
+    }
 }

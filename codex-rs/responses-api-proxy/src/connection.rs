@@ -1,0 +1,116 @@
+//! One caller's connection: waits for a request, answers it, and the next.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::IntoResponse;
+use http::header::{CONNECTION, TRANSFER_ENCODING};
+use http::{HeaderValue, Request, Response, Version};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::sync::mpsc;
+use tower_service::Service;
+
+use crate::answer::Answer;
+use crate::callers::Verdict;
+use crate::door::Guest;
+use crate::downstream::Downstream;
+use crate::inbound::{MAX_HEAD, MAX_HEADERS};
+use crate::link::Link;
+use crate::refusal::Refusal;
+use crate::shutdown::{Shutdown, Stage};
+use crate::workers::Share;
+
+/// The most hyper reads ahead or holds back for one connection, in bytes: one
+/// head of the largest size and some body behind it.
+const CONNECTION_BUFFER: usize = MAX_HEAD + 16 * 1024;
+
+/// One caller's connection, from its acceptance to its end.
+pub(crate) struct Connection {
+    pub(crate) link: Arc<Link>,
+    pub(crate) verdict: Verdict,
+    pub(crate) router: Router,
+    pub(crate) shutdown: Shutdown,
+    /// Held by a connection that the drain waits for.
+    pub(crate) in_flight: Option<mpsc::Sender<Infallible>>,
+    /// Its place at the door and its share of its worker, until it is over.
+    pub(crate) _held: (Guest, Share),
+}
+
+impl Connection {
+    /// How it ends is the caller's affair; faults of the upstream are reported
+    /// where they are found.
+    pub(crate) async fn serve(self, downstream: Downstream) {
+        let (link, shutdown) = (Arc::clone(&self.link), self.shutdown.clone());
+        tokio::select! {
+            () = self.receive_and_answer(downstream) => {}
+            () = link.turned_out() => {}
+        }
+        if link.ends_the_proxy() {
+            shutdown.advance();
+        }
+    }
+
+    async fn receive_and_answer(self, mut downstream: Downstream) {
+        let drains = self.in_flight.is_some();
+        let begun = tokio::select! {
+            begun = downstream.receive() => begun,
+            () = self.shutdown.reached(Stage::Draining), if drains => false,
+        };
+        if begun {
+            // On the heap: a connection that never gets here is not to pay for it.
+            Box::pin(self.answer_all(downstream)).await;
+        }
+    }
+
+    async fn answer_all(self, downstream: Downstream) {
+        let drains = self.in_flight.is_some();
+        let (link, router, verdict) = (self.link, self.router, self.verdict);
+        let service =
+            service_fn(|request| answer(router.clone(), Arc::clone(&link), verdict, request));
+        let connection = http1::Builder::new()
+            // Heads are timed before they get here.
+            .header_read_timeout(None)
+            .max_headers(MAX_HEADERS)
+            .max_buf_size(CONNECTION_BUFFER)
+            .keep_alive(drains)
+            .serve_connection(TokioIo::new(downstream), service);
+        let mut connection = pin!(connection);
+        tokio::select! {
+            _ended = connection.as_mut() => {}
+            () = self.shutdown.reached(Stage::Draining), if drains => {
+                connection.as_mut().graceful_shutdown();
+                let _ended = connection.await;
+            }
+        }
+    }
+}
+
+/// One request, one answer, and what ties them to their connection.
+async fn answer(
+    mut router: Router,
+    link: Arc<Link>,
+    verdict: Verdict,
+    mut request: Request<Incoming>,
+) -> Result<Response<Answer>, Infallible> {
+    let ends_by_close = request.version() == Version::HTTP_10;
+    let ends_connection = request.headers().contains_key(TRANSFER_ENCODING);
+    let exchange = link.open_exchange(ends_by_close);
+    request.extensions_mut().insert(link);
+    let mut response = match verdict {
+        Verdict::Welcome => router.call(request.map(Body::new)).await?,
+        Verdict::Stranger => Refusal::Stranger.into_response(),
+    };
+    if ends_connection {
+        // `inbound.rs` looks for no head behind a chunked body.
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response.map(|body| Answer::new(body, exchange)))
+}

@@ -1,0 +1,204 @@
+//! Threads that serve connections and share nothing while they do.
+//!
+//! Each has a runtime of one thread and connections to the upstream of its own, so
+//! that whatever one request needs happens in one place: nobody is woken on another
+//! core to hand on a piece of an answer. The first one also accepts, and is the only
+//! one at work while callers are few; beyond [`COMPANY`] whoever has the fewest
+//! connections gets the next one. docs/benchmarks.md has the figures for this shape
+//! and for the one runtime of several threads that it replaced.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+
+use axum::Router;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::watch;
+
+use crate::socket::Socket;
+
+/// So many connections stay together: more threads would mean more connections to the
+/// upstream, each with a TLS handshake that some caller waits for.
+const COMPANY: usize = 8;
+
+/// All threads that serve.
+#[derive(Debug)]
+pub(crate) struct Workers(Vec<Worker>);
+
+/// One of them.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    /// `None`: the thread that accepts.
+    elsewhere: Option<Handle>,
+    router: Router,
+    connections: Arc<AtomicUsize>,
+}
+
+/// A connection's share of its worker; dropping it gives it back.
+#[derive(Debug)]
+pub(crate) struct Share(Arc<AtomicUsize>);
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Workers {
+    /// The thread that accepts, serving by `here`, and `threads`, each by its router.
+    pub(crate) fn new(here: Router, threads: &Threads, routers: Vec<Router>) -> Self {
+        let handles = threads.0.iter().map(|thread| Some(thread.handle.clone()));
+        let elsewhere = handles.zip(routers);
+        let workers = std::iter::once((None, here)).chain(elsewhere);
+        Self(
+            workers
+                .map(|(elsewhere, router)| Worker {
+                    elsewhere,
+                    router,
+                    connections: Arc::default(),
+                })
+                .collect(),
+        )
+    }
+
+    /// Who serves the next connection.
+    pub(crate) fn next(&self) -> Option<(&Worker, Share)> {
+        let busy = |worker: &&Worker| worker.connections.load(Ordering::Relaxed);
+        let first = self.0.first().filter(|first| busy(first) < COMPANY);
+        let worker = first.or_else(|| self.0.iter().min_by_key(busy))?;
+        worker.connections.fetch_add(1, Ordering::Relaxed);
+        Some((worker, Share(Arc::clone(&worker.connections))))
+    }
+}
+
+impl Worker {
+    pub(crate) fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// Runs `serve` on this worker's thread, to which the socket moves.
+    pub(crate) fn take_on<F>(
+        &self,
+        socket: Socket,
+        serve: impl FnOnce(Socket) -> F + Send + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let Some(thread) = &self.elsewhere else {
+            tokio::spawn(serve(socket));
+            return;
+        };
+        // The one way it can fail is that there is no memory to poll it with.
+        if let Ok(loose) = socket.detach() {
+            thread.spawn(async move {
+                if let Ok(socket) = loose.attach() {
+                    serve(socket).await;
+                }
+            });
+        }
+    }
+}
+
+/// The threads beside the one that accepts.
+#[derive(Debug, Default)]
+pub(crate) struct Threads(Vec<Thread>);
+
+#[derive(Debug)]
+struct Thread {
+    handle: Handle,
+    /// Dropped, it ends the thread.
+    _until: watch::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Threads {
+    /// Starts `count` threads, which wait for work.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no thread or no poll descriptor to give.
+    pub(crate) fn start(count: usize) -> io::Result<Self> {
+        (0..count)
+            .map(|_| Thread::start())
+            .collect::<io::Result<_>>()
+            .map(Self)
+    }
+
+    /// Ends them, with whatever they still serve.
+    pub(crate) fn end(self) {
+        let threads: Vec<_> = self.0.into_iter().map(|thread| thread.thread).collect();
+        for thread in threads {
+            // A panic of a thread was reported when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Thread {
+    fn start() -> io::Result<Self> {
+        let runtime = runtime()?;
+        let handle = runtime.handle().clone();
+        let (until, mut ended) = watch::channel(());
+        let work = move || {
+            // Nothing is ever sent: an error, once the sender is gone, is the end.
+            let _gone = runtime.block_on(ended.changed());
+            runtime.shutdown_background();
+        };
+        let thread = std::thread::Builder::new()
+            .name("worker".to_owned())
+            .spawn(work)?;
+        Ok(Self {
+            handle,
+            _until: until,
+            thread,
+        })
+    }
+}
+
+/// The runtime of one thread.
+///
+/// # Errors
+///
+/// When the system has no descriptor to poll with.
+pub(crate) fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(workers: &Workers) -> Vec<usize> {
+        let counts = workers.0.iter().map(|worker| &worker.connections);
+        counts.map(|count| count.load(Ordering::Relaxed)).collect()
+    }
+
+    #[test]
+    fn a_few_connections_stay_together_and_many_are_spread() {
+        let threads = Threads::start(2).unwrap();
+        let workers = Workers::new(Router::new(), &threads, vec![Router::new(); 2]);
+        let mut shares: Vec<_> = (0..COMPANY).map(|_| workers.next().unwrap().1).collect();
+        assert_eq!(counts(&workers), [COMPANY, 0, 0]);
+        shares.extend((0..COMPANY).map(|_| workers.next().unwrap().1));
+        assert_eq!(counts(&workers), [COMPANY, COMPANY / 2, COMPANY / 2]);
+        shares.remove(0);
+        shares.push(workers.next().unwrap().1);
+        assert_eq!(counts(&workers), [COMPANY, COMPANY / 2, COMPANY / 2]);
+        drop(shares);
+        assert_eq!(counts(&workers), [0, 0, 0]);
+        threads.end();
+    }
+
+    #[test]
+    fn threads_that_are_ended_take_their_work_with_them() {
+        let threads = Threads::start(1).unwrap();
+        let (alive, is_over) = std::sync::mpsc::channel::<()>();
+        threads.0[0].handle.spawn(async move {
+            let _alive = alive;
+            std::future::pending::<()>().await;
+        });
+        threads.end();
+        assert!(is_over.recv().is_err());
+    }
+}
