@@ -1,18 +1,21 @@
 //! The command tree: a variant per subcommand, no logic.
 
+use clap::CommandFactory;
+use clap::error::ErrorKind;
 use clap_complete::Shell;
+use codex_exec::{ChatArgs, ConfigOverride, ExecArgs};
 use codex_responses_api_proxy::Args;
 
-use crate::config_override::ConfigOverride;
-
-/// Tools around the OpenAI Responses API.
+/// Tools around the OpenAI Responses API
+///
+/// Without a subcommand, a conversation with a model on a terminal; where there is no terminal, the
+/// same as `codex exec`. It is a chat client, not an agent: for agent work use OpenAI's Codex CLI,
+/// which reads the same config.toml.
 #[derive(Debug, clap::Parser)]
 #[command(
     name = "codex",
     version,
     propagate_version = true,
-    subcommand_required = true,
-    arg_required_else_help = true,
     max_term_width = 100
 )]
 pub(crate) struct Multitool {
@@ -24,12 +27,33 @@ pub(crate) struct Multitool {
     pub(crate) config: Vec<ConfigOverride>,
 
     #[command(subcommand)]
-    pub(crate) subcommand: Subcommand,
+    pub(crate) subcommand: Option<Subcommand>,
+
+    #[command(flatten)]
+    pub(crate) chat: ChatArgs,
+}
+
+impl Multitool {
+    /// Ends the program, with usage, over flags of the conversation before a subcommand: it would
+    /// not see them.
+    pub(crate) fn with_flags_in_place(self) -> Self {
+        if self.subcommand.is_some() && !self.chat.is_empty() {
+            let message =
+                "a prompt and its flags come after `exec`, and go with no other subcommand";
+            Self::command()
+                .error(ErrorKind::ArgumentConflict, message)
+                .exit();
+        }
+        self
+    }
 }
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Subcommand {
     ResponsesApiProxy(Box<Args>),
+
+    #[command(visible_alias = "e")]
+    Exec(ExecArgs),
 
     /// Write a completion script for a shell to standard output
     Completion {
@@ -41,7 +65,7 @@ pub(crate) enum Subcommand {
 
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory, Parser};
+    use clap::Parser;
 
     use super::*;
 
