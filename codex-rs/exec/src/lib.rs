@@ -18,6 +18,7 @@ mod client;
 mod config;
 mod config_override;
 mod conversation;
+mod editor;
 mod event;
 mod event_stream;
 mod exec;
@@ -31,6 +32,7 @@ mod screen;
 mod server_info;
 mod signals;
 mod stop;
+mod terminal;
 mod turn;
 
 pub use args::{ChatArgs, ExecArgs};

@@ -50,6 +50,10 @@ impl Screen {
         }
     }
 
+    pub(crate) fn has_colours(&self) -> bool {
+        self.has_colours
+    }
+
     /// Shows that there is nothing to show yet.
     pub(crate) fn wait_for(&mut self, what: &str) {
         if self.can_spin {
