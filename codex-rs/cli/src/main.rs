@@ -18,13 +18,14 @@ static HEAP: codex_secret_memory::ZeroOnFree = codex_secret_memory::ZeroOnFree;
 
 fn main() -> ExitCode {
     let typed = Multitool::parse().with_flags_in_place();
+    let overrides = typed.overrides();
     let outcome = match typed.subcommand {
-        None => return run_chat(typed.chat, &typed.config),
-        Some(Subcommand::Exec(args)) => return run_exec(&args, &typed.config),
-        Some(Subcommand::ResponsesApiProxy(args)) => run_main(*args),
-        Some(Subcommand::Completion { shell }) => {
+        None => return run_chat(typed.chat, &overrides),
+        Some(Subcommand::Exec(with)) => return run_exec(&with.args, &overrides),
+        Some(Subcommand::ResponsesApiProxy(with)) => run_main(with.args),
+        Some(Subcommand::Completion(with)) => {
             let mut command = Multitool::command();
-            clap_complete::generate(shell, &mut command, "codex", &mut io::stdout());
+            clap_complete::generate(with.args.shell, &mut command, "codex", &mut io::stdout());
             Ok(ExitCode::SUCCESS)
         }
     };

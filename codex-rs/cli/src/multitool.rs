@@ -19,21 +19,71 @@ use codex_responses_api_proxy::Args;
     max_term_width = 100
 )]
 pub(crate) struct Multitool {
-    /// Override a configuration value: a dotted path and a TOML value, or else a string
-    ///
-    /// Accepted before and after the subcommand. `responses-api-proxy` reads no configuration and
-    /// ignores it, so that scripts may pass the same options everywhere.
-    #[arg(short, long = "config", value_name = "KEY=VALUE", global = true)]
-    pub(crate) config: Vec<ConfigOverride>,
-
     #[command(subcommand)]
     pub(crate) subcommand: Option<Subcommand>,
 
     #[command(flatten)]
     pub(crate) chat: ChatArgs,
+
+    #[command(flatten)]
+    overrides: Overrides,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Subcommand {
+    ResponsesApiProxy(Box<With<Args>>),
+
+    #[command(visible_alias = "e")]
+    Exec(Box<With<ExecArgs>>),
+
+    /// Write a completion script for a shell to standard output
+    Completion(With<Completion>),
+}
+
+// What a completion script is for.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Completion {
+    /// The shell to write for
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+// Taken on every level, and not as one global argument: of one that is given both before and
+// after the subcommand, clap keeps the latter alone.
+#[derive(Debug, clap::Args)]
+struct Overrides {
+    /// Override a configuration value: a dotted path and a TOML value, or else a string
+    ///
+    /// Accepted before and after the subcommand. `responses-api-proxy` reads no configuration and
+    /// ignores it, so that scripts may pass the same options everywhere.
+    #[arg(short, long = "config", value_name = "KEY=VALUE")]
+    config: Vec<ConfigOverride>,
+}
+
+// The arguments of a subcommand, and overrides. Not a doc comment: clap would print it for help in
+// the place of what the arguments say of themselves.
+#[derive(Debug, clap::Args)]
+pub(crate) struct With<A: clap::Args> {
+    #[command(flatten)]
+    pub(crate) args: A,
+
+    #[command(flatten)]
+    overrides: Overrides,
 }
 
 impl Multitool {
+    /// All overrides in their order, the stronger ones last.
+    pub(crate) fn overrides(&self) -> Vec<ConfigOverride> {
+        let after = match &self.subcommand {
+            None => None,
+            Some(Subcommand::ResponsesApiProxy(with)) => Some(&with.overrides),
+            Some(Subcommand::Exec(with)) => Some(&with.overrides),
+            Some(Subcommand::Completion(with)) => Some(&with.overrides),
+        };
+        let levels = [Some(&self.overrides), after].into_iter().flatten();
+        levels.flat_map(|level| level.config.clone()).collect()
+    }
+
     /// Ends the program, with usage, over flags of the conversation before a subcommand: it would
     /// not see them.
     pub(crate) fn with_flags_in_place(self) -> Self {
@@ -46,21 +96,6 @@ impl Multitool {
         }
         self
     }
-}
-
-#[derive(Debug, clap::Subcommand)]
-pub(crate) enum Subcommand {
-    ResponsesApiProxy(Box<Args>),
-
-    #[command(visible_alias = "e")]
-    Exec(ExecArgs),
-
-    /// Write a completion script for a shell to standard output
-    Completion {
-        /// The shell to write for
-        #[arg(value_enum)]
-        shell: Shell,
-    },
 }
 
 #[cfg(test)]
@@ -86,7 +121,13 @@ mod tests {
             "--config",
             "c=",
         ]);
-        assert!(parsed.is_ok(), "{parsed:?}");
+        let named: Vec<String> = parsed
+            .unwrap()
+            .overrides()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(named, ["-c model", "-c a.b", "-c c"]);
     }
 
     #[test]

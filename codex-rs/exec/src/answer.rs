@@ -7,7 +7,7 @@ use crate::event::{Event, Item, MAX_PARTS, Place, Response, ServerError, Usage};
 
 /// The longest text of an answer, in bytes: far more than any model writes, and what a
 /// conversation may have to keep.
-const MAX_TEXT: usize = 32 << 20;
+const MAX_TEXT: usize = 16 << 20;
 
 /// What has arrived of an answer.
 #[derive(Debug, Default)]
