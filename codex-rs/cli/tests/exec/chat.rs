@@ -3,11 +3,11 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use codex_test_support::{Gate, MockUpstream, PATIENCE, Reply};
+use codex_test_support::{Gate, MockUpstream, PATIENCE, Reply, TEST_KEY};
 use rexpect::session::{PtySession, spawn_command};
 use serde_json::{Value, json};
 
-use crate::{CODEX, Run, codex, completed, config, created, delta, event};
+use crate::{CODEX, Run, assert_ended, codex, completed, config, created, delta, event};
 
 /// What the line editor shows when it waits for a line.
 const PROMPT: &str = "> ";
@@ -16,6 +16,21 @@ const PROMPT: &str = "> ";
 fn on_a_terminal(run: &Run) -> PtySession {
     let mut command = Command::new(CODEX);
     command.args(&run.args).env_clear().env("TERM", "xterm");
+    for (name, value) in &run.env {
+        command.env(name, value);
+    }
+    let patience = u64::try_from(PATIENCE.as_millis()).ok();
+    spawn_command(command, patience).unwrap()
+}
+
+/// A shell on a pseudo-terminal, with the environment of a run.
+fn shell_on_a_terminal(run: &Run, script: &str) -> PtySession {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", script])
+        .env_clear()
+        .env("TERM", "xterm");
+    command.env("PATH", std::env::var_os("PATH").unwrap());
     for (name, value) in &run.env {
         command.env(name, value);
     }
@@ -218,6 +233,33 @@ fn a_history_is_kept_for_its_owner_alone() {
     );
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn the_proxy_shows_on_a_terminal_the_line_to_paste() {
+    let upstream = MockUpstream::h1(Reply::responses("pasted"));
+    let url = upstream.url();
+    for (more, is_shown) in [("", true), ("2>&1 | cat", false)] {
+        let run = codex(&[]);
+        let script =
+            format!("echo {TEST_KEY} | {CODEX} responses-api-proxy --upstream-url {url} {more}");
+        let mut terminal = shell_on_a_terminal(&run, &script);
+        if is_shown {
+            terminal.exp_string("to ask through it:").unwrap();
+            terminal.exp_string("codex exec").unwrap();
+            let line = terminal.read_line().unwrap();
+            let pasted = run.start_by("sh", &["-c", &format!("{CODEX} exec {line}")]);
+            assert_ended(&pasted.wait_exit(), 0, "pasted");
+            let expected = format!("Bearer {TEST_KEY}");
+            let request = upstream.wait_for_complete(0);
+            assert_eq!(request.header("authorization"), Some(expected.as_str()));
+        } else {
+            terminal.exp_string("process: ").unwrap();
+        }
+        terminal.send_control('c').unwrap();
+        let rest = terminal.exp_eof().unwrap();
+        assert!(!rest.contains("codex exec"), "{rest}");
+    }
 }
 
 #[test]
