@@ -111,6 +111,9 @@ pub(crate) fn question_of(text: String, images: &[PathBuf]) -> Result<Question, 
     if text.trim().is_empty() {
         return Err(PromptError::Empty);
     }
+    if is_like_a_key(&text) {
+        return Err(PromptError::LooksLikeKey("the prompt"));
+    }
     let images: Result<_, _> = images.iter().map(|path| data_url(path)).collect();
     Ok(Question {
         text,

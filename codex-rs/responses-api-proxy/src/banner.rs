@@ -112,3 +112,20 @@ fn client_line(address: SocketAddr, asks_for_token: bool) -> String {
          wire_api='responses'{env_key}}}\" \"Say hi\""
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_to_paste_has_a_place_for_a_token() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 8787));
+        assert_eq!(
+            client_line(address, true),
+            "  CODEX_PROXY_TOKEN=TOKEN codex exec -c model_provider=local-proxy -c \
+             \"model_providers.local-proxy={name='local-proxy',base_url='http://127.0.0.1:8787/v1',\
+             wire_api='responses',env_key='CODEX_PROXY_TOKEN'}\" \"Say hi\""
+        );
+        assert!(!client_line(address, false).contains("TOKEN"));
+    }
+}
