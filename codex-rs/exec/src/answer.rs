@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::event::{Event, Item, MAX_PARTS, Place, Response, ServerError, Usage};
+use crate::at_most::MAX_PARTS;
+use crate::event::{Event, Item, Place, Response, Usage};
+use crate::server_error::ServerError;
 
 /// The longest text of an answer, in bytes: far more than any model writes, and what a
 /// conversation may have to keep.

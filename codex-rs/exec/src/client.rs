@@ -13,10 +13,10 @@ use http::{HeaderValue, Method};
 use reqwest::{Request, Response, Url, redirect, retry};
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::event::{ServerError, read_error};
 use crate::fault::{Fault, root};
 use crate::provider::Provider;
 use crate::retry::retry_after;
+use crate::server_error::{ServerError, read_error};
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

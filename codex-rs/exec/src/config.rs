@@ -9,8 +9,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::args::Common;
+use crate::config_fault::Fault;
 use crate::config_override::ConfigOverride;
-use crate::layer::{Fault, Layer};
+use crate::layer::Layer;
 use crate::provider::{Provider, ProviderError};
 
 /// What OpenAI's Codex CLI 0.169 asks for when nothing is configured.

@@ -5,13 +5,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::marker::PhantomData;
 
-use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, de};
 
-/// The most items of an answer, and pieces of an item.
-pub(crate) const MAX_PARTS: usize = 1024;
+use crate::at_most::AtMost;
+use crate::server_error::{ServerError, read_error};
 
 /// One event.
 #[derive(Debug)]
@@ -143,57 +141,6 @@ pub(crate) struct IncompleteDetails {
     pub(crate) reason: Option<String>,
 }
 
-/// What the server says went wrong.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-pub(crate) struct ServerError {
-    pub(crate) code: Option<Code>,
-    #[serde(rename = "type")]
-    pub(crate) kind: Option<String>,
-    pub(crate) message: Option<String>,
-}
-
-/// A code is a word; some servers send a number.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Code(pub(crate) String);
-
-impl<'de> Deserialize<'de> for Code {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Word;
-        impl Visitor<'_> for Word {
-            type Value = Code;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a word or a number")
-            }
-
-            fn visit_str<E: de::Error>(self, word: &str) -> Result<Code, E> {
-                Ok(Code(word.to_owned()))
-            }
-
-            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Code, E> {
-                Ok(Code(number.to_string()))
-            }
-
-            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Code, E> {
-                Ok(Code(number.to_string()))
-            }
-        }
-        from.deserialize_any(Word)
-    }
-}
-
-impl fmt::Display for ServerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.message, &self.code, &self.kind) {
-            (Some(message), Some(code), _) => write!(f, "{message} ({})", code.0),
-            (Some(message), None, _) => f.write_str(message),
-            (None, Some(code), _) => f.write_str(&code.0),
-            (None, None, Some(kind)) => f.write_str(kind),
-            (None, None, None) => f.write_str("no reason given"),
-        }
-    }
-}
-
 /// How many tokens it took.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub(crate) struct Usage {
@@ -297,64 +244,10 @@ impl Event {
     }
 }
 
-/// The fields stand in the event itself, or below `error`.
-pub(crate) fn read_error(data: &str) -> Result<ServerError, serde_json::Error> {
-    #[derive(Deserialize)]
-    struct Outer {
-        error: Option<ServerError>,
-    }
-    // Where `error` is only a word it says nothing that `message` does not.
-    if let Ok(Outer { error: Some(error) }) = serde_json::from_str(data) {
-        return Ok(error);
-    }
-    serde_json::from_str(data)
-}
-
-/// A list that ends with an error instead of filling the memory.
-#[derive(Debug)]
-pub(crate) struct AtMost<T>(pub(crate) Vec<T>);
-
-impl<T> Default for AtMost<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for AtMost<T> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Items<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Items<T> {
-            type Value = AtMost<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "a list of at most {MAX_PARTS}, or null")
-            }
-
-            fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
-                Ok(AtMost::default())
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Self::Value, A::Error> {
-                let mut items = Vec::new();
-                while items.len() < MAX_PARTS {
-                    match from.next_element()? {
-                        Some(item) => items.push(item),
-                        None => return Ok(AtMost(items)),
-                    }
-                }
-                match from.next_element::<IgnoredAny>()? {
-                    Some(_) => Err(de::Error::custom("too many")),
-                    None => Ok(AtMost(items)),
-                }
-            }
-        }
-        from.deserialize_any(Items(PhantomData))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::at_most::MAX_PARTS;
 
     #[test]
     fn fields_that_are_not_needed_may_be_anything_or_nothing() {

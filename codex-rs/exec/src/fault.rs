@@ -8,8 +8,9 @@ use std::time::Duration;
 use reqwest::StatusCode;
 
 use crate::answer::AnswerFault;
-use crate::event::{EventError, ServerError};
+use crate::event::EventError;
 use crate::event_stream::TooLarge;
+use crate::server_error::ServerError;
 
 /// Why there is no answer, or no whole one.
 #[derive(Debug)]

@@ -13,9 +13,11 @@
 
 mod answer;
 mod args;
+mod at_most;
 mod chat;
 mod client;
 mod config;
+mod config_fault;
 mod config_override;
 mod conversation;
 mod editor;
@@ -23,12 +25,14 @@ mod event;
 mod event_stream;
 mod exec;
 mod fault;
+mod headers;
 mod layer;
 mod printable;
 mod prompt;
 mod provider;
 mod retry;
 mod screen;
+mod server_error;
 mod server_info;
 mod signals;
 mod stop;

@@ -4,12 +4,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderMap;
 use reqwest::Url;
 
 use crate::config::Environment;
-use crate::layer::{BaseUrl, FieldName, Layer, ProviderLayer};
+use crate::headers::Fields;
+use crate::layer::{BaseUrl, Layer, ProviderLayer};
 use crate::server_info::{Place, ServerInfo, ServerInfoError};
 
 /// The provider that stands for a proxy of this host.
@@ -166,10 +166,9 @@ impl Provider {
             }
             (_, Some(table)) => Self::configured(id, table.clone(), environment),
             (_, None) => {
-                let mut known = vec![OPENAI.to_owned(), LOCAL_PROXY.to_owned()];
-                known.extend(layer.model_providers.keys().cloned());
-                known.dedup();
-                Err(ProviderError::Unknown(id.to_owned(), known))
+                let known = [OPENAI, LOCAL_PROXY].map(str::to_owned).into_iter();
+                let known = known.chain(layer.model_providers.keys().cloned());
+                Err(ProviderError::Unknown(id.to_owned(), known.collect()))
             }
         }
     }
@@ -227,12 +226,8 @@ impl Provider {
             return Err(ProviderError::NoBaseUrl(id.to_owned()));
         };
         let url = responses_url(base, &table);
-        let headers = headers(id, &table, environment)?;
-        let is_secret = |name: &HeaderName| {
-            let of_environment = table.env_http_headers.keys().filter_map(FieldName::header);
-            is_credential(name.as_str()) || of_environment.into_iter().any(|other| other == name)
-        };
-        if !is_private(&url) && headers.keys().any(is_secret) {
+        let fields = Fields::of(id, &table, environment)?;
+        if fields.hold_secret && !is_private(&url) {
             let origin = url.origin().ascii_serialization();
             return Err(ProviderError::InClear(id.to_owned(), origin));
         }
@@ -240,7 +235,7 @@ impl Provider {
             id: id.to_owned(),
             url,
             socket: None,
-            headers,
+            headers: fields.map,
             request_max_retries: table
                 .request_max_retries
                 .unwrap_or(REQUEST_RETRIES)
@@ -282,53 +277,4 @@ fn is_private(url: &Url) -> bool {
         None => false,
     };
     url.scheme() == "https" || is_loopback
-}
-
-/// Whether a field by its name may hold a secret.
-fn is_credential(name: &str) -> bool {
-    let words = ["auth", "key", "token", "cookie", "secret"];
-    words.iter().any(|word| name.contains(word))
-}
-
-fn headers(
-    id: &str,
-    table: &ProviderLayer,
-    environment: Environment<'_>,
-) -> Result<HeaderMap, ProviderError> {
-    let mut headers = HeaderMap::new();
-    for (name, value) in &table.http_headers {
-        if let Some(name) = name.header() {
-            headers.insert(name, value.0.clone());
-        }
-    }
-    for (name, variable) in &table.env_http_headers {
-        // As in Codex, a variable that is not set leaves its field out.
-        let value = environment(variable).filter(|value| !value.trim().is_empty());
-        if let (Some(name), Some(value)) = (name.header(), value) {
-            headers.insert(name, secret(&value, variable)?);
-        }
-    }
-    if let Some(variable) = &table.env_key {
-        let key = environment(variable).filter(|key| !key.trim().is_empty());
-        let key = key.ok_or_else(|| ProviderError::NoKey {
-            id: id.to_owned(),
-            variables: vec![variable.clone()],
-            instructions: table.env_key_instructions.clone(),
-        })?;
-        headers.insert(AUTHORIZATION, bearer(&key, variable)?);
-    } else if let Some(token) = &table.experimental_bearer_token {
-        headers.insert(AUTHORIZATION, bearer(token, "experimental_bearer_token")?);
-    }
-    Ok(headers)
-}
-
-fn bearer(token: &str, from: &str) -> Result<HeaderValue, ProviderError> {
-    secret(&format!("Bearer {}", token.trim()), from)
-}
-
-fn secret(value: &str, from: &str) -> Result<HeaderValue, ProviderError> {
-    let mut value =
-        HeaderValue::from_str(value).map_err(|_| ProviderError::BadKey(from.to_owned()))?;
-    value.set_sensitive(true);
-    Ok(value)
 }

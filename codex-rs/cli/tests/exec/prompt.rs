@@ -55,6 +55,16 @@ fn standard_input_that_is_closed_is_no_context() {
 }
 
 #[test]
+fn standard_input_that_nobody_closes_is_mentioned_after_a_while() {
+    let upstream = upstream();
+    let mut run = ask(&upstream);
+    run.stdin = Stdin::BytesThenOpen(b"context".to_vec());
+    let program = run.start();
+    program.wait_for_stderr("waiting for the end of standard input");
+    assert!(upstream.requests().is_empty());
+}
+
+#[test]
 fn nothing_to_ask_is_exit_2() {
     let upstream = upstream();
     let cases: [(&[&str], &str); 5] = [

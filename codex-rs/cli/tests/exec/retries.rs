@@ -120,14 +120,14 @@ fn a_silent_server_is_given_up() {
         let gate = Gate::new();
         let upstream = MockUpstream::h1(Reply::event_stream().data(before).hold(&gate));
         let output = ask(&upstream)
-            .provider("stream_idle_timeout_ms=200")
+            .provider("stream_idle_timeout_ms=700")
             .provider(retries)
             .run();
         assert_ended(&output, 1, "");
         assert!(
             output
                 .stderr
-                .contains("the server was silent for 0.2 s (stream_idle_timeout_ms)"),
+                .contains("the server was silent for 0.7 s (stream_idle_timeout_ms)"),
             "{}",
             output.stderr
         );
@@ -136,7 +136,7 @@ fn a_silent_server_is_given_up() {
     }
     let upstream = MockUpstream::h1(Reply::silence());
     let output = ask(&upstream)
-        .provider("stream_idle_timeout_ms=200")
+        .provider("stream_idle_timeout_ms=700")
         .provider("stream_max_retries=0")
         .run();
     assert_ended(&output, 1, "");
@@ -145,13 +145,13 @@ fn a_silent_server_is_given_up() {
 #[test]
 fn a_slow_server_that_is_not_silent_is_heard() {
     let mut reply = Reply::event_stream().data(created());
-    for _ in 0..6 {
+    for _ in 0..7 {
         reply = reply
-            .pace(Duration::from_millis(100))
+            .pace(Duration::from_millis(200))
             .data(": still here\n\n");
     }
     let upstream = MockUpstream::h1(reply.data([delta("x"), completed()].concat()));
-    let output = ask(&upstream).provider("stream_idle_timeout_ms=400").run();
+    let output = ask(&upstream).provider("stream_idle_timeout_ms=1000").run();
     assert_ended(&output, 0, "x");
 }
 

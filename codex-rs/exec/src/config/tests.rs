@@ -258,6 +258,7 @@ fn a_credential_never_crosses_a_network_in_clear() {
         "model_providers.p.experimental_bearer_token=secret",
         "model_providers.p.http_headers={api-key='secret'}",
         "model_providers.p.env_http_headers={x-anything='KEY'}",
+        "model_providers.p.query_params={Api-Key='secret'}",
     ] {
         for base in [
             "http://10.0.0.1/v1",
