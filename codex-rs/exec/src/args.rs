@@ -78,7 +78,7 @@ pub(crate) struct Common {
     #[arg(long, action = ArgAction::SetTrue)]
     pub(crate) show_reasoning: bool,
 
-    /// Say nothing on standard error but errors
+    /// Say nothing on standard error but errors, and the reasoning if it was asked for
     #[arg(short, long, action = ArgAction::SetTrue)]
     pub(crate) quiet: bool,
 }

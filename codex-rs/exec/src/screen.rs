@@ -22,7 +22,7 @@ pub(crate) struct Screen {
     has_colours: bool,
     is_quiet: bool,
     prints_events: bool,
-    spinner: ProgressBar,
+    spinner: Option<ProgressBar>,
     can_spin: bool,
     /// Whether the last thing on standard output was no newline.
     is_in_line: bool,
@@ -43,7 +43,7 @@ impl Screen {
             has_colours: stderr_is_terminal && !is_set("NO_COLOR") && !is_dumb,
             is_quiet,
             prints_events,
-            spinner: ProgressBar::hidden(),
+            spinner: None,
             can_spin: stderr_is_terminal && !is_dumb && !is_quiet,
             is_in_line: false,
             is_in_reasoning: false,
@@ -57,19 +57,22 @@ impl Screen {
     /// Shows that there is nothing to show yet.
     pub(crate) fn wait_for(&mut self, what: &str) {
         if self.can_spin {
-            let style = ProgressStyle::with_template("{spinner} {msg} {elapsed}");
-            self.spinner = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            if let Ok(style) = style {
-                self.spinner.set_style(style);
+            self.go_on();
+            let spinner = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+                spinner.set_style(style);
             }
-            self.spinner.set_message(what.to_owned());
-            self.spinner.enable_steady_tick(TICK);
+            spinner.set_message(what.to_owned());
+            spinner.enable_steady_tick(TICK);
+            self.spinner = Some(spinner);
         }
     }
 
     /// Takes the spinner away.
     pub(crate) fn go_on(&mut self) {
-        self.spinner.finish_and_clear();
+        if let Some(spinner) = self.spinner.take() {
+            spinner.finish_and_clear();
+        }
     }
 
     /// Text of the answer.
