@@ -19,6 +19,8 @@ const TICK: Duration = Duration::from_millis(100);
 pub(crate) struct Screen {
     stdout: tokio::io::Stdout,
     stdout_is_terminal: bool,
+    /// Whether what is said about an answer stands among its text.
+    is_one_terminal: bool,
     has_colours: bool,
     is_quiet: bool,
     prints_events: bool,
@@ -35,10 +37,12 @@ impl Screen {
     pub(crate) fn new(is_quiet: bool, prints_events: bool) -> Self {
         let stderr_is_terminal = io::stderr().is_terminal();
         let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let stdout_is_terminal = io::stdout().is_terminal();
         let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         Self {
             stdout: tokio::io::stdout(),
-            stdout_is_terminal: io::stdout().is_terminal(),
+            stdout_is_terminal,
+            is_one_terminal: stdout_is_terminal && stderr_is_terminal,
             // https://no-color.org
             has_colours: stderr_is_terminal && !is_set("NO_COLOR") && !is_dumb,
             is_quiet,
@@ -133,6 +137,7 @@ impl Screen {
     /// A piece of a summary of the model's reasoning.
     pub(crate) fn reasoning(&mut self, text: &str) {
         self.go_on();
+        self.leave_line();
         self.is_in_reasoning = true;
         self.err(&self.styled("2", &printable(text)));
     }
@@ -152,14 +157,15 @@ impl Screen {
     fn line(&mut self, style: &str, text: &str) {
         self.go_on();
         self.end_reasoning();
-        // On a terminal both streams share the line.
-        let start = if self.is_in_line && self.stdout_is_terminal {
-            "\n"
-        } else {
-            ""
-        };
-        self.is_in_line = false;
-        self.err(&format!("{start}{}\n", self.styled(style, text)));
+        self.leave_line();
+        self.err(&format!("{}\n", self.styled(style, text)));
+    }
+
+    /// An answer's unfinished line is not gone on with by something else.
+    fn leave_line(&mut self) {
+        if self.is_one_terminal && std::mem::take(&mut self.is_in_line) {
+            self.err("\n");
+        }
     }
 
     fn end_reasoning(&mut self) {

@@ -19,7 +19,7 @@ const GOODBYE: Duration = Duration::from_millis(200);
 
 /// How long an answer took.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Times {
+struct Times {
     started: Instant,
     first_text: Option<Instant>,
 }
@@ -49,7 +49,7 @@ impl Asker<'_> {
         let mut times = Times::start();
         let (mut failed, mut cut) = (0, 0);
         screen.wait_for(&self.config.model);
-        loop {
+        let complete = loop {
             let mut has_event = false;
             let outcome = match self.client.send(body.clone()).await {
                 Ok(response) => {
@@ -59,7 +59,7 @@ impl Asker<'_> {
                 Err(fault) => Err(fault),
             };
             let fault = match outcome {
-                Ok(()) => break,
+                Ok(response) => break response,
                 Err(fault) => fault,
             };
             let (attempt, most) = if fault.is_cut() && !has_event {
@@ -80,12 +80,14 @@ impl Asker<'_> {
             ));
             screen.wait_for(&self.config.model);
             tokio::time::sleep(wait).await;
-        }
+        };
         screen.end_line().await.map_err(Fault::Output)?;
         screen.note(&times.summary(answer, &provider.id));
+        let _ = tokio::time::timeout(GOODBYE, rest(complete)).await;
         Ok(())
     }
 
+    /// Reads to the last event, and returns what may come after it.
     async fn read(
         &self,
         mut response: Response,
@@ -93,15 +95,14 @@ impl Asker<'_> {
         has_event: &mut bool,
         times: &mut Times,
         screen: &mut Screen,
-    ) -> Result<(), Fault> {
+    ) -> Result<Response, Fault> {
         let patience = self.config.provider.idle_timeout;
         let mut events = EventStream::new();
         loop {
             while let Some(data) = events.next().map_err(Fault::TooLarge)? {
                 *has_event = true;
                 if self.take(&data, answer, times, screen).await? {
-                    let _ = tokio::time::timeout(GOODBYE, rest(response)).await;
-                    return Ok(());
+                    return Ok(response);
                 }
             }
             let piece = tokio::time::timeout(patience, response.chunk())

@@ -147,7 +147,12 @@ fn root_has_the_key_and_another_user_uses_it() {
         .tempdir_in("/tmp")
         .unwrap();
     let program = place.path().join("codex");
-    std::fs::copy(CODEX, &program).unwrap();
+    // Not by this process: what another thread starts meanwhile would hold the new file open, and
+    // it could not be run.
+    let copied = std::process::Command::new("cp")
+        .args([CODEX, program.to_str().unwrap()])
+        .status();
+    assert!(copied.unwrap().success());
     for path in [place.path(), program.as_path()] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
