@@ -15,6 +15,9 @@ use sse_core::{SseDecoder, SseEvent};
 pub(crate) const MAX_EVENT: usize = 16 << 20;
 /// The most bytes from one event to the next, comments included.
 const MAX_BETWEEN: usize = MAX_EVENT + (64 << 10);
+/// The most bytes of one answer. An event may carry a single character of text, so this is much
+/// more than the text there can be; it is here for a server that never comes to an end.
+const MAX_ANSWER: usize = 1 << 30;
 
 /// Takes bytes in and gives the data of events out.
 pub(crate) struct EventStream {
@@ -23,19 +26,31 @@ pub(crate) struct EventStream {
     pending: Bytes,
     /// Bytes since the last event.
     since_event: usize,
+    /// Bytes that may still come.
+    left: usize,
 }
 
-/// A stream that cannot be read on.
+/// A stream that is not read on.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct TooLarge;
+pub(crate) enum TooLarge {
+    Event,
+    Answer,
+}
 
 impl fmt::Display for TooLarge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the server sent more than {} MiB without the end of an event",
-            MAX_EVENT >> 20
-        )
+        match self {
+            Self::Event => write!(
+                f,
+                "the server sent more than {} MiB without the end of an event",
+                MAX_EVENT >> 20
+            ),
+            Self::Answer => write!(
+                f,
+                "the server sent more than {} MiB without the end of its answer",
+                MAX_ANSWER >> 20
+            ),
+        }
     }
 }
 
@@ -43,14 +58,16 @@ impl std::error::Error for TooLarge {}
 
 impl EventStream {
     pub(crate) fn new() -> Self {
-        Self::with_limit(NonZeroUsize::new(MAX_EVENT).unwrap_or(NonZeroUsize::MAX))
+        Self::of_at_most(MAX_ANSWER)
     }
 
-    fn with_limit(limit: NonZeroUsize) -> Self {
+    fn of_at_most(left: usize) -> Self {
+        let limit = NonZeroUsize::new(MAX_EVENT).unwrap_or(NonZeroUsize::MAX);
         Self {
             decoder: SseDecoder::with_limit(limit),
             pending: Bytes::new(),
             since_event: 0,
+            left,
         }
     }
 
@@ -68,7 +85,9 @@ impl EventStream {
         loop {
             let before = self.pending.remaining();
             let found = self.decoder.next(&mut self.pending);
-            self.since_event += before - self.pending.remaining();
+            let read = before - self.pending.remaining();
+            self.since_event += read;
+            self.left = self.left.checked_sub(read).ok_or(TooLarge::Answer)?;
             match found {
                 Some(Ok(SseEvent::Message(message))) => {
                     self.since_event = 0;
@@ -76,8 +95,8 @@ impl EventStream {
                 }
                 // We never reconnect: what was cut short is an error.
                 Some(Ok(SseEvent::Retry(_))) => {}
-                Some(Err(_)) => return Err(TooLarge),
-                None if self.since_event > MAX_BETWEEN => return Err(TooLarge),
+                Some(Err(_)) => return Err(TooLarge::Event),
+                None if self.since_event > MAX_BETWEEN => return Err(TooLarge::Event),
                 None => return Ok(None),
             }
         }
@@ -154,7 +173,7 @@ mod tests {
             let piece = Bytes::from(vec![b'x'; 1 << 20]);
             let refused = (0..32).any(|_| {
                 stream.push(piece.clone());
-                stream.next() == Err(TooLarge)
+                stream.next() == Err(TooLarge::Event)
             });
             assert!(refused, "{beginning:?} was read for ever");
         }
@@ -175,9 +194,23 @@ mod tests {
         }
         let refused = (0..32).any(|_| {
             stream.push(comments.clone());
-            stream.next() == Err(TooLarge)
+            stream.next() == Err(TooLarge::Event)
         });
         assert!(refused);
+    }
+
+    #[test]
+    fn events_for_ever_are_an_error() {
+        let mut stream = EventStream::of_at_most(100);
+        let mut events = 0;
+        let fault = loop {
+            stream.push(Bytes::from_static(b"data: x\n\n"));
+            match stream.next() {
+                Ok(_) => events += 1,
+                Err(fault) => break fault,
+            }
+        };
+        assert_eq!((events, fault), (11, TooLarge::Answer));
     }
 
     proptest! {

@@ -187,6 +187,34 @@ fn nothing_in_an_answer_steers_the_terminal() {
 }
 
 #[test]
+fn a_spinner_turns_until_the_first_token() {
+    for (args, env, turns) in [
+        (&["exec", "hi"][..], ("TERM", "xterm"), true),
+        (&["exec", "-q", "hi"], ("TERM", "xterm"), false),
+        (&["exec", "hi"], ("TERM", "dumb"), false),
+    ] {
+        let gate = Gate::new();
+        let upstream = MockUpstream::h1(whole("text").hold_head(&gate));
+        let run = chat(&upstream, args).env(env.0, env.1);
+        let mut terminal = on_a_terminal(&run);
+        upstream.wait_for_complete(0);
+        let before = if turns {
+            terminal.exp_string(" m 0s").unwrap()
+        } else {
+            String::new()
+        };
+        gate.release();
+        let after = terminal.exp_string("text").unwrap();
+        let is_there = |seen: &str| seen.contains(&as_seen("\u{2801}"));
+        assert_eq!(is_there(&before), turns, "{before:?}");
+        // Its line is cleared before the text begins.
+        assert_eq!(after.ends_with("\u{1b}[2K"), turns, "{after:?}");
+        let rest = leaves_with(terminal, 0);
+        assert!(!is_there(&rest), "{rest:?}");
+    }
+}
+
+#[test]
 fn colours_are_for_terminals_that_want_them() {
     let think = event(&json!({"type": "response.reasoning_summary_text.delta", "delta": "Hmm."}));
     let reply = Reply::event_stream().data([created(), think, delta("x"), completed()].concat());

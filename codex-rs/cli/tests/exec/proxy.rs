@@ -65,6 +65,17 @@ fn past_a_proxy_of_the_environment() {
 }
 
 #[test]
+fn what_goes_elsewhere_goes_by_the_proxy_of_the_environment() {
+    let elsewhere = MockUpstream::h1(Reply::responses("by way of it"));
+    let url = format!("http://{}", elsewhere.addr());
+    let base = "model_providers.x.base_url='http://host.invalid/v1'";
+    let run = codex(&["exec", "-c", "model_provider=x", "-c", base, "hi"]);
+    assert_ended(&run.env("HTTP_PROXY", &url).run(), 0, "by way of it");
+    let target = elsewhere.wait_for_complete(0).target;
+    assert_eq!(target, "http://host.invalid/v1/responses");
+}
+
+#[test]
 fn what_the_proxy_says_no_to_is_shown() {
     let upstream = upstream();
     let proxy = in_front_of(&upstream).start();
