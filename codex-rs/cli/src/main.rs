@@ -1,13 +1,13 @@
 //! The door: parse, dispatch, exit code.
 #![forbid(unsafe_code)]
 
-mod config_override;
 mod multitool;
 
 use std::io;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use codex_exec::{run_chat, run_exec};
 use codex_responses_api_proxy::{report_failure, run_main};
 
 use multitool::{Multitool, Subcommand};
@@ -17,11 +17,15 @@ use multitool::{Multitool, Subcommand};
 static HEAP: codex_secret_memory::ZeroOnFree = codex_secret_memory::ZeroOnFree;
 
 fn main() -> ExitCode {
-    let outcome = match Multitool::parse().subcommand {
-        Subcommand::ResponsesApiProxy(args) => run_main(*args),
-        Subcommand::Completion { shell } => {
+    let typed = Multitool::parse().with_flags_in_place();
+    let overrides = typed.overrides();
+    let outcome = match typed.subcommand {
+        None => return run_chat(typed.chat, &overrides),
+        Some(Subcommand::Exec(with)) => return run_exec(&with.args, &overrides),
+        Some(Subcommand::ResponsesApiProxy(with)) => run_main(with.args),
+        Some(Subcommand::Completion(with)) => {
             let mut command = Multitool::command();
-            clap_complete::generate(shell, &mut command, "codex", &mut io::stdout());
+            clap_complete::generate(with.args.shell, &mut command, "codex", &mut io::stdout());
             Ok(ExitCode::SUCCESS)
         }
     };

@@ -1,47 +1,106 @@
 //! The command tree: a variant per subcommand, no logic.
 
+use clap::CommandFactory;
+use clap::error::ErrorKind;
 use clap_complete::Shell;
+use codex_exec::{ChatArgs, ConfigOverride, ExecArgs};
 use codex_responses_api_proxy::Args;
 
-use crate::config_override::ConfigOverride;
-
-/// Tools around the OpenAI Responses API.
+/// Tools around the OpenAI Responses API
+///
+/// Without a subcommand, a conversation with a model on a terminal; where there is no terminal, the
+/// same as `codex exec`. It is a chat client, not an agent: for agent work use OpenAI's Codex CLI,
+/// which reads the same config.toml.
 #[derive(Debug, clap::Parser)]
 #[command(
     name = "codex",
     version,
     propagate_version = true,
-    subcommand_required = true,
-    arg_required_else_help = true,
     max_term_width = 100
 )]
 pub(crate) struct Multitool {
-    /// Override a configuration value: a dotted path and a TOML value, or else a string
-    ///
-    /// Accepted before and after the subcommand. `responses-api-proxy` reads no configuration and
-    /// ignores it, so that scripts may pass the same options everywhere.
-    #[arg(short, long = "config", value_name = "KEY=VALUE", global = true)]
-    pub(crate) config: Vec<ConfigOverride>,
-
     #[command(subcommand)]
-    pub(crate) subcommand: Subcommand,
+    pub(crate) subcommand: Option<Subcommand>,
+
+    #[command(flatten)]
+    pub(crate) chat: ChatArgs,
+
+    #[command(flatten)]
+    overrides: Overrides,
 }
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Subcommand {
-    ResponsesApiProxy(Box<Args>),
+    ResponsesApiProxy(Box<With<Args>>),
+
+    #[command(visible_alias = "e")]
+    Exec(Box<With<ExecArgs>>),
 
     /// Write a completion script for a shell to standard output
-    Completion {
-        /// The shell to write for
-        #[arg(value_enum)]
-        shell: Shell,
-    },
+    Completion(With<Completion>),
+}
+
+// What a completion script is for.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Completion {
+    /// The shell to write for
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+// Taken on every level, and not as one global argument: of one that is given both before and
+// after the subcommand, clap keeps the latter alone.
+#[derive(Debug, clap::Args)]
+struct Overrides {
+    /// Override a configuration value: a dotted path and a TOML value, or else a string
+    ///
+    /// Accepted before and after the subcommand. `responses-api-proxy` reads no configuration and
+    /// ignores it, so that scripts may pass the same options everywhere.
+    #[arg(short, long = "config", value_name = "KEY=VALUE")]
+    config: Vec<ConfigOverride>,
+}
+
+// The arguments of a subcommand, and overrides. Not a doc comment: clap would print it for help in
+// the place of what the arguments say of themselves.
+#[derive(Debug, clap::Args)]
+pub(crate) struct With<A: clap::Args> {
+    #[command(flatten)]
+    pub(crate) args: A,
+
+    #[command(flatten)]
+    overrides: Overrides,
+}
+
+impl Multitool {
+    /// All overrides in their order, the stronger ones last.
+    pub(crate) fn overrides(&self) -> Vec<ConfigOverride> {
+        let after = match &self.subcommand {
+            None => None,
+            Some(Subcommand::ResponsesApiProxy(with)) => Some(&with.overrides),
+            Some(Subcommand::Exec(with)) => Some(&with.overrides),
+            Some(Subcommand::Completion(with)) => Some(&with.overrides),
+        };
+        let levels = [Some(&self.overrides), after].into_iter().flatten();
+        levels.flat_map(|level| level.config.clone()).collect()
+    }
+
+    /// Ends the program, with usage, over flags of the conversation before a subcommand: it would
+    /// not see them.
+    pub(crate) fn with_flags_in_place(self) -> Self {
+        if self.subcommand.is_some() && !self.chat.is_empty() {
+            let message =
+                "a prompt and its flags come after `exec`, and go with no other subcommand";
+            Self::command()
+                .error(ErrorKind::ArgumentConflict, message)
+                .exit();
+        }
+        self
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory, Parser};
+    use clap::Parser;
 
     use super::*;
 
@@ -62,7 +121,13 @@ mod tests {
             "--config",
             "c=",
         ]);
-        assert!(parsed.is_ok(), "{parsed:?}");
+        let named: Vec<String> = parsed
+            .unwrap()
+            .overrides()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(named, ["-c model", "-c a.b", "-c c"]);
     }
 
     #[test]

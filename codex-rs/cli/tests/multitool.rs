@@ -40,8 +40,11 @@ fn what_is_wrong_with_a_command_line_is_exit_2() {
         &["responses-api-proxy", "-c", "=x"],
         &["completion"],
         &["completion", "tcsh"],
+        &["--model", "m", "responses-api-proxy"],
     ] {
-        let output = run_to_exit(CODEX, args, &[], b"");
+        // So that nothing else is missing for a chat.
+        let env = [("OPENAI_API_KEY", "unused"), ("HOME", "/nonexistent")];
+        let output = run_to_exit(CODEX, args, &env, b"");
         assert_eq!(
             (output.code, output.stdout.as_str()),
             (Some(2), ""),

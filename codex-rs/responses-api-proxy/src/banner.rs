@@ -1,5 +1,7 @@
-//! The start-up lines: the ready line, then what is in force and what is missing.
+//! The start-up lines: the ready line, then what is in force and what is missing, and to a person
+//! what to type next.
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -16,16 +18,25 @@ use crate::upstream::Upstream;
 const KEY_VARIABLES: [&str; 2] = ["OPENAI_API_KEY", "PROXY_API_KEY"];
 
 /// Lines gathered while starting, printed when connections are accepted.
-pub(crate) struct Banner(Vec<String>);
+pub(crate) struct Banner {
+    lines: Vec<String>,
+    /// Whether a person reads them; the sandbox does not let anybody ask later.
+    on_terminal: bool,
+    asks_for_token: bool,
+}
 
 impl Banner {
     pub(crate) fn new(page: &SecretPage) -> Self {
-        Self(vec![format!("key: {}", page.protection())])
+        Self {
+            lines: vec![format!("key: {}", page.protection())],
+            on_terminal: std::io::stderr().is_terminal(),
+            asks_for_token: false,
+        }
     }
 
     /// Adds something to look after.
     pub(crate) fn warn(&mut self, of: impl std::fmt::Display) {
-        self.0.push(format!("warning: {of}"));
+        self.lines.push(format!("warning: {of}"));
     }
 
     /// Adds what is known once all is set up.
@@ -37,29 +48,30 @@ impl Banner {
         mode: Sandbox,
         measures: &[Measure],
     ) {
-        self.0.insert(0, format!("upstream: {upstream}"));
-        let tokens = if tokens.are_asked_for() {
+        self.lines.insert(0, format!("upstream: {upstream}"));
+        self.asks_for_token = tokens.are_asked_for();
+        let tokens = if self.asks_for_token {
             ", with a client token"
         } else {
             ""
         };
-        self.0.push(format!("callers: {callers}{tokens}"));
+        self.lines.push(format!("callers: {callers}{tokens}"));
         let applied: Vec<&str> = measures
             .iter()
             .filter(|measure| measure.outcome.is_ok())
             .map(|measure| measure.name.as_ref())
             .collect();
-        self.0.push(format!("process: {}", applied.join(", ")));
+        self.lines.push(format!("process: {}", applied.join(", ")));
         if mode == Sandbox::Off {
-            self.0
+            self.lines
                 .push("not applied: the sandbox (--sandbox=off)".to_owned());
         }
         for missing in measures.iter().filter(|measure| measure.outcome.is_err()) {
-            self.0.push(missing.to_string());
+            self.lines.push(missing.to_string());
         }
         for name in KEY_VARIABLES {
             if std::env::var_os(name).is_some() {
-                self.0.push(format!(
+                self.lines.push(format!(
                     "warning: {name} stands in the environment of the proxy, where root can read \
                      it; start with env -u {name}"
                 ));
@@ -76,6 +88,44 @@ impl Banner {
         for place in places {
             report::line(format_args!("responses-api-proxy listening on {place}"));
         }
-        self.0.iter().for_each(report::line);
+        self.lines.iter().for_each(report::line);
+        // Scripts read these lines too; only a person has a use for this one.
+        if let Some(address) = port
+            && self.on_terminal
+        {
+            report::line("to ask through it:");
+            report::line(client_line(address, self.asks_for_token));
+        }
+    }
+}
+
+/// A line to paste, which our own client and OpenAI's Codex CLI understand alike.
+fn client_line(address: SocketAddr, asks_for_token: bool) -> String {
+    let (variable, env_key) = if asks_for_token {
+        ("CODEX_PROXY_TOKEN=TOKEN ", ",env_key='CODEX_PROXY_TOKEN'")
+    } else {
+        ("", "")
+    };
+    format!(
+        "  {variable}codex exec -c model_provider=local-proxy -c \
+         \"model_providers.local-proxy={{name='local-proxy',base_url='http://{address}/v1',\
+         wire_api='responses'{env_key}}}\" \"Say hi\""
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_to_paste_has_a_place_for_a_token() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 8787));
+        assert_eq!(
+            client_line(address, true),
+            "  CODEX_PROXY_TOKEN=TOKEN codex exec -c model_provider=local-proxy -c \
+             \"model_providers.local-proxy={name='local-proxy',base_url='http://127.0.0.1:8787/v1',\
+             wire_api='responses',env_key='CODEX_PROXY_TOKEN'}\" \"Say hi\""
+        );
+        assert!(!client_line(address, false).contains("TOKEN"));
     }
 }

@@ -104,15 +104,17 @@ impl Args {
         if !wants_stream(&request.body) {
             return Reply::json(200, &response_json(&text));
         }
-        let sequence = Arc::new(Mutex::new(Sequence::default()));
-        let next = move |make: &dyn Fn(&mut Sequence) -> Vec<Event>| -> Bytes {
+        // With the text that was streamed, which the end repeats.
+        let sequence = Arc::new(Mutex::new((Sequence::default(), String::new())));
+        let next = move |make: &dyn Fn(&mut Sequence, &mut String) -> Vec<Event>| -> Bytes {
             let mut sequence = sequence.lock().unwrap_or_else(PoisonError::into_inner);
-            make(&mut sequence)
+            let (sequence, streamed) = &mut *sequence;
+            make(sequence, streamed)
                 .iter()
                 .flat_map(Event::to_bytes)
                 .collect()
         };
-        let mut reply = Reply::event_stream().data(next(&Sequence::opening));
+        let mut reply = Reply::event_stream().data(next(&|sequence, _| sequence.opening()));
         for n in 0..self.events {
             if self.die_after == Some(n) {
                 return reply.cut(CutKind::Fin);
@@ -127,14 +129,17 @@ impl Args {
                 } else {
                     word(n)
                 };
-                next(&|sequence| vec![sequence.delta(&text)])
+                next(&|sequence, streamed| {
+                    streamed.push_str(&text);
+                    vec![sequence.delta(&text)]
+                })
             })));
         }
         if self.die_after.is_some_and(|n| n >= self.events) {
             return reply.cut(CutKind::Fin);
         }
         reply.step(Step::Fresh(Arc::new(move || {
-            next(&|sequence| sequence.closing(&text))
+            next(&|sequence, streamed| sequence.closing(streamed))
         })))
     }
 }

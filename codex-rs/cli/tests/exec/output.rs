@@ -1,0 +1,132 @@
+//! Standard output, files, signals, exit codes.
+
+use codex_test_support::{Gate, MockUpstream, Reply};
+
+use crate::{CODEX, ask, assert_ended, completed, created, delta};
+
+#[test]
+fn text_goes_out_byte_for_byte() {
+    let text = "\u{1b}[31mred\u{0} \u{202e}\r\n\ttab";
+    let upstream = MockUpstream::h1(Reply::responses(text));
+    assert_ended(&ask(&upstream).run(), 0, text);
+}
+
+#[test]
+fn json_is_the_events_one_a_line() {
+    let spread = b"data: {\"type\":\"response.output_text.delta\",\ndata:  \"delta\":\"x\"}\n\n";
+    let body = [created(), spread.to_vec(), completed()].concat();
+    let upstream = MockUpstream::h1(Reply::event_stream().data(body));
+    let run = ask(&upstream);
+    let file = run.path("last");
+    let output = run.args(&["--json", "-o", &file]).run();
+    assert_eq!(output.code, Some(0));
+    let events: Vec<serde_json::Value> = output
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let types: Vec<&str> = events
+        .iter()
+        .map(|event| event["type"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        types,
+        [
+            "response.created",
+            "response.output_text.delta",
+            "response.completed"
+        ]
+    );
+}
+
+#[test]
+fn the_last_message_is_written_when_it_is_whole() {
+    let whole = Reply::event_stream().data([created(), delta("new\n"), completed()].concat());
+    let half = Reply::event_stream().data([created(), delta("half")].concat());
+    for (reply, code, content) in [(whole, 0, "new\n"), (half, 1, "an older and longer one")] {
+        let upstream = MockUpstream::h1(reply);
+        let run = ask(&upstream).file("last", "an older and longer one");
+        let path = run.path("last");
+        let run = run.args(&["--output-last-message", &path]);
+        let output = run.run();
+        assert_eq!(output.code, Some(code), "{}", output.stderr);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_named_before_anything_is_asked() {
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    let output = ask(&upstream).args(&["-o", "/nowhere/at/all"]).run();
+    assert_ended(&output, 1, "");
+    assert!(
+        output.stderr.contains("could not write /nowhere/at/all"),
+        "{}",
+        output.stderr
+    );
+    assert!(upstream.requests().is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_leaves_is_no_failure() {
+    let text = "word ".repeat(100_000);
+    let upstream = MockUpstream::h1(Reply::responses(&text));
+    let script = "{ \"$@\"; echo \"code $?\" >&2; } | head -c 1";
+    let output = ask(&upstream).args(&["--quiet"]).run_in_shell(script);
+    assert_eq!(
+        (output.stdout.as_str(), output.stderr.as_str()),
+        ("w", "code 0\n")
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_a_failure() {
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    let output = ask(&upstream).run_in_shell("exec \"$@\" >/dev/full");
+    assert_ended(&output, 1, "");
+    assert!(
+        output
+            .stderr
+            .contains("could not write the answer: No space left"),
+        "{}",
+        output.stderr
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_it_with_its_own_code_and_cancels_the_request() {
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let gate = Gate::new();
+        let reply = Reply::event_stream()
+            .data([created(), delta("half")].concat())
+            .hold(&gate);
+        let upstream = MockUpstream::h1(reply);
+        let run = ask(&upstream);
+        let program = run.start();
+        program.wait_for_stdout("half");
+        program.signal(signal);
+        let output = program.wait_exit();
+        assert_ended(&output, code, "half");
+        assert_eq!(output.stderr, "");
+        upstream.wait_for_cancel(0);
+        gate.release();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_works_while_nobody_reads() {
+    // A reader that is there and never reads: the pipe fills, and the write to it blocks.
+    let upstream = MockUpstream::h1(Reply::responses(&"word ".repeat(100_000)));
+    let run = ask(&upstream);
+    let fifo = run.path("fifo");
+    let script = "mkfifo \"$FIFO\"; exec 9<>\"$FIFO\"; exec \"$@\" >\"$FIFO\"";
+    let run = run.env("FIFO", &fifo);
+    let program = run.start_by("/bin/sh", &["-c", script, "sh", CODEX]);
+    upstream.wait_for_complete(0);
+    program.signal("INT");
+    assert_ended(&program.wait_exit(), 130, "");
+}

@@ -1,0 +1,185 @@
+//! Through the real proxy: the whole of what this project is for.
+
+use codex_test_support::{MockUpstream, Proxy, Reply, TEST_KEY};
+
+use crate::{CODEX, Run, assert_ended, codex};
+
+fn upstream() -> MockUpstream {
+    MockUpstream::h1(Reply::responses("by the proxy"))
+}
+
+fn in_front_of(upstream: &MockUpstream) -> codex_test_support::ProxyBuilder {
+    Proxy::builder(CODEX)
+        .subcommand("responses-api-proxy")
+        .upstream(upstream)
+}
+
+#[track_caller]
+fn assert_asked(run: &Run, upstream: &MockUpstream) {
+    assert_ended(&run.run(), 0, "by the proxy");
+    let request = upstream.wait_for_complete(0);
+    let expected = format!("Bearer {TEST_KEY}");
+    assert_eq!(request.header("authorization"), Some(expected.as_str()));
+}
+
+#[test]
+fn by_the_line_that_the_readme_has() {
+    let upstream = upstream();
+    let proxy = in_front_of(&upstream).start();
+    let url = format!(
+        "model_providers.local-proxy={{name='local-proxy',base_url='http://127.0.0.1:{}/v1',wire_api='responses'}}",
+        proxy.port()
+    );
+    let run = codex(&["exec", "-c", "model_provider=local-proxy", "-c", &url, "hi"]);
+    assert_asked(&run, &upstream);
+}
+
+#[test]
+fn by_its_server_info() {
+    let upstream = upstream();
+    let proxy = in_front_of(&upstream).server_info().start();
+    let info = proxy.info_file();
+    let info = info.to_str().unwrap();
+    assert_asked(&codex(&["exec", "--server-info", info, "hi"]), &upstream);
+    let run = codex(&["exec", "-c", "model_provider=local-proxy", "hi"]);
+    assert_ended(
+        &run.env("CODEX_PROXY_SERVER_INFO", info).run(),
+        0,
+        "by the proxy",
+    );
+}
+
+#[test]
+fn past_a_proxy_of_the_environment() {
+    let upstream = upstream();
+    let elsewhere = MockUpstream::h1(Reply::responses("caught"));
+    let proxy = in_front_of(&upstream).server_info().start();
+    let info = proxy.info_file();
+    let mut run = codex(&["exec", "--server-info", info.to_str().unwrap(), "hi"]);
+    let url = format!("http://{}", elsewhere.addr());
+    for name in ["http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"] {
+        run = run.env(name, &url);
+    }
+    assert_asked(&run, &upstream);
+    assert_eq!(elsewhere.connections(), 0);
+}
+
+#[test]
+fn what_goes_elsewhere_goes_by_the_proxy_of_the_environment() {
+    let elsewhere = MockUpstream::h1(Reply::responses("by way of it"));
+    let url = format!("http://{}", elsewhere.addr());
+    let base = "model_providers.x.base_url='http://host.invalid/v1'";
+    let run = codex(&["exec", "-c", "model_provider=x", "-c", base, "hi"]);
+    assert_ended(&run.env("HTTP_PROXY", &url).run(), 0, "by way of it");
+    let target = elsewhere.wait_for_complete(0).target;
+    assert_eq!(target, "http://host.invalid/v1/responses");
+}
+
+#[test]
+fn what_the_proxy_says_no_to_is_shown() {
+    let upstream = upstream();
+    let proxy = in_front_of(&upstream).start();
+    let url = format!(
+        "model_providers.local-proxy.base_url='http://127.0.0.1:{}/v2'",
+        proxy.port()
+    );
+    let output = codex(&["exec", "-c", "model_provider=local-proxy", "-c", &url, "hi"]).run();
+    assert_ended(&output, 1, "");
+    assert!(
+        output
+            .stderr
+            .contains("403 Forbidden: POST /v2/responses is not served here"),
+        "{}",
+        output.stderr
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn by_a_unix_socket() {
+    let upstream = upstream();
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("s");
+    let info = directory.path().join("info.json");
+    let mut proxy = in_front_of(&upstream)
+        .args(["--listen", &format!("unix:{}", socket.display())])
+        .args(["--server-info", info.to_str().unwrap()])
+        .spawn();
+    proxy.wait_for_stderr("listening on unix:");
+    let run = codex(&["exec", "--server-info", info.to_str().unwrap(), "hi"]);
+    assert_asked(&run, &upstream);
+    assert!(proxy.is_running());
+}
+
+#[test]
+fn with_the_token_that_it_asks_for() {
+    let upstream = upstream();
+    let proxy = in_front_of(&upstream)
+        .arg("--require-client-token")
+        .server_info()
+        .start();
+    let info = proxy.info_file();
+    assert_asked(
+        &codex(&["exec", "--server-info", info.to_str().unwrap(), "hi"]),
+        &upstream,
+    );
+    let url = format!(
+        "model_providers.x.base_url='http://127.0.0.1:{}/v1'",
+        proxy.port()
+    );
+    let output = codex(&["exec", "-c", "model_provider=x", "-c", &url, "hi"]).run();
+    assert_ended(&output, 1, "");
+    assert!(output.stderr.contains("401"), "{}", output.stderr);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn root_has_the_key_and_another_user_uses_it() {
+    use std::io::Write;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+    let setpriv = std::process::Command::new("setpriv")
+        .arg("--version")
+        .output();
+    if !is_root || setpriv.is_err() {
+        let _ = std::io::stderr().write_all(b"skipped: needs root and setpriv\n");
+        return;
+    }
+    let upstream = upstream();
+    let proxy = in_front_of(&upstream).start();
+    let url = format!(
+        "model_providers.local-proxy.base_url='http://127.0.0.1:{}/v1'",
+        proxy.port()
+    );
+    // The binary may lie where only root can go; its home may not.
+    let place = tempfile::Builder::new()
+        .prefix("exec-")
+        .tempdir_in("/tmp")
+        .unwrap();
+    let program = place.path().join("codex");
+    // Not by this process: what another thread starts meanwhile would hold the new file open, and
+    // it could not be run.
+    let copied = std::process::Command::new("cp")
+        .args([CODEX, program.to_str().unwrap()])
+        .status();
+    assert!(copied.unwrap().success());
+    for path in [place.path(), program.as_path()] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let run = codex(&["exec", "-c", "model_provider=local-proxy", "-c", &url, "hi"]);
+    std::fs::set_permissions(run.home.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let other = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
+    let before: Vec<&str> = other
+        .into_iter()
+        .chain([program.to_str().unwrap()])
+        .collect();
+    let run = run.env("HOME", "/nonexistent");
+    let output = run.start_by("setpriv", &before).wait_exit();
+    assert_ended(&output, 0, "by the proxy");
+    let expected = format!("Bearer {TEST_KEY}");
+    assert_eq!(
+        upstream.wait_for_complete(0).header("authorization"),
+        Some(expected.as_str())
+    );
+}

@@ -1,0 +1,172 @@
+//! What is tried again, how often, and what never is.
+
+use std::time::Duration;
+
+use codex_test_support::{CutKind, Gate, MockUpstream, RefusedPort, Reply};
+use serde_json::json;
+
+use crate::{ask, assert_ended, codex, completed, created, delta};
+
+fn busy(status: u16) -> Reply {
+    Reply::json(
+        status,
+        &json!({"error": {"message": "busy", "code": "overloaded"}}),
+    )
+    .header("retry-after", "0")
+}
+
+fn good() -> Reply {
+    Reply::event_stream().data([created(), delta("x"), completed()].concat())
+}
+
+#[test]
+fn a_server_that_is_busy_is_asked_again() {
+    let upstream = MockUpstream::h1(vec![busy(500), busy(503), busy(429), busy(529), good()]);
+    let output = ask(&upstream).run();
+    assert_ended(&output, 0, "x");
+    assert!(
+        output
+            .stderr
+            .contains("busy (overloaded); again in 0.0 s (4 of 4)")
+    );
+    assert_eq!(upstream.requests().len(), 5);
+    let bodies: Vec<_> = upstream
+        .requests()
+        .into_iter()
+        .map(|request| request.body)
+        .collect();
+    assert!(bodies.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+#[test]
+fn only_so_often() {
+    let upstream = MockUpstream::h1(busy(503));
+    for (most, requests) in [(0, 1), (2, 4)] {
+        let retries = format!("request_max_retries={most}");
+        let output = ask(&upstream).provider(&retries).run();
+        assert_ended(&output, 1, "");
+        assert!(
+            output.stderr.contains("503 Service Unavailable: busy"),
+            "{}",
+            output.stderr
+        );
+        assert_eq!(upstream.requests().len(), requests);
+    }
+}
+
+#[test]
+fn a_refusal_of_the_server_is_final() {
+    for (status, code, says) in [
+        (400, "bad", "400 Bad Request: no (bad)"),
+        (
+            401,
+            "invalid_api_key",
+            "401 Unauthorized: no (invalid_api_key)",
+        ),
+        (404, "none", "404 Not Found: no (none)"),
+        (
+            429,
+            "insufficient_quota",
+            "429 Too Many Requests: no (insufficient_quota)",
+        ),
+    ] {
+        let error = json!({"error": {"message": "no", "type": "t", "code": code}});
+        let upstream = MockUpstream::h1(Reply::json(status, &error));
+        let output = ask(&upstream).run();
+        assert_ended(&output, 1, "");
+        assert!(output.stderr.contains(says), "{}", output.stderr);
+        assert_eq!(upstream.requests().len(), 1);
+    }
+}
+
+#[test]
+fn nobody_there_is_tried_again_and_then_named() {
+    let port = RefusedPort::new();
+    let url = format!(
+        "model_providers.x.base_url='{}'",
+        port.url().replace("/responses", "")
+    );
+    let run = codex(&["exec", "hi", "-c", "model_provider=x", "-c", &url])
+        .args(&["-c", "model_providers.x.request_max_retries=1"]);
+    let output = run.run();
+    assert_ended(&output, 1, "");
+    assert!(
+        output.stderr.contains("again in 0.2 s (1 of 1)"),
+        "{}",
+        output.stderr
+    );
+    let says = format!("Error: could not reach {}: Connection refused", port.url());
+    assert!(output.stderr.contains(&says), "{}", output.stderr);
+}
+
+#[test]
+fn a_stream_that_ends_before_its_first_event_is_asked_for_again() {
+    let empty = Reply::event_stream().data(": soon\n\n").cut(CutKind::Fin);
+    let upstream = MockUpstream::h1(vec![empty.clone(), good()]);
+    let output = ask(&upstream).provider("request_max_retries=0").run();
+    assert_ended(&output, 0, "x");
+    let upstream = MockUpstream::h1(empty);
+    let output = ask(&upstream).provider("stream_max_retries=1").run();
+    assert_ended(&output, 1, "");
+    assert_eq!(upstream.requests().len(), 2);
+}
+
+#[test]
+fn a_silent_server_is_given_up() {
+    for (before, retries) in [
+        (Vec::new(), "stream_max_retries=0"),
+        (created(), "stream_max_retries=9"),
+    ] {
+        let gate = Gate::new();
+        let upstream = MockUpstream::h1(Reply::event_stream().data(before).hold(&gate));
+        let output = ask(&upstream)
+            .provider("stream_idle_timeout_ms=700")
+            .provider(retries)
+            .run();
+        assert_ended(&output, 1, "");
+        assert!(
+            output
+                .stderr
+                .contains("the server was silent for 0.7 s (stream_idle_timeout_ms)"),
+            "{}",
+            output.stderr
+        );
+        assert_eq!(upstream.requests().len(), 1);
+        gate.release();
+    }
+    let upstream = MockUpstream::h1(Reply::silence());
+    let output = ask(&upstream)
+        .provider("stream_idle_timeout_ms=700")
+        .provider("stream_max_retries=0")
+        .run();
+    assert_ended(&output, 1, "");
+}
+
+#[test]
+fn a_slow_server_that_is_not_silent_is_heard() {
+    let mut reply = Reply::event_stream().data(created());
+    for _ in 0..7 {
+        reply = reply
+            .pace(Duration::from_millis(200))
+            .data(": still here\n\n");
+    }
+    let upstream = MockUpstream::h1(reply.data([delta("x"), completed()].concat()));
+    let output = ask(&upstream).provider("stream_idle_timeout_ms=1000").run();
+    assert_ended(&output, 0, "x");
+}
+
+#[test]
+fn a_redirect_is_not_followed() {
+    let elsewhere = MockUpstream::h1(good());
+    for status in [301, 302, 307, 308] {
+        let upstream = MockUpstream::h1(Reply::redirect(status, &elsewhere.url()));
+        let output = ask(&upstream)
+            .provider("experimental_bearer_token=token-1")
+            .run();
+        assert_ended(&output, 1, "");
+        let says = format!("redirects to {}", elsewhere.url());
+        assert!(output.stderr.contains(&says), "{}", output.stderr);
+        assert!(output.stderr.contains("put it into base_url"));
+    }
+    assert!(elsewhere.requests().is_empty());
+}

@@ -1,0 +1,165 @@
+//! `codex`: a conversation on a terminal.
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::answer::Answer;
+use crate::args::{ChatArgs, Common};
+use crate::client::Client;
+use crate::config::Config;
+use crate::config_override::ConfigOverride;
+use crate::conversation::{Conversation, Question};
+use crate::editor::{Editor, Line};
+use crate::exec::{end, environment, no_runtime, run_exec, runtime};
+use crate::fault::Fault;
+use crate::prompt::{self, stdin_is_terminal};
+use crate::screen::Screen;
+use crate::signals::{Signal, Signals};
+use crate::stop::Stop;
+use crate::terminal::Saved;
+use crate::turn::Asker;
+
+/// Runs a conversation, or `codex exec` where there is no terminal on both ends.
+#[must_use]
+pub fn run_chat(args: ChatArgs, overrides: &[ConfigOverride]) -> ExitCode {
+    if !(stdin_is_terminal() && io::stdout().is_terminal()) {
+        let args = args.into_exec();
+        if let Some(word) = args
+            .common
+            .prompt
+            .as_deref()
+            .filter(|word| is_command(word))
+        {
+            let mut screen = Screen::new(args.common.quiet, false);
+            return end(&Stop::Usage(mistyped(word)), &mut screen);
+        }
+        return run_exec(&args, overrides);
+    }
+    let mut screen = Screen::new(args.common.quiet, false);
+    match chat(&args.common, overrides, &mut screen) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(stop) => end(&stop, &mut screen),
+    }
+}
+
+fn chat(args: &Common, overrides: &[ConfigOverride], screen: &mut Screen) -> Result<(), Stop> {
+    let config = Config::load(args, overrides, &environment)?;
+    let first = match &args.prompt {
+        Some(prompt) => Some(prompt::question(Some(prompt), &args.image)?),
+        None => None,
+    };
+    let client = Client::new(&config.provider)?;
+    let runtime = runtime()?;
+    let settings = Saved::take();
+    screen.note(&format!(
+        "A chat with {} by {}, no agent: it runs nothing. A backslash at the end of a line goes \
+         on in the next, Ctrl-C cancels an answer, Ctrl-D leaves.",
+        config.model, config.provider.id
+    ));
+    let outcome = runtime.block_on(async {
+        let mut chat = Chat {
+            asker: Asker {
+                client: &client,
+                config: &config,
+            },
+            conversation: Conversation::default(),
+            editor: Editor::start(config.home.as_deref(), screen.has_colours()),
+            signals: Signals::listen().map_err(no_runtime)?,
+            screen,
+        };
+        chat.run(first, &args.image).await
+    });
+    settings.restore();
+    runtime.shutdown_background();
+    outcome
+}
+
+/// A conversation under way.
+struct Chat<'a> {
+    asker: Asker<'a>,
+    conversation: Conversation,
+    editor: Editor,
+    signals: Signals,
+    screen: &'a mut Screen,
+}
+
+impl Chat<'_> {
+    /// Questions and answers until Ctrl-D. Images go with the first question.
+    async fn run(&mut self, first: Option<Question>, images: &[PathBuf]) -> Result<(), Stop> {
+        let mut images = if first.is_some() { &[] } else { images };
+        if let Some(question) = first {
+            self.turn(question).await?;
+        }
+        loop {
+            match self.line().await? {
+                Line::End => return Ok(()),
+                Line::Interrupted => self.screen.note("Ctrl-D leaves"),
+                Line::Text(text) if text.trim().is_empty() => {}
+                Line::Text(text) => match prompt::question_of(text, images) {
+                    Ok(question) => {
+                        images = &[];
+                        self.turn(question).await?;
+                    }
+                    Err(error) => self.screen.error(&error.to_string()),
+                },
+            }
+        }
+    }
+
+    async fn line(&mut self) -> Result<Line, Stop> {
+        let mut line = std::pin::pin!(self.editor.line());
+        loop {
+            tokio::select! {
+                line = &mut line => return line.map_err(Stop::Failed),
+                signal = self.signals.next() => match signal {
+                    // Sent by somebody else: typed, it would be part of the line.
+                    Signal::Interrupt => {}
+                    Signal::Terminate => return Err(Stop::Signal(signal)),
+                },
+            }
+        }
+    }
+
+    /// One question and what comes of it. Only what ends the conversation is an error.
+    async fn turn(&mut self, question: Question) -> Result<(), Stop> {
+        self.conversation.ask(question);
+        let mut answer = Answer::default();
+        let outcome = tokio::select! {
+            outcome = self.asker.answer(&self.conversation, &mut answer, self.screen) => {
+                outcome.map_err(Stop::from)
+            }
+            signal = self.signals.next() => Err(Stop::Signal(signal)),
+        };
+        let cannot_write = |cause| Stop::from(Fault::Output(cause));
+        self.screen.end_line().await.map_err(cannot_write)?;
+        if !answer.refusal.is_empty() {
+            let refusal = format!("the model refused to answer: {}", answer.refusal);
+            self.screen.error(&refusal);
+        }
+        let is_lost = answer.text.is_empty() && answer.refusal.is_empty();
+        self.conversation.answered(answer);
+        match outcome {
+            Ok(()) => return Ok(()),
+            Err(Stop::Signal(Signal::Interrupt)) => self.screen.note("cancelled"),
+            Err(Stop::Failed(message)) => self.screen.error(&message),
+            Err(stop) => return Err(stop),
+        }
+        if is_lost {
+            // Asked again it would otherwise stand there twice.
+            self.conversation.unask();
+        }
+        Ok(())
+    }
+}
+
+/// Whether it may be a subcommand that was mistyped. In a script it is never sent to a model, for
+/// what comes with it on standard input may be a key.
+fn is_command(prompt: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    prompt.len() > 1 && prompt.chars().all(is_part)
+}
+
+fn mistyped(word: &str) -> String {
+    format!("there is no subcommand {word}; to send it as a prompt, use codex exec {word}")
+}

@@ -1,0 +1,286 @@
+//! The way to the provider: TLS, proxies, sockets, and what a request must not do.
+//!
+//! No redirects, no decompression, no retries below ours. What stays on this host never goes
+//! through a proxy of the environment.
+
+use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{ACCEPT, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::{HeaderValue, Method};
+use reqwest::{Request, Response, Url, redirect, retry};
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::fault::{Fault, root};
+use crate::provider::Provider;
+use crate::retry::retry_after;
+use crate::server_error::{ServerError, read_error};
+
+/// How long a connection may take to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How much of an answer that is an error is read, in bytes.
+const MAX_ERROR: usize = 64 << 10;
+/// How much of an error that is no JSON is shown, in characters.
+const MAX_EXCERPT: usize = 300;
+/// How much of one answer may lie here unread, in bytes (HTTP/2).
+const WINDOW: u32 = 1 << 20;
+
+/// A client for one provider.
+#[derive(Debug)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    template: Request,
+    /// For messages: the address without its query, which may hold a secret.
+    name: String,
+    patience: Duration,
+    is_local: bool,
+}
+
+/// Why there is no way to the provider.
+#[derive(Debug)]
+pub(crate) enum ClientError {
+    NoRoots(String),
+    Tls(rustls::Error),
+    Setup(String),
+    #[cfg_attr(unix, expect(dead_code, reason = "only where there are none"))]
+    NoSockets,
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRoots(cause) => write!(
+                f,
+                "no certificate authorities to check the server against{cause}; install \
+                 ca-certificates or point SSL_CERT_FILE to a PEM file"
+            ),
+            Self::Tls(cause) => write!(f, "could not set up TLS: {cause}"),
+            Self::Setup(cause) => write!(f, "could not set up the HTTP client: {cause}"),
+            Self::NoSockets => {
+                f.write_str("the proxy listens on a Unix socket, which this system lacks")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ClientError {}
+
+impl Client {
+    /// Loads what is needed. Nothing connects yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`]: no certificate authorities, or a proxy in the environment that is none.
+    pub(crate) fn new(provider: &Provider) -> Result<Self, ClientError> {
+        let builder = reqwest::Client::builder()
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .referer(false)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .http2_initial_stream_window_size(WINDOW)
+            .http2_initial_connection_window_size(WINDOW)
+            .tcp_nodelay(true)
+            .user_agent(concat!("codex-exec/", env!("CARGO_PKG_VERSION")));
+        let is_local = provider.is_on_this_host();
+        let builder = if is_local {
+            // No name service has a say in what "localhost" is.
+            let loopback = [
+                SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+                SocketAddr::from((Ipv6Addr::LOCALHOST, 0)),
+            ];
+            builder
+                .no_proxy()
+                .resolve_to_addrs("localhost", &loopback)
+                .tls_backend_preconfigured(tls(RootCertStore::empty())?)
+        } else {
+            builder.tls_backend_preconfigured(tls(native_roots()?)?)
+        };
+        let builder = match &provider.socket {
+            Some(path) => through_socket(builder, path)?,
+            None => builder,
+        };
+        let http = builder
+            .build()
+            .map_err(|error| ClientError::Setup(root(&error)))?;
+        let mut template = Request::new(Method::POST, provider.url.clone());
+        *template.headers_mut() = provider.headers.clone();
+        let fields = template.headers_mut();
+        fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        fields.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        Ok(Self {
+            http,
+            template,
+            name: match &provider.socket {
+                Some(path) => format!("the Unix socket {}", path.display()),
+                None => without_query(&provider.url),
+            },
+            patience: provider.idle_timeout,
+            is_local,
+        })
+    }
+
+    /// Sends a request once and waits for the head of an answer that is an event stream.
+    ///
+    /// # Errors
+    ///
+    /// The [`Fault`].
+    pub(crate) async fn send(&self, body: Vec<u8>) -> Result<Response, Fault> {
+        let mut request = Request::new(Method::POST, self.template.url().clone());
+        request.headers_mut().clone_from(self.template.headers());
+        *request.body_mut() = Some(body.into());
+        let answer = tokio::time::timeout(self.patience, self.http.execute(request))
+            .await
+            .map_err(|_| Fault::Idle(self.patience))?
+            .map_err(|error| Fault::Send {
+                to: self.name.clone(),
+                cause: root(&error.without_url()),
+                hint: self
+                    .is_local
+                    .then_some("is the proxy, or the server, still running there?"),
+            })?;
+        let status = answer.status();
+        if status.is_redirection() {
+            return Err(Fault::Redirect {
+                from: self.name.clone(),
+                to: self.place_of(&answer),
+            });
+        }
+        if !status.is_success() {
+            return Err(self.refused(answer).await);
+        }
+        let content_type = answer.headers().get(CONTENT_TYPE);
+        let content_type = content_type.map(|value| String::from_utf8_lossy(value.as_bytes()));
+        match content_type {
+            // A server that does not say may still mean it; the stream will tell.
+            Some(kind)
+                if !kind
+                    .trim_start()
+                    .to_ascii_lowercase()
+                    .starts_with("text/event-stream") =>
+            {
+                Err(Fault::NotEvents {
+                    from: self.name.clone(),
+                    content_type: excerpt(&kind),
+                })
+            }
+            _ => Ok(answer),
+        }
+    }
+
+    /// Where a redirect leads, without what may be secret in it.
+    fn place_of(&self, answer: &Response) -> String {
+        let location = answer.headers().get(LOCATION);
+        location
+            .and_then(|value| value.to_str().ok())
+            .and_then(|to| self.template.url().join(to).ok())
+            .map_or_else(|| "an unknown place".to_owned(), |to| without_query(&to))
+    }
+
+    async fn refused(&self, mut answer: Response) -> Fault {
+        let status = answer.status();
+        let asked = answer.headers().get(RETRY_AFTER);
+        let asked = asked.and_then(|value| retry_after(value.to_str().ok()?));
+        let mut body = Vec::new();
+        // What cannot be read of an error does not hide the error.
+        while let Ok(Ok(Some(piece))) =
+            tokio::time::timeout(CONNECT_TIMEOUT.min(self.patience), answer.chunk()).await
+        {
+            let room = MAX_ERROR - body.len();
+            body.extend_from_slice(piece.get(..room).unwrap_or(&piece));
+            if body.len() == MAX_ERROR {
+                break;
+            }
+        }
+        let body = String::from_utf8_lossy(&body);
+        let told = read_error(&body)
+            .ok()
+            .filter(|error| *error != ServerError::default());
+        Fault::Status {
+            from: self.name.clone(),
+            status,
+            error: told.unwrap_or_else(|| ServerError {
+                message: Some(excerpt(&body)).filter(|text| !text.is_empty()),
+                ..ServerError::default()
+            }),
+            retry_after: asked,
+        }
+    }
+}
+
+fn without_query(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.set_fragment(None);
+    // Neither fails where there is a host.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.into()
+}
+
+/// The beginning of a text, in one line.
+fn excerpt(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let line = words.join(" ");
+    match line.char_indices().nth(MAX_EXCERPT) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line,
+    }
+}
+
+#[cfg(unix)]
+fn through_socket(
+    builder: reqwest::ClientBuilder,
+    path: &std::path::Path,
+) -> Result<reqwest::ClientBuilder, ClientError> {
+    Ok(builder.unix_socket(path))
+}
+
+#[cfg(not(unix))]
+fn through_socket(
+    _builder: reqwest::ClientBuilder,
+    _path: &std::path::Path,
+) -> Result<reqwest::ClientBuilder, ClientError> {
+    Err(ClientError::NoSockets)
+}
+
+fn tls(roots: RootCertStore) -> Result<ClientConfig, ClientError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(ClientError::Tls)?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}
+
+fn native_roots() -> Result<RootCertStore, ClientError> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    // Those that cannot be parsed cannot be used by anybody.
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        let cause = found.errors.first();
+        let cause = cause.map_or_else(String::new, |cause| format!(" ({cause})"));
+        return Err(ClientError::NoRoots(cause));
+    }
+    Ok(roots)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_error_is_cut_between_characters() {
+        assert_eq!(excerpt(" a\n b "), "a b");
+        let long = excerpt(&"ü".repeat(1000));
+        assert_eq!(long.chars().count(), MAX_EXCERPT + 1);
+    }
+
+    #[test]
+    fn an_address_is_named_without_what_may_be_secret() {
+        let url = Url::parse("https://me:pw@host/v1/responses?api-key=secret#x").unwrap();
+        assert_eq!(without_query(&url), "https://host/v1/responses");
+    }
+}

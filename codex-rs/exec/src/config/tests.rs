@@ -1,0 +1,337 @@
+//! Which source counts, and what is said about one that cannot.
+
+use std::collections::HashMap;
+
+use super::*;
+
+/// A home with the files given, and variables.
+struct Host {
+    home: tempfile::TempDir,
+    variables: HashMap<&'static str, String>,
+}
+
+impl Host {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        for (name, content) in files {
+            fs::write(home.path().join(name), content).unwrap();
+        }
+        let path = home.path().to_str().unwrap().to_owned();
+        Self {
+            home,
+            variables: HashMap::from([("CODEX_HOME", path)]),
+        }
+    }
+
+    fn set(mut self, name: &'static str, value: &str) -> Self {
+        self.variables.insert(name, value.to_owned());
+        self
+    }
+
+    fn load(&self, args: &Common, overrides: &[&str]) -> Result<Config, String> {
+        let overrides: Vec<ConfigOverride> =
+            overrides.iter().map(|text| text.parse().unwrap()).collect();
+        Config::load(args, &overrides, &|name| self.variables.get(name).cloned()).map_err(|error| {
+            error
+                .to_string()
+                .replace(self.home.path().to_str().unwrap(), "HOME")
+        })
+    }
+}
+
+fn args(model: Option<&str>, profile: Option<&str>) -> Common {
+    Common {
+        model: model.map(str::to_owned),
+        profile: profile.map(str::to_owned),
+        ..Common::default()
+    }
+}
+
+const P: &str = "model_provider = 'p'\nmodel_providers.p.base_url = 'http://localhost:1/v1/'\n";
+
+#[test]
+fn from_the_weakest_to_the_strongest() {
+    let with_profile = [("config.toml", P), ("x.config.toml", "model = 'profile'")];
+    let host = Host::new(&with_profile);
+    let model =
+        |host: &Host, args: &Common, overrides: &[&str]| host.load(args, overrides).unwrap().model;
+    assert_eq!(model(&host, &args(None, None), &[]), DEFAULT_MODEL);
+    let file = format!("{P}\nmodel_reasoning_effort = 'low'\n[profiles.y]\nmodel = 'table'");
+    let file = file.replace("model_provider =", "model = 'file'\nmodel_provider =");
+    let host = Host::new(&[
+        ("config.toml", &file),
+        ("x.config.toml", "model = 'profile'"),
+    ]);
+    assert_eq!(model(&host, &args(None, None), &[]), "file");
+    assert_eq!(model(&host, &args(None, Some("x")), &[]), "profile");
+    assert_eq!(model(&host, &args(None, Some("y")), &[]), "table");
+    assert_eq!(
+        model(&host, &args(None, Some("x")), &["model=over"]),
+        "over"
+    );
+    assert_eq!(
+        model(&host, &args(None, None), &["model=a", "model='b'"]),
+        "b"
+    );
+    assert_eq!(
+        model(&host, &args(Some("flag"), Some("x")), &["model=over"]),
+        "flag"
+    );
+    assert_eq!(model(&host, &args(None, None), &["profile=y"]), "table");
+    // What a stronger source does not mention stays.
+    let config = host.load(&args(None, Some("x")), &["model=over"]).unwrap();
+    assert_eq!(config.effort.as_deref(), Some("low"));
+}
+
+#[test]
+fn reasoning_is_shown_when_asked_for() {
+    let host = Host::new(&[("config.toml", P)]);
+    let asked = Common {
+        show_reasoning: true,
+        ..Common::default()
+    };
+    let summary = |args: &Common, overrides: &[&str]| host.load(args, overrides).unwrap().summary;
+    assert_eq!(summary(&Common::default(), &[]), None);
+    assert_eq!(summary(&asked, &[]).as_deref(), Some("auto"));
+    assert_eq!(
+        summary(&asked, &["model_reasoning_summary=none"]).as_deref(),
+        Some("auto")
+    );
+    let detailed = ["model_reasoning_summary=detailed"];
+    assert_eq!(
+        summary(&Common::default(), &detailed).as_deref(),
+        Some("detailed")
+    );
+    assert_eq!(summary(&asked, &detailed).as_deref(), Some("detailed"));
+}
+
+#[test]
+fn a_fault_names_file_line_and_key() {
+    for (files, overrides, says) in [
+        (
+            &[("config.toml", "\nmodel = 3")][..],
+            &[][..],
+            "HOME/config.toml:2: model: expected a string, found a whole number",
+        ),
+        (
+            &[("config.toml", P)],
+            &["model_providers.p.wire_api=chat"],
+            "-c model_providers.p.wire_api: model_providers.p.wire_api: only wire_api",
+        ),
+        (
+            &[("config.toml", P)],
+            &["a b=1"],
+            "-c a b: not a dotted key",
+        ),
+        (
+            &[("config.toml", P)],
+            &["profile=z"],
+            "there is no profile z: neither HOME/z.config.toml nor [profiles.z] in HOME/config.toml",
+        ),
+        (
+            &[("config.toml", P)],
+            &["profile=../z"],
+            "--profile ../z: a profile's name has only",
+        ),
+        (
+            &[("config.toml", "[profiles.x]"), ("x.config.toml", "")],
+            &["profile=x"],
+            "the profile x is both in HOME/x.config.toml and in [profiles.x]",
+        ),
+        (
+            &[("config.toml", P)],
+            &["model_provider=q"],
+            "model_provider = \"q\": there is no [model_providers.q]; there is openai, local-proxy, p",
+        ),
+        (
+            &[],
+            &["model_providers.q.name=Q", "model_provider=q"],
+            "model_providers.q has no base_url",
+        ),
+        (
+            &[],
+            &["model_providers.openai.name=Q"],
+            "model_providers.openai is built in",
+        ),
+        (
+            &[],
+            &[],
+            "the provider \"openai\" needs an API key in OPENAI_API_KEY; set it, or keep",
+        ),
+        (
+            &[],
+            &["model_provider=local-proxy"],
+            "model_provider = \"local-proxy\" needs to know",
+        ),
+        (
+            &[("config.toml", P)],
+            &[
+                "model_providers.p.env_key=NOPE",
+                "model_providers.p.env_key_instructions='see the wiki'",
+            ],
+            "the provider \"p\" needs an API key in NOPE: see the wiki",
+        ),
+    ] {
+        let error = Host::new(files)
+            .load(&Common::default(), overrides)
+            .unwrap_err();
+        assert!(error.starts_with(says), "{error}");
+    }
+    let nowhere = Host::new(&[]).set("CODEX_HOME", "/nowhere/at/all");
+    let error = nowhere.load(&Common::default(), &[]).unwrap_err();
+    assert!(error.starts_with("CODEX_HOME is /nowhere/at/all, which is no directory"));
+}
+
+fn provider(host: &Host, overrides: &[&str]) -> Provider {
+    host.load(&Common::default(), overrides).unwrap().provider
+}
+
+fn header<'a>(provider: &'a Provider, name: &str) -> Option<&'a str> {
+    provider
+        .headers
+        .get(name)
+        .map(|value| value.to_str().unwrap())
+}
+
+#[test]
+fn every_key_of_a_provider_counts() {
+    let host = Host::new(&[("config.toml", P)])
+        .set("KEY", " k\n")
+        .set("FIELD", "f");
+    let found = provider(
+        &host,
+        &[
+            "model_providers.p.env_key=KEY",
+            "model_providers.p.http_headers={X-One='1'}",
+            "model_providers.p.env_http_headers={X-Two='FIELD', X-Three='UNSET'}",
+            "model_providers.p.query_params={a='1 2', b='&'}",
+            "model_providers.p.request_max_retries=7",
+            "model_providers.p.stream_max_retries=100000",
+            "model_providers.p.stream_idle_timeout_ms=1500",
+        ],
+    );
+    assert_eq!(
+        found.url.as_str(),
+        "http://localhost:1/v1/responses?a=1+2&b=%26"
+    );
+    assert_eq!(header(&found, "authorization"), Some("Bearer k"));
+    assert_eq!(header(&found, "x-one"), Some("1"));
+    assert_eq!(header(&found, "x-two"), Some("f"));
+    assert_eq!(header(&found, "x-three"), None);
+    assert!(found.headers.values().all(http::HeaderValue::is_sensitive));
+    assert_eq!(
+        (found.request_max_retries, found.stream_max_retries),
+        (7, 100)
+    );
+    assert_eq!(found.idle_timeout.as_millis(), 1500);
+    let token = provider(&host, &["model_providers.p.experimental_bearer_token=t"]);
+    assert_eq!(header(&token, "authorization"), Some("Bearer t"));
+    assert_eq!(
+        (token.request_max_retries, token.stream_max_retries),
+        (4, 5)
+    );
+    assert_eq!(token.idle_timeout.as_secs(), 300);
+}
+
+#[test]
+fn openai_is_built_in() {
+    let host = Host::new(&[]).set("OPENAI_API_KEY", "k");
+    let found = provider(&host, &[]);
+    assert_eq!(found.url.as_str(), "https://api.openai.com/v1/responses");
+    assert_eq!(header(&found, "authorization"), Some("Bearer k"));
+    let host = host.set("CODEX_API_KEY", "c");
+    let found = provider(&host, &["openai_base_url='https://eu.api.openai.com/v1'"]);
+    assert_eq!(found.url.as_str(), "https://eu.api.openai.com/v1/responses");
+    assert_eq!(header(&found, "authorization"), Some("Bearer c"));
+}
+
+#[test]
+fn a_credential_never_crosses_a_network_in_clear() {
+    let host = Host::new(&[]).set("KEY", "secret");
+    let with = |base: &str, more: &str| {
+        let base = format!("model_providers.p.base_url='{base}'");
+        let overrides = ["model_provider=p", &base, more];
+        host.load(&Common::default(), &overrides)
+    };
+    for credential in [
+        "model_providers.p.env_key=KEY",
+        "model_providers.p.experimental_bearer_token=secret",
+        "model_providers.p.http_headers={api-key='secret'}",
+        "model_providers.p.env_http_headers={x-anything='KEY'}",
+        "model_providers.p.query_params={Api-Key='secret'}",
+    ] {
+        for base in [
+            "http://10.0.0.1/v1",
+            "http://localhost.example/v1",
+            "http://127.0.0.1.example/",
+        ] {
+            let error = with(base, credential).unwrap_err();
+            assert!(error.contains("in clear to http://"), "{error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+        for base in [
+            "https://10.0.0.1/v1",
+            "http://localhost/v1",
+            "http://127.1.2.3/v1",
+            "http://[::1]:9/",
+        ] {
+            assert!(with(base, credential).is_ok(), "{base}");
+        }
+    }
+    assert!(
+        with(
+            "http://10.0.0.1/v1",
+            "model_providers.p.http_headers={x-team='a'}"
+        )
+        .is_ok()
+    );
+}
+
+#[test]
+fn a_proxy_is_found_by_its_server_info() {
+    let info = tempfile::NamedTempFile::new().unwrap();
+    fs::write(
+        info.path(),
+        "{\"port\":4321,\"pid\":1,\"client_token\":\"t\"}\n",
+    )
+    .unwrap();
+    let path = info.path().to_str().unwrap();
+    let table = "model_providers.local-proxy.base_url='http://127.0.0.1:9/v1'";
+    let flag = Common {
+        server_info: Some(info.path().to_owned()),
+        ..Common::default()
+    };
+    let url = |host: &Host, args: &Common, overrides: &[&str]| {
+        let provider = host.load(args, overrides).unwrap().provider;
+        (
+            provider.url.port(),
+            header(&provider, "authorization").map(str::to_owned),
+        )
+    };
+    let token = Some("Bearer t".to_owned());
+    let host = Host::new(&[]);
+    // The flag alone is enough, and counts over a table.
+    assert_eq!(url(&host, &flag, &[]), (Some(4321), token.clone()));
+    let both = ["model_provider=local-proxy", table];
+    assert_eq!(url(&host, &flag, &both), (Some(4321), token.clone()));
+    // The variable needs the provider to be chosen, and gives way to a table.
+    let host = host.set("CODEX_PROXY_SERVER_INFO", path);
+    let chosen = ["model_provider=local-proxy"];
+    assert_eq!(url(&host, &Common::default(), &chosen), (Some(4321), token));
+    assert_eq!(url(&host, &Common::default(), &both), (Some(9), None));
+    assert!(
+        host.load(&Common::default(), &[])
+            .unwrap_err()
+            .contains("OPENAI_API_KEY")
+    );
+    // For another provider it would be ignored, so it is refused.
+    let error = Host::new(&[("config.toml", P)])
+        .load(&flag, &[])
+        .unwrap_err();
+    assert!(error.contains("model_provider is \"p\""), "{error}");
+
+    fs::write(info.path(), "{\"pid\":1,\"socket\":\"/run/s\"}\n").unwrap();
+    let provider = host.load(&flag, &[]).unwrap().provider;
+    assert_eq!(provider.socket.as_deref(), Some(Path::new("/run/s")));
+    assert_eq!(provider.url.as_str(), "http://localhost/v1/responses");
+}

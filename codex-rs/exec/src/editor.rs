@@ -1,0 +1,170 @@
+//! The line editor, on a thread of its own: it blocks, and a signal must not wait for a key.
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+
+use rustyline::completion::Completer;
+use rustyline::error::ReadlineError;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::history::DefaultHistory;
+use rustyline::validate::{ValidationContext, ValidationResult, Validator};
+use rustyline::{Config, Helper};
+use tokio::sync::oneshot;
+
+/// Beside Codex's own `history.jsonl`, which holds something else.
+const HISTORY: &str = "exec-chat-history";
+const PROMPT: &str = "> ";
+
+/// What was typed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    Text(String),
+    /// Ctrl-C: the line is thrown away.
+    Interrupted,
+    /// Ctrl-D on an empty line.
+    End,
+}
+
+/// Asks the thread for lines.
+#[derive(Debug)]
+pub(crate) struct Editor {
+    requests: mpsc::Sender<oneshot::Sender<Result<Line, String>>>,
+}
+
+impl Editor {
+    /// Starts the thread. A history that cannot be read or written is done without.
+    pub(crate) fn start(home: Option<&Path>, has_colours: bool) -> Self {
+        let history = home
+            .filter(|home| home.is_dir())
+            .map(|home| home.join(HISTORY));
+        let (requests, asked) = mpsc::channel();
+        std::thread::spawn(move || serve(&asked, history.as_deref(), has_colours));
+        Self { requests }
+    }
+
+    /// The next line. A line that ends with a backslash goes on in the next.
+    ///
+    /// # Errors
+    ///
+    /// The terminal cannot be read; a sentence that says why.
+    pub(crate) async fn line(&self) -> Result<Line, String> {
+        let (reply, line) = oneshot::channel();
+        let gone = || "the line editor ended".to_owned();
+        self.requests.send(reply).map_err(|_| gone())?;
+        line.await.map_err(|_| gone())?
+    }
+}
+
+fn serve(
+    asked: &mpsc::Receiver<oneshot::Sender<Result<Line, String>>>,
+    history: Option<&Path>,
+    has_colours: bool,
+) {
+    let config = Config::builder()
+        .auto_add_history(true)
+        // As in a shell: what begins with a space is not kept.
+        .history_ignore_space(true)
+        .build();
+    let mut editor = match rustyline::Editor::<Lines, DefaultHistory>::with_config(config) {
+        Ok(editor) => editor,
+        Err(error) => {
+            if let Ok(reply) = asked.recv() {
+                let _ = reply.send(Err(cannot_read(&error)));
+            }
+            return;
+        }
+    };
+    editor.set_helper(Some(Lines { has_colours }));
+    let history: Option<PathBuf> = history.map(Path::to_owned);
+    if let Some(path) = &history {
+        let _ = editor.load_history(path);
+    }
+    while let Ok(reply) = asked.recv() {
+        let line = match editor.readline(PROMPT) {
+            Ok(text) => {
+                if let Some(path) = &history {
+                    // It makes the file readable for its owner alone.
+                    let _ = editor.append_history(path);
+                }
+                Ok(Line::Text(joined(&text)))
+            }
+            Err(ReadlineError::Interrupted) => Ok(Line::Interrupted),
+            Err(ReadlineError::Eof) => Ok(Line::End),
+            Err(error) => Err(cannot_read(&error)),
+        };
+        if reply.send(line).is_err() {
+            return;
+        }
+    }
+}
+
+fn cannot_read(error: &ReadlineError) -> String {
+    format!("could not read from the terminal: {error}")
+}
+
+/// A backslash at the end of a line is not part of the text.
+fn joined(text: &str) -> String {
+    text.replace("\\\n", "\n")
+}
+
+/// Whether the next line belongs to this one: an odd number of backslashes ends it.
+fn goes_on(text: &str) -> bool {
+    let backslashes = text.len() - text.trim_end_matches('\\').len();
+    backslashes % 2 == 1
+}
+
+/// What the editor is told about lines.
+struct Lines {
+    has_colours: bool,
+}
+
+impl Validator for Lines {
+    fn validate(&self, line: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
+        Ok(if goes_on(line.input()) {
+            ValidationResult::Incomplete
+        } else {
+            ValidationResult::Valid(None)
+        })
+    }
+}
+
+impl Highlighter for Lines {
+    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(
+        &'s self,
+        prompt: &'p str,
+        _is_default: bool,
+    ) -> Cow<'b, str> {
+        if self.has_colours {
+            Cow::Owned(format!("\u{1b}[1m{prompt}\u{1b}[0m"))
+        } else {
+            Cow::Borrowed(prompt)
+        }
+    }
+}
+
+impl Completer for Lines {
+    type Candidate = String;
+}
+
+impl Hinter for Lines {
+    type Hint = String;
+}
+
+impl Helper for Lines {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backslash_continues_a_line_and_two_do_not() {
+        assert!(goes_on("a\\"));
+        assert!(goes_on("a\\\nb\\"));
+        assert!(!goes_on("a"));
+        assert!(!goes_on("a\\\\"));
+        assert!(!goes_on(""));
+        assert_eq!(joined("a\\\nb"), "a\nb");
+    }
+}

@@ -1,0 +1,194 @@
+//! One answer: send, retry while nothing has arrived, show what arrives.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Response;
+
+use crate::answer::{Answer, Shown};
+use crate::client::Client;
+use crate::config::Config;
+use crate::conversation::Conversation;
+use crate::event::Event;
+use crate::event_stream::EventStream;
+use crate::fault::{Fault, root, seconds};
+use crate::retry;
+use crate::screen::Screen;
+
+/// How long a server may take to end a stream that is complete.
+const GOODBYE: Duration = Duration::from_millis(200);
+
+/// How long an answer took.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    started: Instant,
+    first_text: Option<Instant>,
+}
+
+/// What a turn needs and does not change.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asker<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) config: &'a Config,
+}
+
+impl Asker<'_> {
+    /// Asks for the next answer of a conversation and shows it as it comes. What has come of it
+    /// stands in `answer` at any time, also when this future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// The [`Fault`] of the last attempt.
+    pub(crate) async fn answer(
+        &self,
+        conversation: &Conversation,
+        answer: &mut Answer,
+        screen: &mut Screen,
+    ) -> Result<(), Fault> {
+        let body = conversation.request(self.config).map_err(Fault::Request)?;
+        let provider = &self.config.provider;
+        let mut times = Times::start();
+        let (mut failed, mut cut) = (0, 0);
+        screen.wait_for(&self.config.model);
+        let complete = loop {
+            let mut has_event = false;
+            let outcome = match self.client.send(body.clone()).await {
+                Ok(response) => {
+                    self.read(response, answer, &mut has_event, &mut times, screen)
+                        .await
+                }
+                Err(fault) => Err(fault),
+            };
+            let fault = match outcome {
+                Ok(response) => break response,
+                Err(fault) => fault,
+            };
+            let (attempt, most) = if fault.is_cut() && !has_event {
+                (&mut cut, provider.stream_max_retries)
+            } else if fault.is_passing() {
+                (&mut failed, provider.request_max_retries)
+            } else {
+                return Err(fault);
+            };
+            if *attempt >= most {
+                return Err(fault);
+            }
+            *attempt += 1;
+            let wait = retry::wait(*attempt, fault.retry_after());
+            screen.note(&format!(
+                "{fault}; again in {} ({attempt} of {most})",
+                seconds(wait)
+            ));
+            screen.wait_for(&self.config.model);
+            tokio::time::sleep(wait).await;
+        };
+        screen.end_line().await.map_err(Fault::Output)?;
+        screen.note(&times.summary(answer, &provider.id));
+        let _ = tokio::time::timeout(GOODBYE, rest(complete)).await;
+        Ok(())
+    }
+
+    /// Reads to the last event, and returns what may come after it.
+    async fn read(
+        &self,
+        mut response: Response,
+        answer: &mut Answer,
+        has_event: &mut bool,
+        times: &mut Times,
+        screen: &mut Screen,
+    ) -> Result<Response, Fault> {
+        let patience = self.config.provider.idle_timeout;
+        let mut events = EventStream::new();
+        loop {
+            while let Some(data) = events.next().map_err(Fault::TooLarge)? {
+                *has_event = true;
+                if self.take(&data, answer, times, screen).await? {
+                    return Ok(response);
+                }
+            }
+            let piece = tokio::time::timeout(patience, response.chunk())
+                .await
+                .map_err(|_| Fault::Idle(patience))?
+                .map_err(|error| Fault::Cut(root(&error.without_url())))?;
+            let ended = || Fault::Cut("the stream ended before response.completed".to_owned());
+            events.push(piece.ok_or_else(ended)?);
+        }
+    }
+
+    /// Whether that was the last event.
+    async fn take(
+        &self,
+        data: &str,
+        answer: &mut Answer,
+        times: &mut Times,
+        screen: &mut Screen,
+    ) -> Result<bool, Fault> {
+        // Other servers end a stream this way; what counts is response.completed.
+        if data == "[DONE]" {
+            return Ok(false);
+        }
+        let event = Event::parse(data).map_err(Fault::Event)?;
+        screen.event(data).await.map_err(Fault::Output)?;
+        for shown in answer.take(event).map_err(Fault::Answer)? {
+            match shown {
+                Shown::Text(text) => {
+                    times.first_text.get_or_insert_with(Instant::now);
+                    screen.text(&text).await.map_err(Fault::Output)?;
+                }
+                Shown::Reasoning(text) if self.config.summary.is_some() => screen.reasoning(&text),
+                Shown::Reasoning(_) => {}
+                Shown::Note(text) => screen.note(&text),
+                Shown::End => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Reads to the end of a body, so that its connection can be used again.
+async fn rest(mut response: Response) {
+    while let Ok(Some(_)) = response.chunk().await {}
+}
+
+impl Times {
+    fn start() -> Self {
+        Self {
+            started: Instant::now(),
+            first_text: None,
+        }
+    }
+
+    /// Who answered, how many tokens it took, and how long.
+    fn summary(&self, answer: &Answer, provider: &str) -> String {
+        let mut parts = Vec::new();
+        let model = answer.model.as_deref().unwrap_or("a model");
+        parts.push(format!("{model} by {provider}"));
+        if let Some(usage) = answer.usage {
+            let cached = usage.input_tokens_details.unwrap_or_default().cached_tokens;
+            let thought = usage
+                .output_tokens_details
+                .unwrap_or_default()
+                .reasoning_tokens;
+            let of = |n, what| match n {
+                0 => String::new(),
+                n => format!(" ({n} {what})"),
+            };
+            parts.push(format!(
+                "{} tokens in{}, {} out{}",
+                usage.input_tokens,
+                of(cached, "cached"),
+                usage.output_tokens,
+                of(thought, "reasoning")
+            ));
+        }
+        let first = self.first_text.map(|first| first - self.started);
+        parts.push(time(self.started.elapsed(), first));
+        parts.join(", ")
+    }
+}
+
+fn time(whole: Duration, first: Option<Duration>) -> String {
+    match first {
+        Some(first) => format!("{} (first text after {})", seconds(whole), seconds(first)),
+        None => seconds(whole),
+    }
+}
