@@ -262,7 +262,12 @@ pub(crate) fn open_to_all(path: &std::path::Path) {
 pub(crate) fn copy_of(name: &str, to: &std::path::Path) -> Option<std::path::PathBuf> {
     let from = std::path::Path::new(PROXY).with_file_name(name);
     let copy = to.join(name);
-    std::fs::copy(from, &copy).ok()?;
+    // Not by this process: what another test starts meanwhile would hold the new file
+    // open for writing, and it could not be run.
+    let copied = std::process::Command::new("cp")
+        .args([&from, &copy])
+        .status();
+    copied.ok().filter(std::process::ExitStatus::success)?;
     open_to_all(&copy);
     Some(copy)
 }
