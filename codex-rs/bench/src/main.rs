@@ -8,9 +8,12 @@
 
 mod clock;
 mod contestant;
+mod goals;
 mod job;
 mod load;
+mod machine;
 mod measurement;
+mod plot;
 mod process;
 mod report;
 mod results;

@@ -159,8 +159,7 @@ impl Watch {
 pub(crate) fn kill_tree(root: u32) {
     for pid in tree(root) {
         if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
-            // It may have ended by itself.
-            drop(kill_process(pid, Signal::KILL));
+            let _ended_already = kill_process(pid, Signal::KILL);
         }
     }
 }

@@ -1,12 +1,27 @@
 //! The results as Markdown.
 
-use std::fmt::Write;
-
 use crate::contestant::{Contestant, Kind};
 use crate::measurement::Quantity;
 use crate::results::Results;
 use crate::scenarios::Scenario;
 use crate::statistics::Spread;
+
+/// Who played, where and how.
+pub(crate) fn setting(contestants: &[Contestant], rounds: usize, how: &str) -> String {
+    let mut text = format!(
+        "{}; {rounds} rounds, interleaved{how}. Where there are three figures, the first is the \
+         median of the rounds and the others are the least and the most.\n\n| | version |\n|---|---|\n",
+        crate::machine::describe()
+    );
+    for contestant in contestants {
+        text.push_str(&format!(
+            "| {} | {} |\n",
+            contestant.label, contestant.version
+        ));
+    }
+    text.push('\n');
+    text
+}
 
 /// One table for each scenario that was played.
 pub(crate) fn tables(results: &Results, contestants: &[Contestant]) -> String {
@@ -24,7 +39,7 @@ fn table(results: &Results, contestants: &[Contestant], scenario: Scenario) -> S
     let mut text = format!("## {name}\n\n{about}.\n\n| | upstream |");
     let mut rule = "|---|---|".to_owned();
     let mut column = |heading: &str| {
-        drop(write!(text, " {heading} |"));
+        text.push_str(&format!(" {heading} |"));
         rule.push_str("--:|");
     };
     for quantity in &quantities {
@@ -33,13 +48,10 @@ fn table(results: &Results, contestants: &[Contestant], scenario: Scenario) -> S
             column("x direct");
         }
     }
-    drop(write!(text, "\n{rule}\n"));
+    text.push_str(&format!("\n{rule}\n"));
     for contestant in contestants {
-        drop(writeln!(
-            text,
-            "{}",
-            row(results, scenario, contestant, &quantities)
-        ));
+        text.push_str(&row(results, scenario, contestant, &quantities));
+        text.push('\n');
     }
     text.push('\n');
     text
@@ -56,29 +68,27 @@ fn row(
     let mut row = format!("| {label} |");
     let Some(round) = rounds.first() else {
         let why = results.fault(scenario, label).unwrap_or("not played");
-        drop(write!(row, " failed: {} |", why.replace(['|', '\n'], " ")));
+        row.push_str(&format!(" failed: {} |", why.replace(['|', '\n'], " ")));
         return row;
     };
-    drop(write!(row, " {} |", round.upstream));
+    row.push_str(&format!(" {} |", round.upstream));
     for &quantity in quantities {
         let spread = results.spread(scenario, label, quantity);
         let cell = spread.map_or_else(|| "-".to_owned(), |spread| cell(spread, rounds.len()));
-        drop(write!(row, " {cell} |"));
+        row.push_str(&format!(" {cell} |"));
         if quantity.is_beside_direct() {
             let direct = results.median(scenario, &Kind::Direct.to_string(), quantity);
             let ratio = spread
                 .zip(direct)
                 .map(|(spread, direct)| spread.median / direct);
-            drop(write!(
-                row,
+            row.push_str(&format!(
                 " {} |",
                 ratio.map_or_else(|| "-".to_owned(), number)
             ));
         }
     }
     if let Some(why) = results.fault(scenario, label) {
-        drop(write!(
-            row,
+        row.push_str(&format!(
             " one round failed: {} |",
             why.replace(['|', '\n'], " ")
         ));

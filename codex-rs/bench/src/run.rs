@@ -7,9 +7,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::contestant::{Contestant, Kind, Post, find};
-use crate::report;
 use crate::results::Results;
 use crate::scenarios::{Scale, Scenario, Wanted};
+use crate::{goals, plot, report};
+
+/// Before everything else in results.md.
+const ABOUT: &str = "# Results of a run\n\nMade by `scripts/bench`; [what it does and what the figures \
+    mean](../benchmarks.md). Compare within this page only.\n\n";
 
 /// Play scenarios in front of contestants and report
 #[derive(Clone, Debug, clap::Args)]
@@ -38,9 +42,15 @@ pub(crate) struct Args {
     /// A shorter and rougher measurement
     #[arg(long)]
     quick: bool,
+    /// S3: streams
+    #[arg(long, value_name = "N", default_value_t = 5_000)]
+    streams: u32,
     /// S4: bytes in all, in GB
     #[arg(long, value_name = "GB", default_value_t = 1.0)]
     gigabytes: f64,
+    /// Write results.md and its figures to this directory instead of printing tables
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     /// Print how nginx and HAProxy are configured, and end
     #[arg(long)]
     show_config: bool,
@@ -75,9 +85,27 @@ pub(crate) fn run(args: Args) -> Result<()> {
             }
         }
     }
-    let text = report::tables(&results, &contestants);
-    std::io::stdout().write_all(text.as_bytes())?;
-    Ok(())
+    let how = if args.quick {
+        ", shortened (--quick)"
+    } else {
+        ""
+    };
+    let mut text = report::setting(&contestants, args.rounds, how);
+    text.push_str(&goals::table(&results, &contestants));
+    if let Some(dir) = &args.out {
+        std::fs::create_dir_all(dir)?;
+        for (file, title) in plot::draw(&results, &contestants, dir)? {
+            text.push_str(&format!("![{title}]({file})\n\n"));
+        }
+    }
+    text.push_str(&report::tables(&results, &contestants));
+    let Some(dir) = &args.out else {
+        std::io::stdout().write_all(text.as_bytes())?;
+        return Ok(());
+    };
+    let file = dir.join("results.md");
+    let text = format!("{ABOUT}{}\n", text.trim_end());
+    std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))
 }
 
 fn play(
@@ -89,7 +117,8 @@ fn play(
 ) {
     let label = &contestant.label;
     match scenario.play(contestant, scale) {
-        Ok(measurement) => {
+        Ok(None) => {}
+        Ok(Some(measurement)) => {
             let values = measurement.values.iter();
             let values: Vec<String> = values
                 .map(|(quantity, value)| {
@@ -124,6 +153,15 @@ fn scale(args: &Args) -> Scale {
         time: Duration::from_secs_f64(4.0 / shorter),
         warm_up: Duration::from_secs_f64(1.0 / shorter),
         flood: (args.gigabytes * 1e9 / shorter) as u64,
+        streams: if args.quick {
+            args.streams / 5
+        } else {
+            args.streams
+        }
+        .max(1),
+        uploads: if args.quick { 8 } else { 40 },
+        tries: if args.quick { 10 } else { 50 },
+        starts: if args.quick { 3 } else { 10 },
     }
 }
 

@@ -1,5 +1,5 @@
-//! HAProxy: nothing kept back, connections kept alive, the key added, other paths refused, and
-//! nothing more.
+//! HAProxy: nothing kept back, connections kept alive, a caller that leaves noticed, the key added,
+//! other paths refused, and nothing more.
 
 use std::path::Path;
 use std::process::Command;
@@ -44,6 +44,7 @@ pub(super) fn configuration(post: &Post<'_>) -> String {
 defaults
   mode http
   option http-no-delay
+  option abortonclose
   http-reuse safe
   timeout connect 10s
   timeout client 10m

@@ -3,7 +3,9 @@
 mod answer;
 mod connection;
 mod crowd;
+mod stamps;
 
 pub(crate) use answer::Answer;
 pub(crate) use connection::{Connection, request};
 pub(crate) use crowd::Crowd;
+pub(crate) use stamps::Stamps;

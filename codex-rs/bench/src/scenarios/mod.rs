@@ -1,7 +1,12 @@
 //! What is played in front of each contestant.
 
 mod latency;
+mod leaving;
+mod rush;
+mod starts;
+mod streams;
 mod throughput;
+mod uploads;
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,6 +18,9 @@ use crate::contestant::Contestant;
 use crate::measurement::Measurement;
 use crate::stage::{Stage, Wire};
 
+/// How long one scenario may take with one contestant.
+const PATIENCE: Duration = Duration::from_secs(180);
+
 /// One scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Scenario {
@@ -20,7 +28,14 @@ pub(crate) enum Scenario {
     S2,
     S2H2,
     S2Paced,
+    S3,
+    S3H2,
     S4,
+    S5,
+    S6Flowing,
+    S6Silent,
+    S7,
+    S8,
 }
 
 /// How much of everything.
@@ -32,11 +47,32 @@ pub(crate) struct Scale {
     pub(crate) warm_up: Duration,
     /// S4: bytes in all.
     pub(crate) flood: u64,
+    /// S3: streams.
+    pub(crate) streams: u32,
+    /// S5: bodies of each client.
+    pub(crate) uploads: usize,
+    /// S6: clients that leave.
+    pub(crate) tries: u32,
+    /// S7: starts.
+    pub(crate) starts: usize,
 }
 
 impl Scenario {
     /// All of them, in the order in which they are played.
-    pub(crate) const ALL: [Self; 5] = [Self::S1, Self::S2, Self::S2H2, Self::S2Paced, Self::S4];
+    pub(crate) const ALL: [Self; 12] = [
+        Self::S1,
+        Self::S2,
+        Self::S2H2,
+        Self::S2Paced,
+        Self::S3,
+        Self::S3H2,
+        Self::S4,
+        Self::S5,
+        Self::S6Flowing,
+        Self::S6Silent,
+        Self::S7,
+        Self::S8,
+    ];
 
     /// What it is called, and what it consists of.
     pub(crate) fn about(self) -> (&'static str, &'static str) {
@@ -51,7 +87,27 @@ impl Scenario {
             ),
             Self::S2H2 => ("S2-h2", "S2 with a TLS upstream, HTTP/2 for those who can"),
             Self::S2Paced => ("S2-paced", "S2 with each event written by itself"),
+            Self::S3 => (
+                "S3",
+                "thousands of streams with an event each 500 ms, spread evenly",
+            ),
+            Self::S3H2 => ("S3-h2", "S3 with a TLS upstream, HTTP/2 for those who can"),
             Self::S4 => ("S4", "4 streams of events of 16 KB"),
+            Self::S5 => ("S5", "4 clients, 8 MB bodies, small answers"),
+            Self::S6Flowing => (
+                "S6-flowing",
+                "the client leaves while an event comes each 20 ms; until the upstream sees it",
+            ),
+            Self::S6Silent => ("S6-silent", "S6 while nothing comes"),
+            Self::S7 => (
+                "S7",
+                "from the start of the process to its first answer, with a TLS upstream to trust",
+            ),
+            Self::S8 => (
+                "S8",
+                "500 clients send within a quarter of a second and all stay, TLS upstream with 100 streams on an HTTP/2 connection; \
+                 until the request is there",
+            ),
         }
     }
 
@@ -61,31 +117,46 @@ impl Scenario {
 
     fn wire(self) -> Wire {
         match self {
-            Self::S2H2 => Wire::Tls,
+            Self::S2H2 | Self::S3H2 | Self::S7 | Self::S8 => Wire::Tls,
             _ => Wire::Plain,
         }
     }
 
-    /// Plays it once.
+    /// Plays it once; `None` if it makes no sense with this contestant.
     ///
     /// # Errors
     /// When the contestant does not start, ends, or does anything wrong.
-    pub(crate) fn play(self, contestant: &Contestant, scale: &Scale) -> Result<Measurement> {
+    pub(crate) fn play(
+        self,
+        contestant: &Contestant,
+        scale: &Scale,
+    ) -> Result<Option<Measurement>> {
+        if self == Self::S7 {
+            return starts::again_and_again(contestant, scale);
+        }
         let mut stage = Stage::set(contestant, self.wire())?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .context("the load's runtime")?;
-        let measurement = match self {
-            Self::S1 => runtime.block_on(latency::one_client(&stage, scale)),
-            Self::S2 | Self::S2H2 => runtime.block_on(throughput::at_once(&stage, scale)),
-            Self::S2Paced => runtime.block_on(throughput::one_by_one(&stage, scale)),
-            Self::S4 => runtime.block_on(throughput::flood(&stage, scale)),
-        }?;
-        Ok(measurement.over(
-            stage.seen()?,
-            self.wire() == Wire::Tls && stage.ready().is_some(),
-        ))
+        let play = async {
+            match self {
+                Self::S1 => latency::one_client(&stage, scale).await,
+                Self::S2 | Self::S2H2 => throughput::at_once(&stage, scale).await,
+                Self::S2Paced => throughput::one_by_one(&stage, scale).await,
+                Self::S3 | Self::S3H2 => streams::spread(&stage, scale).await,
+                Self::S4 => throughput::flood(&stage, scale).await,
+                Self::S5 => uploads::large(&stage, scale).await,
+                Self::S6Flowing => leaving::flowing(&mut stage, scale).await,
+                Self::S6Silent => leaving::silent(&mut stage, scale).await,
+                Self::S7 | Self::S8 => rush::all_at_once(&mut stage, scale).await,
+            }
+        };
+        let measurement = runtime
+            .block_on(async { tokio::time::timeout(PATIENCE, play).await })
+            .context("it takes too long")??;
+        let tls = self.wire() == Wire::Tls && stage.ready().is_some();
+        Ok(Some(measurement.over(stage.seen()?, tls)))
     }
 }
 

@@ -78,9 +78,16 @@ fn event(size: usize) -> Bytes {
     event.freeze()
 }
 
-/// An event with a stamp, for whoever reads it to take the time from.
+/// An event with a stamp, for whoever reads it to take the time from, and as long as the events that
+/// carry a few words are.
 pub(super) fn stamped(stamp: u64) -> Bytes {
-    Bytes::from(format!("data: {stamp:020}\n\n"))
+    const SIZE: usize = 400;
+    const COMMENT: &str = "\n: ";
+    let mut event = BytesMut::with_capacity(SIZE);
+    event.put_slice(format!("data: {stamp:020}{COMMENT}").as_bytes());
+    event.put_bytes(b'x', SIZE - event.len() - 2);
+    event.put_slice(b"\n\n");
+    event.freeze()
 }
 
 /// An event stamped with the present.

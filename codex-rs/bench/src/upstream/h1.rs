@@ -181,19 +181,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 return gone;
             }
             Job::Silent { number } => {
-                self.write(HEAD).await?;
-                self.write(&chunk(&stamped_now())).await?;
+                self.begin(&stamped_now()).await?;
                 let gone = self.wait_for_end().await;
                 self.shared.gone(number);
                 return gone;
             }
             Job::Late { hold } => {
-                self.write(HEAD).await?;
-                self.write(&chunk(&stamped(arrived))).await?;
+                self.begin(&stamped(arrived)).await?;
                 sleep(Duration::from_millis(hold.into())).await;
             }
         }
         self.write(LAST_CHUNK).await
+    }
+
+    /// The head and the first event, in one write.
+    async fn begin(&mut self, event: &[u8]) -> io::Result<()> {
+        let first = [HEAD, &chunk(event)].concat();
+        self.write(&first).await
     }
 
     async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
