@@ -11,38 +11,34 @@ use crate::scenarios::Scenario;
 enum Bound {
     AtMost(f64),
     AtLeast(f64),
-    /// The value of another contestant, or of another scenario, in the same run, and so much more.
-    AtMostThatOf(Kind, f64),
+    /// The value of another contestant in the same run, and so much more.
+    NotAbove(Kind, f64),
     /// The value of another contestant in the same run, times this.
-    AtLeastTimes(Kind, f64),
+    ShareOf(Kind, f64),
     /// The same contestant's value in another scenario.
-    AtMostAsIn(Scenario),
+    SameAsIn(Scenario),
 }
 
-use Bound::{AtLeast, AtLeastTimes, AtMost, AtMostAsIn, AtMostThatOf};
+use Bound::{AtLeast, AtMost, NotAbove, SameAsIn, ShareOf};
 
 const GOALS: &[(Scenario, Quantity, Bound)] = &[
-    (Scenario::S1, Quantity::P50, AtMostThatOf(Kind::Direct, 0.1)),
-    (Scenario::S1, Quantity::P99, AtMostThatOf(Kind::Nginx, 0.0)),
+    (Scenario::S1, Quantity::P50, NotAbove(Kind::Direct, 0.1)),
+    (Scenario::S1, Quantity::P99, NotAbove(Kind::Nginx, 0.0)),
     (
         Scenario::S2,
         Quantity::CpuPerThousand,
-        AtMostThatOf(Kind::Nginx, 0.0),
+        NotAbove(Kind::Nginx, 0.0),
     ),
-    (
-        Scenario::S2,
-        Quantity::Rate,
-        AtLeastTimes(Kind::Nginx, 0.95),
-    ),
+    (Scenario::S2, Quantity::Rate, ShareOf(Kind::Nginx, 0.95)),
     (Scenario::S2, Quantity::Rss, AtMost(15.0)),
     (Scenario::S3, Quantity::Share, AtLeast(100.0)),
-    (Scenario::S3, Quantity::P99, AtMostThatOf(Kind::Nginx, 0.0)),
+    (Scenario::S3, Quantity::P99, NotAbove(Kind::Nginx, 0.0)),
     (Scenario::S3, Quantity::RssPerStream, AtMost(18.0)),
-    (Scenario::S3, Quantity::Threads, AtMostAsIn(Scenario::S1)),
+    (Scenario::S3, Quantity::Threads, SameAsIn(Scenario::S1)),
     (
         Scenario::S4,
         Quantity::CpuPerGigabyte,
-        AtMostThatOf(Kind::Nginx, 0.0),
+        NotAbove(Kind::Nginx, 0.0),
     ),
     (Scenario::S5, Quantity::CpuPerGigabyte, AtMost(0.75)),
     (Scenario::S5, Quantity::Rss, AtMost(20.0)),
@@ -67,10 +63,10 @@ impl Bound {
         match self {
             AtMost(_) => format!("<= {limit}"),
             AtLeast(_) => format!(">= {limit}"),
-            AtMostThatOf(kind, 0.0) => format!("<= {kind}'s {limit}"),
-            AtMostThatOf(kind, more) => format!("<= {limit}, {kind}'s + {}", number(more)),
-            AtLeastTimes(kind, times) => format!(">= {limit}, {kind}'s x {}", number(times)),
-            AtMostAsIn(scenario) => format!("<= as in {scenario}"),
+            NotAbove(kind, 0.0) => format!("<= {kind}'s {limit}"),
+            NotAbove(kind, more) => format!("<= {limit}, {kind}'s + {}", number(more)),
+            ShareOf(kind, times) => format!(">= {limit}, {kind}'s x {}", number(times)),
+            SameAsIn(scenario) => format!("<= as in {scenario}"),
         }
     }
 
@@ -79,16 +75,16 @@ impl Bound {
         let of = |kind: Kind| results.median(scenario, &kind.to_string(), quantity);
         match self {
             AtMost(limit) | AtLeast(limit) => Some(limit),
-            AtMostThatOf(kind, more) => Some(of(kind)? + more),
-            AtLeastTimes(kind, times) => Some(of(kind)? * times),
-            AtMostAsIn(scenario) => results.median(scenario, label, quantity),
+            NotAbove(kind, more) => Some(of(kind)? + more),
+            ShareOf(kind, times) => Some(of(kind)? * times),
+            SameAsIn(scenario) => results.median(scenario, label, quantity),
         }
     }
 
     fn is_met(self, value: f64, limit: f64) -> bool {
         match self {
-            AtMost(_) | AtMostThatOf(..) | AtMostAsIn(_) => value <= limit,
-            AtLeast(_) | AtLeastTimes(..) => value >= limit,
+            AtMost(_) | NotAbove(..) | SameAsIn(_) => value <= limit,
+            AtLeast(_) | ShareOf(..) => value >= limit,
         }
     }
 }
@@ -155,7 +151,7 @@ mod tests {
             verdict(AtLeast(100.0), Some(50.0), Some(100.0)),
             "50 **missed**, x 0.50"
         );
-        let no_nginx = verdict(AtMostThatOf(Kind::Nginx, 0.0), Some(1.0), None);
+        let no_nginx = verdict(NotAbove(Kind::Nginx, 0.0), Some(1.0), None);
         assert_eq!(no_nginx, "1, nothing to compare with");
         assert_eq!(
             verdict(AtMost(7.0), None, Some(7.0)),

@@ -116,6 +116,13 @@ pub(crate) fn draw(
 fn svg(figure: &Figure, rows: &[Row<'_>]) -> Result<String, Box<dyn std::error::Error>> {
     let mut svg = String::new();
     let count = u32::try_from(rows.len())?;
+    // The first row is the highest.
+    let places = || {
+        (0..count)
+            .rev()
+            .map(|below| f64::from(below) + 0.5)
+            .zip(rows)
+    };
     let size = (WIDTH, HEAD + count * ROW + FOOT);
     {
         let root = SVGBackend::with_string(&mut svg, size).into_drawing_area();
@@ -134,6 +141,11 @@ fn svg(figure: &Figure, rows: &[Row<'_>]) -> Result<String, Box<dyn std::error::
             .margin_left(NAMES)
             .x_label_area_size(FOOT - 10)
             .build_cartesian_2d((least..most).log_scale(), 0.0..f64::from(count))?;
+        // Under the lines of the axis.
+        for (height, _) in places().filter(|(_, row)| row.is_ours) {
+            let corners = [(least, height + 0.46), (most, height - 0.46)];
+            chart.draw_series([Rectangle::new(corners, BAND.filled())])?;
+        }
         chart
             .configure_mesh()
             .disable_y_mesh()
@@ -145,15 +157,7 @@ fn svg(figure: &Figure, rows: &[Row<'_>]) -> Result<String, Box<dyn std::error::
             .x_label_style(style(13.0, FontStyle::Normal, &PALE))
             .x_label_formatter(&|value| number(*value))
             .draw()?;
-        for (height, row) in (0..count)
-            .rev()
-            .map(|below| f64::from(below) + 0.5)
-            .zip(rows)
-        {
-            if row.is_ours {
-                let corners = [(least, height + 0.46), (most, height - 0.46)];
-                chart.draw_series([Rectangle::new(corners, BAND.filled())])?;
-            }
+        for (height, row) in places() {
             for (at, spread) in row.values.iter().enumerate() {
                 let Some(spread) = spread else { continue };
                 let colour = COLOURS.get(at).unwrap_or(&INK);

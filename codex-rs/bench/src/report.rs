@@ -9,7 +9,7 @@ use crate::statistics::Spread;
 /// Who played, where and how.
 pub(crate) fn setting(contestants: &[Contestant], rounds: usize, how: &str) -> String {
     let mut text = format!(
-        "{}; {rounds} rounds, interleaved{how}. Where there are three figures, the first is the \
+        "{}; rounds: {rounds}, interleaved{how}. Where there are three figures, the first is the \
          median of the rounds and the others are the least and the most.\n\n| | version |\n|---|---|\n",
         crate::machine::describe()
     );
@@ -112,7 +112,6 @@ fn cell(spread: Spread, rounds: usize) -> String {
 /// A number with the digits that mean something.
 pub(crate) fn number(value: f64) -> String {
     match value.abs() {
-        size if size.fract() == 0.0 && size < 1e4 => format!("{value:.0}"),
         size if size >= 1000.0 => {
             let whole = format!("{value:.0}");
             match whole
@@ -124,6 +123,7 @@ pub(crate) fn number(value: f64) -> String {
                 None => whole,
             }
         }
+        size if size.fract() == 0.0 => format!("{value:.0}"),
         size if size >= 100.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),
         size if size >= 0.1 => format!("{value:.2}"),
@@ -144,6 +144,7 @@ mod tests {
             (12.345, "12.3"),
             (123.45, "123"),
             (2.0, "2"),
+            (1000.0, "1,000"),
             (1234.5, "1,234"),
             (10007.0, "10,007"),
         ] {

@@ -45,7 +45,7 @@ defaults
   mode http
   option http-no-delay
   option abortonclose
-  http-reuse safe
+  http-reuse always
   timeout connect 10s
   timeout client 10m
   timeout server 10m

@@ -105,7 +105,8 @@ impl Scenario {
             ),
             Self::S8 => (
                 "S8",
-                "500 clients send within a quarter of a second and all stay, TLS upstream with 100 streams on an HTTP/2 connection; \
+                "500 clients, a new one each millisecond, and all stay; TLS upstream with 100 \
+                 streams on an HTTP/2 connection; \
                  until the request is there",
             ),
         }

@@ -21,9 +21,9 @@ const HOLD: u32 = 3_000;
 /// After this one counts as never arrived.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Between two clients: they come as fast as this machine can well send, and none leaves before the
-/// last is there.
-const PAUSE: Duration = Duration::from_micros(500);
+/// Between two clients: time for a TLS handshake, for those who make one for each. None leaves before
+/// the last is there.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// All are there at once; each answer says when its request was there.
 pub(super) async fn all_at_once(stage: &mut Stage, _scale: &Scale) -> Result<Measurement> {
