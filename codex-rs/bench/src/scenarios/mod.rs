@@ -79,7 +79,7 @@ impl Scenario {
         match self {
             Self::S1 => (
                 "S1",
-                "1 client, one request after the other; 1 KB body, 5 events",
+                "1 client, one request after the other; 1 KB body, 5 events one by one",
             ),
             Self::S2 => (
                 "S2",

@@ -2,12 +2,11 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use tokio::sync::Semaphore;
+use anyhow::{Result, ensure};
 use tokio::task::{JoinSet, LocalSet};
+use tokio::time::Instant;
 
 use super::Scale;
 use crate::clock::{ms_between, now_ns};
@@ -20,9 +19,9 @@ use crate::statistics::percentile;
 /// Between two events of a stream, in milliseconds.
 const PERIOD: u32 = 500;
 const BODY: usize = 1 << 10;
-/// How many streams are on their way to their first event at once.
-const BEGINNING: usize = 256;
-/// How long all of them may take to begin.
+/// Between two streams while they begin: time for a TLS handshake, for those who make one for each.
+const PAUSE: Duration = Duration::from_millis(1);
+/// How long all of them may take to begin, counted from when the last one was to.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the streams have told so far.
@@ -43,7 +42,7 @@ pub(super) async fn spread(stage: &Stage, scale: &Scale) -> Result<Measurement> 
 
 async fn measure(stage: &Stage, scale: &Scale, heard: &Rc<RefCell<Heard>>) -> Result<Measurement> {
     let watched = stage.watch()?;
-    let places = Arc::new(Semaphore::new(BEGINNING));
+    let start = Instant::now();
     let mut streams = JoinSet::new();
     for number in 0..scale.streams {
         let phase = u64::from(number) * u64::from(PERIOD) / u64::from(scale.streams);
@@ -53,10 +52,11 @@ async fn measure(stage: &Stage, scale: &Scale, heard: &Rc<RefCell<Heard>>) -> Re
             period: PERIOD,
             phase,
         };
-        let (request, places) = (stage.request(job, BODY), Arc::clone(&places));
+        let (request, turn) = (stage.request(job, BODY), start + PAUSE * number);
         let (heard, address) = (Rc::clone(heard), stage.address);
         streams.spawn_local(async move {
-            if stream(address, &request, &places, &heard).await.is_err() {
+            tokio::time::sleep_until(turn).await;
+            if stream(address, &request, &heard).await.is_err() {
                 heard.borrow_mut().cut += 1;
             }
         });
@@ -68,7 +68,8 @@ async fn measure(stage: &Stage, scale: &Scale, heard: &Rc<RefCell<Heard>>) -> Re
         }
     };
     // Those that have not begun by then will not be counted.
-    let _late = tokio::time::timeout(PATIENCE, begun).await;
+    let deadline = start + PAUSE * scale.streams + PATIENCE;
+    let _late = tokio::time::timeout_at(deadline, begun).await;
     let ramp = watched.end()?;
     tokio::time::sleep(scale.warm_up).await;
 
@@ -105,10 +106,9 @@ async fn measure(stage: &Stage, scale: &Scale, heard: &Rc<RefCell<Heard>>) -> Re
 async fn stream(
     address: std::net::SocketAddr,
     request: &[u8],
-    places: &Semaphore,
     heard: &RefCell<Heard>,
 ) -> Result<()> {
-    let mut beginning = Some(places.acquire().await.context("closed")?);
+    let mut has_begun = false;
     let mut connection = Connection::open(address, 1 << 10).await?;
     connection.send(request).await?;
     let mut stamps = Stamps::default();
@@ -116,9 +116,8 @@ async fn stream(
         let now = now_ns();
         stamps.take(data, |stamp| {
             let mut heard = heard.borrow_mut();
-            if beginning.take().is_some() {
-                heard.begun += 1;
-            }
+            heard.begun += usize::from(!has_begun);
+            has_begun = true;
             if let Some(latencies) = &mut heard.latencies {
                 latencies.push(ms_between(stamp, now));
             }
