@@ -1,0 +1,146 @@
+//! Who is measured, and how each is started.
+
+mod codex;
+mod haproxy;
+mod nginx;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+/// The kinds of contestant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub(crate) enum Kind {
+    /// The load talks to the upstream itself
+    Direct,
+    /// This project's proxy
+    Ours,
+    Nginx,
+    Haproxy,
+    /// The subcommand of the same name in OpenAI's Codex CLI
+    Peer,
+}
+
+/// One of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Contestant {
+    pub(crate) kind: Kind,
+    /// What it is called in the results.
+    pub(crate) label: String,
+    /// The program's own file; none for [`Kind::Direct`].
+    pub(crate) program: PathBuf,
+    /// What it says of its version.
+    pub(crate) version: String,
+}
+
+/// Where a contestant is to work.
+pub(crate) struct Post<'a> {
+    /// A directory of its own.
+    pub(crate) dir: &'a Path,
+    pub(crate) port: u16,
+    pub(crate) upstream: u16,
+    /// The authority that signed the upstream's certificate, if it speaks TLS.
+    pub(crate) authority: Option<&'a Path>,
+    /// Processor cores.
+    pub(crate) cores: usize,
+}
+
+/// A command, and what is to be written to its standard input.
+pub(crate) struct Start {
+    pub(crate) command: Command,
+    pub(crate) input: String,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Direct => "direct",
+            Self::Ours => "ours",
+            Self::Nginx => "nginx",
+            Self::Haproxy => "haproxy",
+            Self::Peer => "peer",
+        })
+    }
+}
+
+impl Contestant {
+    /// The load alone.
+    pub(crate) fn direct() -> Self {
+        Self {
+            kind: Kind::Direct,
+            label: "direct".to_owned(),
+            program: PathBuf::new(),
+            version: "no proxy".to_owned(),
+        }
+    }
+
+    /// A program, which is asked for its version.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub(crate) fn new(kind: Kind, label: &str, program: &Path) -> Result<Self> {
+        let flag = match kind {
+            Kind::Nginx | Kind::Haproxy => "-v",
+            Kind::Direct | Kind::Ours | Kind::Peer => "--version",
+        };
+        let said = Command::new(program)
+            .arg(flag)
+            .output()
+            .with_context(|| format!("cannot run {}", program.display()))?;
+        let said = [said.stdout, said.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        let first = said.lines().next().unwrap_or_default();
+        let version = first.split_whitespace().find_map(|word| {
+            let word = word.trim_start_matches("nginx/");
+            word.starts_with(|c: char| c.is_ascii_digit())
+                .then_some(word)
+        });
+        Ok(Self {
+            kind,
+            label: label.to_owned(),
+            program: program.to_owned(),
+            version: version.unwrap_or("unknown version").to_owned(),
+        })
+    }
+
+    /// How it is started at this post; its configuration, if it needs one, is written there.
+    ///
+    /// # Errors
+    /// When the configuration cannot be written.
+    pub(crate) fn start(&self, post: &Post<'_>) -> Result<Option<Start>> {
+        let mut start = match self.kind {
+            Kind::Direct => return Ok(None),
+            Kind::Ours | Kind::Peer => codex::start(&self.program, post),
+            Kind::Nginx => nginx::start(&self.program, post)?,
+            Kind::Haproxy => haproxy::start(&self.program, post)?,
+        };
+        // Neither our proxies nor our own key reach it; libraries that came with it do.
+        let kept = ["PATH", "LD_LIBRARY_PATH"];
+        for name in kept {
+            if let Some(value) = std::env::var_os(name) {
+                start.command.env(name, value);
+            }
+        }
+        Ok(Some(start))
+    }
+
+    /// Its configuration, for whoever wants to judge whether it is fair.
+    pub(crate) fn configuration(&self, post: &Post<'_>) -> Option<String> {
+        match self.kind {
+            Kind::Direct | Kind::Ours | Kind::Peer => None,
+            Kind::Nginx => Some(nginx::configuration(post)),
+            Kind::Haproxy => Some(haproxy::configuration(post)),
+        }
+    }
+}
+
+/// A program of this name on the PATH, or where Debian puts servers.
+pub(crate) fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain([PathBuf::from("/usr/sbin"), PathBuf::from("/usr/local/sbin")])
+        .map(|dir| dir.join(name))
+        .find(|file| file.is_file())
+}

@@ -1,0 +1,11 @@
+//! The load: lean enough not to be what is measured.
+
+mod answer;
+mod connection;
+mod crowd;
+mod stamps;
+
+pub(crate) use answer::Answer;
+pub(crate) use connection::{Connection, request};
+pub(crate) use crowd::Crowd;
+pub(crate) use stamps::Stamps;

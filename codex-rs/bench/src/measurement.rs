@@ -1,0 +1,103 @@
+//! What can be measured, and what was.
+
+use crate::stage::Seen;
+
+/// A quantity, which is a column of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Quantity {
+    /// Milliseconds below which half of the cases were.
+    P50,
+    P90,
+    P99,
+    P999,
+    Max,
+    /// CPU seconds of the contestant for 1,000 requests.
+    CpuPerThousand,
+    /// CPU seconds of the contestant for 10^9 bytes.
+    CpuPerGigabyte,
+    /// Share of one core, in percent.
+    CpuShare,
+    /// Requests per second.
+    Rate,
+    /// 10^6 bytes per second.
+    Throughput,
+    /// The most resident memory, in MiB.
+    Rss,
+    /// Resident memory when nothing was done yet, in MiB.
+    IdleRss,
+    /// Growth of resident memory for each stream, in KiB.
+    RssPerStream,
+    /// The most threads.
+    Threads,
+    /// How many came through, of all that were tried.
+    Share,
+    /// Connections that the upstream saw.
+    Connections,
+    /// The size of the program's file, in 10^6 bytes.
+    Binary,
+}
+
+impl Quantity {
+    /// The heading of its column.
+    pub(crate) fn heading(self) -> &'static str {
+        match self {
+            Self::P50 => "p50 ms",
+            Self::P90 => "p90 ms",
+            Self::P99 => "p99 ms",
+            Self::P999 => "p99.9 ms",
+            Self::Max => "max ms",
+            Self::CpuPerThousand => "CPU s / 1000 requests",
+            Self::CpuPerGigabyte => "CPU s/GB",
+            Self::CpuShare => "CPU %",
+            Self::Rate => "req/s",
+            Self::Throughput => "MB/s",
+            Self::Rss => "RSS MiB",
+            Self::IdleRss => "idle RSS MiB",
+            Self::RssPerStream => "KiB per stream",
+            Self::Threads => "threads",
+            Self::Share => "came through %",
+            Self::Connections => "upstream connections",
+            Self::Binary => "binary MB",
+        }
+    }
+
+    /// Whether it is set in relation to the load without a proxy.
+    pub(crate) fn is_beside_direct(self) -> bool {
+        matches!(self, Self::P50 | Self::Rate | Self::Throughput)
+    }
+}
+
+/// One scenario with one contestant in one round.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Measurement {
+    /// In the order of the columns.
+    pub(crate) values: Vec<(Quantity, f64)>,
+    /// What the upstream was spoken to in.
+    pub(crate) upstream: &'static str,
+}
+
+impl Measurement {
+    /// Adds a value.
+    pub(crate) fn with(mut self, quantity: Quantity, value: f64) -> Self {
+        self.values.push((quantity, value));
+        self
+    }
+
+    /// Adds a value if there is one.
+    pub(crate) fn with_some(self, quantity: Quantity, value: Option<f64>) -> Self {
+        match value {
+            Some(value) => self.with(quantity, value),
+            None => self,
+        }
+    }
+
+    /// Adds the protocol that the upstream was spoken to in.
+    pub(crate) fn over(mut self, seen: Seen, tls: bool) -> Self {
+        self.upstream = match (seen.h2 > 0, tls) {
+            (true, _) => "TLS, HTTP/2",
+            (false, true) => "TLS, HTTP/1.1",
+            (false, false) => "HTTP/1.1",
+        };
+        self
+    }
+}

@@ -1,0 +1,227 @@
+//! The order of things: rounds, in each the scenarios, in each the contestants.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::contestant::{Contestant, Kind, Post, find};
+use crate::results::Results;
+use crate::scenarios::{Scale, Scenario, Wanted};
+use crate::{goals, plot, report};
+
+/// Before everything else in results.md.
+const ABOUT: &str = "# Results of a run\n\nMade by `scripts/bench`; [what it does and what the figures \
+    mean](../benchmarks.md). Compare within this page only.\n\n";
+
+/// Play scenarios in front of contestants and report
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Args {
+    /// This project's program `codex`; repeated with labels, two builds are compared
+    #[arg(long, value_name = "[LABEL=]PATH")]
+    ours: Vec<String>,
+    /// The native program of Codex CLI, not the Node script that starts it
+    #[arg(long, value_name = "PATH")]
+    peer: Option<PathBuf>,
+    /// nginx, where it is not on the PATH
+    #[arg(long, value_name = "PATH")]
+    nginx: Option<PathBuf>,
+    /// HAProxy, where it is not on the PATH
+    #[arg(long, value_name = "PATH")]
+    haproxy: Option<PathBuf>,
+    /// Only these kinds of contestant
+    #[arg(long, value_enum, value_delimiter = ',')]
+    contestants: Vec<Kind>,
+    /// Only these scenarios; S2 stands for all of its variants, S2-h1 for the plain one
+    #[arg(long, value_name = "S1,S2-h2,...", value_delimiter = ',')]
+    only: Vec<Wanted>,
+    /// How often all is played
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    rounds: usize,
+    /// A shorter and rougher measurement
+    #[arg(long)]
+    quick: bool,
+    /// S3: streams
+    #[arg(long, value_name = "N", default_value_t = 5_000)]
+    streams: u32,
+    /// S4: bytes in all, in GB
+    #[arg(long, value_name = "GB", default_value_t = 1.0)]
+    gigabytes: f64,
+    /// Write results.md and its figures to this directory instead of printing tables
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Print how nginx and HAProxy are configured, and end
+    #[arg(long)]
+    show_config: bool,
+}
+
+/// Runs.
+///
+/// # Errors
+/// When the command line cannot be followed; that a contestant fails is a result.
+pub(crate) fn run(args: Args) -> Result<()> {
+    crate::process::raise_descriptor_limit();
+    let contestants = contestants(&args)?;
+    if args.show_config {
+        return show_configurations(&contestants);
+    }
+    let scenarios: Vec<Scenario> = Scenario::ALL
+        .into_iter()
+        .filter(|scenario| {
+            let mut wanted = args.only.iter().flat_map(|wanted| &wanted.0);
+            args.only.is_empty() || wanted.any(|wanted| wanted == scenario)
+        })
+        .collect();
+    let scale = scale(&args);
+    let mut results = Results::default();
+    for round in 0..args.rounds {
+        for &scenario in &scenarios {
+            // Nobody is always the first on a machine that has been idle.
+            let mut order = contestants.clone();
+            order.rotate_left(round % contestants.len().max(1));
+            for contestant in &order {
+                play(&mut results, round, scenario, contestant, &scale);
+            }
+        }
+    }
+    let how = if args.quick {
+        ", shortened (--quick)"
+    } else {
+        ""
+    };
+    let mut text = report::setting(&contestants, args.rounds, how);
+    text.push_str(&goals::table(&results, &contestants));
+    if let Some(dir) = &args.out {
+        std::fs::create_dir_all(dir)?;
+        for (file, title) in plot::draw(&results, &contestants, dir)? {
+            text.push_str(&format!("![{title}]({file})\n\n"));
+        }
+    }
+    text.push_str(&report::tables(&results, &contestants));
+    let Some(dir) = &args.out else {
+        std::io::stdout().write_all(text.as_bytes())?;
+        return Ok(());
+    };
+    let file = dir.join("results.md");
+    let text = format!("{ABOUT}{}\n", text.trim_end());
+    std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))
+}
+
+fn play(
+    results: &mut Results,
+    round: usize,
+    scenario: Scenario,
+    contestant: &Contestant,
+    scale: &Scale,
+) {
+    let label = &contestant.label;
+    match scenario.play(contestant, scale) {
+        Ok(None) => {}
+        Ok(Some(measurement)) => {
+            let values = measurement.values.iter();
+            let values: Vec<String> = values
+                .map(|(quantity, value)| {
+                    format!("{} {}", report::number(*value), quantity.heading())
+                })
+                .collect();
+            say(format_args!(
+                "{} {scenario} {label}: {}",
+                round + 1,
+                values.join(", ")
+            ));
+            results.add(scenario, contestant, measurement);
+        }
+        Err(error) => {
+            say(format_args!(
+                "{} {scenario} {label}: failed: {error:#}",
+                round + 1
+            ));
+            results.fail(scenario, contestant, format!("{error:#}"));
+        }
+    }
+}
+
+fn scale(args: &Args) -> Scale {
+    let shorter = if args.quick { 4.0 } else { 1.0 };
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a number of bytes"
+    )]
+    Scale {
+        time: Duration::from_secs_f64(4.0 / shorter),
+        warm_up: Duration::from_secs_f64(1.0 / shorter),
+        flood: (args.gigabytes * 1e9 / shorter) as u64,
+        streams: if args.quick {
+            args.streams / 5
+        } else {
+            args.streams
+        }
+        .max(1),
+        uploads: if args.quick { 8 } else { 40 },
+        tries: if args.quick { 10 } else { 50 },
+        starts: if args.quick { 3 } else { 10 },
+    }
+}
+
+/// Whoever was asked for and is there. Who is missing is named.
+fn contestants(args: &Args) -> Result<Vec<Contestant>> {
+    let wanted = |kind: Kind| args.contestants.is_empty() || args.contestants.contains(&kind);
+    let mut found = Vec::new();
+    if wanted(Kind::Direct) {
+        found.push(Contestant::direct());
+    }
+    if wanted(Kind::Ours) {
+        for ours in &args.ours {
+            let (label, path) = ours.split_once('=').unwrap_or(("ours", ours));
+            found.push(Contestant::new(Kind::Ours, label, path.as_ref())?);
+        }
+        if args.ours.is_empty() {
+            say(format_args!("skipped: ours: name it with --ours PATH"));
+        }
+    }
+    let programs = [
+        (Kind::Nginx, args.nginx.clone().or_else(|| find("nginx"))),
+        (
+            Kind::Haproxy,
+            args.haproxy.clone().or_else(|| find("haproxy")),
+        ),
+        (Kind::Peer, args.peer.clone()),
+    ];
+    for (kind, program) in programs {
+        match program {
+            _ if !wanted(kind) => {}
+            Some(program) => found.push(Contestant::new(kind, &kind.to_string(), &program)?),
+            None => say(format_args!(
+                "skipped: {kind} is not installed (scripts/bench --install)"
+            )),
+        }
+    }
+    if found.is_empty() {
+        bail!("no contestant is left");
+    }
+    Ok(found)
+}
+
+fn show_configurations(contestants: &[Contestant]) -> Result<()> {
+    let post = Post {
+        dir: "DIR".as_ref(),
+        port: 8787,
+        upstream: 8788,
+        authority: Some("DIR/authority.pem".as_ref()),
+        cores: crate::stage::cores(),
+    };
+    for contestant in contestants {
+        if let Some(text) = contestant.configuration(&post) {
+            let mut out = std::io::stdout().lock();
+            writeln!(out, "# {}\n{text}", contestant.label).context("the configuration")?;
+        }
+    }
+    Ok(())
+}
+
+/// One line of progress.
+pub(crate) fn say(line: std::fmt::Arguments<'_>) {
+    drop(writeln!(std::io::stderr(), "{line}"));
+}

@@ -1,0 +1,129 @@
+//! S3: thousands of answers at once, of which each says something now and then.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use tokio::task::{JoinSet, LocalSet};
+use tokio::time::Instant;
+
+use super::Scale;
+use crate::clock::{ms_between, now_ns};
+use crate::job::Job;
+use crate::load::{Answer, Connection, Stamps};
+use crate::measurement::{Measurement, Quantity};
+use crate::stage::Stage;
+use crate::statistics::percentile;
+
+/// Between two events of a stream, in milliseconds.
+const PERIOD: u32 = 500;
+const BODY: usize = 1 << 10;
+/// Between two streams while they begin: time for a TLS handshake, for those who make one for each.
+const PAUSE: Duration = Duration::from_millis(1);
+/// How long all of them may take to begin, counted from when the last one was to.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What the streams have told so far.
+#[derive(Default)]
+struct Heard {
+    begun: usize,
+    cut: usize,
+    /// Of the events since the measurement began, in milliseconds.
+    latencies: Option<Vec<f64>>,
+}
+
+/// Streams whose events are spread evenly over the period.
+pub(super) async fn spread(stage: &Stage, scale: &Scale) -> Result<Measurement> {
+    let heard = Rc::new(RefCell::new(Heard::default()));
+    let local = LocalSet::new();
+    local.run_until(measure(stage, scale, &heard)).await
+}
+
+async fn measure(stage: &Stage, scale: &Scale, heard: &Rc<RefCell<Heard>>) -> Result<Measurement> {
+    let watched = stage.watch()?;
+    let start = Instant::now();
+    let mut streams = JoinSet::new();
+    for number in 0..scale.streams {
+        let phase = u64::from(number) * u64::from(PERIOD) / u64::from(scale.streams);
+        let phase = u32::try_from(phase).unwrap_or_default();
+        let job = Job::Ticks {
+            number,
+            period: PERIOD,
+            phase,
+        };
+        let (request, turn) = (stage.request(job, BODY), start + PAUSE * number);
+        let (heard, address) = (Rc::clone(heard), stage.address);
+        streams.spawn_local(async move {
+            tokio::time::sleep_until(turn).await;
+            if stream(address, &request, &heard).await.is_err() {
+                heard.borrow_mut().cut += 1;
+            }
+        });
+    }
+    let all = scale.streams as usize;
+    let begun = async {
+        while heard.borrow().begun + heard.borrow().cut < all {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    // Those that have not begun by then will not be counted.
+    let deadline = start + PAUSE * scale.streams + PATIENCE;
+    let _late = tokio::time::timeout_at(deadline, begun).await;
+    let ramp = watched.end()?;
+    tokio::time::sleep(scale.warm_up).await;
+
+    // Twice as long as others: a stream has two events in a second.
+    let time = scale.time * 2;
+    let watched = stage.watch()?;
+    heard.borrow_mut().latencies = Some(Vec::new());
+    tokio::time::sleep(time).await;
+    let latencies = heard.borrow_mut().latencies.take().unwrap_or_default();
+    let used = watched.end()?;
+    let alive = heard.borrow().begun - heard.borrow().cut.min(heard.borrow().begun);
+    ensure!(!latencies.is_empty(), "no stream had an event");
+    #[expect(clippy::cast_precision_loss, reason = "thousands of streams")]
+    let (alive, all) = (alive as f64, all as f64);
+    let grown = ramp
+        .zip(used)
+        .map(|(ramp, used)| used.rss.max(ramp.rss) - ramp.rss_before);
+    Ok(Measurement::default()
+        .with(Quantity::Share, alive * 100.0 / all)
+        .with(Quantity::P50, percentile(&latencies, 0.5))
+        .with(Quantity::P90, percentile(&latencies, 0.9))
+        .with(Quantity::P99, percentile(&latencies, 0.99))
+        .with(Quantity::P999, percentile(&latencies, 0.999))
+        .with(Quantity::Max, percentile(&latencies, 1.0))
+        .with_some(
+            Quantity::CpuShare,
+            used.map(|used| used.cpu * 100.0 / time.as_secs_f64()),
+        )
+        .with_some(Quantity::RssPerStream, grown.map(|grown| grown / alive))
+        .with_some(Quantity::Threads, used.map(|used| used.threads)))
+}
+
+/// One stream, until it is cut.
+async fn stream(
+    address: std::net::SocketAddr,
+    request: &[u8],
+    heard: &RefCell<Heard>,
+) -> Result<()> {
+    let mut has_begun = false;
+    let mut connection = Connection::open(address, 1 << 10).await?;
+    connection.send(request).await?;
+    let mut stamps = Stamps::default();
+    let body = |data: &[u8]| {
+        let now = now_ns();
+        stamps.take(data, |stamp| {
+            let mut heard = heard.borrow_mut();
+            heard.begun += usize::from(!has_begun);
+            has_begun = true;
+            if let Some(latencies) = &mut heard.latencies {
+                latencies.push(ms_between(stamp, now));
+            }
+        });
+    };
+    connection
+        .receive(&mut Answer::default(), body, |_| false)
+        .await
+}

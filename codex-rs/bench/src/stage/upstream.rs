@@ -1,0 +1,132 @@
+//! The upstream's process, and what it says.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+/// How long it may take to say what it was asked.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) struct Upstream {
+    child: Child,
+    ask: Option<ChildStdin>,
+    said: Receiver<String>,
+    pub(super) port: u16,
+    gone: HashMap<u32, u64>,
+    seen: Option<Seen>,
+}
+
+/// What an upstream has seen since its start.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    /// Connections that spoke HTTP/1.1.
+    pub(crate) h1: u64,
+    /// Connections that spoke HTTP/2.
+    pub(crate) h2: u64,
+    /// Requests without the key.
+    pub(crate) strangers: u64,
+}
+
+impl Upstream {
+    /// Starts it; with TLS if there is a file to write its authority to.
+    pub(super) fn start(authority: Option<&Path>) -> Result<Self> {
+        let mut command = Command::new(super::own_program()?);
+        command.arg("upstream");
+        if let Some(authority) = authority {
+            command.arg("--tls").arg(authority);
+        }
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot start the upstream")?;
+        let out = child.stdout.take().context("the upstream's output")?;
+        let ask = child.stdin.take();
+        let (say, said) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                if say.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut upstream = Self {
+            child,
+            ask,
+            said,
+            port: 0,
+            gone: HashMap::new(),
+            seen: None,
+        };
+        upstream
+            .wait(PATIENCE, |upstream| (upstream.port != 0).then_some(()))?
+            .context("the upstream does not listen")?;
+        Ok(upstream)
+    }
+
+    pub(super) fn seen(&mut self) -> Result<Seen> {
+        self.seen = None;
+        let ask = self.ask.as_mut().context("the upstream's input")?;
+        ask.write_all(b"\n").context("the upstream has ended")?;
+        let seen = self.wait(PATIENCE, |upstream| upstream.seen)?;
+        seen.context("the upstream does not answer")
+    }
+
+    pub(super) fn gone(&mut self, number: u32, within: Duration) -> Result<Option<u64>> {
+        self.wait(within, |upstream| upstream.gone.remove(&number))
+    }
+
+    /// Reads what it says until something is there; `None` if that takes too long.
+    fn wait<T>(
+        &mut self,
+        within: Duration,
+        there: impl Fn(&mut Self) -> Option<T>,
+    ) -> Result<Option<T>> {
+        let deadline = Instant::now() + within;
+        loop {
+            if let Some(found) = there(self) {
+                return Ok(Some(found));
+            }
+            match self
+                .said
+                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+            {
+                Ok(line) => self.hear(&line)?,
+                Err(RecvTimeoutError::Timeout) => return Ok(None),
+                Err(RecvTimeoutError::Disconnected) => bail!("the upstream has ended"),
+            }
+        }
+    }
+
+    fn hear(&mut self, line: &str) -> Result<()> {
+        let words: Vec<&str> = line.split(' ').collect();
+        match words.as_slice() {
+            ["listening", port] => self.port = port.parse()?,
+            ["gone", number, when] => {
+                self.gone.insert(number.parse()?, when.parse()?);
+            }
+            ["seen", h1, h2, strangers] => {
+                self.seen = Some(Seen {
+                    h1: h1.parse()?,
+                    h2: h2.parse()?,
+                    strangers: strangers.parse()?,
+                });
+            }
+            _ => bail!("the upstream says: {line}"),
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        drop(self.ask.take());
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}

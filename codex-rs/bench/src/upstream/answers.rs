@@ -1,0 +1,104 @@
+//! The bytes of answers, made once and written many times.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::clock::now_ns;
+
+/// The head of every streamed answer over HTTP/1.1.
+pub(super) const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\n\
+    content-type: text/event-stream\r\n\
+    cache-control: no-cache\r\n\
+    transfer-encoding: chunked\r\n\r\n";
+
+/// The end of a chunked body.
+pub(super) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
+/// Up to this size an answer is kept whole, in bytes.
+const LARGEST_WHOLE: u32 = 256 << 10;
+
+const BEFORE: &str = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"";
+const AFTER: &str = "\"}\n\n";
+
+/// What one kind of answer is written from.
+#[derive(Clone)]
+pub(super) struct Answer {
+    /// One event, as HTTP/2 frames it.
+    pub(super) event: Bytes,
+    /// One event as a chunk.
+    pub(super) chunk: Bytes,
+    /// Head, chunks and end, unless that is too large.
+    pub(super) whole: Option<Bytes>,
+}
+
+/// Answers by number and size of their events.
+#[derive(Default)]
+pub(super) struct Answers {
+    made: Mutex<HashMap<(u32, u32), Answer>>,
+}
+
+impl Answers {
+    pub(super) fn get(&self, events: u32, size: u32) -> Answer {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        made.entry((events, size))
+            .or_insert_with(|| Answer::new(events, size))
+            .clone()
+    }
+}
+
+impl Answer {
+    fn new(events: u32, size: u32) -> Self {
+        let event = event(size as usize);
+        let chunk = chunk(&event);
+        let whole = (events.saturating_mul(size) <= LARGEST_WHOLE).then(|| {
+            let mut whole = BytesMut::from(HEAD);
+            for _ in 0..events {
+                whole.put_slice(&chunk);
+            }
+            whole.put_slice(LAST_CHUNK);
+            whole.freeze()
+        });
+        Self {
+            event,
+            chunk,
+            whole,
+        }
+    }
+}
+
+/// An event of `size` bytes, or of the fewest that are possible.
+fn event(size: usize) -> Bytes {
+    let mut event = BytesMut::with_capacity(size);
+    event.put_slice(BEFORE.as_bytes());
+    let filling = size.saturating_sub(BEFORE.len() + AFTER.len());
+    event.put_bytes(b'x', filling);
+    event.put_slice(AFTER.as_bytes());
+    event.freeze()
+}
+
+/// An event with a stamp, for whoever reads it to take the time from, and as long as the events that
+/// carry a few words are.
+pub(super) fn stamped(stamp: u64) -> Bytes {
+    const SIZE: usize = 400;
+    const COMMENT: &str = "\n: ";
+    let mut event = BytesMut::with_capacity(SIZE);
+    event.put_slice(format!("data: {stamp:020}{COMMENT}").as_bytes());
+    event.put_bytes(b'x', SIZE - event.len() - 2);
+    event.put_slice(b"\n\n");
+    event.freeze()
+}
+
+/// An event stamped with the present.
+pub(super) fn stamped_now() -> Bytes {
+    stamped(now_ns())
+}
+
+/// Data as one HTTP/1.1 chunk.
+pub(super) fn chunk(data: &[u8]) -> Bytes {
+    let mut chunk = BytesMut::from(format!("{:x}\r\n", data.len()).as_bytes());
+    chunk.put_slice(data);
+    chunk.put_slice(b"\r\n");
+    chunk.freeze()
+}
