@@ -37,6 +37,9 @@ pub(crate) enum Quantity {
     Binary,
 }
 
+/// What a value and the one without a proxy have to do with each other.
+pub(crate) type Relation = fn(f64, f64) -> f64;
+
 impl Quantity {
     /// The heading of its column.
     pub(crate) fn heading(self) -> &'static str {
@@ -61,9 +64,13 @@ impl Quantity {
         }
     }
 
-    /// Whether it is set in relation to the load without a proxy.
-    pub(crate) fn is_beside_direct(self) -> bool {
-        matches!(self, Self::P50 | Self::Rate | Self::Throughput)
+    /// How it is set in relation to the load without a proxy, if it is.
+    pub(crate) fn beside_direct(self) -> Option<(&'static str, Relation)> {
+        match self {
+            Self::P50 => Some(("above direct", |value, direct| value - direct)),
+            Self::Rate | Self::Throughput => Some(("x direct", |value, direct| value / direct)),
+            _ => None,
+        }
     }
 }
 

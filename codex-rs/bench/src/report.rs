@@ -44,12 +44,16 @@ fn table(results: &Results, contestants: &[Contestant], scenario: Scenario) -> S
     };
     for quantity in &quantities {
         column(quantity.heading());
-        if quantity.is_beside_direct() {
-            column("x direct");
+        if let Some((heading, _)) = beside(results, scenario, *quantity) {
+            column(heading);
         }
     }
     text.push_str(&format!("\n{rule}\n"));
-    for contestant in contestants {
+    let played = contestants.iter().filter(|contestant| {
+        let label = &contestant.label;
+        !results.rounds(scenario, label).is_empty() || results.fault(scenario, label).is_some()
+    });
+    for contestant in played {
         text.push_str(&row(results, scenario, contestant, &quantities));
         text.push('\n');
     }
@@ -76,14 +80,11 @@ fn row(
         let spread = results.spread(scenario, label, quantity);
         let cell = spread.map_or_else(|| "-".to_owned(), |spread| cell(spread, rounds.len()));
         row.push_str(&format!(" {cell} |"));
-        if quantity.is_beside_direct() {
-            let direct = results.median(scenario, &Kind::Direct.to_string(), quantity);
-            let ratio = spread
-                .zip(direct)
-                .map(|(spread, direct)| spread.median / direct);
+        if let Some((_, relation)) = beside(results, scenario, quantity) {
+            let relation = spread.map(|spread| number(relation(spread.median)));
             row.push_str(&format!(
                 " {} |",
-                ratio.map_or_else(|| "-".to_owned(), number)
+                relation.unwrap_or_else(|| "-".to_owned())
             ));
         }
     }
@@ -94,6 +95,17 @@ fn row(
         ));
     }
     row
+}
+
+/// The column that sets a quantity in relation to no proxy, and how; none if that was not played.
+fn beside(
+    results: &Results,
+    scenario: Scenario,
+    quantity: Quantity,
+) -> Option<(&'static str, impl Fn(f64) -> f64)> {
+    let (heading, relation) = quantity.beside_direct()?;
+    let direct = results.median(scenario, &Kind::Direct.to_string(), quantity)?;
+    Some((heading, move |value| relation(value, direct)))
 }
 
 fn cell(spread: Spread, rounds: usize) -> String {

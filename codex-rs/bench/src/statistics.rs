@@ -26,8 +26,10 @@ pub(crate) struct Spread {
 impl Spread {
     /// Of all these values; `None` of none.
     pub(crate) fn of(values: &[f64]) -> Option<Self> {
+        let negated: Vec<f64> = values.iter().map(|value| -value).collect();
         (!values.is_empty()).then(|| Self {
-            median: percentile(values, 0.5),
+            // Of an even number of rounds, the middle of the middle two.
+            median: f64::midpoint(percentile(values, 0.5), -percentile(&negated, 0.5)),
             least: percentile(values, 0.0),
             most: percentile(values, 1.0),
         })
@@ -53,5 +55,6 @@ mod tests {
             most: 9.0,
         };
         assert_eq!(Spread::of(&[9.0, 1.0, 2.0]), Some(spread));
+        assert_eq!(Spread::of(&[9.0, 1.0, 1.0, 3.0]), Some(spread));
     }
 }
