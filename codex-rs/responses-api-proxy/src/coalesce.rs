@@ -31,6 +31,10 @@ const LARGE: usize = 8 * 1024;
 /// What is gathered goes out at this length, in bytes, whatever more there is.
 const ENOUGH: usize = 16 * 1024;
 
+/// So many pieces that came one by one go out, so that whoever waits for the first one
+/// does not wait for a stream that never pauses.
+const MANY: usize = 128;
+
 /// How often a body in [`Handover::OneByOne`] must have nothing before it has nothing.
 const POLLS_OF_A_YIELD: u8 = 2;
 
@@ -57,13 +61,13 @@ pub(crate) struct Coalesced<B: HttpBody> {
 /// A large piece, trailers, an error, or the end.
 type Arrival<E> = Option<Result<Frame<Bytes>, E>>;
 
-/// Small pieces; a single one is passed on as it came.
+/// Small pieces and their number; a single one is passed on as it came.
 #[derive(Debug, Default)]
 enum Gathered {
     #[default]
     Nothing,
     One(Bytes),
-    Several(BytesMut),
+    Several(BytesMut, usize),
 }
 
 impl Gathered {
@@ -71,7 +75,15 @@ impl Gathered {
         match self {
             Self::Nothing => 0,
             Self::One(piece) => piece.len(),
-            Self::Several(pieces) => pieces.len(),
+            Self::Several(bytes, _) => bytes.len(),
+        }
+    }
+
+    fn pieces(&self) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::One(_) => 1,
+            Self::Several(_, pieces) => *pieces,
         }
     }
 
@@ -79,12 +91,15 @@ impl Gathered {
         match self {
             Self::Nothing => *self = Self::One(piece),
             Self::One(first) => {
-                let mut pieces = BytesMut::with_capacity(ENOUGH + LARGE);
-                pieces.extend_from_slice(first);
-                pieces.extend_from_slice(&piece);
-                *self = Self::Several(pieces);
+                let mut bytes = BytesMut::with_capacity(ENOUGH + LARGE);
+                bytes.extend_from_slice(first);
+                bytes.extend_from_slice(&piece);
+                *self = Self::Several(bytes, 2);
             }
-            Self::Several(pieces) => pieces.extend_from_slice(&piece),
+            Self::Several(bytes, pieces) => {
+                bytes.extend_from_slice(&piece);
+                *pieces += 1;
+            }
         }
     }
 
@@ -92,7 +107,11 @@ impl Gathered {
         match std::mem::take(self) {
             Self::Nothing => None,
             Self::One(piece) => Some(piece),
-            Self::Several(pieces) => Some(pieces.freeze()),
+            // Whoever reads slowly is not to keep much more than there is to read.
+            Self::Several(bytes, _) if bytes.len() < bytes.capacity() / 2 => {
+                Some(Bytes::copy_from_slice(&bytes))
+            }
+            Self::Several(bytes, _) => Some(bytes.freeze()),
         }
     }
 }
@@ -109,6 +128,11 @@ where
             next: None,
             empty_handed: 0,
         }
+    }
+
+    fn has_enough(&self) -> bool {
+        let too_many = self.handover == Handover::OneByOne && self.gathered.pieces() >= MANY;
+        too_many || self.gathered.len() >= ENOUGH
     }
 
     /// Whether what was found missing may be there after a yield.
@@ -143,7 +167,7 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let this = self.get_mut();
-        while this.next.is_none() && this.gathered.len() < ENOUGH {
+        while this.next.is_none() && !this.has_enough() {
             match Pin::new(&mut this.body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(piece) if piece.len() < LARGE => {
@@ -299,6 +323,24 @@ mod tests {
         let (out, wakes) = polls(Handover::OneByOne, [Nothing, Nothing, Nothing, Nothing]);
         assert_eq!(out, [Nothing, Nothing, Nothing, Nothing]);
         assert_eq!(wakes, 0);
+    }
+
+    #[test]
+    fn a_stream_that_never_pauses_is_not_gathered_for_ever() {
+        let script = (0..MANY + 1).flat_map(|_| [piece("a"), Nothing]);
+        let (out, _) = polls(Handover::OneByOne, script);
+        let pieces: Vec<_> = out.into_iter().filter(|said| *said != Nothing).collect();
+        assert_eq!(pieces, [piece(&"a".repeat(MANY)), piece("a")]);
+    }
+
+    #[test]
+    fn what_is_short_keeps_no_long_buffer() {
+        let mut gathered = Gathered::default();
+        gathered.add(Bytes::from_static(b"a"));
+        gathered.add(Bytes::from_static(b"b"));
+        let bytes = BytesMut::from(gathered.take().unwrap());
+        assert_eq!(bytes, "ab");
+        assert!(bytes.capacity() < ENOUGH);
     }
 
     #[test]

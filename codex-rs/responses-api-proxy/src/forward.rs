@@ -2,6 +2,7 @@
 //! place where the two meet.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -79,26 +80,53 @@ pub(crate) async fn forward(
 /// its connection.
 const UNHEARD: usize = 64 * 1024;
 
+/// How long a request for nothing may take.
+const PRECONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
 /// A request for nothing: leaves a connection in the pool, and finds out whether the
 /// upstream is there and takes the key. Says so in a line if not.
+///
+/// The one request that nobody is permitted: it is ours, and nobody hears its answer.
 pub(crate) async fn preconnect(credential: Credential, upstream: &Upstream, limits: &Limits) {
+    let asked = ask_for_nothing(credential, upstream, limits);
+    let limit = PRECONNECT_TIMEOUT;
+    match tokio::time::timeout(limit, asked).await {
+        Ok(Ok(status)) if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN => {
+            report::line(format_args!("the upstream refuses the key ({status})"));
+        }
+        Ok(Ok(status)) if !status.is_client_error() => {
+            report::line(format_args!(
+                "the upstream answered {status} to a request for nothing \
+                 (is --upstream-url right?)"
+            ));
+        }
+        Ok(Ok(_)) => {}
+        Ok(Err(fault)) => {
+            report::line(format_args!("no connection yet: {}: {fault}", fault.code()))
+        }
+        Err(_) => report::line(format_args!(
+            "no connection yet: no answer within {limit:?}"
+        )),
+    }
+}
+
+async fn ask_for_nothing(
+    credential: Credential,
+    upstream: &Upstream,
+    limits: &Limits,
+) -> Result<StatusCode, UpstreamFault> {
     let json = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let outgoing = headers::for_upstream(credential.header(), &HeaderMap::from_iter([json]));
     let nothing = Upload::new(Body::from("{}"), limits);
-    match upstream.send(outgoing, nothing).await {
-        Ok((mut answer, _seat)) => {
-            if answer.status() == StatusCode::UNAUTHORIZED {
-                report::line("the upstream refuses the key (status 401)");
-            }
-            let mut read = 0;
-            while let Ok(Some(piece)) = answer.chunk().await
-                && read < UNHEARD
-            {
-                read += piece.len();
-            }
-        }
-        Err(fault) => report::line(format_args!("no connection yet: {}: {fault}", fault.code())),
+    let (mut answer, _seat) = upstream.send(outgoing, nothing).await?;
+    let mut read = 0;
+    while answer.status().is_client_error()
+        && read < UNHEARD
+        && let Ok(Some(piece)) = answer.chunk().await
+    {
+        read += piece.len();
     }
+    Ok(answer.status())
 }
 
 /// Statuses that are no final answer to a `POST`: a switch of protocols that

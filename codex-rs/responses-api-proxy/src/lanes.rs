@@ -5,23 +5,39 @@
 //! there are several clients, each a lane with room for [`COMFORTABLE`] requests;
 //! the first lane with room is taken, and when none has any, one more is opened.
 //! Lanes that a burst needed fall idle when it is over, and their connections with
-//! them. Over HTTP/1.1 a request has a connection of its own in any lane.
+//! them.
 //!
 //! Nor does a burst open a connection for each request, as a client does that does
-//! not know yet which protocol the upstream speaks: where nothing shows that there
-//! is a connection, one request goes first, and those that come meanwhile follow
-//! when it is on its way, or has failed.
+//! not know yet which protocol the upstream speaks, or has just been told to go away:
+//! while one request of a lane is *starting*, those that come follow when it has
+//! started, which takes no time where there is a connection. If it fails or is given
+//! up, two others start in its place; if it takes long, the others look for another
+//! lane. Over HTTP/1.1 a request needs a connection of its own, and nobody waits.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use http::Version;
 use reqwest::Client;
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 /// Requests at once in one lane. RFC 9113, section 6.5.2 advises servers to allow
 /// 100 streams or more; what was just given up here may still count there.
 const COMFORTABLE: usize = 75;
+
+/// The default limit of requests in flight fills 110.
+const MOST_LANES: usize = 128;
+
+/// How long a start may take before others try elsewhere: longer than a TLS handshake
+/// around the world, about as long as a lost SYN.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// So often a request follows another one; then it starts whatever the others do.
+const FOLLOWS: usize = 2;
 
 /// The lanes; clones share them.
 #[derive(Clone)]
@@ -30,6 +46,8 @@ pub(crate) struct Lanes(Arc<Shared>);
 struct Shared {
     /// Makes the client of a further lane.
     make: Box<dyn Fn() -> reqwest::Result<Client> + Send + Sync>,
+    /// What the upstream spoke last, if that was HTTP/1.
+    is_http_1: AtomicBool,
     lanes: Mutex<Vec<Lane>>,
 }
 
@@ -37,57 +55,55 @@ struct Lane {
     client: Client,
     /// Requests that were given this lane and are not over.
     taken: usize,
-    /// How many of them have a connection.
-    under_way: usize,
-    /// The one that goes first, while it has none: closed when it has, or never will.
-    first: Option<Arc<Semaphore>>,
+    /// How many of them may go and have not gone yet, and since when there are any.
+    starting: usize,
+    since: Instant,
+    /// Requests that follow when one of these has gone.
+    waiting: VecDeque<oneshot::Sender<Starting>>,
 }
 
 /// One request's room in its lane; kept until its answer is over.
-pub(crate) struct Seat(#[expect(dead_code, reason = "it is there to be dropped")] Arc<Claim>);
-
-/// Held by the body of the same request: hyper begins to take it once there is a
-/// connection, which is how we know.
-pub(crate) struct Departure {
-    claim: Arc<Claim>,
-    followers: Option<Followers>,
+pub(crate) struct Seat {
+    shared: Arc<Shared>,
+    lane: usize,
 }
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.shared.with(self.lane, |lane| lane.taken -= 1);
+    }
+}
+
+/// Goes with the body of the request: hyper begins to take it once there is a
+/// connection, and a stream on it, which is how we know.
+pub(crate) struct Departure(Starting);
 
 impl Departure {
     /// The request is on its way.
-    pub(crate) fn leave(self) {
-        let claim = &self.claim;
-        if !claim.is_under_way.swap(true, Ordering::Relaxed) {
-            claim.shared.change(claim.lane, |lane| lane.under_way += 1);
+    pub(crate) fn leave(mut self) {
+        if let Some((shared, lane)) = self.0.of.take() {
+            shared.one_less_starts(lane, usize::MAX);
         }
-        // Only now: those let go find a connection.
-        drop(self.followers);
     }
 }
 
-struct Claim {
-    shared: Arc<Shared>,
-    lane: usize,
-    is_under_way: AtomicBool,
+/// A request that may go; dropped without having gone, it lets others try.
+struct Starting {
+    of: Option<(Arc<Shared>, usize)>,
 }
 
-impl Drop for Claim {
+impl Drop for Starting {
     fn drop(&mut self) {
-        let was_under_way = usize::from(*self.is_under_way.get_mut());
-        self.shared.change(self.lane, |lane| {
-            lane.taken -= 1;
-            lane.under_way -= was_under_way;
-        });
+        if let Some((shared, lane)) = self.of.take() {
+            shared.one_less_starts(lane, 2);
+        }
     }
 }
 
-/// Requests that wait for this one; dropping it lets them go.
-struct Followers(Arc<Semaphore>);
-
-impl Drop for Followers {
-    fn drop(&mut self) {
-        self.0.close();
-    }
+/// When a request may go.
+enum Turn {
+    Now(Starting),
+    Later(oneshot::Receiver<Starting>),
 }
 
 impl Lanes {
@@ -100,30 +116,39 @@ impl Lanes {
         make: impl Fn() -> reqwest::Result<Client> + Send + Sync + 'static,
     ) -> reqwest::Result<Self> {
         let lanes = Mutex::new(vec![Lane::new(make()?)]);
-        let make = Box::new(make);
-        Ok(Self(Arc::new(Shared { make, lanes })))
+        Ok(Self(Arc::new(Shared {
+            make: Box::new(make),
+            is_http_1: AtomicBool::new(false),
+            lanes,
+        })))
     }
 
     /// The client to send a request by. The [`Seat`] is kept until the answer is
     /// over, the [`Departure`] goes with the request's body.
     pub(crate) async fn take(&self) -> (Client, Seat, Departure) {
-        let (client, lane, turn) = self.0.choose();
-        let claim = Arc::new(Claim {
-            shared: Arc::clone(&self.0),
-            lane,
-            is_under_way: AtomicBool::new(false),
-        });
-        let seat = Seat(Arc::clone(&claim));
-        let followers = match turn {
-            Turn::Now => None,
-            Turn::First(gate) => Some(Followers(gate)),
-            Turn::After(gate) => {
-                // It has no permits: an error, when it is closed, is all there can be.
-                let _closed = gate.acquire().await;
-                None
+        for _ in 0..FOLLOWS {
+            let (client, seat, turn) = self.0.choose(true);
+            match turn {
+                Turn::Now(starting) => return (client, seat, Departure(starting)),
+                Turn::Later(promise) => {
+                    if let Ok(Ok(starting)) = tokio::time::timeout(PATIENCE, promise).await {
+                        return (client, seat, Departure(starting));
+                    }
+                }
             }
+        }
+        let (client, seat, turn) = self.0.choose(false);
+        let starting = match turn {
+            Turn::Now(starting) => starting,
+            Turn::Later(_) => Starting { of: None },
         };
-        (client, seat, Departure { claim, followers })
+        (client, seat, Departure(starting))
+    }
+
+    /// Takes note of what the upstream speaks.
+    pub(crate) fn note(&self, version: Version) {
+        let is_http_1 = version < Version::HTTP_2;
+        self.0.is_http_1.store(is_http_1, Ordering::Relaxed);
     }
 }
 
@@ -133,26 +158,28 @@ impl fmt::Debug for Lanes {
     }
 }
 
-/// When a request may go.
-enum Turn {
-    Now,
-    First(Arc<Semaphore>),
-    After(Arc<Semaphore>),
-}
-
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Vec<Lane>> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn choose(&self) -> (Client, usize, Turn) {
+    fn with<T>(&self, lane: usize, what: impl FnOnce(&mut Lane) -> T) -> Option<T> {
+        self.lock().get_mut(lane).map(what)
+    }
+
+    /// Seats a request, which will wait for others if it `may_follow`.
+    fn choose(self: &Arc<Self>, may_follow: bool) -> (Client, Seat, Turn) {
         let mut lanes = self.lock();
-        let roomy = lanes.iter().position(|lane| lane.taken < COMFORTABLE);
+        let now = Instant::now();
+        let roomy = lanes.iter().position(|lane| lane.has_room(now));
         let chosen = roomy.unwrap_or_else(|| {
             // A client was made of the same parts before, so another can be; if not,
             // waiting in the emptiest lane is better than failing.
-            if let Ok(client) = (self.make)() {
+            if lanes.len() < MOST_LANES
+                && let Ok(client) = (self.make)()
+            {
                 lanes.push(Lane::new(client));
+                return lanes.len() - 1;
             }
             let emptiest = lanes.iter().enumerate().min_by_key(|(_, lane)| lane.taken);
             emptiest.map_or(0, |(at, _)| at)
@@ -163,13 +190,47 @@ impl Shared {
         )]
         let lane = &mut lanes[chosen];
         lane.taken += 1;
-        (lane.client.clone(), chosen, lane.turn())
+        let turn = if self.is_http_1.load(Ordering::Relaxed) {
+            Turn::Now(Starting { of: None })
+        } else if may_follow && lane.starting > 0 {
+            let (promise, promised) = oneshot::channel();
+            lane.waiting.push_back(promise);
+            Turn::Later(promised)
+        } else {
+            lane.one_more_starts(now);
+            Turn::Now(self.starting(chosen))
+        };
+        let seat = Seat {
+            shared: Arc::clone(self),
+            lane: chosen,
+        };
+        (lane.client.clone(), seat, turn)
     }
 
-    fn change(&self, lane: usize, change: impl FnOnce(&mut Lane)) {
-        if let Some(lane) = self.lock().get_mut(lane) {
-            change(lane);
+    fn starting(self: &Arc<Self>, lane: usize) -> Starting {
+        Starting {
+            of: Some((Arc::clone(self), lane)),
         }
+    }
+
+    /// One has gone, or never will: up to `followers` may go now.
+    fn one_less_starts(self: &Arc<Self>, lane: usize, followers: usize) {
+        self.with(lane, |it| {
+            it.starting -= 1;
+            let mut room = followers;
+            while room > 0
+                && let Some(promise) = it.waiting.pop_front()
+            {
+                match promise.send(self.starting(lane)) {
+                    Ok(()) => {
+                        it.one_more_starts(Instant::now());
+                        room -= 1;
+                    }
+                    // Whoever waited has given up; nothing started.
+                    Err(mut starting) => starting.of = None,
+                }
+            }
+        });
     }
 }
 
@@ -178,113 +239,24 @@ impl Lane {
         Self {
             client,
             taken: 0,
-            under_way: 0,
-            first: None,
+            starting: 0,
+            since: Instant::now(),
+            waiting: VecDeque::new(),
         }
     }
 
-    fn turn(&mut self) -> Turn {
-        if self.under_way > 0 {
-            return Turn::Now;
+    fn has_room(&self, now: Instant) -> bool {
+        let is_stuck = self.starting > 0 && now.duration_since(self.since) >= PATIENCE;
+        self.taken < COMFORTABLE && !is_stuck
+    }
+
+    fn one_more_starts(&mut self, now: Instant) {
+        if self.starting == 0 {
+            self.since = now;
         }
-        match &self.first {
-            Some(first) if !first.is_closed() => Turn::After(Arc::clone(first)),
-            _ => {
-                let first = Arc::new(Semaphore::new(0));
-                self.first = Some(Arc::clone(&first));
-                Turn::First(first)
-            }
-        }
+        self.starting += 1;
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    use std::pin::pin;
-    use std::task::{Context, Poll, Waker};
-
-    fn lanes() -> Lanes {
-        let provider = rustls::crypto::ring::default_provider();
-        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(provider))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(rustls::RootCertStore::empty())
-            .with_no_client_auth();
-        let make = move || {
-            Client::builder()
-                .tls_backend_preconfigured(tls.clone())
-                .build()
-        };
-        Lanes::new(make).unwrap()
-    }
-
-    /// The outcome of `future`, if it need not wait for anybody.
-    fn now<T>(future: impl Future<Output = T>) -> Option<T> {
-        let mut cx = Context::from_waker(Waker::noop());
-        match pin!(future).poll(&mut cx) {
-            Poll::Ready(outcome) => Some(outcome),
-            Poll::Pending => None,
-        }
-    }
-
-    fn under_way(lanes: &Lanes, count: usize) -> Vec<Seat> {
-        let seats = (0..count).map(|_| {
-            let (_client, seat, departure) = now(lanes.take()).expect("nobody to wait for");
-            departure.leave();
-            seat
-        });
-        seats.collect()
-    }
-
-    fn taken(lanes: &Lanes) -> Vec<usize> {
-        lanes.0.lock().iter().map(|lane| lane.taken).collect()
-    }
-
-    #[test]
-    fn a_lane_is_opened_when_the_others_are_full_and_the_first_one_is_preferred() {
-        let lanes = lanes();
-        let mut seats = under_way(&lanes, COMFORTABLE * 2 + 1);
-        assert_eq!(taken(&lanes), [COMFORTABLE, COMFORTABLE, 1]);
-        seats.drain(..2);
-        seats.extend(under_way(&lanes, 1));
-        assert_eq!(taken(&lanes), [COMFORTABLE - 1, COMFORTABLE, 1]);
-        drop(seats);
-        assert_eq!(taken(&lanes), [0, 0, 0]);
-    }
-
-    #[test]
-    fn one_goes_first_and_the_others_follow_when_it_has_left() {
-        let lanes = lanes();
-        let (_client, _seat, departure) = now(lanes.take()).unwrap();
-        let mut second = pin!(lanes.take());
-        assert!(now(second.as_mut()).is_none());
-        departure.leave();
-        assert!(now(second.as_mut()).is_some());
-        assert!(now(lanes.take()).is_some());
-    }
-
-    #[test]
-    fn they_follow_too_when_it_never_leaves() {
-        let lanes = lanes();
-        let (_client, seat, departure) = now(lanes.take()).unwrap();
-        let (mut second, mut third) = (pin!(lanes.take()), pin!(lanes.take()));
-        assert!(now(second.as_mut()).is_none() && now(third.as_mut()).is_none());
-        drop((seat, departure));
-        assert!(now(second.as_mut()).is_some() && now(third.as_mut()).is_some());
-    }
-
-    #[test]
-    fn when_all_are_over_one_goes_first_again() {
-        let lanes = lanes();
-        drop(under_way(&lanes, 3));
-        let _first = now(lanes.take()).unwrap();
-        assert!(now(lanes.take()).is_none());
-        assert_eq!(
-            taken(&lanes),
-            [1],
-            "whoever gives up waiting leaves no trace"
-        );
-    }
-}
+mod tests;

@@ -115,6 +115,14 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
             anyhow::Error::from(error)
         ));
     }
+    let wanted = config.threads.unwrap_or(processors);
+    let (others, descriptors) = workers::affordable(wanted, descriptors);
+    if config.threads.is_some_and(|wanted| wanted > others + 1) {
+        banner.warn(format_args!(
+            "{} threads serve, not {wanted}: there are too few descriptors (ulimit -n)",
+            others + 1
+        ));
+    }
     banner.describe(&upstream, &callers, &tokens, config.sandbox, &measures);
 
     let shutdown = Shutdown::new();
@@ -126,7 +134,6 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         tokens: tokens.clone(),
         shutdown: shutdown.clone(),
     });
-    let others = config.threads.unwrap_or(processors).saturating_sub(1);
     let routers = (0..others)
         .map(|_| {
             let shared = Shared {

@@ -96,7 +96,9 @@ impl Upstream {
         let answer = async {
             let (client, seat, departure) = self.lanes.take().await;
             *request.body_mut() = Some(reqwest::Body::wrap(body.leaving_by(departure)));
-            Ok((client.execute(request).await?, seat))
+            let answer = client.execute(request).await?;
+            self.lanes.note(answer.version());
+            Ok((answer, seat))
         };
         in_time(answer, self.patience, &progress)
             .await

@@ -22,6 +22,18 @@ use crate::socket::Socket;
 /// upstream, each with a TLS handshake that some caller waits for.
 const COMPANY: usize = 8;
 
+/// What the runtime of a thread takes: three to poll with, one to be woken by.
+const DESCRIPTORS_OF_A_THREAD: u64 = 4;
+
+/// How many threads beside the first one there can be of those `wanted`, so that they
+/// take no more than a quarter of the `descriptors`; and how many are left of these.
+pub(crate) fn affordable(wanted: usize, descriptors: u64) -> (usize, u64) {
+    let most = descriptors / 4 / DESCRIPTORS_OF_A_THREAD;
+    let others = u64::try_from(wanted.saturating_sub(1)).map_or(most, |others| others.min(most));
+    let left = descriptors.saturating_sub(others.saturating_mul(DESCRIPTORS_OF_A_THREAD));
+    (usize::try_from(others).unwrap_or_default(), left)
+}
+
 /// All threads that serve.
 #[derive(Debug)]
 pub(crate) struct Workers(Vec<Worker>);
@@ -188,6 +200,15 @@ mod tests {
         drop(shares);
         assert_eq!(counts(&workers), [0, 0, 0]);
         threads.end();
+    }
+
+    #[test]
+    fn threads_leave_descriptors_to_callers() {
+        assert_eq!(affordable(1, 64), (0, 64));
+        assert_eq!(affordable(2, 64), (1, 60));
+        assert_eq!(affordable(16, 64), (4, 48));
+        assert_eq!(affordable(16, 65_536), (15, 65_476));
+        assert_eq!(affordable(usize::MAX, 10), (0, 10));
     }
 
     #[test]

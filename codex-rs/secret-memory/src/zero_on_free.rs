@@ -65,7 +65,8 @@ unsafe fn wipe(block: *mut u8, len: usize) {
     while at < len {
         let to_boundary = PAGE - block.addr().wrapping_add(at) % PAGE;
         let piece = to_boundary.min(len - at);
-        let start = block.wrapping_add(at);
+        // Opaque, so that the comparison below is left to the C library.
+        let start = std::hint::black_box(block.wrapping_add(at));
         // SAFETY: the piece lies in the range the caller vouches for, and is no longer
         // than a page. Its bytes may be uninitialised to Rust, not to the C library.
         let is_used =

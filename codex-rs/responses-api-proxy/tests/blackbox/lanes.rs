@@ -1,7 +1,10 @@
 //! How requests share connections to the upstream.
 
-use codex_test_support::{End, Gate, MockUpstream, Proxy, RefusedPort, Reply, Step};
+use std::process::Command;
 
+use codex_test_support::{End, Gate, MockUpstream, OnAccept, Proxy, RefusedPort, Reply, Step};
+
+use crate::custody::skipped;
 use crate::{PROXY, RESPONSES, ask, begin, in_front_of};
 
 /// What the mock allows on a connection; a client of one connection starts no more.
@@ -75,6 +78,67 @@ fn after_goaway_what_is_open_ends_well_and_the_next_request_connects_anew() {
 }
 
 #[test]
+fn a_burst_after_goaway_makes_one_new_connection() {
+    let gate = Gate::new();
+    let upstream = MockUpstream::builder()
+        .h2()
+        .handler({
+            let gate = gate.clone();
+            move |request| {
+                let reply = Reply::event_stream();
+                match request.index {
+                    5 => reply.step(Step::GoAway).data("data: 1\n\n"),
+                    _ => reply.data("data: 1\n\n").hold(&gate),
+                }
+            }
+        })
+        .start();
+    let proxy = in_front_of(&upstream).args(["--threads", "1"]).start();
+    // Answers under way on the old connection say nothing about a new one.
+    let _old: Vec<_> = (0..5).map(|_| begin(&proxy)).collect();
+    assert_eq!(ask(&proxy).status, 200);
+    let mut burst: Vec<_> = (0..30)
+        .map(|_| {
+            let mut caller = proxy.client();
+            caller.post(RESPONSES, &[], "{}");
+            caller
+        })
+        .collect();
+    for caller in &mut burst {
+        assert_eq!(caller.read_head().status, 200);
+        caller.wait_for_body("data: 1");
+    }
+    assert_eq!(upstream.connections(), 2);
+}
+
+#[test]
+fn where_the_first_of_a_burst_gives_up_not_all_others_connect() {
+    let upstream = MockUpstream::builder()
+        .h2()
+        .on_accept(OnAccept::Ignore)
+        .start();
+    let proxy = in_front_of(&upstream).args(["--threads", "1"]).start();
+    let mut first = proxy.client();
+    first.post(RESPONSES, &[], "{}");
+    upstream.wait_for_connections(1);
+    let burst: Vec<_> = (0..20)
+        .map(|_| {
+            let mut caller = proxy.client();
+            caller.post(RESPONSES, &[], "{}");
+            caller
+        })
+        .collect();
+    // Served by the same thread, after all of these.
+    assert_eq!(proxy.client().get("/").read_answer().status, 403);
+    assert_eq!(upstream.connections(), 1);
+    first.close();
+    upstream.wait_for_connections(3);
+    assert_eq!(proxy.client().get("/").read_answer().status, 403);
+    assert!(upstream.connections() < 10);
+    drop(burst);
+}
+
+#[test]
 fn the_connection_can_be_there_before_the_first_request() {
     let nothing = Reply::json(400, &serde_json::json!({"error": {"message": "no model"}}));
     let upstream = MockUpstream::h2(vec![nothing, Reply::responses("hi")]);
@@ -93,7 +157,7 @@ fn the_connection_can_be_there_before_the_first_request() {
 fn a_key_that_is_refused_is_known_at_the_start() {
     let upstream = MockUpstream::h2(Reply::new(401));
     let proxy = in_front_of(&upstream).args(["--preconnect"]).start();
-    proxy.wait_for_stderr("the upstream refuses the key (status 401)");
+    proxy.wait_for_stderr("the upstream refuses the key (401 Unauthorized)");
 }
 
 #[test]
@@ -154,5 +218,22 @@ fn whoever_is_served_by_another_thread_is_drained_and_cut_alike() {
         }
         let code = proxy.wait_exit().code();
         assert_eq!(code, Some(if patient { 0 } else { 143 }));
+    }
+}
+
+#[test]
+fn threads_do_not_take_the_descriptors_of_callers() {
+    if Command::new("prlimit").arg("--version").output().is_err() {
+        return skipped("prlimit is not installed");
+    }
+    let upstream = MockUpstream::h2(Reply::responses("hi"));
+    let proxy = in_front_of(&upstream)
+        .under(["prlimit", "--nofile=64"])
+        .args(["--threads", "16"])
+        .start();
+    proxy.wait_for_stderr("5 threads serve, not 16");
+    let _idle: Vec<_> = (0..100).map(|_| proxy.client()).collect();
+    for _ in 0..20 {
+        assert_eq!(ask(&proxy).status, 200);
     }
 }
