@@ -13,12 +13,15 @@ use crate::conversation::{Conversation, Question};
 use crate::editor::{Editor, Line};
 use crate::exec::{end, environment, no_runtime, run_exec, runtime};
 use crate::fault::Fault;
+use crate::printable::excerpt;
 use crate::prompt::{self, stdin_is_terminal};
 use crate::screen::Screen;
+use crate::server_error::MAX_MESSAGE;
 use crate::signals::{Signal, Signals};
 use crate::stop::Stop;
 use crate::terminal::Saved;
 use crate::turn::Asker;
+use crate::way_out::Interrupt;
 
 /// Runs a conversation, or `codex exec` where there is no terminal on both ends.
 #[must_use]
@@ -65,7 +68,7 @@ fn chat(args: &Common, overrides: &[ConfigOverride], screen: &mut Screen) -> Res
             },
             conversation: Conversation::default(),
             editor: Editor::start(config.home.as_deref(), screen.has_colours()),
-            signals: Signals::listen().map_err(no_runtime)?,
+            signals: Signals::listen(Interrupt::Cancels, settings.clone()).map_err(no_runtime)?,
             screen,
         };
         chat.run(first, &args.image).await
@@ -132,9 +135,10 @@ impl Chat<'_> {
             signal = self.signals.next() => Err(Stop::Signal(signal)),
         };
         let cannot_write = |cause| Stop::from(Fault::Output(cause));
-        self.screen.end_line().await.map_err(cannot_write)?;
+        self.screen.leave_answer().await.map_err(cannot_write)?;
         if !answer.refusal.is_empty() {
-            let refusal = format!("the model refused to answer: {}", answer.refusal);
+            let refusal = excerpt(&answer.refusal, MAX_MESSAGE);
+            let refusal = format!("the model refused to answer: {refusal}");
             self.screen.error(&refusal);
         }
         let is_lost = answer.text.is_empty() && answer.refusal.is_empty();

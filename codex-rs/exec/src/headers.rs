@@ -28,10 +28,10 @@ impl Fields {
     ) -> Result<Self, ProviderError> {
         let set = |variable: &str| environment(variable).filter(|value| !value.trim().is_empty());
         let mut map = HeaderMap::new();
-        let mut hold_secret = table.query_params.keys().any(|name| may_be_secret(name));
+        let mut hold_secret = false;
         for (name, value) in &table.http_headers {
             if let Some(name) = name.header() {
-                hold_secret |= may_be_secret(name.as_str());
+                hold_secret |= !is_harmless(name.as_str());
                 map.insert(name, value.0.clone());
             }
         }
@@ -63,11 +63,23 @@ impl Fields {
     }
 }
 
-/// By its name.
-fn may_be_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let words = ["auth", "key", "token", "cookie", "secret"];
-    words.iter().any(|word| name.contains(word))
+/// Fields that say nothing but what they are named for. Any other may be a credential: every gateway
+/// has a name of its own for it.
+const HARMLESS: [&str; 9] = [
+    "accept",
+    "accept-language",
+    "cache-control",
+    "openai-beta",
+    "originator",
+    "pragma",
+    "user-agent",
+    "version",
+    "x-request-id",
+];
+
+/// By its name, in lower case.
+pub(crate) fn is_harmless(name: &str) -> bool {
+    HARMLESS.contains(&name)
 }
 
 fn bearer(token: &str, from: &str) -> Result<HeaderValue, ProviderError> {

@@ -4,12 +4,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use reqwest::Url;
 
 use crate::config::Environment;
-use crate::headers::Fields;
+use crate::headers::{Fields, is_harmless};
 use crate::layer::{BaseUrl, Layer, ProviderLayer};
+use crate::redact::Redactor;
 use crate::server_info::{Place, ServerInfo, ServerInfoError};
 
 /// The provider that stands for a proxy of this host.
@@ -113,8 +114,8 @@ impl fmt::Display for ProviderError {
             ),
             Self::InClear(id, origin) => write!(
                 f,
-                "the credential of model_providers.{id} would cross the network in clear to \
-                 {origin}; use https, or a proxy on this host"
+                "what may be a credential of model_providers.{id} (a key, a query, a header field) \
+                 would cross the network in clear to {origin}; use https, or a proxy on this host"
             ),
             Self::Reserved => write!(
                 f,
@@ -139,7 +140,8 @@ impl Provider {
         if layer.model_providers.contains_key(OPENAI) {
             return Err(ProviderError::Reserved);
         }
-        let fallback = if server_info.is_some() {
+        let of_environment = environment(SERVER_INFO).filter(|path| !path.is_empty());
+        let fallback = if server_info.is_some() || of_environment.is_some() {
             LOCAL_PROXY
         } else {
             OPENAI
@@ -148,7 +150,6 @@ impl Provider {
         if server_info.is_some() && id != LOCAL_PROXY {
             return Err(ProviderError::ServerInfoForOther(id.to_owned()));
         }
-        let of_environment = environment(SERVER_INFO).filter(|path| !path.is_empty());
         match (id, layer.model_providers.get(id)) {
             (OPENAI, _) => Self::openai(layer.openai_base_url.clone(), environment),
             (LOCAL_PROXY, table) => {
@@ -227,7 +228,9 @@ impl Provider {
         };
         let url = responses_url(base, &table);
         let fields = Fields::of(id, &table, environment)?;
-        if fields.hold_secret && !is_private(&url) {
+        // A query often holds a key, under whatever name.
+        let holds_secret = fields.hold_secret || url.query().is_some_and(|query| !query.is_empty());
+        if holds_secret && !is_private(&url) {
             let origin = url.origin().ascii_serialization();
             return Err(ProviderError::InClear(id.to_owned(), origin));
         }
@@ -250,9 +253,20 @@ impl Provider {
         })
     }
 
-    /// Whether requests stay on this host, unencrypted.
+    /// Whether requests stay on this host.
     pub(crate) fn is_on_this_host(&self) -> bool {
-        self.url.scheme() == "http" && is_private(&self.url)
+        is_loopback(&self.url)
+    }
+
+    /// Knows what goes along with every request and is nobody else's business.
+    pub(crate) fn redactor(&self) -> Redactor {
+        let secret = |name: &HeaderName| !is_harmless(name.as_str());
+        let fields = self.headers.iter().filter(|(name, _)| secret(name));
+        let fields = fields.map(|(_, value)| value.as_bytes());
+        // What is shorter is a version more often than a key.
+        let params = self.url.query_pairs().map(|(_, value)| value);
+        let params: Vec<_> = params.filter(|value| value.len() >= 16).collect();
+        Redactor::new(fields.chain(params.iter().map(|value| value.as_bytes())))
     }
 }
 
@@ -268,13 +282,16 @@ fn responses_url(base: &Url, table: &ProviderLayer) -> Url {
 
 /// Whether nobody on a network can read what goes there.
 fn is_private(url: &Url) -> bool {
-    let is_loopback = match url.host_str() {
+    url.scheme() == "https" || is_loopback(url)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host_str() {
         Some("localhost") => true,
         Some(host) => host
             .trim_matches(['[', ']'])
             .parse::<std::net::IpAddr>()
             .is_ok_and(|address| address.is_loopback()),
         None => false,
-    };
-    url.scheme() == "https" || is_loopback
+    }
 }

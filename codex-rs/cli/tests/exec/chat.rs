@@ -320,3 +320,44 @@ fn a_terminal_is_left_as_it_was_by_sigterm() {
     terminal.exp_string("code 143").unwrap();
     terminal.exp_string("same").unwrap();
 }
+
+#[test]
+fn sigterm_ends_it_although_the_terminal_is_stopped() {
+    let gate = Gate::new();
+    let long = Reply::event_stream()
+        .data([created(), delta(&"word ".repeat(100_000))].concat())
+        .hold(&gate);
+    let upstream = MockUpstream::h1(long);
+    for (index, args) in ["hi", "exec hi"].into_iter().enumerate() {
+        let run = chat(&upstream, &[]);
+        let pid = run.path("pid");
+        let script = format!("echo $$ >\"$CODEX_HOME/pid\"; exec {CODEX} {args}");
+        let mut terminal = shell_on_a_terminal(&run, &script);
+        terminal.exp_string("word word").unwrap();
+        // Ctrl-S: the terminal takes no more.
+        terminal.send_control('s').unwrap();
+        let pid = std::fs::read_to_string(pid).unwrap();
+        let kill = Command::new("kill").args(["-TERM", pid.trim()]).status();
+        assert!(kill.unwrap().success());
+        let ended = format!("{:?}", terminal.process().wait().unwrap());
+        assert!(
+            ended.contains("143") || ended.contains("SIGTERM"),
+            "{ended}"
+        );
+        assert_eq!(upstream.requests().len(), index + 1);
+    }
+    gate.release();
+}
+
+#[test]
+fn ctrl_c_ends_a_loop_of_the_shell() {
+    let upstream = MockUpstream::h1(Reply::silence());
+    let run = chat(&upstream, &[]);
+    let script = format!("for i in 1 2 3; do {CODEX} exec -q hi; echo \"code $?\"; done; echo end");
+    let mut terminal = shell_on_a_terminal(&run, &script);
+    upstream.wait_for_complete(0);
+    terminal.send_control('c').unwrap();
+    let rest = terminal.exp_eof().unwrap();
+    assert!(!rest.contains("code") && !rest.contains("end"), "{rest}");
+    assert_eq!(upstream.requests().len(), 1);
+}

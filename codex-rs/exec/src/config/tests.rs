@@ -257,8 +257,10 @@ fn a_credential_never_crosses_a_network_in_clear() {
         "model_providers.p.env_key=KEY",
         "model_providers.p.experimental_bearer_token=secret",
         "model_providers.p.http_headers={api-key='secret'}",
+        "model_providers.p.http_headers={ocp-apim-subscription='secret'}",
         "model_providers.p.env_http_headers={x-anything='KEY'}",
         "model_providers.p.query_params={Api-Key='secret'}",
+        "model_providers.p.query_params={code='secret'}",
     ] {
         for base in [
             "http://10.0.0.1/v1",
@@ -281,10 +283,12 @@ fn a_credential_never_crosses_a_network_in_clear() {
     assert!(
         with(
             "http://10.0.0.1/v1",
-            "model_providers.p.http_headers={x-team='a'}"
+            "model_providers.p.http_headers={User-Agent='a'}"
         )
         .is_ok()
     );
+    let error = with("http://10.0.0.1/v1?sig=secret", "model=a").unwrap_err();
+    assert!(error.contains("in clear to http://10.0.0.1;"), "{error}");
 }
 
 #[test]
@@ -314,16 +318,16 @@ fn a_proxy_is_found_by_its_server_info() {
     assert_eq!(url(&host, &flag, &[]), (Some(4321), token.clone()));
     let both = ["model_provider=local-proxy", table];
     assert_eq!(url(&host, &flag, &both), (Some(4321), token.clone()));
-    // The variable needs the provider to be chosen, and gives way to a table.
+    // The variable is enough where no provider is chosen, and gives way to a table.
     let host = host.set("CODEX_PROXY_SERVER_INFO", path);
     let chosen = ["model_provider=local-proxy"];
-    assert_eq!(url(&host, &Common::default(), &chosen), (Some(4321), token));
+    let found = (Some(4321), token);
+    assert_eq!(url(&host, &Common::default(), &chosen), found);
+    assert_eq!(url(&host, &Common::default(), &[]), found);
     assert_eq!(url(&host, &Common::default(), &both), (Some(9), None));
-    assert!(
-        host.load(&Common::default(), &[])
-            .unwrap_err()
-            .contains("OPENAI_API_KEY")
-    );
+    let openai = ["model_provider=openai"];
+    let error = host.load(&Common::default(), &openai).unwrap_err();
+    assert!(error.contains("OPENAI_API_KEY"), "{error}");
     // For another provider it would be ignored, so it is refused.
     let error = Host::new(&[("config.toml", P)])
         .load(&flag, &[])
