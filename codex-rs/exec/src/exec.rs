@@ -1,8 +1,7 @@
 //! `codex exec`: one question, one answer.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::io;
 use std::process::ExitCode;
 
 use tokio::runtime::{Builder, Runtime};
@@ -13,6 +12,7 @@ use crate::client::Client;
 use crate::config::Config;
 use crate::config_override::ConfigOverride;
 use crate::conversation::Conversation;
+use crate::last_message::LastMessage;
 use crate::printable::excerpt;
 use crate::prompt;
 use crate::screen::Screen;
@@ -61,7 +61,7 @@ fn exec(args: &ExecArgs, overrides: &[ConfigOverride], screen: &mut Screen) -> R
         screen.outlive_reader();
     }
     // Before the signals are ours: while it waits for standard input, Ctrl-C just ends it.
-    let question = prompt::question(args.common.prompt.as_deref(), &args.common.image)?;
+    let question = prompt::question(&args.common)?;
     let client = Client::new(&config.provider)?;
     let mut conversation = Conversation::default();
     conversation.ask(question);
@@ -96,8 +96,8 @@ fn exec(args: &ExecArgs, overrides: &[ConfigOverride], screen: &mut Screen) -> R
     last_message.map_or(Ok(()), |file| file.write(&text))
 }
 
-pub(crate) fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
+pub(crate) fn environment(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
 }
 
 /// One thread is enough for one answer.
@@ -110,43 +110,4 @@ pub(crate) fn runtime() -> Result<Runtime, Stop> {
 
 pub(crate) fn no_runtime(cause: io::Error) -> Stop {
     Stop::Failed(format!("could not start: {cause}"))
-}
-
-/// The file for the answer: opened before anything is asked, changed only by a whole answer.
-struct LastMessage {
-    path: PathBuf,
-    file: File,
-}
-
-impl LastMessage {
-    fn open(path: &Path) -> Result<Self, Stop> {
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path);
-        match file {
-            Ok(file) => Ok(Self {
-                path: path.to_owned(),
-                file,
-            }),
-            Err(cause) => Err(cannot_write(path, &cause)),
-        }
-    }
-
-    fn write(mut self, text: &str) -> Result<(), Stop> {
-        let is_file = self.file.metadata().is_ok_and(|found| found.is_file());
-        let emptied = if is_file {
-            self.file.set_len(0)
-        } else {
-            Ok(())
-        };
-        emptied
-            .and_then(|()| self.file.write_all(text.as_bytes()))
-            .map_err(|cause| cannot_write(&self.path, &cause))
-    }
-}
-
-fn cannot_write(path: &Path, cause: &io::Error) -> Stop {
-    Stop::Failed(format!("could not write {}: {cause}", path.display()))
 }

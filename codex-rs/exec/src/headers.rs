@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::config::Environment;
 use crate::layer::ProviderLayer;
-use crate::provider::ProviderError;
+use crate::provider::{OPENAI_KEYS, ProviderError};
 
 /// What goes along with every request to a provider, marked sensitive.
 #[derive(Debug)]
@@ -26,7 +26,11 @@ impl Fields {
         table: &ProviderLayer,
         environment: Environment<'_>,
     ) -> Result<Self, ProviderError> {
-        let set = |variable: &str| environment(variable).filter(|value| !value.trim().is_empty());
+        let set = |variable: &str| {
+            // What is no UTF-8 is no header field either; the error comes below.
+            let value = environment(variable)?.to_string_lossy().into_owned();
+            (!value.trim().is_empty()).then_some(value)
+        };
         let mut map = HeaderMap::new();
         let mut hold_secret = false;
         for (name, value) in &table.http_headers {
@@ -52,7 +56,12 @@ impl Fields {
                 })?;
                 Some(bearer(&key, variable)?)
             }
-            (None, Some(token)) => Some(bearer(token, "experimental_bearer_token")?),
+            (None, Some(token)) => Some(bearer(token.expose(), "experimental_bearer_token")?),
+            // As in Codex, a request goes without where there is no key.
+            (None, None) if table.requires_openai_auth == Some(true) => {
+                let set = OPENAI_KEYS.iter().find_map(|name| Some((name, set(name)?)));
+                set.map(|(name, key)| bearer(&key, name)).transpose()?
+            }
             (None, None) => None,
         };
         if let Some(credential) = credential {

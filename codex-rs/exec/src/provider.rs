@@ -20,7 +20,7 @@ const SERVER_INFO: &str = "CODEX_PROXY_SERVER_INFO";
 const OPENAI: &str = "openai";
 const OPENAI_URL: &str = "https://api.openai.com/v1";
 /// Of these the first that is set: Codex's own name for it, then everybody's.
-const OPENAI_KEYS: [&str; 2] = ["CODEX_API_KEY", "OPENAI_API_KEY"];
+pub(crate) const OPENAI_KEYS: [&str; 2] = ["CODEX_API_KEY", "OPENAI_API_KEY"];
 
 /// Codex's defaults, and its limit for the retries.
 const REQUEST_RETRIES: u32 = 4;
@@ -58,6 +58,7 @@ pub(crate) enum ProviderError {
     },
     BadKey(String),
     InClear(String, String),
+    AuthCommand(String),
     Reserved,
 }
 
@@ -116,6 +117,11 @@ impl fmt::Display for ProviderError {
                 f,
                 "what may be a credential of model_providers.{id} (a key, a query, a header field) \
                  would cross the network in clear to {origin}; use https, or a proxy on this host"
+            ),
+            Self::AuthCommand(id) => write!(
+                f,
+                "model_providers.{id}.auth gets the key from a command, and this client runs none; \
+                 use env_key, or a profile without it"
             ),
             Self::Reserved => write!(
                 f,
@@ -178,7 +184,9 @@ impl Provider {
         base_url: Option<BaseUrl>,
         environment: Environment<'_>,
     ) -> Result<Self, ProviderError> {
-        let set = |name: &&str| environment(name).is_some_and(|key| !key.trim().is_empty());
+        let set = |name: &&str| {
+            environment(name).is_some_and(|key| !key.to_string_lossy().trim().is_empty())
+        };
         let variable = OPENAI_KEYS.iter().find(|name| set(name));
         let Some(variable) = variable else {
             return Err(ProviderError::NoKey {
@@ -212,6 +220,7 @@ impl Provider {
         if info.client_token.is_some() {
             table.env_key = None;
             table.experimental_bearer_token = info.client_token;
+            table.auth = None;
         }
         let mut provider = Self::configured(LOCAL_PROXY, table, environment)?;
         provider.socket = socket;
@@ -226,6 +235,9 @@ impl Provider {
         let Some(BaseUrl(base)) = &table.base_url else {
             return Err(ProviderError::NoBaseUrl(id.to_owned()));
         };
+        if table.auth.is_some() {
+            return Err(ProviderError::AuthCommand(id.to_owned()));
+        }
         let url = responses_url(base, &table);
         let fields = Fields::of(id, &table, environment)?;
         // A query often holds a key, under whatever name.

@@ -3,6 +3,7 @@
 //! Standard output gets the answer and nothing else; where it is a terminal, in a form that
 //! cannot steer it. Everything else is for people, goes to standard error, and is never needed.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ pub(crate) struct Screen {
     prints_events: bool,
     spinner: Option<ProgressBar>,
     can_spin: bool,
+    /// Whether a carriage return waits for what comes after it.
+    has_return: bool,
     /// Whether the answer is wanted although nobody reads standard output.
     outlives_reader: bool,
     has_lost_reader: bool,
@@ -56,6 +59,7 @@ impl Screen {
             prints_events,
             spinner: None,
             can_spin: stderr_is_terminal && !is_dumb && !is_quiet,
+            has_return: false,
             outlives_reader: false,
             has_lost_reader: false,
             is_in_line: false,
@@ -165,7 +169,16 @@ impl Screen {
 
     async fn write(&mut self, text: &str) -> io::Result<()> {
         if self.stdout_is_terminal {
-            self.stdout.write_all(printable(text).as_bytes()).await?;
+            // A line may end as on Windows, and be cut in between.
+            let text = if std::mem::take(&mut self.has_return) {
+                Cow::Owned(format!("\r{text}"))
+            } else {
+                Cow::Borrowed(text)
+            };
+            let whole = text.strip_suffix('\r');
+            self.has_return = whole.is_some();
+            let text = whole.unwrap_or(&text).replace("\r\n", "\n");
+            self.stdout.write_all(printable(&text).as_bytes()).await?;
         } else {
             self.stdout.write_all(text.as_bytes()).await?;
         }
@@ -177,7 +190,8 @@ impl Screen {
         self.go_on();
         self.leave_line();
         self.is_in_reasoning = true;
-        self.err(&self.styled("2", &printable(text)));
+        let text = text.replace("\r\n", "\n");
+        self.err(&self.styled("2", &printable(&text)));
     }
 
     /// Something worth knowing; not when quiet.

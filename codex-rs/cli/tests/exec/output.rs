@@ -170,3 +170,23 @@ fn the_last_message_is_written_although_the_reader_left() {
     assert_eq!(output.stderr, "code 0\n");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
 }
+
+#[test]
+fn a_new_file_is_not_left_behind_without_an_answer() {
+    let upstream = MockUpstream::h1(Reply::event_stream().data(created()));
+    let run = ask(&upstream);
+    let path = run.path("last");
+    let run = run.args(&["-o", &path]);
+    assert_ended(&run.run(), 1, "");
+    assert!(!std::path::Path::new(&path).exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn the_last_message_may_go_to_a_device() {
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    let run = ask(&upstream).args(&["-q", "-o", "/dev/stderr"]);
+    let output = run.run();
+    assert_ended(&output, 0, "hi");
+    assert_eq!(output.stderr, "hi");
+}

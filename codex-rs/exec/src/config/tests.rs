@@ -31,7 +31,10 @@ impl Host {
     fn load(&self, args: &Common, overrides: &[&str]) -> Result<Config, String> {
         let overrides: Vec<ConfigOverride> =
             overrides.iter().map(|text| text.parse().unwrap()).collect();
-        Config::load(args, &overrides, &|name| self.variables.get(name).cloned()).map_err(|error| {
+        Config::load(args, &overrides, &|name| {
+            self.variables.get(name).map(Into::into)
+        })
+        .map_err(|error| {
             error
                 .to_string()
                 .replace(self.home.path().to_str().unwrap(), "HOME")
@@ -243,6 +246,46 @@ fn openai_is_built_in() {
     let found = provider(&host, &["openai_base_url='https://eu.api.openai.com/v1'"]);
     assert_eq!(found.url.as_str(), "https://eu.api.openai.com/v1/responses");
     assert_eq!(header(&found, "authorization"), Some("Bearer c"));
+}
+
+#[test]
+fn a_key_of_openai_is_for_who_requires_it() {
+    let host = Host::new(&[("config.toml", P)]);
+    let required = ["model_providers.p.requires_openai_auth=true"];
+    // As in Codex, nothing is missing without one.
+    assert_eq!(header(&provider(&host, &required), "authorization"), None);
+    let host = host.set("OPENAI_API_KEY", "o");
+    let found = provider(&host, &required);
+    assert_eq!(header(&found, "authorization"), Some("Bearer o"));
+    assert_eq!(header(&provider(&host, &[]), "authorization"), None);
+    let host = host.set("CODEX_API_KEY", "c").set("KEY", "k");
+    let found = provider(&host, &required);
+    assert_eq!(header(&found, "authorization"), Some("Bearer c"));
+    let both = [required[0], "model_providers.p.env_key=KEY"];
+    let found = provider(&host, &both);
+    assert_eq!(header(&found, "authorization"), Some("Bearer k"));
+    let far = [
+        required[0],
+        "model_providers.p.base_url='http://10.0.0.1/v1'",
+    ];
+    let error = host.load(&Common::default(), &far).unwrap_err();
+    assert!(error.contains("in clear to"), "{error}");
+    let command = ["model_providers.p.auth={command='print-key'}"];
+    let error = host.load(&Common::default(), &command).unwrap_err();
+    assert!(error.contains("gets the key from a command"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_home_may_have_any_name() {
+    use std::os::unix::ffi::OsStringExt;
+    let directory = tempfile::tempdir().unwrap();
+    let home = directory.path().join(OsString::from_vec(b"h\xff".to_vec()));
+    fs::create_dir(&home).unwrap();
+    fs::write(home.join("config.toml"), format!("{P}model = 'there'")).unwrap();
+    let environment = |name: &str| (name == "CODEX_HOME").then(|| home.clone().into_os_string());
+    let config = Config::load(&Common::default(), &[], &environment).unwrap();
+    assert_eq!(config.model, "there");
 }
 
 #[test]
