@@ -131,7 +131,8 @@ fn cannot_write(path: &Path, cause: &io::Error) -> Stop {
     Stop::Failed(format!("could not write {}: {cause}", path.display()))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 

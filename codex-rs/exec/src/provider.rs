@@ -147,7 +147,9 @@ impl Provider {
             return Err(ProviderError::Reserved);
         }
         let of_environment = environment(SERVER_INFO).filter(|path| !path.is_empty());
-        let fallback = if server_info.is_some() || of_environment.is_some() {
+        // The address of `openai` is a choice of provider, too.
+        let is_open = layer.openai_base_url.is_none();
+        let fallback = if server_info.is_some() || (is_open && of_environment.is_some()) {
             LOCAL_PROXY
         } else {
             OPENAI

@@ -220,3 +220,17 @@ fn a_proxy_of_the_environment_that_fails_is_named() {
     );
     assert!(!output.stderr.contains("pw"), "{}", output.stderr);
 }
+
+#[test]
+fn past_a_proxy_of_the_environment_by_https_too() {
+    let upstream = MockUpstream::tls_h1(Reply::responses("by the proxy"));
+    let elsewhere = MockUpstream::h1(Reply::responses("caught"));
+    let roots = upstream.ca_file().to_str().unwrap().to_owned();
+    let proxy = format!("http://{}", elsewhere.addr());
+    let run = crate::ask(&upstream)
+        .env("SSL_CERT_FILE", &roots)
+        .env("HTTPS_PROXY", &proxy)
+        .env("https_proxy", &proxy);
+    assert_ended(&run.run(), 0, "by the proxy");
+    assert_eq!(elsewhere.connections(), 0);
+}

@@ -368,9 +368,13 @@ fn a_proxy_is_found_by_its_server_info() {
     assert_eq!(url(&host, &Common::default(), &chosen), found);
     assert_eq!(url(&host, &Common::default(), &[]), found);
     assert_eq!(url(&host, &Common::default(), &both), (Some(9), None));
-    let openai = ["model_provider=openai"];
-    let error = host.load(&Common::default(), &openai).unwrap_err();
-    assert!(error.contains("OPENAI_API_KEY"), "{error}");
+    for openai in [
+        "model_provider=openai",
+        "openai_base_url='https://eu.api.openai.com/v1'",
+    ] {
+        let error = host.load(&Common::default(), &[openai]).unwrap_err();
+        assert!(error.contains("OPENAI_API_KEY"), "{error}");
+    }
     // For another provider it would be ignored, so it is refused.
     let error = Host::new(&[("config.toml", P)])
         .load(&flag, &[])
