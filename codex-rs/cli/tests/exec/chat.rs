@@ -449,3 +449,27 @@ fn the_spinner_shows_no_model_that_steers_the_terminal() {
     assert!(!shown.contains("\u{1b}]0;x"), "{shown:?}");
     leaves_with(terminal, 0);
 }
+
+#[test]
+fn ctrl_c_ends_a_conversation_that_is_stuck() {
+    let gate = Gate::new();
+    let think = "hm ".repeat(100_000);
+    let think = event(&json!({"type": "response.reasoning_summary_text.delta", "delta": think}));
+    let body = [created(), think].concat();
+    let upstream = MockUpstream::h1(Reply::event_stream().data(body).hold(&gate));
+    let run = chat(&upstream, &[]);
+    // A reader of standard error that takes one byte of what does not fit into the pipe.
+    let script = format!(
+        "cd \"$CODEX_HOME\"; mkfifo fifo; exec 9<>fifo; (head -c 1 <&9 >taken; echo stuck) & \
+         echo $$ >pid; exec {CODEX} --show-reasoning hi 2>fifo"
+    );
+    let mut terminal = shell_on_a_terminal(&run, &script);
+    terminal.exp_string("stuck").unwrap();
+    upstream.wait_for_complete(0);
+    let pid = std::fs::read_to_string(run.path("pid")).unwrap();
+    let kill = Command::new("kill").args(["-INT", pid.trim()]).status();
+    assert!(kill.unwrap().success());
+    let ended = format!("{:?}", terminal.process().wait().unwrap());
+    assert!(ended.contains("SIGINT"), "{ended}");
+    gate.release();
+}
