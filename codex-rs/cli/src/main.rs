@@ -3,7 +3,7 @@
 
 mod multitool;
 
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -24,9 +24,15 @@ fn main() -> ExitCode {
         Some(Subcommand::Exec(with)) => return run_exec(&with.args, &overrides),
         Some(Subcommand::ResponsesApiProxy(with)) => run_main(with.args),
         Some(Subcommand::Completion(with)) => {
-            let mut command = Multitool::command();
-            clap_complete::generate(with.args.shell, &mut command, "codex", &mut io::stdout());
-            Ok(ExitCode::SUCCESS)
+            let mut script = Vec::new();
+            clap_complete::generate(
+                with.args.shell,
+                &mut Multitool::command(),
+                "codex",
+                &mut script,
+            );
+            let written = io::stdout().write_all(&script);
+            written.map(|()| ExitCode::SUCCESS).map_err(Into::into)
         }
     };
     outcome.unwrap_or_else(|error| {

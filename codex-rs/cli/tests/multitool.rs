@@ -83,3 +83,13 @@ fn completions_know_the_flags() {
         assert!(output.stdout.contains("server-info"), "{shell}");
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_completion_that_cannot_be_written_is_a_failure() {
+    let script = "exec \"$0\" completion bash >/dev/full";
+    let output = run_to_exit("/bin/sh", &["-c", script, CODEX], &[], b"");
+    assert_eq!(output.code, Some(1));
+    assert!(output.stderr.contains("No space left"), "{}", output.stderr);
+    assert!(!output.stderr.contains("panic"), "{}", output.stderr);
+}

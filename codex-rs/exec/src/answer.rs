@@ -5,7 +5,8 @@ use std::fmt;
 
 use crate::at_most::MAX_PARTS;
 use crate::event::{Event, Item, Place, Response, Usage};
-use crate::server_error::ServerError;
+use crate::printable::{MAX_NAME, excerpt};
+use crate::server_error::{MAX_MESSAGE, ServerError};
 
 /// The longest text of an answer, in bytes: far more than any model writes, and what a
 /// conversation may have to keep.
@@ -21,9 +22,19 @@ pub(crate) struct Answer {
     pub(crate) model: Option<String>,
     pub(crate) usage: Option<Usage>,
     id: Option<String>,
-    parts: BTreeMap<Place, String>,
+    parts: BTreeMap<Place, Part>,
+    /// The first tool that the model called.
+    tool: Option<String>,
     has_begun: bool,
     reasoning: usize,
+}
+
+/// What has arrived of one part.
+#[derive(Debug)]
+enum Part {
+    Streamed(String),
+    /// The server's last word on it was another. Nothing more is compared, so nothing is kept.
+    Contradicted,
 }
 
 /// What an event changes for whoever looks on.
@@ -46,6 +57,8 @@ pub(crate) enum AnswerFault {
     Failed(ServerError),
     /// The model did not get to the end, and why.
     Incomplete(Option<String>),
+    /// The end, and nothing was said; the model called a tool instead.
+    Empty(Option<String>),
     TooLong,
     TooManyParts,
     /// The events of a second answer among those of the first.
@@ -56,8 +69,18 @@ impl fmt::Display for AnswerFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(error) => write!(f, "the server failed: {error}"),
-            Self::Incomplete(Some(reason)) => write!(f, "the answer is incomplete: {reason}"),
+            Self::Incomplete(Some(reason)) => write!(
+                f,
+                "the answer is incomplete: {}",
+                excerpt(reason, MAX_MESSAGE)
+            ),
             Self::Incomplete(None) => f.write_str("the answer is incomplete"),
+            Self::Empty(Some(tool)) => write!(
+                f,
+                "there is no text in the answer: the model called the tool {tool} instead, and \
+                 this is a chat client and runs none"
+            ),
+            Self::Empty(None) => f.write_str("there is no text in the answer, and no refusal"),
             Self::TooLong => write!(f, "the answer is longer than {} MiB", MAX_TEXT >> 20),
             Self::TooManyParts => write!(f, "the answer has more than {MAX_PARTS} parts"),
             Self::Mixed => f.write_str("the server mixed two answers in one stream"),
@@ -81,8 +104,8 @@ impl Answer {
                     return Err(AnswerFault::Mixed);
                 }
                 self.has_begun = true;
-                self.id = response.id;
-                self.model = response.model;
+                self.id = response.id.as_deref().map(name);
+                self.model = response.model.as_deref().map(name);
             }
             Event::TextDelta(delta) => self.more(delta.place(), delta.delta, &mut shown)?,
             Event::TextDone(done) => self.whole(done.place(), &done.text, &mut shown)?,
@@ -111,11 +134,13 @@ impl Answer {
             Event::Incomplete(response) => {
                 let reason = response.incomplete_details.as_ref();
                 let reason = reason.and_then(|details| details.reason.clone());
-                self.usage = response.usage;
+                self.usage = response.usage.map(|usage| usage.0);
                 return Err(AnswerFault::Incomplete(reason));
             }
             Event::Failed(response) => {
-                return Err(AnswerFault::Failed(response.error.unwrap_or_default()));
+                return Err(AnswerFault::Failed(
+                    response.error.map_or_else(ServerError::default, Into::into),
+                ));
             }
             Event::Error(error) => return Err(AnswerFault::Failed(error)),
             Event::Other => {}
@@ -152,7 +177,10 @@ impl Answer {
                 shown.push(Shown::Text("\n\n".to_owned()));
             }
         }
-        self.parts.entry(place).or_default().push_str(&text);
+        let part = self.parts.entry(place);
+        if let Part::Streamed(streamed) = part.or_insert(Part::Streamed(String::new())) {
+            streamed.push_str(&text);
+        }
         self.text.push_str(&text);
         shown.push(Shown::Text(text));
         Ok(())
@@ -165,7 +193,12 @@ impl Answer {
         text: &str,
         shown: &mut Vec<Shown>,
     ) -> Result<(), AnswerFault> {
-        let streamed = self.parts.get(&place).map_or("", String::as_str);
+        let streamed = match self.parts.get(&place) {
+            Some(Part::Streamed(streamed)) => streamed.as_str(),
+            // Said once is enough.
+            Some(Part::Contradicted) => return Ok(()),
+            None => "",
+        };
         match text.strip_prefix(streamed) {
             Some(rest) => {
                 let rest = rest.to_owned();
@@ -176,8 +209,7 @@ impl Answer {
                 shown.push(Shown::Note(
                     "the server's last word on the text differs from what it streamed".to_owned(),
                 ));
-                // Said once is enough.
-                self.parts.insert(place, text.to_owned());
+                self.parts.insert(place, Part::Contradicted);
                 Ok(())
             }
         }
@@ -213,7 +245,8 @@ impl Answer {
             }
             "reasoning" => {}
             kind => {
-                let name = item.name.as_deref().unwrap_or(kind);
+                let name = name(item.name.as_deref().unwrap_or(kind));
+                self.tool.get_or_insert_with(|| name.clone());
                 shown.push(Shown::Note(format!(
                     "the model called the tool {name}; this is a chat client and runs none"
                 )));
@@ -224,27 +257,38 @@ impl Answer {
 
     fn end(&mut self, response: Response, shown: &mut Vec<Shown>) -> Result<(), AnswerFault> {
         if let (Some(begun), Some(ended)) = (&self.id, &response.id)
-            && begun != ended
+            && *begun != name(ended)
         {
             return Err(AnswerFault::Mixed);
         }
-        self.usage = response.usage;
-        self.model = response.model.or(self.model.take());
+        self.usage = response.usage.map(|usage| usage.0);
+        if let Some(model) = &response.model {
+            self.model = Some(name(model));
+        }
         if self.parts.is_empty() && self.refusal.is_empty() {
             // Some servers say it all at the end.
             for (index, item) in (0..).zip(response.output.0) {
-                if item.kind == "message" {
+                if item.kind == "message" || self.tool.is_none() {
                     self.item(index, item, shown)?;
                 }
             }
+        }
+        if self.text.is_empty() && self.refusal.is_empty() {
+            return Err(AnswerFault::Empty(self.tool.take()));
         }
         Ok(())
     }
 }
 
+/// A name that a server gave: as much of it as is shown.
+fn name(of: &str) -> String {
+    excerpt(of, MAX_NAME)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lenient::Count;
 
     /// What is shown of the given events, and how it ended.
     fn fold(events: &[&str]) -> (String, Answer, Result<bool, AnswerFault>) {
@@ -285,7 +329,10 @@ mod tests {
         assert_eq!((seen.as_str(), answer.text.as_str()), ("a b", "a b"));
         assert_eq!(end, Ok(true));
         assert_eq!(answer.model.as_deref(), Some("m"));
-        assert_eq!(answer.usage.map(|usage| usage.output_tokens), Some(2));
+        assert_eq!(
+            answer.usage.map(|usage| usage.output_tokens),
+            Some(Count(2))
+        );
     }
 
     #[test]
@@ -304,6 +351,26 @@ mod tests {
         assert_eq!(fold(&[&delta("a", 0, 0), done, done, COMPLETED]).0, "a!");
         let spaces = r#"{"type":"response.output_text.done","text":"a"}"#;
         assert_eq!(fold(&[&delta("a ", 0, 0), spaces, COMPLETED]).0, "a ");
+    }
+
+    #[test]
+    fn contradictions_are_not_kept() {
+        let mut answer = Answer::default();
+        let done = |n: u64| {
+            let text = "y".repeat(1 << 20);
+            format!(r#"{{"type":"response.output_text.done","text":"{text}","content_index":{n}}}"#)
+        };
+        for n in 0..100 {
+            answer
+                .take(Event::parse(&delta("x", 0, n)).unwrap())
+                .unwrap();
+            answer.take(Event::parse(&done(n)).unwrap()).unwrap();
+        }
+        let kept = answer.parts.values().map(|part| match part {
+            Part::Streamed(text) => text.len(),
+            Part::Contradicted => 0,
+        });
+        assert_eq!(kept.sum::<usize>() + answer.text.len(), 100);
     }
 
     #[test]
@@ -354,6 +421,7 @@ mod tests {
                 r#"{"type":"response.incomplete","response":{"incomplete_details":{"reason":"max_output_tokens"}}}"#,
                 "the answer is incomplete: max_output_tokens",
             ),
+            (COMPLETED, "there is no text in the answer, and no refusal"),
             (CREATED, "the server mixed two answers in one stream"),
             (
                 r#"{"type":"response.completed","response":{"id":"other"}}"#,

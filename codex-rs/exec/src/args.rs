@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgAction, Args};
 
 /// Ask a model one question and stream its answer
@@ -56,7 +57,7 @@ pub(crate) struct Common {
     pub(crate) prompt: Option<String>,
 
     /// The model to ask; counts over every configuration
-    #[arg(short, long, value_name = "MODEL")]
+    #[arg(short, long, value_name = "MODEL", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) model: Option<String>,
 
     /// Lay a profile over config.toml: $CODEX_HOME/NAME.config.toml, or [profiles.NAME] in it
@@ -69,8 +70,8 @@ pub(crate) struct Common {
 
     /// Ask the proxy that wrote this file (codex responses-api-proxy --server-info FILE)
     ///
-    /// For model_provider=local-proxy, which it stands for when no provider is configured. The
-    /// variable CODEX_PROXY_SERVER_INFO says the same.
+    /// For model_provider=local-proxy, which it stands for when no provider is configured; so does
+    /// the variable CODEX_PROXY_SERVER_INFO.
     #[arg(long, value_name = "FILE")]
     pub(crate) server_info: Option<PathBuf>,
 

@@ -1,7 +1,6 @@
 //! `codex`: a conversation on a terminal.
 
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::answer::Answer;
@@ -13,12 +12,16 @@ use crate::conversation::{Conversation, Question};
 use crate::editor::{Editor, Line};
 use crate::exec::{end, environment, no_runtime, run_exec, runtime};
 use crate::fault::Fault;
+use crate::mistyped;
+use crate::printable::excerpt;
 use crate::prompt::{self, stdin_is_terminal};
 use crate::screen::Screen;
+use crate::server_error::MAX_MESSAGE;
 use crate::signals::{Signal, Signals};
 use crate::stop::Stop;
 use crate::terminal::Saved;
 use crate::turn::Asker;
+use crate::way_out::Interrupt;
 
 /// Runs a conversation, or `codex exec` where there is no terminal on both ends.
 #[must_use]
@@ -29,10 +32,10 @@ pub fn run_chat(args: ChatArgs, overrides: &[ConfigOverride]) -> ExitCode {
             .common
             .prompt
             .as_deref()
-            .filter(|word| is_command(word))
+            .filter(|word| mistyped::may_be_command(word))
         {
             let mut screen = Screen::new(args.common.quiet, false);
-            return end(&Stop::Usage(mistyped(word)), &mut screen);
+            return end(&Stop::Usage(mistyped::no_such(word)), &mut screen);
         }
         return run_exec(&args, overrides);
     }
@@ -44,10 +47,14 @@ pub fn run_chat(args: ChatArgs, overrides: &[ConfigOverride]) -> ExitCode {
 }
 
 fn chat(args: &Common, overrides: &[ConfigOverride], screen: &mut Screen) -> Result<(), Stop> {
+    if let Some(hint) = args.prompt.as_deref().and_then(mistyped::hint) {
+        return Err(Stop::Usage(hint));
+    }
     let config = Config::load(args, overrides, &environment)?;
-    let first = match &args.prompt {
-        Some(prompt) => Some(prompt::question(Some(prompt), &args.image)?),
-        None => None,
+    // Before the first prompt: what is wrong with them is no surprise after a question was typed.
+    let (first, images) = match &args.prompt {
+        Some(_) => (Some(prompt::question(args)?), Vec::new()),
+        None => (None, prompt::images(&args.image)?),
     };
     let client = Client::new(&config.provider)?;
     let runtime = runtime()?;
@@ -65,10 +72,10 @@ fn chat(args: &Common, overrides: &[ConfigOverride], screen: &mut Screen) -> Res
             },
             conversation: Conversation::default(),
             editor: Editor::start(config.home.as_deref(), screen.has_colours()),
-            signals: Signals::listen().map_err(no_runtime)?,
+            signals: Signals::listen(Interrupt::Cancels, settings.clone()).map_err(no_runtime)?,
             screen,
         };
-        chat.run(first, &args.image).await
+        chat.run(first, images).await
     });
     settings.restore();
     runtime.shutdown_background();
@@ -86,8 +93,8 @@ struct Chat<'a> {
 
 impl Chat<'_> {
     /// Questions and answers until Ctrl-D. Images go with the first question.
-    async fn run(&mut self, first: Option<Question>, images: &[PathBuf]) -> Result<(), Stop> {
-        let mut images = if first.is_some() { &[] } else { images };
+    async fn run(&mut self, first: Option<Question>, images: Vec<String>) -> Result<(), Stop> {
+        let mut images = images;
         if let Some(question) = first {
             self.turn(question).await?;
         }
@@ -96,10 +103,10 @@ impl Chat<'_> {
                 Line::End => return Ok(()),
                 Line::Interrupted => self.screen.note("Ctrl-D leaves"),
                 Line::Text(text) if text.trim().is_empty() => {}
-                Line::Text(text) => match prompt::question_of(text, images) {
+                Line::Text(text) => match prompt::question_of(text, Vec::new()) {
                     Ok(question) => {
-                        images = &[];
-                        self.turn(question).await?;
+                        let images = std::mem::take(&mut images);
+                        self.turn(Question { images, ..question }).await?;
                     }
                     Err(error) => self.screen.error(&error.to_string()),
                 },
@@ -132,9 +139,10 @@ impl Chat<'_> {
             signal = self.signals.next() => Err(Stop::Signal(signal)),
         };
         let cannot_write = |cause| Stop::from(Fault::Output(cause));
-        self.screen.end_line().await.map_err(cannot_write)?;
+        self.screen.leave_answer().await.map_err(cannot_write)?;
         if !answer.refusal.is_empty() {
-            let refusal = format!("the model refused to answer: {}", answer.refusal);
+            let refusal = excerpt(&answer.refusal, MAX_MESSAGE);
+            let refusal = format!("the model refused to answer: {refusal}");
             self.screen.error(&refusal);
         }
         let is_lost = answer.text.is_empty() && answer.refusal.is_empty();
@@ -151,15 +159,4 @@ impl Chat<'_> {
         }
         Ok(())
     }
-}
-
-/// Whether it may be a subcommand that was mistyped. In a script it is never sent to a model, for
-/// what comes with it on standard input may be a key.
-fn is_command(prompt: &str) -> bool {
-    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    prompt.len() > 1 && prompt.chars().all(is_part)
-}
-
-fn mistyped(word: &str) -> String {
-    format!("there is no subcommand {word}; to send it as a prompt, use codex exec {word}")
 }

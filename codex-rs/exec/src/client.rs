@@ -3,23 +3,30 @@
 //! No redirects, no decompression, no retries below ours. What stays on this host never goes
 //! through a proxy of the environment.
 
+use std::error::Error;
 use std::fmt;
+use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use http::header::{ACCEPT, CONTENT_TYPE, LOCATION, RETRY_AFTER};
-use http::{HeaderValue, Method};
+use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{Request, Response, Url, redirect, retry};
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::fault::{Fault, root};
+use crate::printable::excerpt;
 use crate::provider::Provider;
+use crate::redact::Redactor;
 use crate::retry::retry_after;
 use crate::server_error::{ServerError, read_error};
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the body of an error may take in all.
+const ERROR_TIME: Duration = Duration::from_secs(10);
 /// How much of an answer that is an error is read, in bytes.
 const MAX_ERROR: usize = 64 << 10;
 /// How much of an error that is no JSON is shown, in characters.
@@ -36,6 +43,7 @@ pub(crate) struct Client {
     name: String,
     patience: Duration,
     is_local: bool,
+    redactor: Redactor,
 }
 
 /// Why there is no way to the provider.
@@ -85,18 +93,21 @@ impl Client {
             .user_agent(concat!("codex-exec/", env!("CARGO_PKG_VERSION")));
         let is_local = provider.is_on_this_host();
         let builder = if is_local {
-            // No name service has a say in what "localhost" is.
+            // What stays here passes no proxy, and no name service has a say in what "localhost" is.
             let loopback = [
                 SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
                 SocketAddr::from((Ipv6Addr::LOCALHOST, 0)),
             ];
-            builder
-                .no_proxy()
-                .resolve_to_addrs("localhost", &loopback)
-                .tls_backend_preconfigured(tls(RootCertStore::empty())?)
+            builder.no_proxy().resolve_to_addrs("localhost", &loopback)
         } else {
-            builder.tls_backend_preconfigured(tls(native_roots()?)?)
+            builder
         };
+        let roots = if provider.url.scheme() == "https" {
+            native_roots()?
+        } else {
+            RootCertStore::empty()
+        };
+        let builder = builder.tls_backend_preconfigured(tls(roots)?);
         let builder = match &provider.socket {
             Some(path) => through_socket(builder, path)?,
             None => builder,
@@ -118,7 +129,13 @@ impl Client {
             },
             patience: provider.idle_timeout,
             is_local,
+            redactor: provider.redactor(),
         })
+    }
+
+    /// Knows what a server must not repeat.
+    pub(crate) fn redactor(&self) -> &Redactor {
+        &self.redactor
     }
 
     /// Sends a request once and waits for the head of an answer that is an event stream.
@@ -133,13 +150,7 @@ impl Client {
         let answer = tokio::time::timeout(self.patience, self.http.execute(request))
             .await
             .map_err(|_| Fault::Idle(self.patience))?
-            .map_err(|error| Fault::Send {
-                to: self.name.clone(),
-                cause: root(&error.without_url()),
-                hint: self
-                    .is_local
-                    .then_some("is the proxy, or the server, still running there?"),
-            })?;
+            .map_err(|error| self.not_sent(error))?;
         let status = answer.status();
         if status.is_redirection() {
             return Err(Fault::Redirect {
@@ -150,22 +161,85 @@ impl Client {
         if !status.is_success() {
             return Err(self.refused(answer).await);
         }
-        let content_type = answer.headers().get(CONTENT_TYPE);
-        let content_type = content_type.map(|value| String::from_utf8_lossy(value.as_bytes()));
-        match content_type {
+        if matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT) {
+            return Err(Fault::NoContent {
+                from: self.name.clone(),
+                status,
+            });
+        }
+        if let Some(encoding) = self.field(&answer, CONTENT_ENCODING)
+            && !encoding.eq_ignore_ascii_case("identity")
+        {
+            return Err(Fault::Encoded {
+                from: self.name.clone(),
+                encoding,
+            });
+        }
+        match self.field(&answer, CONTENT_TYPE) {
             // A server that does not say may still mean it; the stream will tell.
-            Some(kind)
-                if !kind
-                    .trim_start()
-                    .to_ascii_lowercase()
-                    .starts_with("text/event-stream") =>
-            {
-                Err(Fault::NotEvents {
-                    from: self.name.clone(),
-                    content_type: excerpt(&kind),
-                })
+            Some(kind) if !kind.to_ascii_lowercase().starts_with("text/event-stream") => {
+                Err(self.no_events(answer, kind).await)
             }
             _ => Ok(answer),
+        }
+    }
+
+    /// A field of an answer, as far as it is shown.
+    fn field(&self, answer: &Response, name: HeaderName) -> Option<String> {
+        let value = answer.headers().get(name)?;
+        let value = String::from_utf8_lossy(value.as_bytes());
+        Some(excerpt(&self.redactor.clean(&value), MAX_EXCERPT))
+    }
+
+    /// Why no answer began.
+    fn not_sent(&self, error: reqwest::Error) -> Fault {
+        let error = error.without_url();
+        let is_passing = !is_final(&error);
+        Fault::Send {
+            to: self.name.clone(),
+            cause: self.redactor.clean(&root(&error)).into_owned(),
+            hint: if is_passing && error.is_connect() {
+                self.hint()
+            } else {
+                None
+            },
+            is_passing,
+        }
+    }
+
+    /// What may be the matter with the way.
+    fn hint(&self) -> Option<String> {
+        if self.is_local {
+            return Some("is the proxy, or the server, still running there?".to_owned());
+        }
+        // reqwest asks the same code.
+        let target = self.template.url().as_str().parse().ok()?;
+        let proxy = Matcher::from_system().intercept(&target)?;
+        let host = proxy.uri().authority()?;
+        // What may stand before the host is a credential.
+        let host = host.as_str().rsplit('@').next().unwrap_or_default();
+        Some(format!(
+            "the way there is by the proxy {host}, which HTTPS_PROXY or the like names"
+        ))
+    }
+
+    /// A success that is no event stream. Some servers put an error into one.
+    async fn no_events(&self, answer: Response, content_type: String) -> Fault {
+        let status = answer.status();
+        if content_type.to_ascii_lowercase().contains("json") {
+            let body = self.read_error_body(answer).await;
+            if let Some(error) = told(&body) {
+                return Fault::Status {
+                    from: self.name.clone(),
+                    status,
+                    error,
+                    retry_after: None,
+                };
+            }
+        }
+        Fault::NotEvents {
+            from: self.name.clone(),
+            content_type,
         }
     }
 
@@ -175,17 +249,35 @@ impl Client {
         location
             .and_then(|value| value.to_str().ok())
             .and_then(|to| self.template.url().join(to).ok())
-            .map_or_else(|| "an unknown place".to_owned(), |to| without_query(&to))
+            .map_or_else(
+                || "an unknown place".to_owned(),
+                |to| excerpt(&self.redactor.clean(&without_query(&to)), MAX_EXCERPT),
+            )
     }
 
-    async fn refused(&self, mut answer: Response) -> Fault {
+    async fn refused(&self, answer: Response) -> Fault {
         let status = answer.status();
         let asked = answer.headers().get(RETRY_AFTER);
         let asked = asked.and_then(|value| retry_after(value.to_str().ok()?));
+        let body = self.read_error_body(answer).await;
+        Fault::Status {
+            from: self.name.clone(),
+            status,
+            error: told(&body).unwrap_or_else(|| ServerError {
+                message: Some(excerpt(&body, MAX_EXCERPT)).filter(|text| !text.is_empty()),
+                ..ServerError::default()
+            }),
+            retry_after: asked,
+        }
+    }
+
+    /// The beginning of a body, as far as it comes in time: what cannot be read of an error does
+    /// not hide the error.
+    async fn read_error_body(&self, mut answer: Response) -> String {
+        let deadline = Instant::now() + ERROR_TIME.min(self.patience);
         let mut body = Vec::new();
-        // What cannot be read of an error does not hide the error.
         while let Ok(Ok(Some(piece))) =
-            tokio::time::timeout(CONNECT_TIMEOUT.min(self.patience), answer.chunk()).await
+            tokio::time::timeout_at(deadline.into(), answer.chunk()).await
         {
             let room = MAX_ERROR - body.len();
             body.extend_from_slice(piece.get(..room).unwrap_or(&piece));
@@ -194,19 +286,39 @@ impl Client {
             }
         }
         let body = String::from_utf8_lossy(&body);
-        let told = read_error(&body)
-            .ok()
-            .filter(|error| *error != ServerError::default());
-        Fault::Status {
-            from: self.name.clone(),
-            status,
-            error: told.unwrap_or_else(|| ServerError {
-                message: Some(excerpt(&body)).filter(|text| !text.is_empty()),
-                ..ServerError::default()
-            }),
-            retry_after: asked,
-        }
+        self.redactor.clean(&body).into_owned()
     }
+}
+
+/// What a body says went wrong, if it says so in the form of the API.
+fn told(body: &str) -> Option<ServerError> {
+    let error = read_error(body).ok();
+    error.filter(|error| *error != ServerError::default())
+}
+
+/// Whether the same would happen again: a certificate does not hold, or what answers there speaks
+/// no HTTP.
+fn is_final(error: &reqwest::Error) -> bool {
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if error.is::<rustls::Error>() {
+            return true;
+        }
+        if let Some(http) = error.downcast_ref::<hyper::Error>()
+            && http.is_parse()
+        {
+            return true;
+        }
+        // An I/O error passes over what it wraps when it is asked for its source.
+        next = match error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+        {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        };
+    }
+    false
 }
 
 fn without_query(url: &Url) -> String {
@@ -217,16 +329,6 @@ fn without_query(url: &Url) -> String {
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url.into()
-}
-
-/// The beginning of a text, in one line.
-fn excerpt(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let line = words.join(" ");
-    match line.char_indices().nth(MAX_EXCERPT) {
-        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
-        None => line,
-    }
 }
 
 #[cfg(unix)]
@@ -270,13 +372,6 @@ fn native_roots() -> Result<RootCertStore, ClientError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_long_error_is_cut_between_characters() {
-        assert_eq!(excerpt(" a\n b "), "a b");
-        let long = excerpt(&"ü".repeat(1000));
-        assert_eq!(long.chars().count(), MAX_EXCERPT + 1);
-    }
 
     #[test]
     fn an_address_is_named_without_what_may_be_secret() {

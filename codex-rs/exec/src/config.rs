@@ -3,6 +3,7 @@
 //! From weakest to strongest: built-in values, `config.toml`, the profile, `-c` in the order
 //! given, a flag of its own (`--model`, `--server-info`).
 
+use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -31,7 +32,7 @@ pub(crate) struct Config {
 }
 
 /// Looks a variable of the environment up.
-pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 /// Why there is no configuration to work with.
 #[derive(Debug)]

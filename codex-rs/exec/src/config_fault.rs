@@ -29,10 +29,15 @@ impl Fault {
         let at = error.span().unwrap_or_default();
         let before = document.get(..at.start).unwrap_or_default();
         let table = DeTable::parse(document).ok();
+        let is_date = table
+            .as_ref()
+            .is_some_and(|table| is_date_at(table.get_ref(), &at));
         Self {
             line: before.matches('\n').count() + 1,
-            key: table.and_then(|table| key_at(table.get_ref(), &at)),
-            what: without_value(error.message()),
+            key: table
+                .as_ref()
+                .and_then(|table| key_at(table.get_ref(), &at)),
+            what: without_value(error.message(), is_date),
         }
     }
 }
@@ -52,8 +57,17 @@ fn key_at(table: &DeTable<'_>, span: &Range<usize>) -> Option<String> {
     })
 }
 
+/// Whether a date or a time stands there, which serde takes for a table.
+fn is_date_at(table: &DeTable<'_>, span: &Range<usize>) -> bool {
+    table.values().any(|value| match value.get_ref() {
+        DeValue::Table(below) => is_date_at(below, span),
+        DeValue::Datetime(_) => value.span().contains(&span.start),
+        _ => false,
+    })
+}
+
 /// serde repeats the value it did not expect.
-fn without_value(message: &str) -> String {
+fn without_value(message: &str, is_date: bool) -> String {
     let (Some(rest), Some((_, expected))) = (
         message.strip_prefix("invalid "),
         message.rsplit_once(", expected "),
@@ -61,6 +75,13 @@ fn without_value(message: &str) -> String {
         return message.to_owned();
     };
     let found = match rest.split_once(": ").map_or("", |(_, found)| found) {
+        _ if is_date => "a date or time",
+        found if found.starts_with("integer `-") && rest.starts_with("value") => {
+            "a negative number"
+        }
+        found if found.starts_with("integer") && rest.starts_with("value") => {
+            "one that is too large"
+        }
         found if found.starts_with("string") => "a string",
         found if found.starts_with("integer") => "a whole number",
         found if found.starts_with("float") => "a number",
@@ -75,5 +96,14 @@ fn without_value(message: &str) -> String {
         "u32" | "u64" => "a whole number, 0 or more",
         expected => expected,
     };
+    let is_plain = matches!(
+        found,
+        "a whole number" | "a number" | "true or false" | "a date or time"
+    );
+    if expected == "a string" && is_plain {
+        return format!(
+            "expected a string, found {found}; quotes make a string of it, as in 'model=\"4.1\"'"
+        );
+    }
     format!("expected {expected}, found {found}")
 }

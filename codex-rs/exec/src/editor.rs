@@ -1,6 +1,7 @@
 //! The line editor, on a thread of its own: it blocks, and a signal must not wait for a key.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
@@ -12,6 +13,8 @@ use rustyline::history::DefaultHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Config, Helper};
 use tokio::sync::oneshot;
+
+use crate::prompt::is_like_a_key;
 
 /// Beside Codex's own `history.jsonl`, which holds something else.
 const HISTORY: &str = "exec-chat-history";
@@ -63,7 +66,7 @@ fn serve(
     has_colours: bool,
 ) {
     let config = Config::builder()
-        .auto_add_history(true)
+        .auto_add_history(false)
         // As in a shell: what begins with a space is not kept.
         .history_ignore_space(true)
         .build();
@@ -76,7 +79,10 @@ fn serve(
             return;
         }
     };
-    editor.set_helper(Some(Lines { has_colours }));
+    editor.set_helper(Some(Lines {
+        has_colours,
+        asked: RefCell::default(),
+    }));
     let history: Option<PathBuf> = history.map(Path::to_owned);
     if let Some(path) = &history {
         let _ = editor.load_history(path);
@@ -84,13 +90,21 @@ fn serve(
     while let Ok(reply) = asked.recv() {
         let line = match editor.readline(PROMPT) {
             Ok(text) => {
-                if let Some(path) = &history {
+                // A key that was pasted into the wrong window is not sent, and not kept either.
+                if !is_like_a_key(&text)
+                    && editor.add_history_entry(&text).is_ok_and(|kept| kept)
+                    && let Some(path) = &history
+                {
                     // It makes the file readable for its owner alone.
                     let _ = editor.append_history(path);
                 }
-                Ok(Line::Text(joined(&text)))
+                let asked = editor.helper().map(|lines| lines.asked.take());
+                Ok(Line::Text(joined(&text, &asked.unwrap_or_default())))
             }
-            Err(ReadlineError::Interrupted) => Ok(Line::Interrupted),
+            Err(ReadlineError::Interrupted) => {
+                editor.helper().map(|lines| lines.asked.take());
+                Ok(Line::Interrupted)
+            }
             Err(ReadlineError::Eof) => Ok(Line::End),
             Err(error) => Err(cannot_read(&error)),
         };
@@ -104,9 +118,18 @@ fn cannot_read(error: &ReadlineError) -> String {
     format!("could not read from the terminal: {error}")
 }
 
-/// A backslash at the end of a line is not part of the text.
-fn joined(text: &str) -> String {
-    text.replace("\\\n", "\n")
+/// A backslash that asked for another line is not part of the text; one that was pasted is. `asked`
+/// is what stood there each time.
+fn joined(text: &str, asked: &[String]) -> String {
+    let mut text = text.to_owned();
+    // From the end, so that the places before stay where they are.
+    for before in asked.iter().rev() {
+        let goes_on = text.strip_prefix(before.as_str());
+        if goes_on.is_some_and(|rest| rest.starts_with('\n')) {
+            text.remove(before.len() - 1);
+        }
+    }
+    text
 }
 
 /// Whether the next line belongs to this one: an odd number of backslashes ends it.
@@ -118,11 +141,14 @@ fn goes_on(text: &str) -> bool {
 /// What the editor is told about lines.
 struct Lines {
     has_colours: bool,
+    /// What stood there whenever a backslash asked for another line.
+    asked: RefCell<Vec<String>>,
 }
 
 impl Validator for Lines {
     fn validate(&self, line: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
         Ok(if goes_on(line.input()) {
+            self.asked.borrow_mut().push(line.input().to_owned());
             ValidationResult::Incomplete
         } else {
             ValidationResult::Valid(None)
@@ -165,6 +191,10 @@ mod tests {
         assert!(!goes_on("a"));
         assert!(!goes_on("a\\\\"));
         assert!(!goes_on(""));
-        assert_eq!(joined("a\\\nb"), "a\nb");
+        let asked = ["a\\".to_owned(), "a\\\nb\\".to_owned()];
+        assert_eq!(joined("a\\\nb\\\nc", &asked), "a\nb\nc");
+        // Pasted, it stays; so it does when what stood before it was changed since.
+        assert_eq!(joined("a\\\nb", &[]), "a\\\nb");
+        assert_eq!(joined("x\\\nb", &asked), "x\\\nb");
     }
 }

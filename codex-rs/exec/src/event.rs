@@ -9,7 +9,9 @@ use std::fmt;
 use serde::{Deserialize, de};
 
 use crate::at_most::AtMost;
-use crate::server_error::{ServerError, read_error};
+use crate::lenient::{Count, Object};
+use crate::printable::{MAX_NAME, excerpt};
+use crate::server_error::{ServerError, Told, read_error};
 
 /// One event.
 #[derive(Debug)]
@@ -131,8 +133,8 @@ pub(crate) struct Response {
     pub(crate) model: Option<String>,
     #[serde(default)]
     pub(crate) output: AtMost<Item>,
-    pub(crate) usage: Option<Usage>,
-    pub(crate) error: Option<ServerError>,
+    pub(crate) usage: Option<Object<Usage>>,
+    pub(crate) error: Option<Told>,
     pub(crate) incomplete_details: Option<IncompleteDetails>,
 }
 
@@ -141,27 +143,29 @@ pub(crate) struct IncompleteDetails {
     pub(crate) reason: Option<String>,
 }
 
-/// How many tokens it took.
+/// How many tokens it took, as far as the server can count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub(crate) struct Usage {
     #[serde(default)]
-    pub(crate) input_tokens: u64,
+    pub(crate) input_tokens: Count,
     #[serde(default)]
-    pub(crate) output_tokens: u64,
-    pub(crate) input_tokens_details: Option<InputDetails>,
-    pub(crate) output_tokens_details: Option<OutputDetails>,
+    pub(crate) output_tokens: Count,
+    #[serde(default)]
+    pub(crate) input_tokens_details: Object<InputDetails>,
+    #[serde(default)]
+    pub(crate) output_tokens_details: Object<OutputDetails>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub(crate) struct InputDetails {
     #[serde(default)]
-    pub(crate) cached_tokens: u64,
+    pub(crate) cached_tokens: Count,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub(crate) struct OutputDetails {
     #[serde(default)]
-    pub(crate) reasoning_tokens: u64,
+    pub(crate) reasoning_tokens: Count,
 }
 
 /// Data that is no event.
@@ -178,8 +182,9 @@ impl fmt::Display for EventError {
         match &self.kind {
             Some(kind) => write!(
                 f,
-                "the server sent an event {kind} that is not as the Responses API has it \
-                 (line {line}, column {column})"
+                "the server sent an event {} that is not as the Responses API has it \
+                 (line {line}, column {column})",
+                excerpt(kind, MAX_NAME)
             ),
             None => write!(
                 f,
@@ -273,6 +278,7 @@ mod tests {
             r#"{"type":"error","code":"c","message":"m","param":null}"#,
             r#"{"type":"error","error":{"type":"t","code":"c","message":"m"}}"#,
             r#"{"type":"error","error":"t","code":"c","message":"m"}"#,
+            r#"{"type":"error","error":"m (c)"}"#,
         ] {
             let Ok(Event::Error(error)) = Event::parse(data) else {
                 panic!("no error in {data}");

@@ -10,6 +10,7 @@ use reqwest::StatusCode;
 use crate::answer::AnswerFault;
 use crate::event::EventError;
 use crate::event_stream::TooLarge;
+use crate::retry::LONGEST_ASKED;
 use crate::server_error::ServerError;
 
 /// Why there is no answer, or no whole one.
@@ -19,7 +20,10 @@ pub(crate) enum Fault {
     Send {
         to: String,
         cause: String,
-        hint: Option<&'static str>,
+        hint: Option<String>,
+        /// Whether it may be otherwise in a moment: not so a certificate, or a server that speaks
+        /// something else.
+        is_passing: bool,
     },
     /// The server answered with something else than success.
     Status {
@@ -38,6 +42,16 @@ pub(crate) enum Fault {
         from: String,
         content_type: String,
     },
+    /// An answer in a form that was not asked for, such as gzip.
+    Encoded {
+        from: String,
+        encoding: String,
+    },
+    /// A success without anything in it.
+    NoContent {
+        from: String,
+        status: StatusCode,
+    },
     /// The connection ended, or broke, before the answer did.
     Cut(String),
     /// Nothing came for that long.
@@ -54,16 +68,28 @@ pub(crate) enum Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Send { to, cause, hint } => {
+            Self::Send {
+                to, cause, hint, ..
+            } => {
                 write!(f, "could not reach {to}: {cause}")?;
-                hint.map_or(Ok(()), |hint| write!(f, "; {hint}"))
+                hint.as_ref().map_or(Ok(()), |hint| write!(f, "; {hint}"))
             }
             Self::Status {
                 from,
                 status,
                 error,
-                ..
-            } => write!(f, "{from} answered {status}: {error}"),
+                retry_after,
+            } => {
+                write!(f, "{from} answered {status}: {error}")?;
+                match retry_after {
+                    Some(asked) if *asked > LONGEST_ASKED => write!(
+                        f,
+                        "; it asks to be left alone for {} s, which is too long to wait here",
+                        asked.as_secs()
+                    ),
+                    _ => Ok(()),
+                }
+            }
             Self::Redirect { from, to } => write!(
                 f,
                 "{from} redirects to {to}, and redirects are not followed, because the credential \
@@ -74,6 +100,17 @@ impl fmt::Display for Fault {
                 "{from} answered with {content_type} instead of an event stream; does base_url \
                  lead to a Responses API?"
             ),
+            Self::Encoded { from, encoding } => write!(
+                f,
+                "{from} answered with content-encoding {encoding}, which was not asked for and is \
+                 not decoded here"
+            ),
+            Self::NoContent { from, status } => {
+                write!(
+                    f,
+                    "{from} answered {status}, and without content there is no answer"
+                )
+            }
             Self::Cut(cause) => write!(f, "the answer was cut short: {cause}"),
             Self::Idle(time) => write!(
                 f,
@@ -95,7 +132,7 @@ impl Fault {
     /// Whether the same request may well succeed in a moment.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
-            Self::Send { .. } => true,
+            Self::Send { is_passing, .. } => *is_passing,
             Self::Status { status, error, .. } => {
                 // A quota is not refilled by waiting a second.
                 let is_quota = error

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::config::Environment;
 use crate::layer::ProviderLayer;
-use crate::provider::ProviderError;
+use crate::provider::{OPENAI_KEYS, ProviderError};
 
 /// What goes along with every request to a provider, marked sensitive.
 #[derive(Debug)]
@@ -26,12 +26,16 @@ impl Fields {
         table: &ProviderLayer,
         environment: Environment<'_>,
     ) -> Result<Self, ProviderError> {
-        let set = |variable: &str| environment(variable).filter(|value| !value.trim().is_empty());
+        let set = |variable: &str| {
+            // What is no UTF-8 is no header field either; the error comes below.
+            let value = environment(variable)?.to_string_lossy().into_owned();
+            (!value.trim().is_empty()).then_some(value)
+        };
         let mut map = HeaderMap::new();
-        let mut hold_secret = table.query_params.keys().any(|name| may_be_secret(name));
+        let mut hold_secret = false;
         for (name, value) in &table.http_headers {
             if let Some(name) = name.header() {
-                hold_secret |= may_be_secret(name.as_str());
+                hold_secret |= !is_harmless(name.as_str());
                 map.insert(name, value.0.clone());
             }
         }
@@ -52,7 +56,12 @@ impl Fields {
                 })?;
                 Some(bearer(&key, variable)?)
             }
-            (None, Some(token)) => Some(bearer(token, "experimental_bearer_token")?),
+            (None, Some(token)) => Some(bearer(token.expose(), "experimental_bearer_token")?),
+            // As in Codex, a request goes without where there is no key.
+            (None, None) if table.requires_openai_auth == Some(true) => {
+                let set = OPENAI_KEYS.iter().find_map(|name| Some((name, set(name)?)));
+                set.map(|(name, key)| bearer(&key, name)).transpose()?
+            }
             (None, None) => None,
         };
         if let Some(credential) = credential {
@@ -63,11 +72,23 @@ impl Fields {
     }
 }
 
-/// By its name.
-fn may_be_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let words = ["auth", "key", "token", "cookie", "secret"];
-    words.iter().any(|word| name.contains(word))
+/// Fields that say nothing but what they are named for. Any other may be a credential: every gateway
+/// has a name of its own for it.
+const HARMLESS: [&str; 9] = [
+    "accept",
+    "accept-language",
+    "cache-control",
+    "openai-beta",
+    "originator",
+    "pragma",
+    "user-agent",
+    "version",
+    "x-request-id",
+];
+
+/// By its name, in lower case.
+pub(crate) fn is_harmless(name: &str) -> bool {
+    HARMLESS.contains(&name)
 }
 
 fn bearer(token: &str, from: &str) -> Result<HeaderValue, ProviderError> {

@@ -7,13 +7,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use http::{HeaderName, HeaderValue};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::config_fault::Fault;
+use crate::secret::Secret;
 
 /// What one file, profile or `-c` says.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(crate) struct Layer {
+    #[serde(default, deserialize_with = "filled")]
     pub(crate) model: Option<String>,
     pub(crate) model_provider: Option<String>,
     pub(crate) model_reasoning_effort: Option<String>,
@@ -35,9 +38,13 @@ pub(crate) struct ProviderLayer {
     /// Only ever `responses`: it is checked and then of no interest.
     #[serde(default, rename = "wire_api")]
     pub(crate) _wire_api: WireApi,
+    #[serde(default, deserialize_with = "filled")]
     pub(crate) env_key: Option<String>,
     pub(crate) env_key_instructions: Option<String>,
-    pub(crate) experimental_bearer_token: Option<String>,
+    pub(crate) experimental_bearer_token: Option<Secret>,
+    pub(crate) requires_openai_auth: Option<bool>,
+    /// A command that prints a key, in Codex. Only that it is there is of interest.
+    pub(crate) auth: Option<IgnoredAny>,
     #[serde(default)]
     pub(crate) http_headers: BTreeMap<FieldName, FieldValue>,
     #[serde(default)]
@@ -96,6 +103,8 @@ impl ProviderLayer {
             &mut self.experimental_bearer_token,
             over.experimental_bearer_token,
         );
+        replace(&mut self.requires_openai_auth, over.requires_openai_auth);
+        replace(&mut self.auth, over.auth);
         self.http_headers.extend(over.http_headers);
         self.env_http_headers.extend(over.env_http_headers);
         self.query_params.extend(over.query_params);
@@ -112,6 +121,15 @@ fn replace<T>(value: &mut Option<T>, over: Option<T>) {
     if over.is_some() {
         *value = over;
     }
+}
+
+/// A string with something in it.
+fn filled<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(from)?;
+    if text.trim().is_empty() {
+        return Err(de::Error::custom("it is empty; leave it out for none"));
+    }
+    Ok(Some(text))
 }
 
 /// An address below which `/responses` is, without a user or password in it.
@@ -152,6 +170,18 @@ impl<'de> Deserialize<'de> for WireApi {
     }
 }
 
+/// Fields that say where a request ends and whom it is for: set by hand they say something else.
+const FRAMING: [&str; 8] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// The name of a header field.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FieldName(String);
@@ -167,6 +197,11 @@ impl<'de> Deserialize<'de> for FieldName {
         let name = String::deserialize(from)?.to_ascii_lowercase();
         name.parse::<HeaderName>()
             .map_err(|_| de::Error::custom("not the name of a header field"))?;
+        if FRAMING.contains(&name.as_str()) {
+            return Err(de::Error::custom(
+                "this header field is the connection's own and cannot be set",
+            ));
+        }
         Ok(Self(name))
     }
 }
@@ -206,7 +241,37 @@ mod tests {
             (
                 "a = 1\nmodel = 3\n",
                 2,
-                "model: expected a string, found a whole number",
+                "model: expected a string, found a whole number; quotes make a string of it, as in 'model=\"4.1\"'",
+            ),
+            (
+                "model = 2026-01-02",
+                1,
+                "model: expected a string, found a date or time; quotes make a string of it, as in 'model=\"4.1\"'",
+            ),
+            (
+                "model = ' '",
+                1,
+                "model: it is empty; leave it out for none",
+            ),
+            (
+                "[model_providers.p]\nrequest_max_retries = -1",
+                2,
+                "model_providers.p.request_max_retries: expected a whole number, 0 or more, found a negative number",
+            ),
+            (
+                "[model_providers.p]\nrequest_max_retries = 5000000000",
+                2,
+                "model_providers.p.request_max_retries: expected a whole number, 0 or more, found one that is too large",
+            ),
+            (
+                "[model_providers.p]\nenv_key = ''",
+                2,
+                "model_providers.p.env_key: it is empty; leave it out for none",
+            ),
+            (
+                "[model_providers.p]\nhttp_headers = { Content-Length = '3' }",
+                2,
+                "model_providers.p.http_headers.Content-Length: this header field is the connection's own and cannot be set",
             ),
             (
                 "[model_providers.p]\nname = 'x'\n\nstream_idle_timeout_ms = 'soon'",
@@ -257,6 +322,16 @@ mod tests {
             let says = fault(document).1;
             assert!(!says.contains("sk-secret"), "{says}");
         }
+    }
+
+    #[test]
+    fn a_token_is_not_printed() {
+        let token = "model_providers.p.experimental_bearer_token = 'sk-secret'";
+        let layer = format!("{:?}", Layer::parse(token).unwrap());
+        assert!(
+            layer.contains("Secret(..)") && !layer.contains("sk-secret"),
+            "{layer}"
+        );
     }
 
     #[test]

@@ -25,6 +25,23 @@ pub(crate) fn one_line(text: &str) -> String {
     printable(&words.join(" ")).into_owned()
 }
 
+/// How much of a name is shown that a server gave, in characters.
+pub(crate) const MAX_NAME: usize = 100;
+
+/// The beginning of a text, in one line, of at most so many characters.
+#[must_use]
+pub(crate) fn excerpt(text: &str, most: usize) -> String {
+    // A word may be as long as an event: no more of it is looked at than can be shown.
+    let end = text.char_indices().nth(most.saturating_mul(4));
+    let beginning = end.map_or(text, |(end, _)| text.get(..end).unwrap_or(text));
+    let line = one_line(beginning);
+    match line.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None if beginning.len() < text.len() => format!("{line}…"),
+        None => line,
+    }
+}
+
 fn shown(c: char) -> char {
     match c {
         '\n' | '\t' => c,
@@ -33,6 +50,8 @@ fn shown(c: char) -> char {
         '\u{7f}' => '\u{2421}',
         // C1: some terminals take U+009B for ESC [.
         '\u{80}'..='\u{9f}' => REPLACEMENT,
+        // Marks of direction; separators, which some terminals take for a new line.
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' => REPLACEMENT,
         // Embeddings, overrides and isolates make text read as what it is not
         // (Unicode Technical Report 36, section 2.3).
         '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => REPLACEMENT,
@@ -63,6 +82,21 @@ mod tests {
     #[test]
     fn a_message_is_one_line() {
         assert_eq!(one_line(" a\n\nb\u{1b}c\r\n"), "a b␛c");
+    }
+
+    #[test]
+    fn marks_that_cannot_be_seen_are_shown() {
+        assert_eq!(
+            printable("a\u{200e}\u{200f}\u{61c}\u{2028}\u{2029}b"),
+            format!("a{}b", "\u{fffd}".repeat(5))
+        );
+    }
+
+    #[test]
+    fn an_excerpt_is_cut_between_characters() {
+        assert_eq!(excerpt(" a\n b ", 300), "a b");
+        assert_eq!(excerpt(&"ü".repeat(1000), 300).chars().count(), 301);
+        assert_eq!(excerpt(&" ".repeat(5000), 300), "…");
     }
 
     proptest! {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::args::Common;
 use crate::conversation::Question;
 
 /// The most that is read from standard input, and of an image, in bytes: a proxy lets 64 MiB pass
@@ -83,11 +84,12 @@ impl std::error::Error for PromptError {}
 /// # Errors
 ///
 /// [`PromptError`]: nothing to ask, or it cannot be read.
-pub(crate) fn question(prompt: Option<&str>, images: &[PathBuf]) -> Result<Question, PromptError> {
+pub(crate) fn question(args: &Common) -> Result<Question, PromptError> {
+    let prompt = args.prompt.as_deref();
     if prompt.is_some_and(is_like_a_key) {
         return Err(PromptError::LooksLikeKey("the prompt"));
     }
-    let piped = || match read_stdin(prompt.is_some_and(|prompt| prompt != "-"))? {
+    let piped = || match read_stdin(!args.quiet && prompt.is_some_and(|prompt| prompt != "-"))? {
         text if is_like_a_key(&text) => Err(PromptError::LooksLikeKey("standard input")),
         text => Ok(text),
     };
@@ -103,22 +105,27 @@ pub(crate) fn question(prompt: Option<&str>, images: &[PathBuf]) -> Result<Quest
         Some(prompt) if stdin_is_terminal() => prompt.to_owned(),
         Some(prompt) => with_context(prompt, &piped()?),
     };
-    question_of(text, images)
+    question_of(text, images(&args.image)?)
+}
+
+/// The images of a question, as the Responses API takes them.
+///
+/// # Errors
+///
+/// The first that cannot be read, or is none.
+pub(crate) fn images(paths: &[PathBuf]) -> Result<Vec<String>, PromptError> {
+    paths.iter().map(|path| data_url(path)).collect()
 }
 
 /// The same of a text that is there already.
-pub(crate) fn question_of(text: String, images: &[PathBuf]) -> Result<Question, PromptError> {
+pub(crate) fn question_of(text: String, images: Vec<String>) -> Result<Question, PromptError> {
     if text.trim().is_empty() {
         return Err(PromptError::Empty);
     }
     if is_like_a_key(&text) {
         return Err(PromptError::LooksLikeKey("the prompt"));
     }
-    let images: Result<_, _> = images.iter().map(|path| data_url(path)).collect();
-    Ok(Question {
-        text,
-        images: images?,
-    })
+    Ok(Question { text, images })
 }
 
 /// Marked as Codex marks it.
@@ -131,7 +138,7 @@ fn with_context(prompt: &str, context: &str) -> String {
 }
 
 /// Somebody who mistypes `responses-api-proxy` must not send the key on standard input to a model.
-fn is_like_a_key(text: &str) -> bool {
+pub(crate) fn is_like_a_key(text: &str) -> bool {
     let text = text.trim();
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     text.starts_with("sk-") && text.len() >= 20 && text.chars().all(is_part)
@@ -143,9 +150,9 @@ pub(crate) fn stdin_is_terminal() -> bool {
     io::stdin().is_terminal()
 }
 
-fn read_stdin(is_context: bool) -> Result<String, PromptError> {
+fn read_stdin(says_so: bool) -> Result<String, PromptError> {
     let (done, waiting) = mpsc::channel();
-    if is_context {
+    if says_so {
         // A pipe that nobody closes would otherwise look like a hang.
         std::thread::spawn(move || {
             if waiting.recv_timeout(SILENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
@@ -243,7 +250,7 @@ mod tests {
     #[test]
     fn an_empty_question_is_none() {
         assert!(matches!(
-            question_of(" \n".to_owned(), &[]),
+            question_of(" \n".to_owned(), Vec::new()),
             Err(PromptError::Empty)
         ));
     }

@@ -4,12 +4,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use reqwest::Url;
 
 use crate::config::Environment;
-use crate::headers::Fields;
+use crate::headers::{Fields, is_harmless};
 use crate::layer::{BaseUrl, Layer, ProviderLayer};
+use crate::redact::Redactor;
 use crate::server_info::{Place, ServerInfo, ServerInfoError};
 
 /// The provider that stands for a proxy of this host.
@@ -19,7 +20,7 @@ const SERVER_INFO: &str = "CODEX_PROXY_SERVER_INFO";
 const OPENAI: &str = "openai";
 const OPENAI_URL: &str = "https://api.openai.com/v1";
 /// Of these the first that is set: Codex's own name for it, then everybody's.
-const OPENAI_KEYS: [&str; 2] = ["CODEX_API_KEY", "OPENAI_API_KEY"];
+pub(crate) const OPENAI_KEYS: [&str; 2] = ["CODEX_API_KEY", "OPENAI_API_KEY"];
 
 /// Codex's defaults, and its limit for the retries.
 const REQUEST_RETRIES: u32 = 4;
@@ -57,6 +58,7 @@ pub(crate) enum ProviderError {
     },
     BadKey(String),
     InClear(String, String),
+    AuthCommand(String),
     Reserved,
 }
 
@@ -113,8 +115,13 @@ impl fmt::Display for ProviderError {
             ),
             Self::InClear(id, origin) => write!(
                 f,
-                "the credential of model_providers.{id} would cross the network in clear to \
-                 {origin}; use https, or a proxy on this host"
+                "what may be a credential of model_providers.{id} (a key, a query, a header field) \
+                 would cross the network in clear to {origin}; use https, or a proxy on this host"
+            ),
+            Self::AuthCommand(id) => write!(
+                f,
+                "model_providers.{id}.auth gets the key from a command, and this client runs none; \
+                 use env_key, or a profile without it"
             ),
             Self::Reserved => write!(
                 f,
@@ -139,7 +146,10 @@ impl Provider {
         if layer.model_providers.contains_key(OPENAI) {
             return Err(ProviderError::Reserved);
         }
-        let fallback = if server_info.is_some() {
+        let of_environment = environment(SERVER_INFO).filter(|path| !path.is_empty());
+        // The address of `openai` is a choice of provider, too.
+        let is_open = layer.openai_base_url.is_none();
+        let fallback = if server_info.is_some() || (is_open && of_environment.is_some()) {
             LOCAL_PROXY
         } else {
             OPENAI
@@ -148,7 +158,6 @@ impl Provider {
         if server_info.is_some() && id != LOCAL_PROXY {
             return Err(ProviderError::ServerInfoForOther(id.to_owned()));
         }
-        let of_environment = environment(SERVER_INFO).filter(|path| !path.is_empty());
         match (id, layer.model_providers.get(id)) {
             (OPENAI, _) => Self::openai(layer.openai_base_url.clone(), environment),
             (LOCAL_PROXY, table) => {
@@ -177,7 +186,9 @@ impl Provider {
         base_url: Option<BaseUrl>,
         environment: Environment<'_>,
     ) -> Result<Self, ProviderError> {
-        let set = |name: &&str| environment(name).is_some_and(|key| !key.trim().is_empty());
+        let set = |name: &&str| {
+            environment(name).is_some_and(|key| !key.to_string_lossy().trim().is_empty())
+        };
         let variable = OPENAI_KEYS.iter().find(|name| set(name));
         let Some(variable) = variable else {
             return Err(ProviderError::NoKey {
@@ -211,6 +222,7 @@ impl Provider {
         if info.client_token.is_some() {
             table.env_key = None;
             table.experimental_bearer_token = info.client_token;
+            table.auth = None;
         }
         let mut provider = Self::configured(LOCAL_PROXY, table, environment)?;
         provider.socket = socket;
@@ -225,9 +237,14 @@ impl Provider {
         let Some(BaseUrl(base)) = &table.base_url else {
             return Err(ProviderError::NoBaseUrl(id.to_owned()));
         };
+        if table.auth.is_some() {
+            return Err(ProviderError::AuthCommand(id.to_owned()));
+        }
         let url = responses_url(base, &table);
         let fields = Fields::of(id, &table, environment)?;
-        if fields.hold_secret && !is_private(&url) {
+        // A query often holds a key, under whatever name.
+        let holds_secret = fields.hold_secret || url.query().is_some_and(|query| !query.is_empty());
+        if holds_secret && !is_private(&url) {
             let origin = url.origin().ascii_serialization();
             return Err(ProviderError::InClear(id.to_owned(), origin));
         }
@@ -250,9 +267,20 @@ impl Provider {
         })
     }
 
-    /// Whether requests stay on this host, unencrypted.
+    /// Whether requests stay on this host.
     pub(crate) fn is_on_this_host(&self) -> bool {
-        self.url.scheme() == "http" && is_private(&self.url)
+        is_loopback(&self.url)
+    }
+
+    /// Knows what goes along with every request and is nobody else's business.
+    pub(crate) fn redactor(&self) -> Redactor {
+        let secret = |name: &HeaderName| !is_harmless(name.as_str());
+        let fields = self.headers.iter().filter(|(name, _)| secret(name));
+        let fields = fields.map(|(_, value)| value.as_bytes());
+        // What is shorter is a version more often than a key.
+        let params = self.url.query_pairs().map(|(_, value)| value);
+        let params: Vec<_> = params.filter(|value| value.len() >= 16).collect();
+        Redactor::new(fields.chain(params.iter().map(|value| value.as_bytes())))
     }
 }
 
@@ -268,13 +296,16 @@ fn responses_url(base: &Url, table: &ProviderLayer) -> Url {
 
 /// Whether nobody on a network can read what goes there.
 fn is_private(url: &Url) -> bool {
-    let is_loopback = match url.host_str() {
+    url.scheme() == "https" || is_loopback(url)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host_str() {
         Some("localhost") => true,
         Some(host) => host
             .trim_matches(['[', ']'])
             .parse::<std::net::IpAddr>()
             .is_ok_and(|address| address.is_loopback()),
         None => false,
-    };
-    url.scheme() == "https" || is_loopback
+    }
 }

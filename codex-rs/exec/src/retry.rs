@@ -7,16 +7,13 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_millis(200);
 /// The longest wait of our own choosing.
 const LONGEST: Duration = Duration::from_secs(10);
-/// The longest wait at a server's request: who asks for more is asked again too early.
-const LONGEST_ASKED: Duration = Duration::from_secs(60);
+/// The longest wait at a server's request: who asks for more is not asked again.
+pub(crate) const LONGEST_ASKED: Duration = Duration::from_secs(60);
 
 /// The wait before attempt `n + 1`, counted from 1, when the server asked for `asked`.
 #[must_use]
 pub(crate) fn wait(n: u32, asked: Option<Duration>) -> Duration {
-    match asked {
-        Some(asked) => asked.min(LONGEST_ASKED),
-        None => backoff(n, random()),
-    }
+    asked.unwrap_or_else(|| backoff(n, random()))
 }
 
 /// Exponential, with a tenth of jitter either way so that many callers do not come back at once.
@@ -36,8 +33,9 @@ fn random() -> f64 {
 #[must_use]
 pub(crate) fn retry_after(value: &str) -> Option<Duration> {
     let value = value.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
+    if !value.is_empty() && value.bytes().all(|c| c.is_ascii_digit()) {
+        // More digits than fit are more than anybody waits.
+        return Some(value.parse().map_or(Duration::MAX, Duration::from_secs));
     }
     let date = httpdate::parse_http_date(value).ok()?;
     // A date that has passed is no wait.
@@ -75,7 +73,7 @@ mod tests {
         );
         assert_eq!(retry_after("soon"), None);
         assert_eq!(retry_after("-1"), None);
-        assert_eq!(wait(1, Some(Duration::from_secs(3600))), LONGEST_ASKED);
+        assert_eq!(retry_after("99999999999999999999"), Some(Duration::MAX));
         assert_eq!(wait(1, Some(Duration::ZERO)), Duration::ZERO);
     }
 }

@@ -3,16 +3,21 @@
 //! Standard output gets the answer and nothing else; where it is a terminal, in a form that
 //! cannot steer it. Everything else is for people, goes to standard error, and is never needed.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::io::AsyncWriteExt;
 
-use crate::printable::{one_line, printable};
+use crate::printable::{MAX_NAME, excerpt, one_line, printable};
+use crate::prompt::stdin_is_terminal;
 
 /// How often the spinner turns.
 const TICK: Duration = Duration::from_millis(100);
+
+/// How long the end of an answer's line may take.
+const LAST_WORD: Duration = Duration::from_millis(100);
 
 /// The two streams.
 #[derive(Debug)]
@@ -26,6 +31,11 @@ pub(crate) struct Screen {
     prints_events: bool,
     spinner: Option<ProgressBar>,
     can_spin: bool,
+    /// Whether a carriage return waits for what comes after it.
+    has_return: bool,
+    /// Whether the answer is wanted although nobody reads standard output.
+    outlives_reader: bool,
+    has_lost_reader: bool,
     /// Whether the last thing on standard output was no newline.
     is_in_line: bool,
     /// Whether the last thing on standard error was an unfinished summary.
@@ -49,6 +59,9 @@ impl Screen {
             prints_events,
             spinner: None,
             can_spin: stderr_is_terminal && !is_dumb && !is_quiet,
+            has_return: false,
+            outlives_reader: false,
+            has_lost_reader: false,
             is_in_line: false,
             is_in_reasoning: false,
         }
@@ -56,6 +69,16 @@ impl Screen {
 
     pub(crate) fn has_colours(&self) -> bool {
         self.has_colours
+    }
+
+    /// From now on a reader of standard output that leaves is no reason to stop.
+    pub(crate) fn outlive_reader(&mut self) {
+        self.outlives_reader = true;
+    }
+
+    /// Whether anybody sits before one of the three streams.
+    pub(crate) fn is_on_terminal(&self) -> bool {
+        self.stdout_is_terminal || io::stderr().is_terminal() || stdin_is_terminal()
     }
 
     /// Shows that there is nothing to show yet.
@@ -66,7 +89,7 @@ impl Screen {
             if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
                 spinner.set_style(style);
             }
-            spinner.set_message(what.to_owned());
+            spinner.set_message(excerpt(what, MAX_NAME));
             spinner.enable_steady_tick(TICK);
             self.spinner = Some(spinner);
         }
@@ -110,6 +133,12 @@ impl Screen {
         self.out(&line).await
     }
 
+    /// The same where it is the last thing: a terminal that takes nothing must not hold it up.
+    pub(crate) async fn leave_answer(&mut self) -> io::Result<()> {
+        let ended = tokio::time::timeout(LAST_WORD, self.end_line()).await;
+        ended.unwrap_or(Ok(()))
+    }
+
     /// Ends the last line of an answer on a terminal. Elsewhere the text is left as it is.
     ///
     /// # Errors
@@ -126,8 +155,30 @@ impl Screen {
     }
 
     async fn out(&mut self, text: &str) -> io::Result<()> {
+        if self.has_lost_reader {
+            return Ok(());
+        }
+        match self.write(text).await {
+            Err(cause) if self.outlives_reader && cause.kind() == io::ErrorKind::BrokenPipe => {
+                self.has_lost_reader = true;
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn write(&mut self, text: &str) -> io::Result<()> {
         if self.stdout_is_terminal {
-            self.stdout.write_all(printable(text).as_bytes()).await?;
+            // A line may end as on Windows, and be cut in between.
+            let text = if std::mem::take(&mut self.has_return) {
+                Cow::Owned(format!("\r{text}"))
+            } else {
+                Cow::Borrowed(text)
+            };
+            let whole = text.strip_suffix('\r');
+            self.has_return = whole.is_some();
+            let text = whole.unwrap_or(&text).replace("\r\n", "\n");
+            self.stdout.write_all(printable(&text).as_bytes()).await?;
         } else {
             self.stdout.write_all(text.as_bytes()).await?;
         }
@@ -139,7 +190,8 @@ impl Screen {
         self.go_on();
         self.leave_line();
         self.is_in_reasoning = true;
-        self.err(&self.styled("2", &printable(text)));
+        let text = text.replace("\r\n", "\n");
+        self.err(&self.styled("2", &printable(&text)));
     }
 
     /// Something worth knowing; not when quiet.

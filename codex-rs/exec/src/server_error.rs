@@ -2,8 +2,14 @@
 
 use std::fmt;
 
-use serde::de::{Deserializer, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, de};
+
+use crate::printable::{MAX_NAME, excerpt};
+
+/// How much of a server's sentence is shown, in characters.
+pub(crate) const MAX_MESSAGE: usize = 1000;
 
 /// What the server says went wrong.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -47,10 +53,13 @@ impl<'de> Deserialize<'de> for Code {
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.message, &self.code, &self.kind) {
-            (Some(message), Some(code), _) => write!(f, "{message} ({})", code.0),
-            (Some(message), None, _) => f.write_str(message),
-            (None, Some(code), _) => f.write_str(&code.0),
-            (None, None, Some(kind)) => f.write_str(kind),
+            (Some(message), Some(code), _) => {
+                let (message, code) = (excerpt(message, MAX_MESSAGE), excerpt(&code.0, MAX_NAME));
+                write!(f, "{message} ({code})")
+            }
+            (Some(message), None, _) => f.write_str(&excerpt(message, MAX_MESSAGE)),
+            (None, Some(code), _) => f.write_str(&excerpt(&code.0, MAX_NAME)),
+            (None, None, Some(kind)) => f.write_str(&excerpt(kind, MAX_NAME)),
             (None, None, None) => f.write_str("no reason given"),
         }
     }
@@ -60,11 +69,59 @@ impl fmt::Display for ServerError {
 pub(crate) fn read_error(data: &str) -> Result<ServerError, serde_json::Error> {
     #[derive(Deserialize)]
     struct Outer {
-        error: Option<ServerError>,
+        error: Option<Told>,
     }
-    // Where `error` is only a word it says nothing that `message` does not.
-    if let Ok(Outer { error: Some(error) }) = serde_json::from_str(data) {
-        return Ok(error);
+    let Ok(Outer { error: Some(told) }) = serde_json::from_str(data) else {
+        return serde_json::from_str(data);
+    };
+    match told {
+        Told::Fields(error) => Ok(error),
+        // It says nothing that a message beside it does not.
+        Told::Sentence(sentence) => {
+            let mut error: ServerError = serde_json::from_str(data).unwrap_or_default();
+            error.message.get_or_insert(sentence);
+            Ok(error)
+        }
     }
-    serde_json::from_str(data)
+}
+
+/// What stands below `error`: some servers only have a sentence.
+#[derive(Debug)]
+pub(crate) enum Told {
+    Fields(ServerError),
+    Sentence(String),
+}
+
+impl From<Told> for ServerError {
+    fn from(told: Told) -> Self {
+        match told {
+            Told::Fields(error) => error,
+            Told::Sentence(sentence) => Self {
+                message: Some(sentence),
+                ..Self::default()
+            },
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Told {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Told;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an error or a sentence")
+            }
+
+            fn visit_str<E: de::Error>(self, sentence: &str) -> Result<Told, E> {
+                Ok(Told::Sentence(sentence.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, from: A) -> Result<Told, A::Error> {
+                ServerError::deserialize(MapAccessDeserializer::new(from)).map(Told::Fields)
+            }
+        }
+        from.deserialize_any(Either)
+    }
 }

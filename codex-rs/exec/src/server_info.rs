@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::secret::Secret;
+
 /// Where a proxy listens and how it may be called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ServerInfo {
     pub(crate) place: Place,
     /// What callers of this proxy have to send as their API key.
-    pub(crate) client_token: Option<String>,
+    pub(crate) client_token: Option<Secret>,
 }
 
 /// Where a proxy listens.
@@ -28,7 +30,7 @@ pub(crate) enum Place {
 struct Content {
     port: Option<u16>,
     socket: Option<PathBuf>,
-    client_token: Option<String>,
+    client_token: Option<Secret>,
 }
 
 /// Why the file does not lead to a proxy.
@@ -125,7 +127,8 @@ mod tests {
         let info =
             read("{\"port\":1,\"pid\":2,\"socket\":\"/s\",\"client_token\":\"t\"}\n").unwrap();
         assert_eq!(info.place, Place::Port(1));
-        assert_eq!(info.client_token.as_deref(), Some("t"));
+        assert_eq!(info.client_token.as_ref().map(Secret::expose), Some("t"));
+        assert!(!format!("{info:?}").contains("\"t\""));
         let info = read("{\"pid\":2,\"socket\":\"/s\"}").unwrap();
         assert_eq!(info.place, Place::Socket("/s".into()));
     }

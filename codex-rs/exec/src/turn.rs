@@ -11,6 +11,7 @@ use crate::conversation::Conversation;
 use crate::event::Event;
 use crate::event_stream::EventStream;
 use crate::fault::{Fault, root, seconds};
+use crate::redact::Pieces;
 use crate::retry;
 use crate::screen::Screen;
 
@@ -51,13 +52,16 @@ impl Asker<'_> {
         screen.wait_for(&self.config.model);
         let complete = loop {
             let mut has_event = false;
+            let mut pieces = Pieces::default();
             let outcome = match self.client.send(body.clone()).await {
                 Ok(response) => {
-                    self.read(response, answer, &mut has_event, &mut times, screen)
+                    let text = &mut pieces;
+                    self.read(response, answer, text, &mut has_event, &mut times, screen)
                         .await
                 }
                 Err(fault) => Err(fault),
             };
+            screen.text(&pieces.finish()).await.map_err(Fault::Output)?;
             let fault = match outcome {
                 Ok(response) => break response,
                 Err(fault) => fault,
@@ -69,7 +73,8 @@ impl Asker<'_> {
             } else {
                 return Err(fault);
             };
-            if *attempt >= most {
+            // Asked again before the time it named, a server only says the same again.
+            if *attempt >= most || fault.retry_after() > Some(retry::LONGEST_ASKED) {
                 return Err(fault);
             }
             *attempt += 1;
@@ -92,20 +97,27 @@ impl Asker<'_> {
         &self,
         mut response: Response,
         answer: &mut Answer,
+        pieces: &mut Pieces,
         has_event: &mut bool,
         times: &mut Times,
         screen: &mut Screen,
     ) -> Result<Response, Fault> {
         let patience = self.config.provider.idle_timeout;
         let mut events = EventStream::new();
+        let mut deadline = Instant::now() + patience;
         loop {
+            let mut is_heard = false;
             while let Some(data) = events.next().map_err(Fault::TooLarge)? {
-                *has_event = true;
-                if self.take(&data, answer, times, screen).await? {
+                (*has_event, is_heard) = (true, true);
+                if self.take(&data, answer, pieces, times, screen).await? {
                     return Ok(response);
                 }
             }
-            let piece = tokio::time::timeout(patience, response.chunk())
+            if is_heard {
+                // From event to event, as in Codex: a comment is no sign of an answer.
+                deadline = Instant::now() + patience;
+            }
+            let piece = tokio::time::timeout_at(deadline.into(), response.chunk())
                 .await
                 .map_err(|_| Fault::Idle(patience))?
                 .map_err(|error| Fault::Cut(root(&error.without_url())))?;
@@ -119,6 +131,7 @@ impl Asker<'_> {
         &self,
         data: &str,
         answer: &mut Answer,
+        pieces: &mut Pieces,
         times: &mut Times,
         screen: &mut Screen,
     ) -> Result<bool, Fault> {
@@ -126,12 +139,15 @@ impl Asker<'_> {
         if data == "[DONE]" {
             return Ok(false);
         }
-        let event = Event::parse(data).map_err(Fault::Event)?;
-        screen.event(data).await.map_err(Fault::Output)?;
+        let redactor = self.client.redactor();
+        let data = redactor.clean(data);
+        let event = Event::parse(&data).map_err(Fault::Event)?;
+        screen.event(&data).await.map_err(Fault::Output)?;
         for shown in answer.take(event).map_err(Fault::Answer)? {
             match shown {
                 Shown::Text(text) => {
                     times.first_text.get_or_insert_with(Instant::now);
+                    let text = pieces.push(redactor, &text);
                     screen.text(&text).await.map_err(Fault::Output)?;
                 }
                 Shown::Reasoning(text) if self.config.summary.is_some() => screen.reasoning(&text),
@@ -163,20 +179,17 @@ impl Times {
         let model = answer.model.as_deref().unwrap_or("a model");
         parts.push(format!("{model} by {provider}"));
         if let Some(usage) = answer.usage {
-            let cached = usage.input_tokens_details.unwrap_or_default().cached_tokens;
-            let thought = usage
-                .output_tokens_details
-                .unwrap_or_default()
-                .reasoning_tokens;
+            let cached = usage.input_tokens_details.0.cached_tokens.0;
+            let thought = usage.output_tokens_details.0.reasoning_tokens.0;
             let of = |n, what| match n {
                 0 => String::new(),
                 n => format!(" ({n} {what})"),
             };
             parts.push(format!(
                 "{} tokens in{}, {} out{}",
-                usage.input_tokens,
+                usage.input_tokens.0,
                 of(cached, "cached"),
-                usage.output_tokens,
+                usage.output_tokens.0,
                 of(thought, "reasoning")
             ));
         }

@@ -167,14 +167,17 @@ fn nothing_in_an_answer_steers_the_terminal() {
     let evil = [
         created(),
         delta("a\u{1b}]0;ti"),
-        delta("tle\u{7}\u{9b}2J\rb"),
+        delta("tle\u{7}\u{9b}2J\rb\r\nc\r"),
+        delta("\nd"),
         completed(),
     ];
     let upstream = MockUpstream::h1(Reply::event_stream().data(evil.concat()));
     let run = chat(&upstream, &["exec", "hi"]).env("NO_COLOR", "1");
     let mut terminal = on_a_terminal(&run);
     terminal
-        .exp_string(&as_seen("a\u{241b}]0;title\u{2407}\u{fffd}2J\u{240d}b\r\n"))
+        .exp_string(&as_seen(
+            "a\u{241b}]0;title\u{2407}\u{fffd}2J\u{240d}b\r\nc\r\nd\r\n",
+        ))
         .unwrap();
     leaves_with(terminal, 0);
     // Events as well, though JSON escapes only some of them.
@@ -319,4 +322,154 @@ fn a_terminal_is_left_as_it_was_by_sigterm() {
     assert!(kill.unwrap().success());
     terminal.exp_string("code 143").unwrap();
     terminal.exp_string("same").unwrap();
+}
+
+#[test]
+fn sigterm_ends_it_although_the_terminal_is_stopped() {
+    let gate = Gate::new();
+    let long = Reply::event_stream()
+        .data([created(), delta(&"word ".repeat(100_000))].concat())
+        .hold(&gate);
+    let upstream = MockUpstream::h1(long);
+    for (index, args) in ["hi", "exec hi"].into_iter().enumerate() {
+        let run = chat(&upstream, &[]);
+        let pid = run.path("pid");
+        let script = format!("echo $$ >\"$CODEX_HOME/pid\"; exec {CODEX} {args}");
+        let mut terminal = shell_on_a_terminal(&run, &script);
+        terminal.exp_string("word word").unwrap();
+        // Ctrl-S: the terminal takes no more.
+        terminal.send_control('s').unwrap();
+        let pid = std::fs::read_to_string(pid).unwrap();
+        let kill = Command::new("kill").args(["-TERM", pid.trim()]).status();
+        assert!(kill.unwrap().success());
+        let ended = format!("{:?}", terminal.process().wait().unwrap());
+        assert!(
+            ended.contains("143") || ended.contains("SIGTERM"),
+            "{ended}"
+        );
+        assert_eq!(upstream.requests().len(), index + 1);
+    }
+    gate.release();
+}
+
+#[test]
+fn ctrl_c_ends_a_loop_of_the_shell() {
+    let upstream = MockUpstream::h1(Reply::silence());
+    let run = chat(&upstream, &[]);
+    // Other shells end the loop whatever the program does.
+    let script = format!("for i in 1 2 3; do {CODEX} exec -q hi; echo \"code $?\"; done; echo end");
+    let script = format!("exec bash -c '{script}'");
+    let mut terminal = shell_on_a_terminal(&run, &script);
+    upstream.wait_for_complete(0);
+    terminal.send_control('c').unwrap();
+    let rest = terminal.exp_eof().unwrap();
+    assert!(!rest.contains("code") && !rest.contains("end"), "{rest}");
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+#[test]
+fn an_answer_of_nothing_takes_its_question_back() {
+    let call = json!({"type": "response.output_item.done", "item": {"type": "function_call", "name": "shell"}});
+    let tool = Reply::event_stream().data([created(), event(&call), completed()].concat());
+    let upstream = MockUpstream::h1(vec![tool, whole("Now.")]);
+    let run = chat(&upstream, &[]);
+    let mut terminal = on_a_terminal(&run);
+    terminal.exp_string(PROMPT).unwrap();
+    terminal.send_line("one").unwrap();
+    terminal
+        .exp_string("the model called the tool shell instead")
+        .unwrap();
+    terminal.exp_string(PROMPT).unwrap();
+    terminal.send_line("two").unwrap();
+    terminal.exp_string("Now.").unwrap();
+    terminal.exp_string(PROMPT).unwrap();
+    terminal.send_control('d').unwrap();
+    leaves_with(terminal, 0);
+    assert_eq!(said(&upstream, 1), [user("two")]);
+}
+
+#[test]
+fn a_key_is_neither_sent_nor_kept_and_a_pasted_backslash_is_both() {
+    let upstream = MockUpstream::h1(whole("ok"));
+    let run = chat(&upstream, &[]);
+    let mut terminal = on_a_terminal(&run);
+    terminal.exp_string(PROMPT).unwrap();
+    terminal
+        .send_line("sk-proj-not-a-real-one-0123456789")
+        .unwrap();
+    terminal.exp_string("looks like an API key").unwrap();
+    terminal.exp_string(PROMPT).unwrap();
+    terminal.send("\u{1b}[200~a \\\nb\u{1b}[201~").unwrap();
+    terminal.send_line("").unwrap();
+    terminal.exp_string("ok").unwrap();
+    terminal.exp_string(PROMPT).unwrap();
+    terminal.send_control('d').unwrap();
+    leaves_with(terminal, 0);
+    assert_eq!(said(&upstream, 0), [user("a \\\nb")]);
+    let kept = std::fs::read_to_string(run.path("exec-chat-history")).unwrap();
+    assert!(!kept.contains("sk-proj") && kept.contains('a'), "{kept}");
+}
+
+#[test]
+fn what_cannot_be_asked_is_said_before_the_first_prompt() {
+    let upstream = MockUpstream::h1(whole("ok"));
+    for (args, code, says) in [
+        (
+            &["-i", "/nowhere.png"][..],
+            1,
+            "could not read /nowhere.png",
+        ),
+        (&["login"], 2, "a subcommand of OpenAI's Codex CLI"),
+        (
+            &["responses-api-prox"],
+            2,
+            "did you mean responses-api-proxy?",
+        ),
+    ] {
+        let rest = leaves_with(on_a_terminal(&chat(&upstream, args)), code);
+        assert!(rest.contains(says), "{rest}");
+    }
+    assert!(upstream.requests().is_empty());
+}
+
+#[test]
+fn the_spinner_shows_no_model_that_steers_the_terminal() {
+    let gate = Gate::new();
+    let upstream = MockUpstream::h1(whole("text").hold_head(&gate));
+    let model = format!("m\u{1b}]0;x\u{7}{}", "y".repeat(500));
+    let run = chat(&upstream, &["exec", "-m", &model, "hi"]);
+    let mut terminal = on_a_terminal(&run);
+    upstream.wait_for_complete(0);
+    let shown = terminal.exp_string(" 0s").unwrap();
+    gate.release();
+    assert!(
+        shown.contains(&as_seen("m\u{241b}]0;x\u{2407}y")),
+        "{shown:?}"
+    );
+    assert!(!shown.contains("\u{1b}]0;x"), "{shown:?}");
+    leaves_with(terminal, 0);
+}
+
+#[test]
+fn ctrl_c_ends_a_conversation_that_is_stuck() {
+    let gate = Gate::new();
+    let think = "hm ".repeat(100_000);
+    let think = event(&json!({"type": "response.reasoning_summary_text.delta", "delta": think}));
+    let body = [created(), think].concat();
+    let upstream = MockUpstream::h1(Reply::event_stream().data(body).hold(&gate));
+    let run = chat(&upstream, &[]);
+    // A reader of standard error that takes one byte of what does not fit into the pipe.
+    let script = format!(
+        "cd \"$CODEX_HOME\"; mkfifo fifo; exec 9<>fifo; (head -c 1 <&9 >taken; echo stuck) & \
+         echo $$ >pid; exec {CODEX} --show-reasoning hi 2>fifo"
+    );
+    let mut terminal = shell_on_a_terminal(&run, &script);
+    terminal.exp_string("stuck").unwrap();
+    upstream.wait_for_complete(0);
+    let pid = std::fs::read_to_string(run.path("pid")).unwrap();
+    let kill = Command::new("kill").args(["-INT", pid.trim()]).status();
+    assert!(kill.unwrap().success());
+    let ended = format!("{:?}", terminal.process().wait().unwrap());
+    assert!(ended.contains("SIGINT"), "{ended}");
+    gate.release();
 }

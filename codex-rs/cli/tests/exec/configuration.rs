@@ -175,3 +175,20 @@ fn a_missing_key_says_what_to_set() {
     );
     assert!(output.stderr.contains("codex responses-api-proxy"));
 }
+
+#[test]
+fn an_empty_model_is_none() {
+    let upstream = upstream();
+    for args in [&["-m", ""][..], &["-c", "model="]] {
+        let output = ask(&upstream).args(args).run();
+        assert_ended(&output, 2, "");
+    }
+    let output = ask(&upstream).args(&["-c", "model=4.1"]).run();
+    assert_ended(&output, 2, "");
+    assert!(
+        output.stderr.contains("as in 'model=\"4.1\"'"),
+        "{}",
+        output.stderr
+    );
+    assert!(upstream.requests().is_empty());
+}

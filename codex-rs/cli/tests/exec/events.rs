@@ -211,10 +211,98 @@ fn a_tool_that_is_called_is_not_run() {
     let call = json!({"type": "function_call", "name": "shell", "arguments": "{\"command\":\"touch /tmp/x\"}"});
     let done = json!({"type": "response.output_item.done", "output_index": 0, "item": call});
     let output = ask(&answer(&[created(), event(&done), completed()])).run();
-    assert_ended(&output, 0, "");
+    assert_ended(&output, 1, "");
     assert!(
-        output.stderr.contains("the model called the tool shell"),
+        output
+            .stderr
+            .contains("Error: there is no text in the answer: the model called the tool shell"),
         "{}",
         output.stderr
     );
+    // Text beside it makes an answer.
+    let output = ask(&answer(&[created(), event(&done), delta("x"), completed()])).run();
+    assert_ended(&output, 0, "x");
+}
+
+#[test]
+fn an_answer_without_text_is_none() {
+    let upstream = answer(&[created(), completed()]);
+    let run = ask(&upstream).file("last", "older");
+    let file = run.path("last");
+    let run = run.args(&["-o", &file]);
+    let output = run.run();
+    assert_ended(&output, 1, "");
+    assert!(
+        output
+            .stderr
+            .contains("there is no text in the answer, and no refusal")
+    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "older");
+}
+
+#[test]
+fn usage_may_be_counted_in_any_way() {
+    for usage in [
+        json!({"input_tokens": null, "output_tokens": 2}),
+        json!({"input_tokens": 1.0, "output_tokens": "2", "input_tokens_details": []}),
+        json!("many"),
+    ] {
+        let end = json!({"type": "response.completed", "response": {"id": "r", "usage": usage}});
+        assert_ended(
+            &ask(&answer(&[created(), delta("x"), event(&end)])).run(),
+            0,
+            "x",
+        );
+    }
+}
+
+#[test]
+fn an_error_may_be_a_sentence() {
+    for (reply, says) in [
+        (
+            event(&json!({"type": "response.failed", "response": {"error": "out of memory"}})),
+            "the server failed: out of memory",
+        ),
+        (
+            event(&json!({"type": "error", "error": "out of memory"})),
+            "the server failed: out of memory",
+        ),
+    ] {
+        let output = ask(&answer(&[created(), reply])).run();
+        assert_ended(&output, 1, "");
+        assert!(output.stderr.contains(says), "{}", output.stderr);
+    }
+    for (reply, says) in [
+        (
+            Reply::json(400, &json!({"error": "no such model"})),
+            "400 Bad Request: no such model",
+        ),
+        (
+            Reply::json(
+                200,
+                &json!({"error": {"message": "not loaded", "code": "c"}}),
+            ),
+            "200 OK: not loaded (c)",
+        ),
+        (
+            Reply::json(200, &json!({"id": "r"})),
+            "answered with application/json instead of an event stream",
+        ),
+        (
+            Reply::event_stream()
+                .header("content-encoding", "gzip")
+                .data("\u{1f}"),
+            "content-encoding gzip",
+        ),
+        (
+            Reply::new(204),
+            "204 No Content, and without content there is no answer",
+        ),
+    ] {
+        let upstream = MockUpstream::h1(reply);
+        let output = ask(&upstream).run();
+        assert_ended(&output, 1, "");
+        assert!(output.stderr.contains(says), "{}", output.stderr);
+        assert_eq!(upstream.requests().len(), 1);
+    }
 }

@@ -107,7 +107,7 @@ fn events_out_of_order_make_no_answer_of_two() {
     let other = event(&json!({"type": "response.completed", "response": {"id": "other"}}));
     for (events, code, stdout) in [
         (vec![delta("x"), created(), completed()], 0, "x"),
-        (vec![completed(), delta("x")], 0, ""),
+        (vec![completed(), delta("x")], 1, ""),
         (vec![created(), delta("x"), created(), completed()], 1, "x"),
         (vec![created(), delta("x"), other], 1, "x"),
         (vec![created()], 1, ""),
@@ -150,5 +150,105 @@ fn nothing_a_server_says_steers_the_terminal() {
             .run();
         let is_steering = |c: char| c.is_control() && c != '\n' || c == '\u{202e}';
         assert!(!output.stderr.contains(is_steering), "{:?}", output.stderr);
+    }
+}
+
+#[test]
+fn texts_that_contradict_what_was_streamed_are_not_kept() {
+    let mut body = vec![Step::Data(created().into())];
+    let text = "y".repeat(15 << 20);
+    for index in 0..60 {
+        let place = json!({"output_index": 0, "content_index": index});
+        for (kind, field, text) in [
+            ("response.output_text.delta", "delta", "x"),
+            ("response.output_text.done", "text", text.as_str()),
+        ] {
+            let mut data = place.clone();
+            data["type"] = kind.into();
+            data[field] = text.into();
+            body.push(Step::Data(event(&data).into()));
+        }
+    }
+    body.push(Step::Data(completed().into()));
+    let upstream = MockUpstream::h1(Reply::event_stream().steps(body));
+    let output = ask(&upstream).run_in_shell(LITTLE_MEMORY);
+    assert_ended(&output, 0, &"x".repeat(60));
+}
+
+#[test]
+fn a_server_that_repeats_the_key_is_not_repeated() {
+    let key = "tok-abcdefgh-123";
+    let echo = format!("you sent Bearer {key}, {key}!");
+    let call = json!({"type": "response.output_item.done", "item": {"type": "function_call", "name": echo}});
+    let failed = event(&json!({"type": "error", "message": echo}));
+    let model = event(&json!({"type": "response.created", "response": {"model": echo}}));
+    let text = [
+        delta("it is tok-abc"),
+        delta("defgh-123"),
+        delta(". Or tok-"),
+    ];
+    let page = Reply::bytes(200, &format!("text/{key}"), "x");
+    for reply in [
+        Reply::json(401, &json!({"error": {"message": echo, "code": echo}})),
+        Reply::bytes(400, "text/plain", echo.clone()),
+        Reply::redirect(307, &format!("http://x/{key}")),
+        page,
+        Reply::event_stream().data(failed),
+        Reply::event_stream().data([model, event(&call), text.concat(), completed()].concat()),
+        Reply::event_stream().data([delta(&echo), completed()].concat()),
+    ] {
+        for more in [&[][..], &["--json"]] {
+            let upstream = MockUpstream::h1(reply.clone());
+            let run = ask(&upstream).provider("env_key=KEY").env("KEY", key);
+            let run = run.provider("request_max_retries=0").args(more);
+            let file = run.path("last");
+            let run = run.args(&["-o", &file]);
+            let output = run.run();
+            let kept = std::fs::read_to_string(&file).unwrap_or_default();
+            let all = format!("{}{}{kept}", output.stdout, output.stderr);
+            assert!(!all.contains(key), "{all}");
+            if more.is_empty() {
+                assert!(all.contains("[key]"), "{all}");
+            }
+        }
+    }
+    // What only begins like it is said.
+    let upstream =
+        MockUpstream::h1(Reply::event_stream().data([text.concat(), completed()].concat()));
+    let output = ask(&upstream).provider("env_key=KEY").env("KEY", key).run();
+    assert_ended(&output, 0, "it is [key]. Or tok-");
+}
+
+#[test]
+fn an_error_that_drips_is_not_waited_for() {
+    let mut reply = Reply::new(400).framing(codex_test_support::Framing::Chunked);
+    for _ in 0..300 {
+        reply = reply.data(" ").pace(std::time::Duration::from_millis(200));
+    }
+    let output = ask(&MockUpstream::h1(reply))
+        .provider("stream_idle_timeout_ms=1000")
+        .run();
+    assert_ended(&output, 1, "");
+    assert!(
+        output.stderr.contains("400 Bad Request"),
+        "{}",
+        output.stderr
+    );
+}
+
+#[test]
+fn no_sentence_of_a_server_is_longer_than_a_screen() {
+    let long = "E".repeat(3_000_000);
+    let failed =
+        event(&json!({"type": "response.failed", "response": {"error": {"message": long}}}));
+    let refused = event(&json!({"type": "response.refusal.delta", "delta": long}));
+    let named = event(&json!({"type": "response.created", "response": {"model": long}}));
+    for body in [
+        failed,
+        [refused, completed()].concat(),
+        [named, delta("x"), completed()].concat(),
+    ] {
+        let output = ask(&MockUpstream::h1(Reply::event_stream().data(body))).run();
+        assert!(output.stderr.len() < 1200, "{} bytes", output.stderr.len());
     }
 }

@@ -130,3 +130,63 @@ fn ctrl_c_works_while_nobody_reads() {
     program.signal("INT");
     assert_ended(&program.wait_exit(), 130, "");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_it_although_nobody_reads_what_it_says() {
+    let think = crate::event(&serde_json::json!({
+        "type": "response.reasoning_summary_text.delta",
+        "delta": "hm ".repeat(100_000),
+    }));
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let gate = Gate::new();
+        let body = [created(), think.clone()].concat();
+        let upstream = MockUpstream::h1(Reply::event_stream().data(body).hold(&gate));
+        let run = ask(&upstream).args(&["--show-reasoning"]);
+        let fifo = run.path("fifo");
+        // The pipe of standard error is full before the signal is sent: a reader that takes one
+        // byte has seen the beginning of what does not fit in.
+        let script = "mkfifo \"$FIFO\"; exec 9<>\"$FIFO\"; \"$@\" 2>\"$FIFO\" & \
+                      head -c 1 <&9 >/dev/null; kill -$SIGNAL $!; wait $!; echo code $?";
+        let run = run.env("FIFO", &fifo).env("SIGNAL", signal);
+        // A shell without job control would start what is in the background deaf to SIGINT.
+        let program = run.start_by("/bin/bash", &["-mc", script, "bash", CODEX]);
+        let output = program.wait_exit();
+        assert_eq!(output.stdout, format!("code {code}\n"), "{}", output.stderr);
+        gate.release();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_last_message_is_written_although_the_reader_left() {
+    let text = "word ".repeat(100_000);
+    let upstream = MockUpstream::h1(Reply::responses(&text));
+    let run = ask(&upstream).args(&["--quiet"]);
+    let path = run.path("last");
+    let script = "{ \"$@\"; echo \"code $?\" >&2; } | head -c 1";
+    let run = run.args(&["-o", &path]);
+    let output = run.run_in_shell(script);
+    assert_eq!(output.stderr, "code 0\n");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+}
+
+#[test]
+fn a_new_file_is_not_left_behind_without_an_answer() {
+    let upstream = MockUpstream::h1(Reply::event_stream().data(created()));
+    let run = ask(&upstream);
+    let path = run.path("last");
+    let run = run.args(&["-o", &path]);
+    assert_ended(&run.run(), 1, "");
+    assert!(!std::path::Path::new(&path).exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn the_last_message_may_go_to_a_device() {
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    let run = ask(&upstream).args(&["-q", "-o", "/dev/stderr"]);
+    let output = run.run();
+    assert_ended(&output, 0, "hi");
+    assert_eq!(output.stderr, "hi");
+}

@@ -144,3 +144,22 @@ fn images_go_along() {
     assert!(output.stderr.contains("is no PNG, JPEG, GIF or WebP image"));
     assert_eq!(upstream.requests().len(), 1);
 }
+
+#[test]
+fn a_quiet_program_does_not_say_that_it_waits() {
+    let upstream = upstream();
+    // Both have the same to wait for; the one that speaks shows that the other had its time.
+    let mut quiet = ask(&upstream).args(&["--quiet"]);
+    quiet.stdin = Stdin::BytesThenOpen(b"context".to_vec());
+    let quiet = quiet.start();
+    let mut other = ask(&upstream);
+    other.stdin = Stdin::BytesThenOpen(b"context".to_vec());
+    other
+        .start()
+        .wait_for_stderr("waiting for the end of standard input");
+    #[cfg(unix)]
+    {
+        quiet.signal("TERM");
+        assert_eq!(quiet.wait_exit().stderr, "");
+    }
+}

@@ -183,3 +183,54 @@ fn root_has_the_key_and_another_user_uses_it() {
         Some(expected.as_str())
     );
 }
+
+#[test]
+fn the_variable_alone_is_enough_where_no_provider_is_configured() {
+    let upstream = upstream();
+    let proxy = in_front_of(&upstream).server_info().start();
+    let info = proxy.info_file().to_str().unwrap().to_owned();
+    let run = codex(&["exec", "hi"]).env("CODEX_PROXY_SERVER_INFO", &info);
+    assert_asked(&run, &upstream);
+    // A provider that is configured counts over it.
+    let run = run.file("config.toml", "model_provider = 'openai'");
+    let output = run.run();
+    assert_ended(&output, 1, "");
+    assert!(
+        output.stderr.contains("OPENAI_API_KEY"),
+        "{}",
+        output.stderr
+    );
+}
+
+#[test]
+fn a_proxy_of_the_environment_that_fails_is_named() {
+    let port = codex_test_support::RefusedPort::new();
+    let host = port
+        .url()
+        .replace("http://", "")
+        .replace("/v1/responses", "");
+    let base = "model_providers.x={base_url='http://host.invalid/v1',request_max_retries=0}";
+    let run = codex(&["exec", "-c", "model_provider=x", "-c", base, "hi"]);
+    let output = run.env("HTTP_PROXY", &format!("http://me:pw@{host}")).run();
+    assert_ended(&output, 1, "");
+    assert!(
+        output.stderr.contains(&format!("by the proxy {host}")),
+        "{}",
+        output.stderr
+    );
+    assert!(!output.stderr.contains("pw"), "{}", output.stderr);
+}
+
+#[test]
+fn past_a_proxy_of_the_environment_by_https_too() {
+    let upstream = MockUpstream::tls_h1(Reply::responses("by the proxy"));
+    let elsewhere = MockUpstream::h1(Reply::responses("caught"));
+    let roots = upstream.ca_file().to_str().unwrap().to_owned();
+    let proxy = format!("http://{}", elsewhere.addr());
+    let run = crate::ask(&upstream)
+        .env("SSL_CERT_FILE", &roots)
+        .env("HTTPS_PROXY", &proxy)
+        .env("https_proxy", &proxy);
+    assert_ended(&run.run(), 0, "by the proxy");
+    assert_eq!(elsewhere.connections(), 0);
+}

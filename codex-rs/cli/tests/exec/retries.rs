@@ -143,16 +143,57 @@ fn a_silent_server_is_given_up() {
 }
 
 #[test]
-fn a_slow_server_that_is_not_silent_is_heard() {
-    let mut reply = Reply::event_stream().data(created());
-    for _ in 0..7 {
-        reply = reply
-            .pace(Duration::from_millis(200))
-            .data(": still here\n\n");
+fn a_slow_server_is_heard_as_long_as_it_sends_events() {
+    for (piece, code) in [(delta("x"), 0), (b": still here\n\n".to_vec(), 1)] {
+        let mut reply = Reply::event_stream().data([created(), delta("x")].concat());
+        for _ in 0..10 {
+            reply = reply.pace(Duration::from_millis(300)).data(piece.clone());
+        }
+        let upstream = MockUpstream::h1(reply.data(completed()));
+        let output = ask(&upstream).provider("stream_idle_timeout_ms=1500").run();
+        assert_eq!(output.code, Some(code), "{}", output.stderr);
     }
-    let upstream = MockUpstream::h1(reply.data([delta("x"), completed()].concat()));
-    let output = ask(&upstream).provider("stream_idle_timeout_ms=1000").run();
-    assert_ended(&output, 0, "x");
+}
+
+#[test]
+fn a_server_that_asks_for_an_hour_is_not_waited_for() {
+    for (asked, says) in [
+        ("3600", "for 3600 s, which is too long"),
+        ("99999999999999999999", "s, which is too long"),
+    ] {
+        let upstream = MockUpstream::h1(
+            Reply::json(429, &json!({"error": {"message": "slow"}})).header("retry-after", asked),
+        );
+        let output = ask(&upstream).run();
+        assert_ended(&output, 1, "");
+        assert!(output.stderr.contains(says), "{}", output.stderr);
+        assert_eq!(upstream.requests().len(), 1);
+    }
+}
+
+#[test]
+fn what_speaks_no_http_is_not_asked_again() {
+    let upstream = MockUpstream::h1(Reply::raw("SSH-2.0-x\r\n", true));
+    let output = ask(&upstream).run();
+    assert_ended(&output, 1, "");
+    assert!(!output.stderr.contains("again in"), "{}", output.stderr);
+    // It runs, so there is no question whether it does.
+    assert!(
+        !output.stderr.contains("still running"),
+        "{}",
+        output.stderr
+    );
+}
+
+#[test]
+fn a_certificate_that_does_not_hold_is_not_asked_again() {
+    let (upstream, other) = (MockUpstream::tls_h1(good()), MockUpstream::tls_h1(good()));
+    let roots = other.ca_file();
+    let run = ask(&upstream).env("SSL_CERT_FILE", roots.to_str().unwrap());
+    let output = run.run();
+    assert_ended(&output, 1, "");
+    assert!(output.stderr.contains("certificate"), "{}", output.stderr);
+    assert!(!output.stderr.contains("again in"), "{}", output.stderr);
 }
 
 #[test]

@@ -31,7 +31,10 @@ impl Host {
     fn load(&self, args: &Common, overrides: &[&str]) -> Result<Config, String> {
         let overrides: Vec<ConfigOverride> =
             overrides.iter().map(|text| text.parse().unwrap()).collect();
-        Config::load(args, &overrides, &|name| self.variables.get(name).cloned()).map_err(|error| {
+        Config::load(args, &overrides, &|name| {
+            self.variables.get(name).map(Into::into)
+        })
+        .map_err(|error| {
             error
                 .to_string()
                 .replace(self.home.path().to_str().unwrap(), "HOME")
@@ -246,6 +249,46 @@ fn openai_is_built_in() {
 }
 
 #[test]
+fn a_key_of_openai_is_for_who_requires_it() {
+    let host = Host::new(&[("config.toml", P)]);
+    let required = ["model_providers.p.requires_openai_auth=true"];
+    // As in Codex, nothing is missing without one.
+    assert_eq!(header(&provider(&host, &required), "authorization"), None);
+    let host = host.set("OPENAI_API_KEY", "o");
+    let found = provider(&host, &required);
+    assert_eq!(header(&found, "authorization"), Some("Bearer o"));
+    assert_eq!(header(&provider(&host, &[]), "authorization"), None);
+    let host = host.set("CODEX_API_KEY", "c").set("KEY", "k");
+    let found = provider(&host, &required);
+    assert_eq!(header(&found, "authorization"), Some("Bearer c"));
+    let both = [required[0], "model_providers.p.env_key=KEY"];
+    let found = provider(&host, &both);
+    assert_eq!(header(&found, "authorization"), Some("Bearer k"));
+    let far = [
+        required[0],
+        "model_providers.p.base_url='http://10.0.0.1/v1'",
+    ];
+    let error = host.load(&Common::default(), &far).unwrap_err();
+    assert!(error.contains("in clear to"), "{error}");
+    let command = ["model_providers.p.auth={command='print-key'}"];
+    let error = host.load(&Common::default(), &command).unwrap_err();
+    assert!(error.contains("gets the key from a command"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_home_may_have_any_name() {
+    use std::os::unix::ffi::OsStringExt;
+    let directory = tempfile::tempdir().unwrap();
+    let home = directory.path().join(OsString::from_vec(b"h\xff".to_vec()));
+    fs::create_dir(&home).unwrap();
+    fs::write(home.join("config.toml"), format!("{P}model = 'there'")).unwrap();
+    let environment = |name: &str| (name == "CODEX_HOME").then(|| home.clone().into_os_string());
+    let config = Config::load(&Common::default(), &[], &environment).unwrap();
+    assert_eq!(config.model, "there");
+}
+
+#[test]
 fn a_credential_never_crosses_a_network_in_clear() {
     let host = Host::new(&[]).set("KEY", "secret");
     let with = |base: &str, more: &str| {
@@ -257,8 +300,10 @@ fn a_credential_never_crosses_a_network_in_clear() {
         "model_providers.p.env_key=KEY",
         "model_providers.p.experimental_bearer_token=secret",
         "model_providers.p.http_headers={api-key='secret'}",
+        "model_providers.p.http_headers={ocp-apim-subscription='secret'}",
         "model_providers.p.env_http_headers={x-anything='KEY'}",
         "model_providers.p.query_params={Api-Key='secret'}",
+        "model_providers.p.query_params={code='secret'}",
     ] {
         for base in [
             "http://10.0.0.1/v1",
@@ -281,10 +326,12 @@ fn a_credential_never_crosses_a_network_in_clear() {
     assert!(
         with(
             "http://10.0.0.1/v1",
-            "model_providers.p.http_headers={x-team='a'}"
+            "model_providers.p.http_headers={User-Agent='a'}"
         )
         .is_ok()
     );
+    let error = with("http://10.0.0.1/v1?sig=secret", "model=a").unwrap_err();
+    assert!(error.contains("in clear to http://10.0.0.1;"), "{error}");
 }
 
 #[test]
@@ -314,16 +361,20 @@ fn a_proxy_is_found_by_its_server_info() {
     assert_eq!(url(&host, &flag, &[]), (Some(4321), token.clone()));
     let both = ["model_provider=local-proxy", table];
     assert_eq!(url(&host, &flag, &both), (Some(4321), token.clone()));
-    // The variable needs the provider to be chosen, and gives way to a table.
+    // The variable is enough where no provider is chosen, and gives way to a table.
     let host = host.set("CODEX_PROXY_SERVER_INFO", path);
     let chosen = ["model_provider=local-proxy"];
-    assert_eq!(url(&host, &Common::default(), &chosen), (Some(4321), token));
+    let found = (Some(4321), token);
+    assert_eq!(url(&host, &Common::default(), &chosen), found);
+    assert_eq!(url(&host, &Common::default(), &[]), found);
     assert_eq!(url(&host, &Common::default(), &both), (Some(9), None));
-    assert!(
-        host.load(&Common::default(), &[])
-            .unwrap_err()
-            .contains("OPENAI_API_KEY")
-    );
+    for openai in [
+        "model_provider=openai",
+        "openai_base_url='https://eu.api.openai.com/v1'",
+    ] {
+        let error = host.load(&Common::default(), &[openai]).unwrap_err();
+        assert!(error.contains("OPENAI_API_KEY"), "{error}");
+    }
     // For another provider it would be ignored, so it is refused.
     let error = Host::new(&[("config.toml", P)])
         .load(&flag, &[])

@@ -1,0 +1,97 @@
+//! Pure: words that were meant as a subcommand and are no question.
+
+/// How far a mistyped word may be from the right one, in letters.
+const SLIP: usize = 2;
+/// Ours.
+const COMMANDS: [&str; 3] = ["responses-api-proxy", "exec", "completion"];
+/// Those of OpenAI's Codex CLI 0.169 that are not here.
+const OF_CODEX: [&str; 24] = [
+    "agents",
+    "app-server",
+    "apply",
+    "archive",
+    "cloud",
+    "debug",
+    "delete",
+    "doctor",
+    "exec-server",
+    "features",
+    "fork",
+    "login",
+    "logout",
+    "mcp",
+    "migrate-nfs-db",
+    "migrate-rollouts",
+    "plugin",
+    "queue",
+    "remote-control",
+    "resume",
+    "review",
+    "sandbox",
+    "unarchive",
+    "update",
+];
+
+/// Whether it may be a subcommand that was mistyped. In a script such a word is never sent to a
+/// model, for what comes with it on standard input may be a key.
+pub(crate) fn may_be_command(prompt: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    prompt.len() > 1 && prompt.chars().all(is_part)
+}
+
+/// What to say to somebody on a terminal who typed this, if it is a subcommand rather than a
+/// question.
+pub(crate) fn hint(prompt: &str) -> Option<String> {
+    if !may_be_command(prompt) {
+        return None;
+    }
+    if OF_CODEX.contains(&prompt) {
+        return Some(format!(
+            "{prompt} is a subcommand of OpenAI's Codex CLI, which this is not; to send it as a \
+             prompt, use codex exec {prompt}"
+        ));
+    }
+    // Half of a short word may be a slip and the rest another word.
+    let slip = |command: &str| SLIP.min(command.len() / 4);
+    let is_near = |command: &str| {
+        let distance = strsim::osa_distance(prompt, command);
+        distance <= slip(command) || command.len() > 8 && command.starts_with(prompt)
+    };
+    let meant = COMMANDS.into_iter().find(|command| is_near(command))?;
+    Some(format!(
+        "there is no subcommand {prompt}; did you mean {meant}? To send it as a prompt, use \
+         codex exec {prompt}"
+    ))
+}
+
+/// What to say where there is no terminal.
+pub(crate) fn no_such(prompt: &str) -> String {
+    format!("there is no subcommand {prompt}; to send it as a prompt, use codex exec {prompt}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subcommands_are_no_questions() {
+        for (word, says) in [
+            ("login", "of OpenAI's Codex CLI"),
+            ("resume", "of OpenAI's Codex CLI"),
+            ("responses-api-prox", "did you mean responses-api-proxy?"),
+            ("response-api-proxy", "did you mean responses-api-proxy?"),
+            ("responses", "did you mean responses-api-proxy?"),
+            ("exce", "did you mean exec?"),
+            ("completions", "did you mean completion?"),
+        ] {
+            let hint = hint(word);
+            assert!(
+                hint.as_deref().is_some_and(|hint| hint.contains(says)),
+                "{hint:?}"
+            );
+        }
+        for word in ["hello", "why?", "text", "state-of-the-art", "log in", "?"] {
+            assert_eq!(hint(word), None);
+        }
+    }
+}
