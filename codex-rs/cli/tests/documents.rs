@@ -28,13 +28,17 @@ fn tests() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for file in files {
         let text = fs::read_to_string(&file).unwrap();
-        if !text.contains("#[test]") && !text.contains("proptest!") {
+        let marks = ["#[test]", "#[tokio::test", "proptest!"];
+        if !marks.iter().any(|mark| text.contains(mark)) {
             continue;
         }
         names.insert(file.file_stem().unwrap().to_string_lossy().into_owned());
-        let functions = text
-            .lines()
-            .filter_map(|line| line.trim_start().strip_prefix("fn "));
+        let functions = text.lines().filter_map(|line| {
+            let line = line.trim_start();
+            line.strip_prefix("async ")
+                .unwrap_or(line)
+                .strip_prefix("fn ")
+        });
         names.extend(functions.filter_map(|line| Some(line.split_once('(')?.0.to_owned())));
     }
     names
