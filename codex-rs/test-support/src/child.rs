@@ -7,8 +7,7 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::patience::{PATIENCE, lock, wait_until};
-use crate::scan::assert_no_key;
+use crate::patience::{lock, wait_until};
 
 /// What a program finds on its standard input.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -208,43 +207,4 @@ pub struct Output {
     pub stdout: String,
     /// Its standard error.
     pub stderr: String,
-}
-
-/// Runs a program to its end with nothing but PATH and `env` in its environment, and looks for
-/// the test key in its output.
-///
-/// # Panics
-/// When it cannot be started, does not end, or says a part of the key.
-#[track_caller]
-pub fn run_to_exit(
-    program: impl AsRef<Path>,
-    args: &[&str],
-    env: &[(&str, &str)],
-    stdin: &[u8],
-) -> Output {
-    let launch = Launch {
-        program: program.as_ref().to_owned(),
-        under: Vec::new(),
-        args: args.iter().map(OsString::from).collect(),
-        env: env
-            .iter()
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect(),
-        stdin: Stdin::Bytes(stdin.to_vec()),
-    };
-    let dir = tempfile::tempdir().expect("a directory");
-    let mut running = launch.start(dir.path());
-    let status = running.exit_within(PATIENCE);
-    running.kill();
-    let (stdout, stderr) = (running.stdout.text(), running.stderr.text());
-    assert_no_key(stdout.as_bytes(), "stdout");
-    assert_no_key(stderr.as_bytes(), "stderr");
-    match status {
-        Some(status) => Output {
-            code: status.code(),
-            stdout,
-            stderr,
-        },
-        None => panic!("{args:?} did not exit within {PATIENCE:?}; stderr:\n{stderr}"),
-    }
 }

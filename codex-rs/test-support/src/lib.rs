@@ -41,11 +41,11 @@ mod upstream;
 mod wire;
 
 pub use answer::{Answer, End, Head, Interim, assert_openai_error};
-pub use child::{Output, Stdin, run_to_exit};
+pub use child::{Output, Stdin};
 pub use client::Client;
 pub use gate::Gate;
 pub use patience::PATIENCE;
-pub use program::Program;
+pub use program::{Program, run_to_exit};
 pub use proxy::{Proxy, ProxyBuilder};
 pub use recorded::{RecordedRequest, body_hash};
 pub use refused::RefusedPort;

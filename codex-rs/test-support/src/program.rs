@@ -1,7 +1,7 @@
 //! A program at work, for tests that act while it runs.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
@@ -104,4 +104,19 @@ impl Drop for Program {
     fn drop(&mut self) {
         self.running.kill();
     }
+}
+
+/// Runs a program to its end with nothing but PATH and `env` in its environment, and looks for
+/// the test key in its output.
+///
+/// # Panics
+/// When it cannot be started, does not end, or says a part of the key.
+#[track_caller]
+pub fn run_to_exit(
+    program: impl AsRef<Path>,
+    args: &[&str],
+    env: &[(&str, &str)],
+    stdin: &[u8],
+) -> Output {
+    Program::start(program.as_ref(), args, env, Stdin::Bytes(stdin.to_vec())).wait_exit()
 }

@@ -7,5 +7,5 @@ mod stamps;
 
 pub(crate) use answer::Answer;
 pub(crate) use connection::{Connection, request};
-pub(crate) use crowd::Crowd;
+pub(crate) use crowd::{Crowd, Done};
 pub(crate) use stamps::Stamps;

@@ -15,7 +15,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::contestant::Contestant;
-use crate::measurement::Measurement;
+use crate::load::Done;
+use crate::measurement::{Measurement, Quantity};
+use crate::process::Used;
 use crate::stage::{Stage, Wire};
 
 /// How long one scenario may take with one contestant.
@@ -55,6 +57,21 @@ pub(crate) struct Scale {
     pub(crate) tries: u32,
     /// S7: starts.
     pub(crate) starts: usize,
+}
+
+/// What moving so many bytes took.
+fn by_volume(bytes: f64, done: &Done, used: Option<Used>) -> Measurement {
+    Measurement::default()
+        .with_some(
+            Quantity::CpuPerGigabyte,
+            used.map(|used| used.cpu * 1e9 / bytes),
+        )
+        .with(
+            Quantity::Throughput,
+            bytes / 1e6 / done.elapsed.as_secs_f64(),
+        )
+        .with_some(Quantity::Rss, used.map(|used| used.rss / 1024.0))
+        .with_some(Quantity::Threads, used.map(|used| used.threads))
 }
 
 impl Scenario {

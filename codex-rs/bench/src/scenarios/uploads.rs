@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::Scale;
+use super::{Scale, by_volume};
 use crate::job::Job;
 use crate::load::Crowd;
-use crate::measurement::{Measurement, Quantity};
+use crate::measurement::Measurement;
 use crate::stage::Stage;
 
 const CLIENTS: usize = 4;
@@ -36,15 +36,5 @@ pub(super) async fn large(stage: &Stage, scale: &Scale) -> Result<Measurement> {
     let used = watched.end()?;
     #[expect(clippy::cast_precision_loss, reason = "far below 2^52 bytes")]
     let bytes = (done.times.len() * BODY) as f64;
-    Ok(Measurement::default()
-        .with_some(
-            Quantity::CpuPerGigabyte,
-            used.map(|used| used.cpu * 1e9 / bytes),
-        )
-        .with(
-            Quantity::Throughput,
-            bytes / 1e6 / done.elapsed.as_secs_f64(),
-        )
-        .with_some(Quantity::Rss, used.map(|used| used.rss / 1024.0))
-        .with_some(Quantity::Threads, used.map(|used| used.threads)))
+    Ok(by_volume(bytes, &done, used))
 }

@@ -38,7 +38,12 @@ fn more_requests_than_a_connection_may_carry_all_start_at_once() {
         caller.wait_for_body("data: 1");
     }
     let connections = upstream.connections();
-    assert!(connections <= 4, "{connections} connections for {CALLERS}");
+    // Four, and not the three that would do if nobody minded waiting for a stream; on a
+    // machine that takes a second to connect, somebody has tried elsewhere.
+    assert!(
+        (4..=6).contains(&connections),
+        "{connections} connections for {CALLERS}"
+    );
 }
 
 #[test]
