@@ -25,15 +25,15 @@ fn more_requests_than_a_connection_may_carry_all_start_at_once() {
     let gate = Gate::new();
     let upstream = full_house(Reply::event_stream().data("data: 1\n\n").hold(&gate));
     let proxy = in_front_of(&upstream).args(["--threads", "1"]).start();
-    let callers: Vec<_> = (0..CALLERS)
+    let mut callers: Vec<_> = (0..CALLERS)
         .map(|_| {
             let mut caller = proxy.client();
             caller.post(RESPONSES, &[], "{}");
             caller
         })
         .collect();
-    for mut caller in callers {
-        // None of them is answered to the end before all of them have begun.
+    for caller in &mut callers {
+        // None of them leaves or is answered to the end before all of them have begun.
         assert_eq!(caller.read_head().status, 200);
         caller.wait_for_body("data: 1");
     }
