@@ -49,6 +49,11 @@ impl std::error::Error for CallersError {
     }
 }
 
+/// The user at the other end of a connection, where the kernel was asked and knew; handlers find it
+/// among the extensions of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct PeerUser(pub(crate) Option<u32>);
+
 /// What the kernel says of a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -120,10 +125,7 @@ impl Callers {
     fn uid(&self, socket: &Socket) -> Option<u32> {
         let diag = self.diag.as_ref()?;
         match socket {
-            Socket::Tcp(stream) => {
-                let (theirs, ours) = (stream.peer_addr().ok()?, stream.local_addr().ok()?);
-                diag.owner(theirs, ours).ok()?
-            }
+            Socket::Tcp(stream) => diag.peer_of(stream).ok()?,
             Socket::Unix(stream) => Some(stream.peer_cred().ok()?.uid()),
         }
     }

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tower_service::Service;
 
 use crate::answer::Answer;
-use crate::callers::Verdict;
+use crate::callers::{PeerUser, Verdict};
 use crate::door::Guest;
 use crate::downstream::Downstream;
 use crate::inbound::{MAX_HEAD, MAX_HEADERS};
@@ -34,6 +34,7 @@ const CONNECTION_BUFFER: usize = MAX_HEAD + 16 * 1024;
 pub(crate) struct Connection {
     pub(crate) link: Arc<Link>,
     pub(crate) verdict: Verdict,
+    pub(crate) user: PeerUser,
     pub(crate) router: Router,
     pub(crate) shutdown: Shutdown,
     /// Held by a connection that the drain waits for.
@@ -70,9 +71,10 @@ impl Connection {
 
     async fn answer_all(self, downstream: Downstream) {
         let drains = self.in_flight.is_some();
-        let (link, router, verdict) = (self.link, self.router, self.verdict);
+        let (link, router) = (self.link, self.router);
+        let (verdict, user) = (self.verdict, self.user);
         let service =
-            service_fn(|request| answer(router.clone(), Arc::clone(&link), verdict, request));
+            service_fn(|request| answer(router.clone(), Arc::clone(&link), verdict, user, request));
         let connection = http1::Builder::new()
             // Heads are timed before they get here.
             .header_read_timeout(None)
@@ -96,12 +98,14 @@ async fn answer(
     mut router: Router,
     link: Arc<Link>,
     verdict: Verdict,
+    user: PeerUser,
     mut request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
     let ends_by_close = request.version() == Version::HTTP_10;
     let ends_connection = request.headers().contains_key(TRANSFER_ENCODING);
     let exchange = link.open_exchange(ends_by_close);
     request.extensions_mut().insert(link);
+    request.extensions_mut().insert(user);
     let mut response = match verdict {
         Verdict::Welcome => router.call(request.map(Body::new)).await?,
         Verdict::Stranger => Refusal::Stranger.into_response(),

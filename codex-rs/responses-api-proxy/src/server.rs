@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::callers::Callers;
+use crate::callers::{Callers, PeerUser};
 use crate::connection::Connection;
 use crate::door::{Door, Full};
 use crate::downstream::Downstream;
@@ -114,6 +114,7 @@ async fn accept_all(
                 let connection = Connection {
                     link,
                     verdict,
+                    user: PeerUser(user),
                     router: worker.router(),
                     shutdown: terms.shutdown.clone(),
                     in_flight: in_flight.cloned(),

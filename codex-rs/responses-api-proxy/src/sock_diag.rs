@@ -50,6 +50,15 @@ impl SockDiag {
         Ok(line)
     }
 
+    /// The user whose socket is at the other end of `stream`, a connection within this host.
+    ///
+    /// # Errors
+    ///
+    /// As [`owner`](Self::owner), and when `stream` is not connected.
+    pub(crate) fn peer_of(&self, stream: &tokio::net::TcpStream) -> io::Result<Option<u32>> {
+        self.owner(stream.peer_addr()?, stream.local_addr()?)
+    }
+
     /// The user whose socket is bound to `local` and connected to `remote`.
     ///
     /// `None` unless that socket is connected and somebody's: one that its owner has
