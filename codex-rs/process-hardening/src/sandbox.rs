@@ -9,6 +9,8 @@ use crate::measures::Measure;
 pub struct Needs {
     /// TCP ports it connects to: the upstream's or its proxy's, and the resolver's.
     pub connect_to: Vec<u16>,
+    /// It connects to a Unix socket: its upstream is one.
+    pub connect_to_socket: bool,
     /// Files it opens for reading, if they exist: those of the resolver.
     pub read: Vec<PathBuf>,
     /// It looks names up: UDP, and the netlink that the C library orders addresses by.

@@ -127,6 +127,9 @@ pub(crate) fn restrict(on_refused: OnRefusedCall, needs: &Needs) -> io::Result<(
         ),
     ];
     for (call, answer, rules) in silent {
+        if call == libc::SYS_socket && needs.connect_to_socket {
+            continue;
+        }
         install([(call, rules)].into(), SeccompAction::Allow, answer)?;
     }
     install(allowed(needs)?, refused, SeccompAction::Allow)
@@ -194,7 +197,7 @@ fn sockets(needs: &Needs) -> io::Result<Vec<SeccompRule>> {
             equals(2, protocol)?,
         ])
     };
-    // Refused without a report by a filter of its own.
+    // Refused without a report by a filter of its own, unless the upstream is one.
     let mut rules = vec![is(0, libc::AF_UNIX)?];
     for domain in [libc::AF_INET, libc::AF_INET6] {
         rules.push(inet(domain, libc::SOCK_STREAM, 0)?);

@@ -54,12 +54,18 @@ pub struct Args {
     #[arg(long)]
     pub http_shutdown: bool,
 
-    /// Where requests go: one absolute URL, used as it stands
+    /// Where requests go: one absolute URL, used as it stands, or a Unix socket as `unix:/PATH`
     ///
     /// Plain http is accepted for a loopback address only, since the key would cross the network
-    /// in clear.
+    /// in cleartext; `localhost` is 127.0.0.1. There, and on a Unix socket, the key goes only to a
+    /// listener of root, of the user that the proxy runs as, or of `--upstream-user`. On a socket
+    /// requests are for /v1/responses, or for what follows as in `unix:/PATH:/TARGET`.
     #[arg(long, value_name = "URL", default_value = DEFAULT_UPSTREAM)]
     pub upstream_url: String,
+
+    /// User whose listener may have the key in cleartext, by name or number (repeatable; Linux)
+    #[arg(long = "upstream-user", value_name = "USER")]
+    pub upstream_users: Vec<String>,
 
     /// How long the upstream may take to begin its answer (`90`, `90s`, `10m`); then 504
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration)]

@@ -12,7 +12,7 @@ use crate::args::Sandbox;
 use crate::callers::Callers;
 use crate::report;
 use crate::tokens::Tokens;
-use crate::upstream::Upstream;
+use crate::upstream::Route;
 
 /// Where a key must not stand, because every program started from there gets it.
 const KEY_VARIABLES: [&str; 2] = ["OPENAI_API_KEY", "PROXY_API_KEY"];
@@ -42,13 +42,13 @@ impl Banner {
     /// Adds what is known once all is set up.
     pub(crate) fn describe(
         &mut self,
-        upstream: &Upstream,
+        route: &Route,
         callers: &Callers,
         tokens: &Tokens,
         mode: Sandbox,
         measures: &[Measure],
     ) {
-        self.lines.insert(0, format!("upstream: {upstream}"));
+        self.lines.insert(0, format!("upstream: {route}"));
         self.asks_for_token = tokens.are_asked_for();
         let tokens = if self.asks_for_token {
             ", with a client token"

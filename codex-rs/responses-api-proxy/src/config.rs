@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reqwest::Url;
+use url::Url;
 
 use crate::args::{Args, Sandbox};
 use crate::limits::Limits;
@@ -24,6 +24,8 @@ pub(crate) struct Config {
     pub(crate) threads: Option<usize>,
     pub(crate) upstream: UpstreamUrl,
     pub(crate) upstream_timeout: Duration,
+    /// Users besides root and ourselves whose listener may have the key in cleartext.
+    pub(crate) upstream_users: Vec<String>,
     pub(crate) limits: Limits,
     pub(crate) drain_timeout: Duration,
     pub(crate) user: Option<String>,
@@ -44,9 +46,16 @@ pub(crate) enum ClientTokens {
     Generated,
 }
 
-/// Where the key may go: https anywhere, http to this host only, no user info.
+/// Where the key may go: https anywhere, http to this host only, no user info; or a Unix socket.
 #[derive(Clone, Debug)]
-pub(crate) struct UpstreamUrl(Url);
+pub(crate) struct UpstreamUrl {
+    /// Of a Unix socket: what the server behind it is asked for.
+    url: Url,
+    socket: Option<PathBuf>,
+}
+
+/// What is asked for on a Unix socket unless its URL says.
+const SOCKET_TARGET: &str = "/v1/responses";
 
 /// What is wrong with `--upstream-url`.
 #[derive(Debug)]
@@ -55,6 +64,7 @@ pub(crate) enum UpstreamUrlError {
     Scheme(String),
     UserInfo,
     ClearText(String),
+    Socket,
 }
 
 impl fmt::Display for UpstreamUrlError {
@@ -74,8 +84,12 @@ impl fmt::Display for UpstreamUrlError {
             ),
             Self::ClearText(host) => write!(
                 f,
-                "is plain http to {host}, so the key would cross the network in clear; \
+                "is plain http to {host}, so the key would cross the network in cleartext; \
                  use https (http is accepted for 127.0.0.1, [::1] and localhost)"
+            ),
+            Self::Socket => f.write_str(
+                "names a Unix socket without an absolute path; write it as unix:/PATH, or as \
+                 unix:/PATH:/TARGET if requests are not for /v1/responses there",
             ),
         }
     }
@@ -88,6 +102,9 @@ impl UpstreamUrl {
     ///
     /// [`UpstreamUrlError`], in words that say what to write instead.
     pub(crate) fn parse(text: &str) -> Result<Self, UpstreamUrlError> {
+        if let Some(socket) = text.strip_prefix("unix:") {
+            return Self::parse_socket(socket);
+        }
         let mut url =
             Url::parse(text).map_err(|cause| UpstreamUrlError::NotAUrl(cause.to_string()))?;
         let clear = match url.scheme() {
@@ -103,16 +120,43 @@ impl UpstreamUrl {
             return Err(UpstreamUrlError::ClearText(host.to_owned()));
         }
         url.set_fragment(None);
-        Ok(Self(url))
+        Ok(Self { url, socket: None })
+    }
+
+    fn parse_socket(text: &str) -> Result<Self, UpstreamUrlError> {
+        let (path, target) = text.split_once(':').unwrap_or((text, SOCKET_TARGET));
+        let url = Url::parse(&format!("http://localhost{target}"))
+            .map_err(|cause| UpstreamUrlError::NotAUrl(cause.to_string()))?;
+        if !path.starts_with('/') || !target.starts_with('/') {
+            return Err(UpstreamUrlError::Socket);
+        }
+        Ok(Self {
+            url,
+            socket: Some(PathBuf::from(path)),
+        })
     }
 
     pub(crate) fn url(&self) -> &Url {
-        &self.0
+        &self.url
+    }
+
+    /// The Unix socket to connect to, if it is one.
+    pub(crate) fn socket(&self) -> Option<&Path> {
+        self.socket.as_deref()
     }
 
     /// Whether the key travels without TLS, which is on this host only.
     pub(crate) fn is_clear(&self) -> bool {
-        self.0.scheme() == "http"
+        self.url.scheme() == "http"
+    }
+}
+
+impl fmt::Display for UpstreamUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.socket {
+            Some(socket) => write!(f, "unix:{}:{}", socket.display(), self.url.path()),
+            None => self.url.fmt(f),
+        }
     }
 }
 
@@ -145,6 +189,7 @@ impl TryFrom<Args> for Config {
             threads: args.threads,
             upstream: UpstreamUrl::parse(&args.upstream_url)?,
             upstream_timeout: args.upstream_timeout,
+            upstream_users: args.upstream_users,
             limits: Limits {
                 header_timeout: args.header_timeout,
                 body_timeout: args.body_timeout,
@@ -201,6 +246,35 @@ mod tests {
             assert!(
                 matches!(UpstreamUrl::parse(url), Err(UpstreamUrlError::ClearText(_))),
                 "{url}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_unix_socket_has_a_path_and_may_have_a_target() {
+        let plain = UpstreamUrl::parse("unix:/run/gateway.sock").unwrap();
+        assert!(plain.is_clear());
+        assert_eq!(plain.socket(), Some(Path::new("/run/gateway.sock")));
+        assert_eq!(plain.url().path(), "/v1/responses");
+        let other = UpstreamUrl::parse("unix:/run/gateway.sock:/openai/responses?v=1").unwrap();
+        assert_eq!(other.socket(), plain.socket());
+        assert_eq!(
+            (other.url().path(), other.url().query()),
+            ("/openai/responses", Some("v=1"))
+        );
+        for wrong in [
+            "unix:",
+            "unix:gateway.sock",
+            "unix:/run/x:responses",
+            "unix://run/x",
+        ] {
+            let parsed = UpstreamUrl::parse(wrong);
+            let is_socket = |url: &UpstreamUrl| url.socket().is_some();
+            assert!(
+                parsed
+                    .as_ref()
+                    .map_or(true, |url| wrong == "unix://run/x" && is_socket(url)),
+                "{wrong}: {parsed:?}"
             );
         }
     }

@@ -6,7 +6,7 @@ use codex_process_hardening::{Measure, Needs, OnRefusedCall, enter_sandbox};
 
 use crate::args::Sandbox;
 use crate::server_info::ServerInfo;
-use crate::upstream::Upstream;
+use crate::upstream::Route;
 
 /// The port of the resolver, for answers too long for UDP.
 const DNS: u16 = 53;
@@ -25,7 +25,7 @@ const RESOLVER_FILES: [&str; 5] = [
 /// measures; for [`Sandbox::Require`] the caller stops on it.
 pub(crate) fn confine(
     mode: Sandbox,
-    upstream: &Upstream,
+    route: &Route,
     server_info: Option<&ServerInfo>,
     socket: Option<&Path>,
     token_file: Option<&Path>,
@@ -35,9 +35,14 @@ pub(crate) fn confine(
         Sandbox::BestEffort => OnRefusedCall::Report,
         Sandbox::Require => OnRefusedCall::Kill,
     };
-    let hop = upstream.first_hop();
+    let hop = route.first_hop;
     let mut needs = Needs {
-        connect_to: vec![hop.port],
+        connect_to: if hop.is_socket {
+            vec![]
+        } else {
+            vec![hop.port]
+        },
+        connect_to_socket: hop.is_socket,
         ..Needs::default()
     };
     if hop.is_name {

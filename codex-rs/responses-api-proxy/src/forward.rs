@@ -1,25 +1,29 @@
 //! A permitted call and the credential become one upstream request: the only
 //! place where the two meet.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http_body::Body as HttpBody;
 
 use crate::credential::Credential;
 use crate::headers;
 use crate::limits::Limits;
 use crate::link::Link;
-use crate::places::Place;
+use crate::places::{Place, Places};
 use crate::policy::PermittedCall;
 use crate::refusal::Refusal;
 use crate::relay::Relay;
 use crate::report;
 use crate::upload::{Upload, UploadError};
-use crate::upstream::Upstream;
+use crate::upstream::{Owner, Upstream};
 use crate::upstream_fault::UpstreamFault;
 
 /// Sends the call upstream with the credential and turns the answer around.
@@ -36,6 +40,7 @@ pub(crate) async fn forward(
     credential: Credential,
     upstream: &Upstream,
     limits: &Limits,
+    owner: &Owner,
     place: Place,
     link: Arc<Link>,
 ) -> Result<Response, Refusal> {
@@ -49,28 +54,21 @@ pub(crate) async fn forward(
     // With it goes the buffer it was read into; an answer can take minutes to begin.
     drop(head);
     let progress = upload.progress();
-    let answer = upstream.send(outgoing, upload).await;
-    let (answer, seat) = answer.map_err(|fault| match progress.failure() {
+    let answer = upstream.send(outgoing, upload, owner, place).await;
+    let (mut head, body) = answer.map_err(|fault| match progress.failure() {
         // The request failed because we gave it up.
         Some(UploadError::TooLarge) => Refusal::BodyTooLarge { limit },
         Some(UploadError::CutShort) => Refusal::BodyCutShort,
         Some(UploadError::Stalled) => Refusal::BodyStalled,
         None => Refusal::Upstream(fault),
     })?;
-    let (mut head, body) = http::Response::<reqwest::Body>::from(answer).into_parts();
     if let Some(fault) = not_an_answer(&head, upstream.url()) {
         return Err(Refusal::Upstream(fault));
     }
     headers::retain_for_client(&mut head.headers);
     let mut redactor = credential.redactor();
     redactor.clean_headers(&mut head.headers);
-    let mut response = Response::new(Body::new(Relay::new(
-        body,
-        head.version,
-        redactor,
-        link,
-        (place, seat),
-    )));
+    let mut response = Response::new(Body::new(Relay::new(body, head.version, redactor, link)));
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
     Ok(response)
@@ -87,8 +85,13 @@ const PRECONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// upstream is there and takes the key. Says so in a line if not.
 ///
 /// The one request that nobody is permitted: it is ours, and nobody hears its answer.
-pub(crate) async fn preconnect(credential: Credential, upstream: &Upstream, limits: &Limits) {
-    let asked = ask_for_nothing(credential, upstream, limits);
+pub(crate) async fn preconnect(
+    credential: Credential,
+    upstream: &Upstream,
+    limits: &Limits,
+    places: &Places,
+) {
+    let asked = ask_for_nothing(credential, upstream, limits, places);
     let limit = PRECONNECT_TIMEOUT;
     match tokio::time::timeout(limit, asked).await {
         Ok(Ok(status)) if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN => {
@@ -114,24 +117,27 @@ async fn ask_for_nothing(
     credential: Credential,
     upstream: &Upstream,
     limits: &Limits,
+    places: &Places,
 ) -> Result<StatusCode, UpstreamFault> {
     let json = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let outgoing = headers::for_upstream(credential.header(), &HeaderMap::from_iter([json]));
     let nothing = Upload::new(Body::from("{}"), limits);
-    let (mut answer, _seat) = upstream.send(outgoing, nothing).await?;
+    let owner = Owner::proxy();
+    let place = places.take(&owner).map_err(|_| UpstreamFault::Busy)?;
+    let (head, mut body) = upstream.send(outgoing, nothing, &owner, place).await?;
     let mut read = 0;
-    while answer.status().is_client_error()
+    while head.status.is_client_error()
         && read < UNHEARD
-        && let Ok(Some(piece)) = answer.chunk().await
+        && let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
     {
-        read += piece.len();
+        read += frame.data_ref().map_or(0, Bytes::len);
     }
-    Ok(answer.status())
+    Ok(head.status)
 }
 
 /// Statuses that are no final answer to a `POST`: a switch of protocols that
 /// nobody asked for, and every redirect.
-fn not_an_answer(head: &http::response::Parts, from: &reqwest::Url) -> Option<UpstreamFault> {
+fn not_an_answer(head: &http::response::Parts, from: &url::Url) -> Option<UpstreamFault> {
     let status = head.status;
     if status == StatusCode::SWITCHING_PROTOCOLS {
         return Some(UpstreamFault::Protocol(
@@ -147,7 +153,7 @@ fn not_an_answer(head: &http::response::Parts, from: &reqwest::Url) -> Option<Up
 }
 
 /// Scheme, host and port of a `Location`; its path and query may hold secrets.
-fn origin_of(location: Option<&HeaderValue>, from: &reqwest::Url) -> String {
+fn origin_of(location: Option<&HeaderValue>, from: &url::Url) -> String {
     let target = location
         .and_then(|value| value.to_str().ok())
         .and_then(|text| from.join(text).ok())
@@ -165,7 +171,7 @@ mod tests {
 
     #[test]
     fn a_redirect_names_an_origin_and_no_more() {
-        let from = reqwest::Url::parse("https://api.example/v1/responses").unwrap();
+        let from = url::Url::parse("https://api.example/v1/responses").unwrap();
         for (location, origin) in [
             ("https://me:pw@a.example:8/x?token=1", "https://a.example:8"),
             ("//b.example/x?token=1", "https://b.example"),

@@ -16,12 +16,10 @@ use http::Version;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::coalesce::{Coalesced, Handover};
-use crate::lanes::Seat;
 use crate::link::{FlushMark, Link};
-use crate::places::Place;
 use crate::redact::Redactor;
 use crate::report;
-use crate::upstream_fault::UpstreamFault;
+use crate::upstream::UpstreamBody;
 
 /// The answer was cut; the caller's connection is aborted because of it.
 #[derive(Debug)]
@@ -37,13 +35,11 @@ impl std::error::Error for CutShort {}
 
 /// A response body fed by the upstream. Dropping it cancels the upstream.
 pub(crate) struct Relay {
-    upstream: Coalesced<reqwest::Body>,
+    upstream: Coalesced<UpstreamBody>,
     is_http_2: bool,
     redactor: Redactor,
     link: Arc<Link>,
     state: State,
-    /// Given back when the answer is over.
-    _held: (Place, Seat),
 }
 
 enum State {
@@ -55,11 +51,10 @@ enum State {
 
 impl Relay {
     pub(crate) fn new(
-        upstream: reqwest::Body,
+        upstream: UpstreamBody,
         version: Version,
         redactor: Redactor,
         link: Arc<Link>,
-        held: (Place, Seat),
     ) -> Self {
         let is_http_2 = version == Version::HTTP_2;
         let handover = if is_http_2 {
@@ -73,7 +68,6 @@ impl Relay {
             redactor,
             link,
             state: State::Flowing,
-            _held: held,
         }
     }
 }
@@ -111,8 +105,7 @@ impl HttpBody for Relay {
                         // Trailers describe the hop they came by; dropped.
                         Err(_trailers) => {}
                     },
-                    Some(Err(error)) => {
-                        let fault = UpstreamFault::from_error(&error);
+                    Some(Err(fault)) => {
                         report::line(format_args!("answer cut short: {}: {fault}", fault.code()));
                         this.state = State::Broken(this.link.mark());
                     }

@@ -10,6 +10,7 @@ use axum::{Extension, Router};
 use http::header::CONNECTION;
 use http::{HeaderValue, Request};
 
+use crate::callers::PeerUser;
 use crate::credential::Credential;
 use crate::forward::forward;
 use crate::limits::Limits;
@@ -20,13 +21,13 @@ use crate::refusal::Refusal;
 use crate::report;
 use crate::shutdown::Shutdown;
 use crate::tokens::Tokens;
-use crate::upstream::Upstream;
+use crate::upstream::{Owner, Upstream};
 
-/// What every handler shares.
+/// What every handler shares; the upstream with those of its thread.
 #[derive(Clone, Debug)]
 pub(crate) struct Shared {
     pub(crate) credential: Credential,
-    pub(crate) upstream: Upstream,
+    pub(crate) upstream: Arc<Upstream>,
     pub(crate) limits: Limits,
     pub(crate) places: Places,
     pub(crate) tokens: Tokens,
@@ -48,6 +49,7 @@ pub(crate) fn router(shared: Arc<Shared>, http_shutdown: bool) -> Router {
 async fn responses(
     State(shared): State<Arc<Shared>>,
     Extension(link): Extension<Arc<Link>>,
+    Extension(PeerUser(user)): Extension<PeerUser>,
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
@@ -56,7 +58,8 @@ async fn responses(
     if shared.shutdown.is_begun() {
         return Err(Refusal::ShuttingDown);
     }
-    let place = shared.places.take().ok_or(Refusal::TooManyRequests)?;
+    let owner = Owner::new(user, caller.as_deref());
+    let place = shared.places.take(&owner)?;
     let request = Request::from_parts(head, body);
     let answer = forward(
         permitted,
@@ -64,6 +67,7 @@ async fn responses(
         shared.credential,
         &shared.upstream,
         &shared.limits,
+        &owner,
         place,
         link,
     );

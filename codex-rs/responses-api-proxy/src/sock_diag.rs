@@ -15,6 +15,7 @@ const ANSWER: usize = HEADER + 72;
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const NLM_F_REQUEST: u16 = 1;
 const ESTABLISHED: u8 = 1;
+const LISTEN: u8 = 10;
 /// Where in the answer these stand.
 const STATE: usize = HEADER + 1;
 const UID: usize = HEADER + 64;
@@ -68,6 +69,25 @@ impl SockDiag {
     ///
     /// When the kernel does not answer the question.
     pub(crate) fn owner(&self, local: SocketAddr, remote: SocketAddr) -> io::Result<Option<u32>> {
+        self.ask(local, remote, ESTABLISHED)
+    }
+
+    /// The user whose socket takes the connections to `address`, a listener on that address or on all
+    /// addresses; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not answer the question.
+    pub(crate) fn listener(&self, address: SocketAddr) -> io::Result<Option<u32>> {
+        let nobody = match address.ip() {
+            IpAddr::V4(_) => IpAddr::from([0; 4]),
+            IpAddr::V6(_) => IpAddr::from([0; 16]),
+        };
+        self.ask(address, SocketAddr::new(nobody, 0), LISTEN)
+    }
+
+    /// The user whose socket it is, if it is in `state` and somebody's.
+    fn ask(&self, local: SocketAddr, remote: SocketAddr, state: u8) -> io::Result<Option<u32>> {
         let mut line = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         line.sequence = line.sequence.wrapping_add(1);
         let sequence = line.sequence;
@@ -77,7 +97,7 @@ impl SockDiag {
             let length = line.socket.read(&mut answer)?;
             let answer = answer.get(..length).unwrap_or_default();
             if word(answer, 8) == Some(sequence) {
-                return owner_in(answer);
+                return owner_in(answer, state);
             }
             // An answer that an earlier question no longer waited for.
         }
@@ -120,7 +140,7 @@ fn address(ip: IpAddr) -> [u8; 16] {
     }
 }
 
-fn owner_in(answer: &[u8]) -> io::Result<Option<u32>> {
+fn owner_in(answer: &[u8], state: u8) -> io::Result<Option<u32>> {
     let kind = answer
         .get(4..6)
         .map(|kind| kind == SOCK_DIAG_BY_FAMILY.to_ne_bytes());
@@ -135,9 +155,9 @@ fn owner_in(answer: &[u8]) -> io::Result<Option<u32>> {
     if answer.len() < ANSWER {
         return Err(io::ErrorKind::InvalidData.into());
     }
-    let is_connected = answer.get(STATE) == Some(&ESTABLISHED);
+    let is_in_state = answer.get(STATE) == Some(&state);
     let is_somebodys = word(answer, INODE).is_some_and(|inode| inode != 0);
-    Ok(word(answer, UID).filter(|_| is_connected && is_somebodys))
+    Ok(word(answer, UID).filter(|_| is_in_state && is_somebodys))
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
@@ -168,6 +188,21 @@ mod tests {
     }
 
     #[test]
+    fn the_owner_of_a_listener_is_known_on_whichever_address_it_listens() {
+        let diag = SockDiag::open().unwrap();
+        for address in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"] {
+            let listener = TcpListener::bind(address).unwrap();
+            let mut at = listener.local_addr().unwrap();
+            if at.ip().is_unspecified() {
+                at.set_ip([127, 0, 0, 1].into());
+            }
+            assert_eq!(diag.listener(at).unwrap(), Some(own_uid()), "{address}");
+            drop(listener);
+            assert_eq!(diag.listener(at).unwrap(), None, "{address}");
+        }
+    }
+
+    #[test]
     fn a_socket_that_is_not_there_is_nobodys() {
         let diag = SockDiag::open().unwrap();
         let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
@@ -179,12 +214,12 @@ mod tests {
         let mut answer = [0; ANSWER];
         answer[4..6].copy_from_slice(&SOCK_DIAG_BY_FAMILY.to_ne_bytes());
         answer[STATE] = ESTABLISHED;
-        assert_eq!(owner_in(&answer).unwrap(), None);
+        assert_eq!(owner_in(&answer, ESTABLISHED).unwrap(), None);
         answer[INODE] = 1;
-        assert_eq!(owner_in(&answer).unwrap(), Some(0));
+        assert_eq!(owner_in(&answer, ESTABLISHED).unwrap(), Some(0));
         // TIME_WAIT and the like.
         answer[STATE] = 6;
-        assert_eq!(owner_in(&answer).unwrap(), None);
-        assert!(owner_in(&answer[..40]).is_err());
+        assert_eq!(owner_in(&answer, ESTABLISHED).unwrap(), None);
+        assert!(owner_in(&answer[..40], ESTABLISHED).is_err());
     }
 }

@@ -25,13 +25,18 @@ use crate::router::{Shared, router};
 use crate::server::{Terms, serve};
 use crate::server_info::ServerInfo;
 use crate::shutdown::Shutdown;
+#[cfg(target_os = "linux")]
+use crate::sock_diag::SockDiag;
 use crate::tokens::Tokens;
 use crate::unix_socket::UnixSocket;
-use crate::upstream::Upstream;
+use crate::upstream::{ListenerOwner, Resolver, Route, Upstream};
 use crate::workers::{self, Threads, Workers};
 
 /// How many connections may wait to be accepted; the system may allow fewer.
 const BACKLOG: i32 = 4096;
+
+/// Upstream connections that nothing uses, on each thread, at most.
+const MAX_IDLE: usize = 256;
 
 /// What is assumed where the limit of descriptors cannot be read.
 const FEWEST_DESCRIPTORS: u64 = 256;
@@ -61,6 +66,15 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         &config.allow_groups,
         limits.max_connections_per_user.is_some(),
     )?;
+    #[cfg(target_os = "linux")]
+    let diag = SockDiag::open().map(Arc::new);
+    #[cfg(not(target_os = "linux"))]
+    let diag = Err::<(), _>(std::io::Error::from(std::io::ErrorKind::Unsupported));
+    let upstream_users = config
+        .upstream_users
+        .iter()
+        .map(|user| user_number(user).context("--upstream-user"))
+        .collect::<anyhow::Result<Vec<u32>>>()?;
     let (tokens, client_token) = client_tokens(&config.client_tokens)?;
     let token_file = match &config.client_tokens {
         ClientTokens::File(file) => Some(file.clone()),
@@ -71,7 +85,7 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     let key = key_from_stdin(page)?;
 
     let (credential, provider) = Credential::new(key, &config.upstream)?;
-    let upstream = Upstream::new(config.upstream, config.upstream_timeout, provider)?;
+    let mut route = Route::to(config.upstream.clone(), provider)?;
     let tcp = config.port.map(listen_on).transpose()?;
     let address = tcp.as_ref().map(TcpListener::local_addr).transpose()?;
     let unix = config
@@ -81,7 +95,7 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         .transpose()?;
     let (unix, unix_socket) = unix.unzip();
     let socket = unix_socket.as_ref().map(UnixSocket::path);
-    if address.is_some_and(|address| upstream.is_ourselves(address.port())) {
+    if address.is_some_and(|address| route.is_ourselves(address.port())) {
         bail!("--upstream-url is this proxy itself; name the server that requests should go to");
     }
     let mut server_info = config
@@ -97,7 +111,7 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     }
     measures.extend(confine(
         config.sandbox,
-        &upstream,
+        &route,
         server_info.as_ref(),
         socket,
         token_file.as_deref(),
@@ -115,6 +129,15 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
             anyhow::Error::from(error)
         ));
     }
+    // From here on threads are started, and each has the sandbox that the process has.
+    if route.is_clear() {
+        route.allow_listener_of(listener_owner(&upstream_users, diag.as_ref())?);
+    }
+    let resolver = if route.first_hop.is_name {
+        Resolver::start().context("the resolver's thread cannot start")?
+    } else {
+        Resolver::absent()
+    };
     let wanted = config.threads.unwrap_or(processors);
     let (others, descriptors) = workers::affordable(wanted, descriptors);
     if config.threads.is_some_and(|wanted| wanted > others + 1) {
@@ -123,7 +146,13 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
             others + 1
         ));
     }
-    banner.describe(&upstream, &callers, &tokens, config.sandbox, &measures);
+    let upstream = Arc::new(Upstream::new(
+        config.upstream,
+        config.upstream_timeout,
+        route.connector(resolver)?,
+        max_idle(descriptors),
+    )?);
+    banner.describe(&route, &callers, &tokens, config.sandbox, &measures);
 
     let shutdown = Shutdown::new();
     let shared = Arc::new(Shared {
@@ -137,12 +166,12 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     let routers = (0..others)
         .map(|_| {
             let shared = Shared {
-                upstream: shared.upstream.another()?,
+                upstream: Arc::new(shared.upstream.another()),
                 ..Shared::clone(&shared)
             };
-            anyhow::Ok(router(Arc::new(shared), config.http_shutdown))
+            router(Arc::new(shared), config.http_shutdown)
         })
-        .collect::<anyhow::Result<_>>()?;
+        .collect();
     let threads = Threads::start(others).context("a thread cannot start")?;
     let terms = Terms {
         workers: Workers::new(
@@ -181,9 +210,10 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
                     credential,
                     upstream,
                     limits,
+                    places,
                     ..
                 } = &*shared;
-                preconnect(*credential, upstream, limits).await;
+                preconnect(*credential, upstream, limits, places).await;
             });
         }
         anyhow::Ok(serve(listeners, terms).await)
@@ -199,6 +229,40 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     Ok(shutdown
         .ended_by_signal()
         .map_or(ExitCode::SUCCESS, |signal| ExitCode::from(128 + signal)))
+}
+
+/// How many upstream connections that nothing uses are kept on each thread.
+fn max_idle(descriptors: u64) -> usize {
+    usize::try_from(descriptors / 16).map_or(MAX_IDLE, |share| share.min(MAX_IDLE))
+}
+
+/// A user's number, from its name or as it stands.
+fn user_number(user: &str) -> anyhow::Result<u32> {
+    match user.parse() {
+        Ok(uid) => Ok(uid),
+        Err(_) => Ok(User::by_name(user)?.uid()),
+    }
+}
+
+/// Whose listeners may have the key in cleartext: asked for once we are the user that we stay.
+#[cfg(target_os = "linux")]
+fn listener_owner(
+    others: &[u32],
+    diag: Result<&Arc<SockDiag>, &std::io::Error>,
+) -> anyhow::Result<ListenerOwner> {
+    let own = rustix::process::geteuid().as_raw();
+    match diag {
+        Ok(diag) => Ok(ListenerOwner::new(own, others, Arc::clone(diag))),
+        Err(cause) => bail!(
+            "the kernel does not tell whose listener the upstream is ({cause}), and the key would go \
+             to it in cleartext; use an https upstream"
+        ),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn listener_owner(_: &[u32], _: Result<&(), &std::io::Error>) -> anyhow::Result<ListenerOwner> {
+    Ok(ListenerOwner::unchecked())
 }
 
 fn listen_on(port: u16) -> anyhow::Result<TcpListener> {

@@ -10,13 +10,12 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use sync_wrapper::SyncWrapper;
 use tokio::time::Sleep;
 
-use crate::lanes::Departure;
 use crate::limits::Limits;
+use crate::upstream::ResetBudget;
 
-/// Why an upload was given up. reqwest aborts the upstream request on it, so
+/// Why an upload was given up. hyper aborts the upstream request on it, so
 /// that what was sent so far never becomes a complete request.
 #[derive(Debug)]
 pub(crate) enum UploadError {
@@ -49,6 +48,17 @@ struct Shared {
     stalled: AtomicBool,
 }
 
+impl Shared {
+    fn note(&self, error: &UploadError) {
+        let flag = match error {
+            UploadError::TooLarge => &self.too_large,
+            UploadError::CutShort => &self.cut_short,
+            UploadError::Stalled => &self.stalled,
+        };
+        flag.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Progress {
     /// A number that changes whenever body bytes move.
     pub(crate) fn made(&self) -> u64 {
@@ -72,9 +82,7 @@ impl Progress {
 /// A request body that ends in an error rather than past the limit, and rather
 /// than before its framing says so. Trailers are dropped.
 pub(crate) struct Upload {
-    /// `SyncWrapper`: reqwest asks for `Sync`, which axum's body is not; only
-    /// `&mut` access is ever made.
-    body: SyncWrapper<Body>,
+    body: Body,
     /// As declared by the caller; fixes the upstream's `Content-Length`.
     declared: SizeHint,
     /// Bytes still allowed.
@@ -83,28 +91,55 @@ pub(crate) struct Upload {
     patience: Duration,
     silence: Option<Pin<Box<Sleep>>>,
     progress: Progress,
-    /// Told when the upstream's connection begins to take this body.
-    departure: Option<Departure>,
+    /// What breaking off takes, where it resets a stream.
+    resets: Option<Arc<ResetBudget>>,
+    /// It breaks off for this reason, once the budget of resets allows it.
+    breaking_off: Option<(UploadError, Pin<Box<Sleep>>)>,
 }
 
 impl Upload {
     pub(crate) fn new(body: Body, limits: &Limits) -> Self {
         Self {
             declared: body.size_hint(),
-            body: SyncWrapper::new(body),
+            body,
             allowance: limits.max_body,
             patience: limits.body_timeout,
             silence: None,
             progress: Progress::default(),
-            departure: None,
+            resets: None,
+            breaking_off: None,
         }
     }
 
-    pub(crate) fn leaving_by(self, departure: Departure) -> Self {
-        Self {
-            departure: Some(departure),
-            ..self
+    /// Has it take a reset of `resets` when it breaks off.
+    pub(crate) fn reset_by(&mut self, resets: Option<Arc<ResetBudget>>) {
+        self.resets = resets;
+    }
+
+    /// Breaks off with `error`, now or when the budget of resets allows it; what is over is noted now.
+    fn break_off(
+        &mut self,
+        error: UploadError,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
+        self.progress.0.note(&error);
+        let wait = self.resets.as_ref().map(|resets| resets.reserve());
+        let wait = wait.unwrap_or_default();
+        if wait.is_zero() {
+            return Poll::Ready(Some(Err(error)));
         }
+        self.breaking_off = Some((error, Box::pin(tokio::time::sleep(wait))));
+        self.poll_broken_off(cx)
+    }
+
+    fn poll_broken_off(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
+        if let Some((_, wait)) = &mut self.breaking_off {
+            ready!(wait.as_mut().poll(cx));
+        }
+        Poll::Ready(self.breaking_off.take().map(|(error, _)| Err(error)))
     }
 
     /// Whether the declared length alone is too much.
@@ -126,38 +161,34 @@ impl HttpBody for Upload {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         let this = self.get_mut();
-        if let Some(departure) = this.departure.take() {
-            departure.leave();
+        if this.breaking_off.is_some() {
+            return this.poll_broken_off(cx);
         }
         loop {
-            let shared = &this.progress.0;
-            let Poll::Ready(frame) = Pin::new(this.body.get_mut()).poll_frame(cx) else {
+            let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
                 let limit = this.patience;
                 let silence = this
                     .silence
                     .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
                 ready!(silence.as_mut().poll(cx));
-                shared.stalled.store(true, Ordering::Relaxed);
-                return Poll::Ready(Some(Err(UploadError::Stalled)));
+                return this.break_off(UploadError::Stalled, cx);
             };
             this.silence = None;
             let Some(frame) = frame else {
                 return Poll::Ready(None);
             };
             let Ok(frame) = frame else {
-                shared.cut_short.store(true, Ordering::Relaxed);
-                return Poll::Ready(Some(Err(UploadError::CutShort)));
+                return this.break_off(UploadError::CutShort, cx);
             };
             let Ok(data) = frame.into_data() else {
                 continue;
             };
             let len = u64::try_from(data.len()).unwrap_or(u64::MAX);
             let Some(allowance) = this.allowance.checked_sub(len) else {
-                shared.too_large.store(true, Ordering::Relaxed);
-                return Poll::Ready(Some(Err(UploadError::TooLarge)));
+                return this.break_off(UploadError::TooLarge, cx);
             };
             this.allowance = allowance;
-            shared.frames.fetch_add(1, Ordering::Relaxed);
+            this.progress.0.frames.fetch_add(1, Ordering::Relaxed);
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
     }

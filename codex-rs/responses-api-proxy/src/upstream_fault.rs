@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::upstream::{ResolveError, TunnelError};
+
 /// What went wrong between here and the upstream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum UpstreamFault {
     /// No connection: refused, unreachable, or a proxy on the way said no.
     Connect(String),
@@ -30,39 +32,59 @@ pub(crate) enum UpstreamFault {
     ConnectTimeout,
     /// Connected, but no answer began in time.
     Timeout(Duration),
+    /// The proxy on the way, named in the environment, opened no way to the upstream.
+    Proxy(String),
+    /// The listener where the key would go in cleartext is that of a user who may not have it.
+    Listener { at: String, user: u32 },
+    /// The caller has as many connections as one may have, and none had room in time.
+    Busy,
     /// A redirect, which is never followed: the key goes to one origin only.
     Redirect { status: StatusCode, origin: String },
 }
 
 impl UpstreamFault {
-    /// Names what reqwest reports.
-    pub(crate) fn from_error(error: &reqwest::Error) -> Self {
-        let causes: Vec<&(dyn Error + 'static)> =
-            std::iter::successors(error.source(), |&cause| cause.source()).collect();
-        let innermost = causes
-            .last()
-            .map_or_else(|| "no cause given".to_owned(), ToString::to_string);
-        if error.is_dns() {
+    /// Names what kept a connection from coming about: an error of the connector or of TLS.
+    pub(crate) fn from_connect(error: &(dyn Error + 'static)) -> Self {
+        let causes = chain(error);
+        let innermost = innermost(&causes);
+        if causes.iter().any(|cause| cause.is::<ResolveError>()) {
             return Self::Dns(innermost);
         }
         if let Some(tls) = causes.iter().find_map(|&cause| tls_cause(cause)) {
             return Self::Tls(tls.to_string());
         }
-        if error.is_connect() {
-            return if error.is_timeout() {
-                Self::ConnectTimeout
-            } else {
-                Self::Connect(innermost)
-            };
+        let timed_out = |cause: &&(dyn Error + 'static)| {
+            cause
+                .downcast_ref::<io::Error>()
+                .is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
+        };
+        if causes.iter().any(timed_out) {
+            return Self::ConnectTimeout;
         }
-        let hyper = causes
-            .iter()
-            .find_map(|cause| cause.downcast_ref::<hyper::Error>());
-        if hyper.is_some_and(hyper::Error::is_parse_too_large) {
+        Self::Connect(innermost)
+    }
+
+    /// Names what a CONNECT came to.
+    pub(crate) fn from_tunnel(error: &TunnelError) -> Self {
+        match error {
+            TunnelError::Broken(_) => Self::Proxy(format!("{error}: {}", innermost(&chain(error)))),
+            TunnelError::Refused(_) | TunnelError::Target => Self::Proxy(error.to_string()),
+        }
+    }
+
+    /// Names what hyper reports of a request or an answer.
+    pub(crate) fn from_error(error: &hyper::Error) -> Self {
+        let causes = chain(error);
+        let innermost = innermost(&causes);
+        if let Some(tls) = causes.iter().find_map(|&cause| tls_cause(cause)) {
+            return Self::Tls(tls.to_string());
+        }
+        if error.is_parse_too_large() {
             return Self::Headers;
         }
-        let closed = hyper.is_some_and(hyper::Error::is_incomplete_message)
-            || hyper.is_some_and(hyper::Error::is_closed)
+        let closed = error.is_incomplete_message()
+            || error.is_closed()
+            || error.is_canceled()
             || causes.iter().any(|&cause| is_broken_off(cause));
         if closed {
             Self::Closed(innermost)
@@ -74,6 +96,7 @@ impl UpstreamFault {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::ConnectTimeout | Self::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_GATEWAY,
         }
     }
@@ -87,6 +110,9 @@ impl UpstreamFault {
             Self::Headers => "upstream_headers",
             Self::Closed(_) => "upstream_closed",
             Self::ConnectTimeout | Self::Timeout(_) => "upstream_timeout",
+            Self::Proxy(_) => "upstream_proxy",
+            Self::Listener { .. } => "upstream_listener",
+            Self::Busy => "upstream_busy",
             Self::Redirect { .. } => "upstream_redirect",
         }
     }
@@ -109,6 +135,18 @@ impl fmt::Display for UpstreamFault {
             Self::Timeout(limit) => {
                 write!(f, "the upstream did not begin to answer within {limit:?}")
             }
+            Self::Proxy(cause) => write!(
+                f,
+                "the proxy named in HTTPS_PROXY or ALL_PROXY opened no way to the upstream: {cause}"
+            ),
+            Self::Listener { at, user } => write!(
+                f,
+                "the listener at {at} belongs to user {user}, and the key goes in cleartext only to \
+                 root's, to the proxy's own user's and to that of --upstream-user"
+            ),
+            Self::Busy => f.write_str(
+                "all connections to the upstream that one caller may have are in use; try again",
+            ),
             Self::Redirect { status, origin } => write!(
                 f,
                 "the upstream answered {} with a redirect to {origin}; redirects are never \
@@ -120,6 +158,26 @@ impl fmt::Display for UpstreamFault {
 }
 
 impl Error for UpstreamFault {}
+
+/// An error and all its causes.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&cause| cause.source()).collect()
+}
+
+/// What the last cause says, which is the one that tells an operator what to do. Of HTTP/2 the reason
+/// alone: what comes with it is the upstream's own text.
+fn innermost(causes: &[&(dyn Error + 'static)]) -> String {
+    let reason = |cause: &&(dyn Error + 'static)| {
+        let error = cause.downcast_ref::<h2::Error>()?;
+        Some(format!("HTTP/2: {}", error.reason()?))
+    };
+    let last = || causes.last().map(ToString::to_string);
+    causes
+        .iter()
+        .find_map(reason)
+        .or_else(last)
+        .unwrap_or_default()
+}
 
 /// rustls reports through an `io::Error`, sometimes inside another one, whose
 /// `source` skips over what it wraps.

@@ -1,0 +1,243 @@
+//! One connection to the upstream that speaks HTTP, with every limit of the protocol set on purpose.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Poll;
+use std::time::Duration;
+
+use http::Request;
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+
+use crate::upload::Upload;
+use crate::upstream_fault::UpstreamFault;
+
+use super::connector::{Connector, Established};
+use super::pool::{Connect, Pooled};
+use super::resets::ResetBudget;
+use super::transport::{Health, Transport};
+
+/// The most header lines of an answer, and its longest head, in bytes.
+const MAX_ANSWER_HEADERS: usize = 256;
+const MAX_ANSWER_HEAD: u32 = 256 * 1024;
+
+/// How much of one answer may lie here unread, in bytes: what HTTP/2 begins with.
+/// Many small frames take several times as much memory.
+const STREAM_WINDOW: u32 = 65_535;
+/// Of all answers on one connection, the most there can be (RFC 9113, section
+/// 6.9.1): a caller that does not read holds back its own answer and no other.
+const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
+
+/// How much of one request body may wait to be written to an upstream that does not read, in bytes.
+const SEND_BUFFER: usize = 64 * 1024;
+
+/// Requests at once on one connection, where the server allows as many; RFC 9113, section 6.5.2 advises
+/// it to allow 100 or more.
+const MAX_STREAMS: usize = 75;
+
+/// With answers open on an HTTP/2 connection, how often it is asked whether it still
+/// lives, and how long it may take to say so. Over HTTP/1.1 the kernel asks.
+const PING_EVERY: Duration = Duration::from_secs(30);
+const PING_ANSWERED_WITHIN: Duration = Duration::from_secs(20);
+
+/// A stream that was reset is remembered for this long, and so many of them: what the server had sent
+/// before it knew is ignored. More than the budget of resets lets there be.
+const RESETS_REMEMBERED_FOR: Duration = Duration::from_secs(60);
+const RESETS_REMEMBERED: usize = 2_048;
+
+/// So many frames for streams that are forgotten are borne in a connection's life; then it ends. It is
+/// one owner's connection, and no server that honours a reset sends any.
+const MAX_STRAY_FRAMES: usize = 16_384;
+
+/// So many of a server's own resets may wait to be looked at (h2's default, as for servers).
+const MAX_RESETS_BY_SERVER: usize = 20;
+
+/// A connection; clones share it.
+#[derive(Clone)]
+pub(crate) struct Connection {
+    protocol: Protocol,
+    health: Health,
+}
+
+#[derive(Clone)]
+enum Protocol {
+    Http1(Arc<Mutex<http1::SendRequest<Upload>>>),
+    Http2 {
+        sender: http2::SendRequest<Upload>,
+        /// `None` once the connection is over: with it goes the way by which requests would come.
+        driver: Arc<Mutex<Option<Http2Driver>>>,
+        resets: Arc<ResetBudget>,
+    },
+}
+
+type Http2Driver = http2::Connection<TokioIo<Transport>, Upload, TokioExecutor>;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Connection {
+    /// Speaks HTTP over what was established.
+    ///
+    /// # Errors
+    ///
+    /// The [`UpstreamFault`] if the connection ends before anything was said.
+    async fn begin(transport: Transport, is_http_2: bool) -> Result<Self, UpstreamFault> {
+        let health = transport.health();
+        let io = TokioIo::new(transport);
+        let protocol = if is_http_2 {
+            let begun = http2_builder().handshake(io).await;
+            let (sender, driver) = begun.map_err(|error| UpstreamFault::from_error(&error))?;
+            let driver = Arc::new(Mutex::new(Some(driver)));
+            tokio::spawn(drive(Arc::downgrade(&driver)));
+            Protocol::Http2 {
+                sender,
+                driver,
+                resets: Arc::new(ResetBudget::new()),
+            }
+        } else {
+            let begun = http1_builder().handshake(io).await;
+            let (sender, driver) = begun.map_err(|error| UpstreamFault::from_error(&error))?;
+            tokio::spawn(async move { drop(driver.await) });
+            Protocol::Http1(Arc::new(Mutex::new(sender)))
+        };
+        Ok(Self { protocol, health })
+    }
+
+    pub(super) fn is_http_2(&self) -> bool {
+        matches!(self.protocol, Protocol::Http2 { .. })
+    }
+
+    /// The budget of resets, where giving up a request takes one.
+    pub(super) fn resets(&self) -> Option<&Arc<ResetBudget>> {
+        match &self.protocol {
+            Protocol::Http1(_) => None,
+            Protocol::Http2 { resets, .. } => Some(resets),
+        }
+    }
+
+    /// Sends a request; the error has it back if nothing of it was sent.
+    pub(super) fn send(
+        &self,
+        request: Request<Upload>,
+    ) -> impl Future<Output = Result<http::Response<Incoming>, TrySendError<Request<Upload>>>>
+    + Send
+    + use<> {
+        let sent = match &self.protocol {
+            Protocol::Http1(sender) => Sent::Http1(lock(sender).try_send_request(request)),
+            Protocol::Http2 { sender, .. } => Sent::Http2(sender.clone().try_send_request(request)),
+        };
+        async move {
+            match sent {
+                Sent::Http1(answer) => answer.await,
+                Sent::Http2(answer) => answer.await,
+            }
+        }
+    }
+}
+
+/// Drives an HTTP/2 connection to its end, or until nobody holds it any more. Requests learn by
+/// themselves how it ends.
+async fn drive(driven: Weak<Mutex<Option<Http2Driver>>>) {
+    poll_fn(move |cx| {
+        let Some(driver) = driven.upgrade() else {
+            return Poll::Ready(());
+        };
+        let mut driver = lock(&driver);
+        let Some(connection) = driver.as_mut() else {
+            return Poll::Ready(());
+        };
+        let polled = Pin::new(connection).poll(cx).map(drop);
+        if polled.is_ready() {
+            *driver = None;
+        }
+        polled
+    })
+    .await;
+}
+
+/// The two kinds of answer to come.
+enum Sent<A, B> {
+    Http1(A),
+    Http2(B),
+}
+
+impl Pooled for Connection {
+    fn is_open(&self) -> bool {
+        let is_closed = match &self.protocol {
+            Protocol::Http1(sender) => lock(sender).is_closed(),
+            Protocol::Http2 { sender, .. } => sender.is_closed(),
+        };
+        !is_closed && !self.health.is_broken()
+    }
+
+    fn capacity(&self) -> usize {
+        match &self.protocol {
+            Protocol::Http1(_) => 1,
+            Protocol::Http2 { driver, .. } => {
+                let driver = lock(driver);
+                let allowed = driver
+                    .as_ref()
+                    .map_or(0, Http2Driver::current_max_send_streams);
+                // A quarter is left for requests that were given up, which the server counts until
+                // it knows.
+                (allowed - allowed / 4).min(MAX_STREAMS)
+            }
+        }
+    }
+
+    fn is_multiplexed(&self) -> bool {
+        self.is_http_2()
+    }
+}
+
+impl Connect for Connector {
+    type Connection = Connection;
+
+    async fn connect(
+        &self,
+    ) -> Result<(Connection, impl Future<Output = ()> + Send), UpstreamFault> {
+        let Established {
+            transport,
+            is_http_2,
+            first_bytes,
+        } = Self::connect(self).await?;
+        let connection = Connection::begin(transport, is_http_2).await?;
+        Ok((connection, async move { drop(first_bytes.await) }))
+    }
+
+    fn is_multiplexed(&self) -> Option<bool> {
+        self.is_http_1().then_some(false)
+    }
+
+    fn expected_capacity() -> usize {
+        MAX_STREAMS
+    }
+}
+
+fn http1_builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .max_headers(MAX_ANSWER_HEADERS)
+        .max_buf_size(MAX_ANSWER_HEAD as usize);
+    builder
+}
+
+fn http2_builder() -> http2::Builder<TokioExecutor> {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_header_list_size(MAX_ANSWER_HEAD)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_ANSWERED_WITHIN)
+        .reset_stream_duration(RESETS_REMEMBERED_FOR)
+        .max_concurrent_reset_streams(RESETS_REMEMBERED)
+        .max_local_error_reset_streams(MAX_STRAY_FRAMES)
+        .max_pending_accept_reset_streams(MAX_RESETS_BY_SERVER);
+    builder
+}

@@ -1,0 +1,90 @@
+//! One request under way: its place on a connection and among the requests, until all of it is over.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::places::Place;
+
+use super::connection::Connection;
+use super::connector::Connector;
+use super::pool::Lease;
+
+/// What a request holds while it is under way, and gives back when dropped.
+pub(crate) struct Exchange {
+    lease: Lease<Connector>,
+    place: Place,
+}
+
+impl Exchange {
+    pub(super) fn new(lease: Lease<Connector>, place: Place) -> Self {
+        Self { lease, place }
+    }
+
+    /// The place among the requests, for another try on another connection.
+    pub(super) fn into_place(self) -> Place {
+        self.place
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        self.lease.connection()
+    }
+
+    /// Gives up the request whose answer is `unfinished`: at once if the connection's budget of resets
+    /// allows it, later otherwise. Until then it counts as under way.
+    pub(super) fn cancel(self, unfinished: impl Send + 'static) {
+        let wait = match self.connection().resets() {
+            Some(resets) => resets.reserve(),
+            None => Duration::ZERO,
+        };
+        // At the end of the process there is no runtime any more, and nothing left to wait for.
+        if let (false, Ok(runtime)) = (wait.is_zero(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(async move {
+                tokio::time::sleep(wait).await;
+                drop(unfinished);
+                drop(self);
+            });
+        } else {
+            drop(unfinished);
+        }
+    }
+}
+
+/// An answer that has not begun. Dropped before it has, it cancels the request.
+pub(super) struct Answer<F: Send + 'static> {
+    /// Both are there until one of the two ways out is taken.
+    pending: Option<(Pin<Box<F>>, Exchange)>,
+}
+
+impl<F: Future + Send + 'static> Answer<F> {
+    pub(super) fn new(answer: F, exchange: Exchange) -> Self {
+        Self {
+            pending: Some((Box::pin(answer), exchange)),
+        }
+    }
+}
+
+impl<F: Future + Send + 'static> Future for Answer<F> {
+    type Output = (F::Output, Exchange);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some((mut answer, exchange)) = self.pending.take() else {
+            return Poll::Pending;
+        };
+        match answer.as_mut().poll(cx) {
+            Poll::Ready(outcome) => Poll::Ready((outcome, exchange)),
+            Poll::Pending => {
+                self.pending = Some((answer, exchange));
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<F: Send + 'static> Drop for Answer<F> {
+    fn drop(&mut self) {
+        if let Some((answer, exchange)) = self.pending.take() {
+            exchange.cancel(answer);
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The one upstream: sends it a request, and waits for its answer to begin.
+
+mod body;
+mod connection;
+mod connector;
+mod exchange;
+mod listener_owner;
+mod owner;
+mod pool;
+mod resets;
+mod resolver;
+mod route;
+mod transport;
+mod tunnel;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::HOST;
+use http::response::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use url::Url;
+
+use crate::config::UpstreamUrl;
+use crate::places::Place;
+use crate::upload::{Progress, Upload};
+use crate::upstream_fault::UpstreamFault;
+
+use self::connector::Connector;
+use self::exchange::{Answer, Exchange};
+use self::pool::{Lease, Pool};
+
+pub(crate) use self::body::UpstreamBody;
+pub(crate) use self::listener_owner::ListenerOwner;
+pub(crate) use self::owner::Owner;
+pub(crate) use self::resets::ResetBudget;
+pub(crate) use self::resolver::{ResolveError, Resolver};
+pub(crate) use self::route::{Route, UpstreamSetupError};
+pub(crate) use self::tunnel::TunnelError;
+
+/// So often a request is given to a connection that turns out to have ended before it.
+const MAX_TURNS: usize = 4;
+
+/// The upstream and the way to it.
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    pool: Pool<Connector>,
+    target: Arc<Target>,
+    /// How long it may take to begin an answer.
+    timeout: Duration,
+    connector: Connector,
+    max_idle: usize,
+}
+
+/// How the upstream is addressed in a request.
+#[derive(Debug)]
+struct Target {
+    url: UpstreamUrl,
+    /// For HTTP/2: scheme, authority, path and query.
+    absolute: Uri,
+    /// For HTTP/1.1: path and query, and `Host`.
+    origin_form: Uri,
+    host: HeaderValue,
+}
+
+impl Upstream {
+    /// An upstream without a connection yet, that is reached by `connector`. Up to `max_idle` connections
+    /// that nothing uses are kept.
+    ///
+    /// # Errors
+    ///
+    /// [`UpstreamSetupError::Url`] if its URL cannot stand in a request.
+    pub(crate) fn new(
+        url: UpstreamUrl,
+        timeout: Duration,
+        connector: Connector,
+        max_idle: usize,
+    ) -> Result<Self, UpstreamSetupError> {
+        let target = Target::of(url).map_err(|_| UpstreamSetupError::Url)?;
+        Ok(Self {
+            pool: Pool::new(connector.clone(), max_idle),
+            target: Arc::new(target),
+            timeout,
+            connector,
+            max_idle,
+        })
+    }
+
+    /// The same upstream, by connections of its own: those of one runtime are of no
+    /// use in another.
+    pub(crate) fn another(&self) -> Self {
+        Self {
+            pool: Pool::new(self.connector.clone(), self.max_idle),
+            target: Arc::clone(&self.target),
+            timeout: self.timeout,
+            connector: self.connector.clone(),
+            max_idle: self.max_idle,
+        }
+    }
+
+    pub(crate) fn url(&self) -> &Url {
+        self.target.url.url()
+    }
+
+    /// Sends one request and waits for the head of its answer. `place` is held until the answer is over,
+    /// or the request is cancelled.
+    ///
+    /// The time allowed runs anew as long as the request body makes progress: a
+    /// slow upload is the caller's, not the upstream's, silence.
+    ///
+    /// # Errors
+    ///
+    /// The [`UpstreamFault`]; the request is cancelled then.
+    pub(crate) async fn send(
+        &self,
+        headers: HeaderMap,
+        body: Upload,
+        owner: &Owner,
+        place: Place,
+    ) -> Result<(Parts, UpstreamBody), UpstreamFault> {
+        let progress = body.progress();
+        let answer = self.answer(headers, body, owner, place);
+        in_time(answer, self.timeout, &progress)
+            .await
+            .ok_or(UpstreamFault::Timeout(self.timeout))?
+    }
+
+    async fn answer(
+        &self,
+        headers: HeaderMap,
+        body: Upload,
+        owner: &Owner,
+        place: Place,
+    ) -> Result<(Parts, UpstreamBody), UpstreamFault> {
+        let mut request = Request::new(body);
+        *request.method_mut() = Method::POST;
+        *request.headers_mut() = headers;
+        let mut place = place;
+        let mut turns = 0;
+        loop {
+            turns += 1;
+            let lease = self.pool.take(owner).await?;
+            self.target.address(&mut request, &lease);
+            let resets = lease.connection().resets();
+            request.body_mut().reset_by(resets.cloned());
+            let may_be_stale = lease.is_reused() && turns < MAX_TURNS;
+            let sent = lease.connection().send(request);
+            let (outcome, exchange) = Answer::new(sent, Exchange::new(lease, place)).await;
+            match outcome {
+                Ok(answer) => {
+                    let (head, body) = answer.into_parts();
+                    return Ok((head, UpstreamBody::new(body, exchange)));
+                }
+                // The connection ended just then, and nothing of the request was sent.
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) if may_be_stale => {
+                        request = unsent;
+                        place = exchange.into_place();
+                    }
+                    _ => return Err(UpstreamFault::from_error(error.error())),
+                },
+            }
+        }
+    }
+}
+
+impl fmt::Display for Upstream {
+    /// Where requests go, in one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.target.url.fmt(f)
+    }
+}
+
+impl Target {
+    fn of(url: UpstreamUrl) -> Result<Self, http::Error> {
+        let parts = url.url();
+        let host = parts.host_str().unwrap_or_default();
+        let authority = match parts.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        };
+        let origin_form = match parts.query() {
+            Some(query) => format!("{}?{query}", parts.path()),
+            None => parts.path().to_owned(),
+        };
+        let absolute = Uri::builder()
+            .scheme(parts.scheme())
+            .authority(authority.as_str())
+            .path_and_query(origin_form.as_str())
+            .build()?;
+        Ok(Self {
+            absolute,
+            origin_form: origin_form.parse::<Uri>()?,
+            host: HeaderValue::from_str(&authority)?,
+            url,
+        })
+    }
+
+    /// Addresses `request` in the form that the connection takes.
+    fn address(&self, request: &mut Request<Upload>, lease: &Lease<Connector>) {
+        if lease.connection().is_http_2() {
+            *request.uri_mut() = self.absolute.clone();
+            *request.version_mut() = http::Version::HTTP_2;
+            request.headers_mut().remove(HOST);
+        } else {
+            *request.uri_mut() = self.origin_form.clone();
+            *request.version_mut() = http::Version::HTTP_11;
+            request.headers_mut().insert(HOST, self.host.clone());
+        }
+    }
+}
+
+/// `None` when `limit` passes without an answer and without progress.
+async fn in_time<T>(
+    answer: impl Future<Output = T>,
+    limit: Duration,
+    progress: &Progress,
+) -> Option<T> {
+    let mut answer = std::pin::pin!(answer);
+    loop {
+        let before = progress.made();
+        match tokio::time::timeout(limit, &mut answer).await {
+            Ok(answer) => return Some(answer),
+            Err(_) if progress.made() != before => {}
+            Err(_) => return None,
+        }
+    }
+}

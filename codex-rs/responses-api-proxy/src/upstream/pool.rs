@@ -1,0 +1,536 @@
+//! The connections to the upstream, and which of them a request goes by.
+//!
+//! Each [`Owner`] has connections of its own. One that is multiplexed (HTTP/2) carries as many requests as
+//! the server allows; the first one with room is taken, and when none has any, one more is opened. The
+//! server's limit is what it says first, so a new connection carries one request until it has spoken.
+//! Over HTTP/1.1 each request takes an idle connection, or a new one.
+//!
+//! A connection in the making belongs to nobody in particular: requests wait for whichever has room
+//! first, so that a burst opens as many connections as it needs and no more, and a caller that gives up
+//! stops no other. Where one takes long, another is tried every [`TRY_ANOTHER_AFTER`].
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::upstream_fault::UpstreamFault;
+
+use super::connector::CONNECT_TIMEOUT;
+use super::owner::Owner;
+
+/// How long a connection may take before another is tried: longer than a TLS handshake around the
+/// world, about as long as a lost SYN. Also how long a server may take to say what it allows.
+const TRY_ANOTHER_AFTER: Duration = Duration::from_secs(1);
+
+/// Multiplexed connections of one owner, on each thread; the default limit of requests in flight fills
+/// 110.
+const MAX_MULTIPLEXED: usize = 128;
+
+/// A connection that nothing uses is kept this long: an agent's tools may take minutes between two
+/// requests, and the next one is spared a TLS handshake.
+const KEPT_IDLE: Duration = Duration::from_secs(240);
+
+/// How often idle connections are looked through.
+const SWEEP_EVERY: Duration = Duration::from_secs(20);
+
+/// A connection as the pool sees it; clones share it.
+pub(crate) trait Pooled: Clone + Send + 'static {
+    /// Whether another request can go by it, now or later.
+    fn is_open(&self) -> bool;
+    /// How many requests it may carry at once.
+    fn capacity(&self) -> usize;
+    fn is_multiplexed(&self) -> bool;
+}
+
+/// What makes the connections of a pool.
+pub(crate) trait Connect: Clone + Send + Sync + 'static {
+    type Connection: Pooled;
+
+    /// A new connection; and what comes when the server has said how much it allows, until when the
+    /// connection carries one request.
+    fn connect(
+        &self,
+    ) -> impl Future<
+        Output = Result<(Self::Connection, impl Future<Output = ()> + Send), UpstreamFault>,
+    > + Send;
+
+    /// Whether connections are multiplexed, if that is known before there is one.
+    fn is_multiplexed(&self) -> Option<bool>;
+
+    /// How many requests a multiplexed connection probably carries.
+    fn expected_capacity() -> usize;
+}
+
+/// The connections of one thread.
+pub(crate) struct Pool<C: Connect>(Arc<Shared<C>>);
+
+struct Shared<C: Connect> {
+    connector: C,
+    /// Idle connections beyond this are closed.
+    max_idle: usize,
+    /// What connections turned out to be: [`UNKNOWN`], [`SINGLE`] or [`MULTIPLEXED`].
+    kind: AtomicU8,
+    state: Mutex<State<C>>,
+}
+
+const UNKNOWN: u8 = 0;
+const SINGLE: u8 = 1;
+const MULTIPLEXED: u8 = 2;
+
+struct State<C: Connect> {
+    owners: HashMap<Owner, OwnerPool<C>>,
+    /// Numbers connections.
+    next_id: u64,
+    /// How many connections that are not multiplexed are idle.
+    idle: usize,
+    /// Whether somebody looks through idle connections.
+    is_swept: bool,
+}
+
+/// The connections of one owner.
+struct OwnerPool<C: Connect> {
+    /// Multiplexed ones; in use or not.
+    multiplexed: Vec<Slot<C::Connection>>,
+    /// Idle ones of the other kind, the one used last at the end.
+    idle: Vec<Slot<C::Connection>>,
+    /// How many connections are being made, and when the last one was begun.
+    connecting: usize,
+    begun: Instant,
+    waiting: VecDeque<Promise<C>>,
+}
+
+/// Kept when there is a connection, or none to be had.
+type Promise<C> = oneshot::Sender<Result<Lease<C>, UpstreamFault>>;
+
+/// One connection.
+struct Slot<T> {
+    id: u64,
+    connection: T,
+    /// The server has said what it allows.
+    has_spoken: bool,
+    in_use: usize,
+    /// It has carried a request.
+    is_used: bool,
+    idle_since: Instant,
+}
+
+/// A request's place on its connection, given back when dropped.
+pub(crate) struct Lease<C: Connect> {
+    shared: Arc<Shared<C>>,
+    owner: Owner,
+    id: u64,
+    connection: C::Connection,
+    is_reused: bool,
+}
+
+impl<C: Connect> Lease<C> {
+    /// Whether the connection has carried a request before this one.
+    pub(crate) fn is_reused(&self) -> bool {
+        self.is_reused
+    }
+
+    pub(crate) fn connection(&self) -> &C::Connection {
+        &self.connection
+    }
+}
+
+impl<C: Connect> Drop for Lease<C> {
+    fn drop(&mut self) {
+        self.shared.give_back(self);
+    }
+}
+
+/// How it stands with a request that needs a connection.
+enum Turn<C: Connect> {
+    Now(Lease<C>),
+    /// When one has room. If the request had one opened, that one's failure is its own.
+    Later {
+        promised: oneshot::Receiver<Result<Lease<C>, UpstreamFault>>,
+        has_begun: bool,
+    },
+}
+
+impl<C: Connect> fmt::Debug for Pool<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let owners = self.0.lock().owners.len();
+        f.debug_tuple("Pool").field(&owners).finish()
+    }
+}
+
+impl<C: Connect> Pool<C> {
+    /// An empty pool that keeps up to `max_idle` idle connections.
+    pub(crate) fn new(connector: C, max_idle: usize) -> Self {
+        let kind = match connector.is_multiplexed() {
+            None => UNKNOWN,
+            Some(false) => SINGLE,
+            Some(true) => MULTIPLEXED,
+        };
+        Self(Arc::new(Shared {
+            connector,
+            max_idle,
+            kind: AtomicU8::new(kind),
+            state: Mutex::new(State {
+                owners: HashMap::new(),
+                next_id: 0,
+                idle: 0,
+                is_swept: false,
+            }),
+        }))
+    }
+
+    /// A connection for one request of `owner`.
+    ///
+    /// # Errors
+    ///
+    /// Why none could be made, or [`UpstreamFault::Busy`] if the owner has as many as one may have, and
+    /// none has had room in time.
+    pub(crate) async fn take(&self, owner: &Owner) -> Result<Lease<C>, UpstreamFault> {
+        let mut may_follow = true;
+        loop {
+            let (mut promised, has_begun) = match self.0.choose(owner) {
+                Turn::Now(lease) => return Ok(lease),
+                Turn::Later {
+                    promised,
+                    has_begun,
+                } => (promised, has_begun),
+            };
+            let deadline = Instant::now() + CONNECT_TIMEOUT;
+            let kept = loop {
+                match tokio::time::timeout(TRY_ANOTHER_AFTER, &mut promised).await {
+                    Ok(kept) => break kept,
+                    Err(_) if self.0.is_hopeless(owner) && Instant::now() >= deadline => {
+                        return Err(UpstreamFault::Busy);
+                    }
+                    Err(_) => {}
+                }
+            };
+            match kept {
+                Ok(Ok(lease)) => return Ok(lease),
+                // Somebody else's connection failed; it may have been just that one.
+                Ok(Err(_)) if may_follow && !has_begun => may_follow = false,
+                Ok(Err(fault)) => return Err(fault),
+                // A promise is kept or given up with all of the pool.
+                Err(_) => return Err(UpstreamFault::Busy),
+            }
+        }
+    }
+}
+
+impl<C: Connect> Shared<C> {
+    fn lock(&self) -> MutexGuard<'_, State<C>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_single(&self) -> bool {
+        self.kind.load(Ordering::Relaxed) == SINGLE
+    }
+
+    /// A place on a connection, or a promise of one.
+    fn choose(self: &Arc<Self>, owner: &Owner) -> Turn<C> {
+        let mut state = self.lock();
+        self.sweep_from_now_on(&mut state);
+        state.adopt_for(owner);
+        if let Some(lease) = self.lease(owner, &mut state) {
+            return Turn::Now(lease);
+        }
+        let (promise, promised) = oneshot::channel();
+        let of_owner = state.of(owner);
+        of_owner.waiting.retain(|promise| !promise.is_closed());
+        of_owner.waiting.push_back(promise);
+        let has_begun = self.open_if_needed(owner, of_owner);
+        Turn::Later {
+            promised,
+            has_begun,
+        }
+    }
+
+    fn lease(self: &Arc<Self>, owner: &Owner, state: &mut State<C>) -> Option<Lease<C>> {
+        let (id, connection, is_reused) = state.reserve(owner)?;
+        Some(Lease {
+            shared: Arc::clone(self),
+            owner: owner.clone(),
+            id,
+            connection,
+            is_reused,
+        })
+    }
+
+    /// Tries another connection if those in the making take long; true if the owner can only wait for
+    /// room on those it has.
+    fn is_hopeless(self: &Arc<Self>, owner: &Owner) -> bool {
+        let mut state = self.lock();
+        let of_owner = state.of(owner);
+        !self.open_if_needed(owner, of_owner) && of_owner.connecting == 0
+    }
+
+    /// Begins a connection unless those in the making will do for all that wait; true if it did.
+    fn open_if_needed(self: &Arc<Self>, owner: &Owner, of_owner: &mut OwnerPool<C>) -> bool {
+        let expected = if self.is_single() {
+            1
+        } else {
+            C::expected_capacity()
+        };
+        let unheard = of_owner.multiplexed.iter().filter(|slot| !slot.has_spoken);
+        let coming = of_owner.connecting + unheard.count();
+        let is_enough = of_owner.waiting.len() <= coming.saturating_mul(expected);
+        let takes_long = of_owner.begun.elapsed() >= TRY_ANOTHER_AFTER;
+        let is_full = !self.is_single()
+            && of_owner.multiplexed.len() + of_owner.connecting >= MAX_MULTIPLEXED;
+        if of_owner.waiting.is_empty() || is_full || (is_enough && !takes_long) {
+            return false;
+        }
+        of_owner.connecting += 1;
+        of_owner.begun = Instant::now();
+        tokio::spawn(Arc::clone(self).open(owner.clone()));
+        true
+    }
+
+    /// Makes a connection and gives it to whoever waits.
+    async fn open(self: Arc<Self>, owner: Owner) {
+        match self.connector.connect().await {
+            Ok((connection, has_spoken)) => {
+                let is_multiplexed = connection.is_multiplexed();
+                let kind = if is_multiplexed { MULTIPLEXED } else { SINGLE };
+                self.kind.store(kind, Ordering::Relaxed);
+                let id = self.add(&owner, connection);
+                if is_multiplexed {
+                    // Whatever it says then is what holds; if it says nothing, the protocol's default.
+                    let _ = tokio::time::timeout(TRY_ANOTHER_AFTER, has_spoken).await;
+                    self.note_that_it_has_spoken(&owner, id);
+                }
+            }
+            Err(fault) => self.fail(&owner, &fault),
+        }
+    }
+
+    fn add(self: &Arc<Self>, owner: &Owner, connection: C::Connection) -> u64 {
+        // Dropped after the lock is given back, which dropping them takes.
+        let mut unwanted = Vec::new();
+        let mut state = self.lock();
+        let id = state.next_id;
+        state.next_id += 1;
+        state.of(owner).connecting -= 1;
+        state.put(owner, id, connection, false);
+        self.serve_waiting(owner, &mut state, &mut unwanted);
+        id
+    }
+
+    fn note_that_it_has_spoken(self: &Arc<Self>, owner: &Owner, id: u64) {
+        let mut unwanted = Vec::new();
+        let mut state = self.lock();
+        let slots = &mut state.of(owner).multiplexed;
+        if let Some(slot) = slots.iter_mut().find(|slot| slot.id == id) {
+            slot.has_spoken = true;
+        }
+        self.serve_waiting(owner, &mut state, &mut unwanted);
+    }
+
+    /// Tells as many as the connection would have served that there is none.
+    fn fail(self: &Arc<Self>, owner: &Owner, fault: &UpstreamFault) {
+        let mut unwanted = Vec::new();
+        let mut state = self.lock();
+        let of_owner = state.of(owner);
+        of_owner.connecting -= 1;
+        let served = if self.is_single() {
+            1
+        } else {
+            C::expected_capacity()
+        };
+        of_owner.waiting.retain(|promise| !promise.is_closed());
+        let served = served.min(of_owner.waiting.len());
+        for promise in of_owner.waiting.drain(..served) {
+            // Whoever has given up since needs no answer.
+            let _ = promise.send(Err(fault.clone()));
+        }
+        self.serve_waiting(owner, &mut state, &mut unwanted);
+    }
+
+    fn give_back(self: &Arc<Self>, lease: &Lease<C>) {
+        let mut unwanted = Vec::new();
+        let mut state = self.lock();
+        let is_open = lease.connection.is_open();
+        if !lease.connection.is_multiplexed() {
+            if is_open && state.idle < self.max_idle {
+                state.put(&lease.owner, lease.id, lease.connection.clone(), true);
+            }
+        } else {
+            let slots = &mut state.of(&lease.owner).multiplexed;
+            if let Some(at) = slots.iter().position(|slot| slot.id == lease.id)
+                && let Some(slot) = slots.get_mut(at)
+            {
+                slot.in_use -= 1;
+                slot.idle_since = Instant::now();
+                if slot.in_use == 0 && !is_open {
+                    slots.remove(at);
+                }
+            }
+        }
+        self.serve_waiting(&lease.owner, &mut state, &mut unwanted);
+    }
+
+    /// Gives whoever waits what room there is, and opens more if that does not do. Leases that nobody
+    /// wanted any more are put into `unwanted`.
+    fn serve_waiting(
+        self: &Arc<Self>,
+        owner: &Owner,
+        state: &mut State<C>,
+        unwanted: &mut Vec<Lease<C>>,
+    ) {
+        while let Some(promise) = state.of(owner).waiting.pop_front() {
+            if promise.is_closed() {
+                continue;
+            }
+            let Some(lease) = self.lease(owner, state) else {
+                let of_owner = state.of(owner);
+                of_owner.waiting.push_front(promise);
+                while self.open_if_needed(owner, of_owner) {}
+                return;
+            };
+            if let Err(Ok(lease)) = promise.send(Ok(lease)) {
+                unwanted.push(lease);
+            }
+        }
+    }
+
+    /// Closes what has been idle for long, as long as there is something to close.
+    fn sweep_from_now_on(self: &Arc<Self>, state: &mut State<C>) {
+        if std::mem::replace(&mut state.is_swept, true) {
+            return;
+        }
+        let pool = Arc::downgrade(self);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(SWEEP_EVERY).await;
+                let Some(pool) = pool.upgrade() else {
+                    return;
+                };
+                let mut state = pool.lock();
+                state.sweep();
+                if state.owners.is_empty() {
+                    state.is_swept = false;
+                    return;
+                }
+            }
+        });
+    }
+}
+
+impl<C: Connect> State<C> {
+    fn of(&mut self, owner: &Owner) -> &mut OwnerPool<C> {
+        if !self.owners.contains_key(owner) {
+            self.owners.insert(owner.clone(), OwnerPool::new());
+        }
+        self.owners
+            .entry(owner.clone())
+            .or_insert_with(OwnerPool::new)
+    }
+
+    /// A place on a connection of the owner that has room, and whether it has carried a request.
+    fn reserve(&mut self, owner: &Owner) -> Option<(u64, C::Connection, bool)> {
+        let of_owner = self.owners.get_mut(owner)?;
+        of_owner
+            .multiplexed
+            .retain(|slot| slot.in_use > 0 || slot.connection.is_open());
+        let roomy = of_owner.multiplexed.iter_mut().find(|slot| slot.has_room());
+        if let Some(slot) = roomy {
+            slot.in_use += 1;
+            let is_used = std::mem::replace(&mut slot.is_used, true);
+            return Some((slot.id, slot.connection.clone(), is_used));
+        }
+        // The one used last is the least likely to be closed by the server just now.
+        while let Some(slot) = of_owner.idle.pop() {
+            self.idle -= 1;
+            if slot.connection.is_open() {
+                return Some((slot.id, slot.connection, slot.is_used));
+            }
+        }
+        None
+    }
+
+    fn put(&mut self, owner: &Owner, id: u64, connection: C::Connection, is_used: bool) {
+        let is_multiplexed = connection.is_multiplexed();
+        let slot = Slot {
+            id,
+            connection,
+            has_spoken: false,
+            in_use: 0,
+            is_used,
+            idle_since: Instant::now(),
+        };
+        if is_multiplexed {
+            self.of(owner).multiplexed.push(slot);
+        } else {
+            self.of(owner).idle.push(slot);
+            self.idle += 1;
+        }
+    }
+
+    /// An owner that has no connection takes over the one that the proxy made for whoever comes first.
+    fn adopt_for(&mut self, owner: &Owner) {
+        let has_none = self
+            .owners
+            .get(owner)
+            .is_none_or(|of| of.multiplexed.is_empty() && of.idle.is_empty());
+        if has_none && let Some(mut ours) = self.owners.remove(&Owner::proxy()) {
+            let of_owner = self.of(owner);
+            let unused = |slot: &mut Slot<C::Connection>| slot.in_use == 0;
+            of_owner
+                .multiplexed
+                .extend(ours.multiplexed.extract_if(.., unused));
+            of_owner.idle.append(&mut ours.idle);
+            if ours.connecting > 0 || !ours.multiplexed.is_empty() || !ours.waiting.is_empty() {
+                self.owners.insert(Owner::proxy(), ours);
+            }
+        }
+    }
+
+    fn sweep(&mut self) {
+        let mut idle = 0;
+        self.owners.retain(|_, of| {
+            let is_kept = |slot: &Slot<C::Connection>| {
+                slot.in_use > 0
+                    || (slot.connection.is_open() && slot.idle_since.elapsed() < KEPT_IDLE)
+            };
+            of.multiplexed.retain(is_kept);
+            of.idle.retain(is_kept);
+            of.waiting.retain(|promise| !promise.is_closed());
+            idle += of.idle.len();
+            of.connecting > 0
+                || !of.multiplexed.is_empty()
+                || !of.idle.is_empty()
+                || !of.waiting.is_empty()
+        });
+        self.idle = idle;
+    }
+}
+
+impl<C: Connect> OwnerPool<C> {
+    fn new() -> Self {
+        Self {
+            multiplexed: Vec::new(),
+            idle: Vec::new(),
+            connecting: 0,
+            begun: Instant::now(),
+            waiting: VecDeque::new(),
+        }
+    }
+}
+
+impl<T: Pooled> Slot<T> {
+    fn has_room(&self) -> bool {
+        let capacity = if self.has_spoken {
+            self.connection.capacity()
+        } else {
+            1
+        };
+        self.in_use < capacity && self.connection.is_open()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,322 @@
+//! Which way to the upstream the configuration and the environment ask for.
+//!
+//! No redirects, no retries of our own, no cookies, no decompression: a request
+//! is sent once, to one origin, and the answer is what came back.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use http::{HeaderValue, Uri};
+use hyper_util::client::proxy::matcher::Matcher;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::ServerName;
+use url::Url;
+
+use crate::config::UpstreamUrl;
+
+use super::connector::{Connector, Tcp, Tls, Way};
+use super::listener_owner::ListenerOwner;
+use super::resolver::Resolver;
+
+/// Where connections go first: to the upstream or to its proxy.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Hop {
+    pub(crate) port: u16,
+    /// It has to be looked up.
+    pub(crate) is_name: bool,
+    /// It is a Unix socket; there is no port then.
+    pub(crate) is_socket: bool,
+}
+
+/// How the upstream is reached, for the start-up lines and the sandbox.
+pub(crate) struct Route {
+    pub(crate) first_hop: Hop,
+    url: UpstreamUrl,
+    /// Scheme, host and port of the CONNECT proxy.
+    proxy: Option<ProxyHop>,
+    /// How many certificate authorities are trusted, and who named them.
+    roots: Option<(usize, &'static str)>,
+    /// Whose listener may have the key in cleartext.
+    owner: Option<ListenerOwner>,
+    tls: Option<TlsConfigs>,
+}
+
+/// A CONNECT proxy and the credentials for it.
+struct ProxyHop {
+    url: Url,
+    authorization: Option<HeaderValue>,
+}
+
+/// TLS with the upstream and with a proxy, which is not to have the key.
+struct TlsConfigs {
+    upstream: Arc<rustls::ClientConfig>,
+    proxy: Arc<rustls::ClientConfig>,
+}
+
+/// Why there is no way to the upstream.
+#[derive(Debug)]
+pub(crate) enum UpstreamSetupError {
+    NoRoots(String),
+    Proxy(String),
+    Tls(rustls::Error),
+    /// The URL cannot stand in a request.
+    Url,
+}
+
+impl fmt::Display for UpstreamSetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRoots(cause) => write!(
+                f,
+                "no certificate authorities to check the upstream against{cause}; install \
+                 ca-certificates or point SSL_CERT_FILE to a PEM file"
+            ),
+            Self::Proxy(scheme) => write!(
+                f,
+                "the proxy named in HTTPS_PROXY or ALL_PROXY has the scheme {scheme}; only http \
+                 and https proxies are supported (or exempt the upstream in NO_PROXY)"
+            ),
+            Self::Tls(_) => f.write_str("could not set up TLS"),
+            Self::Url => f.write_str("--upstream-url cannot be written as an HTTP request target"),
+        }
+    }
+}
+
+impl std::error::Error for UpstreamSetupError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Tls(cause) => Some(cause),
+            Self::NoRoots(_) | Self::Proxy(_) | Self::Url => None,
+        }
+    }
+}
+
+impl Route {
+    /// Finds the way and loads the certificate authorities, while files can still be read.
+    ///
+    /// `provider` does the encryption, and by it substitutes the credential.
+    ///
+    /// # Errors
+    ///
+    /// [`UpstreamSetupError`]: no authorities, or a proxy that cannot be used.
+    pub(crate) fn to(
+        url: UpstreamUrl,
+        provider: CryptoProvider,
+    ) -> Result<Self, UpstreamSetupError> {
+        let mut route = Self {
+            first_hop: first_hop(url.url()),
+            url,
+            proxy: None,
+            roots: None,
+            owner: None,
+            tls: None,
+        };
+        if route.url.socket().is_some() {
+            route.first_hop = Hop {
+                is_socket: true,
+                ..Hop::default()
+            };
+        }
+        if route.url.is_clear() {
+            // An address, or `localhost`, which means one.
+            route.first_hop.is_name = false;
+        } else {
+            let roots = Arc::new(native_roots()?);
+            route.roots = Some((roots.len(), roots_source()));
+            route.proxy = proxy_for(&route.url)?;
+            if let Some(proxy) = &route.proxy {
+                route.first_hop = first_hop(&proxy.url);
+            }
+            let both: [&[u8]; 2] = [b"h2", b"http/1.1"];
+            let plain = rustls::crypto::ring::default_provider();
+            route.tls = Some(TlsConfigs {
+                upstream: tls(provider, Arc::clone(&roots), &both)?,
+                proxy: tls(plain, roots, &[b"http/1.1"])?,
+            });
+        }
+        Ok(route)
+    }
+
+    /// Whose listener may have the key, where it goes in cleartext.
+    pub(crate) fn allow_listener_of(&mut self, owner: ListenerOwner) {
+        self.owner = Some(owner);
+    }
+
+    /// Whether the key goes in cleartext, within this host.
+    pub(crate) fn is_clear(&self) -> bool {
+        self.url.is_clear()
+    }
+
+    /// Whether the upstream is where we ourselves listen.
+    pub(crate) fn is_ourselves(&self, port: u16) -> bool {
+        // We listen on these addresses alone; others of this host may be somebody else.
+        let host = self.url.url().host_str();
+        let is_here = matches!(host, Some("127.0.0.1" | "[::1]" | "localhost"));
+        let is_tcp = self.url.socket().is_none();
+        is_tcp && is_here && self.url.url().port_or_known_default() == Some(port)
+    }
+
+    /// What makes the connections. `resolver` is asked where the first hop is a name.
+    ///
+    /// # Errors
+    ///
+    /// [`UpstreamSetupError::Url`] if the URL's host cannot be connected to.
+    pub(crate) fn connector(&self, resolver: Resolver) -> Result<Connector, UpstreamSetupError> {
+        let url = self.url.url();
+        let way = match (&self.tls, &self.owner, self.url.socket()) {
+            #[cfg(unix)]
+            (None, Some(owner), Some(path)) => Way::Socket {
+                path: path.to_owned(),
+                owner: owner.clone(),
+            },
+            (None, Some(owner), None) => Way::Cleartext {
+                address: loopback_address(url).ok_or(UpstreamSetupError::Url)?,
+                owner: owner.clone(),
+            },
+            (Some(configs), _, None) => {
+                let tls = Tls {
+                    name: server_name(url)?,
+                    config: Arc::clone(&configs.upstream),
+                };
+                match &self.proxy {
+                    None => Way::Tls {
+                        tcp: Tcp::new(host_and_port(url)?, resolver),
+                        tls,
+                    },
+                    Some(proxy) => Way::Tunnel {
+                        proxy: Tcp::new(host_and_port(&proxy.url)?, resolver),
+                        proxy_tls: match proxy.url.scheme() {
+                            "https" => Some(Tls {
+                                name: server_name(&proxy.url)?,
+                                config: Arc::clone(&configs.proxy),
+                            }),
+                            _ => None,
+                        },
+                        authorization: proxy.authorization.clone(),
+                        authority: authority(url).ok_or(UpstreamSetupError::Url)?,
+                        tls,
+                    },
+                }
+            }
+            _ => return Err(UpstreamSetupError::Url),
+        };
+        Ok(Connector::new(way))
+    }
+}
+
+impl fmt::Display for Route {
+    /// Where requests go and how, in one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.url.fmt(f)?;
+        if let Some((count, source)) = self.roots {
+            write!(f, ", TLS checked against {count} authorities from {source}")?;
+        }
+        if let Some(proxy) = &self.proxy {
+            let proxy = proxy.url.origin().ascii_serialization();
+            write!(f, ", through the proxy {proxy}")?;
+        }
+        if let Some(owner) = &self.owner {
+            write!(f, ", in cleartext on this host, {owner}")?;
+        }
+        Ok(())
+    }
+}
+
+fn tls(
+    provider: CryptoProvider,
+    roots: Arc<rustls::RootCertStore>,
+    protocols: &[&[u8]],
+) -> Result<Arc<rustls::ClientConfig>, UpstreamSetupError> {
+    let mut config = rustls::ClientConfig::builder_with_provider(Arc::new(provider))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(UpstreamSetupError::Tls)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    Ok(Arc::new(config))
+}
+
+/// The address of a host that is this one: what `localhost` means is not left to a name service, nor to
+/// whoever listens on its other address.
+fn loopback_address(url: &Url) -> Option<SocketAddr> {
+    let ip = match url.host()? {
+        url::Host::Ipv4(ip) => IpAddr::V4(ip),
+        url::Host::Ipv6(ip) => IpAddr::V6(ip),
+        url::Host::Domain("localhost") => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        url::Host::Domain(_) => return None,
+    };
+    let port = url.port_or_known_default()?;
+    ip.is_loopback().then(|| SocketAddr::new(ip, port))
+}
+
+fn authority(url: &Url) -> Option<String> {
+    Some(format!(
+        "{}:{}",
+        url.host_str()?,
+        url.port_or_known_default()?
+    ))
+}
+
+/// What [`Tcp`] connects to.
+fn host_and_port(url: &Url) -> Result<Uri, UpstreamSetupError> {
+    let text = authority(url).map(|authority| format!("tcp://{authority}/"));
+    let uri = text.and_then(|text| text.parse().ok());
+    uri.ok_or(UpstreamSetupError::Url)
+}
+
+fn server_name(url: &Url) -> Result<ServerName<'static>, UpstreamSetupError> {
+    let host = url.host_str().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    ServerName::try_from(host.to_owned()).map_err(|_| UpstreamSetupError::Url)
+}
+
+fn native_roots() -> Result<rustls::RootCertStore, UpstreamSetupError> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = rustls::RootCertStore::empty();
+    // One odd certificate among the system's hundred is no reason to stop.
+    let _ = roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        let cause = found.errors.first();
+        let cause = cause.map_or_else(String::new, |cause| format!(" ({cause})"));
+        return Err(UpstreamSetupError::NoRoots(cause));
+    }
+    Ok(roots)
+}
+
+/// Who named the authorities; `rustls-native-certs` asks these two variables first.
+fn roots_source() -> &'static str {
+    ["SSL_CERT_FILE", "SSL_CERT_DIR"]
+        .into_iter()
+        .find(|name| std::env::var_os(name).is_some())
+        .unwrap_or("the system")
+}
+
+/// The proxy that the environment names for `url`, if any; by the code that reqwest and other programs
+/// in Rust ask too.
+fn proxy_for(url: &UpstreamUrl) -> Result<Option<ProxyHop>, UpstreamSetupError> {
+    let target: Uri = url
+        .url()
+        .as_str()
+        .parse()
+        .map_err(|_| UpstreamSetupError::Url)?;
+    let Some(hop) = Matcher::from_system().intercept(&target) else {
+        return Ok(None);
+    };
+    let scheme = hop.uri().scheme_str().unwrap_or("http");
+    if !matches!(scheme, "http" | "https") {
+        return Err(UpstreamSetupError::Proxy(scheme.to_owned()));
+    }
+    let url = Url::parse(&hop.uri().to_string())
+        .map_err(|_| UpstreamSetupError::Proxy(scheme.to_owned()))?;
+    let authorization = hop.basic_auth().cloned();
+    Ok(Some(ProxyHop { url, authorization }))
+}
+
+fn first_hop(url: &Url) -> Hop {
+    Hop {
+        port: url.port_or_known_default().unwrap_or_default(),
+        is_name: matches!(url.host(), Some(url::Host::Domain(_))),
+        is_socket: false,
+    }
+}

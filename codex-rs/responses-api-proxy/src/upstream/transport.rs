@@ -1,0 +1,209 @@
+//! The upstream's side of the wire, between a socket and hyper.
+//!
+//! Three things hyper leaves to its transport are done here. An upstream that sends without a pause gets
+//! [`READ_IN_A_TURN`] bytes read, and then whatever else the thread serves has its turn. An upstream that
+//! answers and closes while a request is still being sent has its answer read: a write that fails says
+//! nothing about what has been received. And the first bytes that arrive are told to whoever waits to
+//! know what the server allows, which over HTTP/2 is what it says first (RFC 9113, section 3.4).
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
+use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
+use tokio::sync::oneshot;
+use tokio_rustls::client::TlsStream;
+
+/// So many bytes are read of one upstream before others have their turn.
+const READ_IN_A_TURN: usize = 64 * 1024;
+
+/// So many bytes are read at once, which is also what bounds hyper's buffer for a body.
+const READ_AT_ONCE: u64 = 32 * 1024;
+
+/// What carries the bytes.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+    Tls(Box<TlsStream<TcpStream>>),
+    /// TLS to the upstream through a CONNECT proxy.
+    Tunnel(Box<TlsStream<TokioIo<Upgraded>>>),
+}
+
+/// Whether a connection can carry another request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Health(Arc<AtomicBool>);
+
+impl Health {
+    /// Whether writing has failed: all that can follow is what was received before.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One connection to the upstream.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    stream: Take<Stream>,
+    /// How much was read since there was last nothing to read.
+    read_in_turn: usize,
+    /// Told when the first bytes arrive.
+    first_bytes: Option<oneshot::Sender<()>>,
+    health: Health,
+}
+
+impl Transport {
+    /// The connection, and a promise that is kept when the first bytes arrive.
+    pub(crate) fn new(stream: Stream) -> (Self, oneshot::Receiver<()>) {
+        let (first_bytes, arrived) = oneshot::channel();
+        let transport = Self {
+            stream: stream.take(READ_AT_ONCE),
+            read_in_turn: 0,
+            first_bytes: Some(first_bytes),
+            health: Health::default(),
+        };
+        (transport, arrived)
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        self.health.clone()
+    }
+
+    /// What a write came to. One that failed is said to have succeeded, so that reading goes on: it ends
+    /// in the same fault, after everything that arrived before it.
+    fn written(&self, outcome: io::Result<usize>, length: usize) -> io::Result<usize> {
+        match outcome {
+            Ok(length) => Ok(length),
+            Err(_) => {
+                self.health.0.store(true, Ordering::Relaxed);
+                Ok(length)
+            }
+        }
+    }
+}
+
+impl AsyncRead for Transport {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.read_in_turn >= READ_IN_A_TURN {
+            this.read_in_turn = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = buf.filled().len();
+        this.stream.set_limit(READ_AT_ONCE);
+        let Poll::Ready(outcome) = Pin::new(&mut this.stream).poll_read(cx, buf) else {
+            this.read_in_turn = 0;
+            return Poll::Pending;
+        };
+        outcome?;
+        this.read_in_turn += buf.filled().len() - before;
+        if let Some(first_bytes) = this.first_bytes.take() {
+            // Whoever wanted to know may have gone.
+            let _ = first_bytes.send(());
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Transport {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let outcome = ready!(Pin::new(this.stream.get_mut()).poll_write(cx, buf));
+        Poll::Ready(this.written(outcome, buf.len()))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let outcome = ready!(Pin::new(this.stream.get_mut()).poll_write_vectored(cx, bufs));
+        let length = bufs.iter().map(|buf| buf.len()).sum();
+        Poll::Ready(this.written(outcome, length))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.get_ref().is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let outcome = ready!(Pin::new(this.stream.get_mut()).poll_flush(cx));
+        Poll::Ready(this.written(outcome.map(|()| 0), 0).map(|_| ()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(self.get_mut().stream.get_mut()).poll_shutdown(cx)
+    }
+}
+
+/// Runs the same call on whichever stream it is.
+macro_rules! on_each {
+    ($stream:expr, $each:ident => $call:expr) => {
+        match $stream {
+            Stream::Tcp($each) => $call,
+            #[cfg(unix)]
+            Stream::Unix($each) => $call,
+            Stream::Tls($each) => $call,
+            Stream::Tunnel($each) => $call,
+        }
+    };
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        on_each!(self.get_mut(), stream => Pin::new(stream).poll_read(cx, buf))
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        on_each!(self.get_mut(), stream => Pin::new(stream).poll_write(cx, buf))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        on_each!(self.get_mut(), stream => Pin::new(stream).poll_write_vectored(cx, bufs))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        on_each!(self, stream => stream.is_write_vectored())
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_each!(self.get_mut(), stream => Pin::new(stream).poll_flush(cx))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_each!(self.get_mut(), stream => Pin::new(stream).poll_shutdown(cx))
+    }
+}
