@@ -28,7 +28,7 @@ use crate::upstream_fault::UpstreamFault;
 
 /// Sends the call upstream with the credential and turns the answer around.
 ///
-/// `place` is held until the answer is over.
+/// `place` says whose call it is, and is held until the answer is over.
 ///
 /// # Errors
 ///
@@ -40,7 +40,6 @@ pub(crate) async fn forward(
     credential: Credential,
     upstream: &Upstream,
     limits: &Limits,
-    owner: &Owner,
     place: Place,
     link: Arc<Link>,
 ) -> Result<Response, Refusal> {
@@ -54,7 +53,7 @@ pub(crate) async fn forward(
     // With it goes the buffer it was read into; an answer can take minutes to begin.
     drop(head);
     let progress = upload.progress();
-    let answer = upstream.send(outgoing, upload, owner, place).await;
+    let answer = upstream.send(outgoing, upload, place).await;
     let (mut head, body) = answer.map_err(|fault| match progress.failure() {
         // The request failed because we gave it up.
         Some(UploadError::TooLarge) => Refusal::BodyTooLarge { limit },
@@ -122,9 +121,10 @@ async fn ask_for_nothing(
     let json = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let outgoing = headers::for_upstream(credential.header(), &HeaderMap::from_iter([json]));
     let nothing = Upload::new(Body::from("{}"), limits);
-    let owner = Owner::proxy();
-    let place = places.take(&owner).map_err(|_| UpstreamFault::Busy)?;
-    let (head, mut body) = upstream.send(outgoing, nothing, &owner, place).await?;
+    let place = places
+        .take(&Owner::proxy())
+        .map_err(|_| UpstreamFault::Busy)?;
+    let (head, mut body) = upstream.send(outgoing, nothing, place).await?;
     let mut read = 0;
     while head.status.is_client_error()
         && read < UNHEARD

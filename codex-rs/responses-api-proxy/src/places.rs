@@ -28,6 +28,12 @@ pub(crate) struct Place {
     owner: Owner,
 }
 
+impl Place {
+    pub(crate) fn owner(&self) -> &Owner {
+        &self.owner
+    }
+}
+
 /// Why there is no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoPlace {

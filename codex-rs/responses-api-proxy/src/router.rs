@@ -58,8 +58,7 @@ async fn responses(
     if shared.shutdown.is_begun() {
         return Err(Refusal::ShuttingDown);
     }
-    let owner = Owner::new(user, caller.as_deref());
-    let place = shared.places.take(&owner)?;
+    let place = shared.places.take(&Owner::new(user, caller.as_deref()))?;
     let request = Request::from_parts(head, body);
     let answer = forward(
         permitted,
@@ -67,7 +66,6 @@ async fn responses(
         shared.credential,
         &shared.upstream,
         &shared.limits,
-        &owner,
         place,
         link,
     );

@@ -64,6 +64,16 @@ impl UpstreamFault {
         Self::Connect(innermost)
     }
 
+    /// The same, of a connection to the proxy on the way.
+    pub(crate) fn of_proxy(fault: &Self) -> Self {
+        Self::Proxy(match fault {
+            Self::Connect(cause) => format!("could not connect to it: {cause}"),
+            Self::Dns(cause) => format!("its name has no address: {cause}"),
+            Self::Tls(cause) => format!("no TLS connection to it: {cause}"),
+            other => other.to_string(),
+        })
+    }
+
     /// Names what a CONNECT came to.
     pub(crate) fn from_tunnel(error: &TunnelError) -> Self {
         match error {
@@ -103,14 +113,13 @@ impl UpstreamFault {
 
     pub(crate) fn code(&self) -> &'static str {
         match self {
-            Self::Connect(_) => "upstream_connect",
+            Self::Connect(_) | Self::Proxy(_) => "upstream_connect",
             Self::Dns(_) => "upstream_dns",
             Self::Tls(_) => "upstream_tls",
             Self::Protocol(_) => "upstream_protocol",
             Self::Headers => "upstream_headers",
             Self::Closed(_) => "upstream_closed",
             Self::ConnectTimeout | Self::Timeout(_) => "upstream_timeout",
-            Self::Proxy(_) => "upstream_proxy",
             Self::Listener { .. } => "upstream_listener",
             Self::Busy => "upstream_busy",
             Self::Redirect { .. } => "upstream_redirect",
@@ -137,7 +146,8 @@ impl fmt::Display for UpstreamFault {
             }
             Self::Proxy(cause) => write!(
                 f,
-                "the proxy named in HTTPS_PROXY or ALL_PROXY opened no way to the upstream: {cause}"
+                "the proxy named in HTTPS_PROXY or ALL_PROXY did not connect to the upstream: \
+                 {cause}"
             ),
             Self::Listener { at, user } => write!(
                 f,

@@ -146,11 +146,12 @@ impl Way {
                 authority,
                 tls,
             } => {
-                let stream = proxy.connect().await?;
+                let of_proxy = |fault| UpstreamFault::of_proxy(&fault);
+                let stream = proxy.connect().await.map_err(of_proxy)?;
                 let authorization = authorization.as_ref();
                 let opened = match proxy_tls {
                     Some(proxy_tls) => {
-                        let (stream, _) = proxy_tls.over(stream).await?;
+                        let (stream, _) = proxy_tls.over(stream).await.map_err(of_proxy)?;
                         tunnel::open(stream, authority, authorization).await
                     }
                     None => tunnel::open(stream, authority, authorization).await,

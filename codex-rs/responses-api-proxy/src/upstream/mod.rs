@@ -116,11 +116,10 @@ impl Upstream {
         &self,
         headers: HeaderMap,
         body: Upload,
-        owner: &Owner,
         place: Place,
     ) -> Result<(Parts, UpstreamBody), UpstreamFault> {
         let progress = body.progress();
-        let answer = self.answer(headers, body, owner, place);
+        let answer = self.answer(headers, body, place);
         in_time(answer, self.timeout, &progress)
             .await
             .ok_or(UpstreamFault::Timeout(self.timeout))?
@@ -130,7 +129,6 @@ impl Upstream {
         &self,
         headers: HeaderMap,
         body: Upload,
-        owner: &Owner,
         place: Place,
     ) -> Result<(Parts, UpstreamBody), UpstreamFault> {
         let mut request = Request::new(body);
@@ -140,7 +138,7 @@ impl Upstream {
         let mut turns = 0;
         loop {
             turns += 1;
-            let lease = self.pool.take(owner).await?;
+            let lease = self.pool.take(place.owner()).await?;
             self.target.address(&mut request, &lease);
             let resets = lease.connection().resets();
             request.body_mut().reset_by(resets.cloned());

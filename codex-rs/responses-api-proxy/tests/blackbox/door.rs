@@ -124,6 +124,7 @@ fn running_out_of_descriptors_is_waited_out() {
 fn a_crowd_of_half_open_connections_and_giant_heads_costs_little() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     let proxy = in_front_of(&upstream).start();
+    // The one that watched standard input may be on its way out still.
     let threads = proxy.status_line("Threads");
     let giant = format!("POST {RESPONSES} HTTP/1.1\r\nX: {}", "a".repeat(60_000));
     let mut crowd = Vec::new();
@@ -139,5 +140,5 @@ fn a_crowd_of_half_open_connections_and_giant_heads_costs_little() {
     assert_eq!(ask(&proxy).status, 200);
     let peak = proxy.rss_peak_kib();
     assert!(peak < 64 * 1024, "the peak was {peak} KiB");
-    assert_eq!(proxy.status_line("Threads"), threads);
+    assert!(proxy.status_line("Threads") <= threads);
 }
