@@ -50,6 +50,7 @@ pub(crate) async fn forward(
         return Err(Refusal::BodyTooLarge { limit });
     }
     let outgoing = headers::for_upstream(credential.header(), &head.headers);
+    headers::limit(&outgoing).map_err(Refusal::Head)?;
     // With it goes the buffer it was read into; an answer can take minutes to begin.
     drop(head);
     let progress = upload.progress();

@@ -40,12 +40,16 @@ pub(crate) enum HeadFault {
     TooLong,
     /// More than [`MAX_HEADERS`] header lines.
     TooManyHeaders,
+    /// More than an upstream is sure to take on a connection that others share.
+    TooMuchToForward,
 }
 
 impl HeadFault {
     pub(crate) fn status(self) -> StatusCode {
         match self {
-            Self::TooLong | Self::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::TooLong | Self::TooManyHeaders | Self::TooMuchToForward => {
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+            }
             Self::Connect => StatusCode::FORBIDDEN,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Crowded => StatusCode::SERVICE_UNAVAILABLE,
@@ -55,7 +59,7 @@ impl HeadFault {
 
     pub(crate) fn code(self) -> &'static str {
         match self {
-            Self::TooLong | Self::TooManyHeaders => "headers_too_large",
+            Self::TooLong | Self::TooManyHeaders | Self::TooMuchToForward => "headers_too_large",
             Self::Connect => "method_not_allowed",
             Self::TooSlow => "header_timeout",
             Self::Crowded => "overloaded",
@@ -99,6 +103,10 @@ impl fmt::Display for HeadFault {
             Self::Crowded => f.write_str("too many request heads are being received; try again"),
             Self::TooLong => write!(f, "the request head is longer than {MAX_HEAD} bytes"),
             Self::TooManyHeaders => write!(f, "the request has more than {MAX_HEADERS} headers"),
+            Self::TooMuchToForward => f.write_str(
+                "the headers that would be forwarded are more than 8 KiB in all, more than 100, or \
+                 one has a name of more than 128 bytes",
+            ),
         }
     }
 }

@@ -12,6 +12,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue};
 
+use crate::head_fault::HeadFault;
 use crate::inbound::MASKED_UPGRADE;
 
 /// Hop-by-hop by definition, whether or not `Connection` names them. The names
@@ -45,6 +46,35 @@ const NOT_FOR_CLIENT: [HeaderName; 3] = [
     SET_COOKIE,
     HeaderName::from_static("set-cookie2"),
 ];
+
+/// The most that is forwarded of a caller's fields: bytes in all (names, values and four for each line),
+/// bytes of one name, and fields. A server that gets more than it takes ends the whole HTTP/2 connection,
+/// which other requests may share: nginx at 8 KiB for one field and 32 KiB in all, HAProxy at 15 KiB in
+/// all and 101 fields with its own.
+const MAX_FORWARDED_BYTES: usize = 8 * 1024;
+const MAX_FORWARDED_NAME: usize = 128;
+const MAX_FORWARDED_FIELDS: usize = 100;
+
+/// Whether these are more than the upstream is sent.
+///
+/// # Errors
+///
+/// [`HeadFault::TooMuchToForward`].
+pub(crate) fn limit(for_upstream: &HeaderMap) -> Result<(), HeadFault> {
+    let of_caller = || {
+        for_upstream
+            .iter()
+            .filter(|(name, _)| *name != AUTHORIZATION)
+    };
+    let bytes: usize = of_caller()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
+    let has_long_name = of_caller().any(|(name, _)| name.as_str().len() > MAX_FORWARDED_NAME);
+    if bytes > MAX_FORWARDED_BYTES || has_long_name || of_caller().count() > MAX_FORWARDED_FIELDS {
+        return Err(HeadFault::TooMuchToForward);
+    }
+    Ok(())
+}
 
 /// The headers that the upstream gets: our authorization first, then what is kept
 /// of the caller's, duplicates in their order.
@@ -190,6 +220,35 @@ mod tests {
             ("accept", "*/*"),
         ]);
         assert_eq!(names(&up(&headers)), ["accept", "authorization"]);
+    }
+
+    #[test]
+    fn what_a_server_may_end_its_connection_for_is_not_sent() {
+        let with = |fields: &[(String, String)]| {
+            let lines: Vec<_> = fields
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .collect();
+            limit(&up(&map(&lines)))
+        };
+        let many = |count: usize| -> Vec<_> {
+            let named = |n| (format!("x-{n}"), String::new());
+            (0..count).map(named).collect()
+        };
+        let long = |name: usize, value: usize| vec![("x".repeat(name), "v".repeat(value))];
+        assert_eq!(with(&many(MAX_FORWARDED_FIELDS)), Ok(()));
+        assert_eq!(with(&long(MAX_FORWARDED_NAME, 1)), Ok(()));
+        assert_eq!(with(&long(4, MAX_FORWARDED_BYTES - 8)), Ok(()));
+        for too_much in [
+            many(MAX_FORWARDED_FIELDS + 1),
+            long(MAX_FORWARDED_NAME + 1, 1),
+            long(4, MAX_FORWARDED_BYTES - 7),
+        ] {
+            assert_eq!(with(&too_much), Err(HeadFault::TooMuchToForward));
+        }
+        // What is not forwarded does not count.
+        let cookie = vec![("cookie".to_owned(), "c".repeat(MAX_FORWARDED_BYTES))];
+        assert_eq!(with(&cookie), Ok(()));
     }
 
     #[test]

@@ -173,6 +173,13 @@ impl Pooled for Connection {
         !is_closed && !self.health.is_broken()
     }
 
+    fn is_ready(&self) -> bool {
+        match &self.protocol {
+            Protocol::Http1(sender) => lock(sender).is_ready(),
+            Protocol::Http2 { .. } => true,
+        }
+    }
+
     fn capacity(&self) -> usize {
         match &self.protocol {
             Protocol::Http1(_) => 1,

@@ -42,6 +42,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(20);
 pub(crate) trait Pooled: Clone + Send + 'static {
     /// Whether another request can go by it, now or later.
     fn is_open(&self) -> bool;
+    /// Whether it can take one now; over HTTP/1.1 what an answer left unsent may have to end first.
+    fn is_ready(&self) -> bool;
     /// How many requests it may carry at once.
     fn capacity(&self) -> usize;
     fn is_multiplexed(&self) -> bool;
@@ -443,13 +445,15 @@ impl<C: Connect> State<C> {
             return Some((slot.id, slot.connection.clone(), is_used));
         }
         // The one used last is the least likely to be closed by the server just now.
-        while let Some(slot) = of_owner.idle.pop() {
-            self.idle -= 1;
-            if slot.connection.is_open() {
-                return Some((slot.id, slot.connection, slot.is_used));
-            }
-        }
-        None
+        let before = of_owner.idle.len();
+        of_owner.idle.retain(|slot| slot.connection.is_open());
+        let ready = of_owner
+            .idle
+            .iter()
+            .rposition(|slot| slot.connection.is_ready());
+        let slot = ready.map(|at| of_owner.idle.remove(at));
+        self.idle -= before - of_owner.idle.len();
+        slot.map(|slot| (slot.id, slot.connection, slot.is_used))
     }
 
     fn put(&mut self, owner: &Owner, id: u64, connection: C::Connection, is_used: bool) {

@@ -17,6 +17,10 @@ impl Pooled for Fake {
         self.is_open.load(Ordering::Relaxed)
     }
 
+    fn is_ready(&self) -> bool {
+        true
+    }
+
     fn capacity(&self) -> usize {
         self.capacity
     }
