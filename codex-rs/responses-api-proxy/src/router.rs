@@ -10,6 +10,7 @@ use axum::{Extension, Router};
 use http::header::CONNECTION;
 use http::{HeaderValue, Request};
 
+use crate::callers::PeerUser;
 use crate::credential::Credential;
 use crate::forward::forward;
 use crate::limits::Limits;
@@ -48,6 +49,7 @@ pub(crate) fn router(shared: Arc<Shared>, http_shutdown: bool) -> Router {
 async fn responses(
     State(shared): State<Arc<Shared>>,
     Extension(link): Extension<Arc<Link>>,
+    Extension(PeerUser(user)): Extension<PeerUser>,
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
@@ -56,7 +58,7 @@ async fn responses(
     if shared.shutdown.is_begun() {
         return Err(Refusal::ShuttingDown);
     }
-    let place = shared.places.take().ok_or(Refusal::TooManyRequests)?;
+    let place = shared.places.take(user).ok_or(Refusal::TooManyRequests)?;
     let request = Request::from_parts(head, body);
     let answer = forward(
         permitted,

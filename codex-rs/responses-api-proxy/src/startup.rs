@@ -1,17 +1,16 @@
 //! The order in which things happen, in one place, and why it is this order.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use codex_process_hardening::{User, harden, raise_descriptor_limit};
 use codex_secret_memory::SecretPage;
-use socket2::SockRef;
 
 use crate::args::{Args, Sandbox};
 use crate::banner::Banner;
-use crate::callers::Callers;
+use crate::callers::{Callers, CallersError};
 use crate::config::{ClientTokens, Config};
 use crate::confinement::confine;
 use crate::credential::Credential;
@@ -19,19 +18,19 @@ use crate::door::Door;
 use crate::forward::preconnect;
 use crate::key_source::key_from_stdin;
 use crate::listeners::Listeners;
+use crate::loopback::listen_on;
 use crate::places::Places;
 use crate::report;
 use crate::router::{Shared, router};
 use crate::server::{Terms, serve};
 use crate::server_info::ServerInfo;
 use crate::shutdown::Shutdown;
+use crate::sock_diag::SockDiag;
 use crate::tokens::Tokens;
 use crate::unix_socket::UnixSocket;
 use crate::upstream::Upstream;
+use crate::user_namespace::stand_in_for_unmapped;
 use crate::workers::{self, Threads, Workers};
-
-/// How many connections may wait to be accepted; the system may allow fewer.
-const BACKLOG: i32 = 4096;
 
 /// What is assumed where the limit of descriptors cannot be read.
 const FEWEST_DESCRIPTORS: u64 = 256;
@@ -56,11 +55,9 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
 
     let user = config.user.as_deref().map(User::by_name).transpose()?;
     let limits = config.limits;
-    let callers = Callers::new(
-        &config.allow_users,
-        &config.allow_groups,
-        limits.max_connections_per_user.is_some(),
-    )?;
+    let (diag, untold) = socket_table(&config)?;
+    let callers = Callers::new(&config.allow_users, &config.allow_groups, diag)?;
+    let stand_in = stand_in_for_unmapped().filter(|&uid| callers.are_named(uid));
     let (tokens, client_token) = client_tokens(&config.client_tokens)?;
     let token_file = match &config.client_tokens {
         ClientTokens::File(file) => Some(file.clone()),
@@ -68,12 +65,28 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     };
     let page = SecretPage::new(config.allow_unlocked_key)?;
     let mut banner = Banner::new(&page);
+    if let Some(cause) = untold {
+        banner.warn(format_args!(
+            "the kernel does not say whose a connection is ({cause}): users are not told \
+             apart, and one of them can take the room of all"
+        ));
+    }
+    if let Some(uid) = stand_in {
+        banner.warn(format_args!(
+            "in this user namespace the user {uid} stands for every user of the host that it \
+             does not map, and all of them may call; name another user, or ask for client \
+             tokens (user_namespaces(7))"
+        ));
+    }
     let key = key_from_stdin(page)?;
 
     let (credential, provider) = Credential::new(key, &config.upstream)?;
     let upstream = Upstream::new(config.upstream, config.upstream_timeout, provider)?;
     let tcp = config.port.map(listen_on).transpose()?;
-    let address = tcp.as_ref().map(TcpListener::local_addr).transpose()?;
+    let address = tcp.as_ref().map(|port| port.v4.local_addr()).transpose()?;
+    if let Some(warning) = tcp.as_ref().and_then(|port| port.warning.as_ref()) {
+        banner.warn(warning);
+    }
     let unix = config
         .unix_socket
         .as_ref()
@@ -156,7 +169,7 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
             limits.max_connections_per_user,
             descriptors,
         )),
-        callers,
+        callers: Arc::new(callers),
         header_timeout: limits.header_timeout,
         drain_timeout: config.drain_timeout,
         listen_while_draining: config.http_shutdown,
@@ -201,18 +214,20 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         .map_or(ExitCode::SUCCESS, |signal| ExitCode::from(128 + signal)))
 }
 
-fn listen_on(port: u16) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-        .with_context(|| format!("failed to bind 127.0.0.1:{port}"))?;
-    // The standard library asks for 128, and whoever comes to a full queue is told
-    // nothing and tries again a second later (listen(2)).
-    SockRef::from(&listener)
-        .listen(BACKLOG)
-        .context("the listener cannot have a longer queue")?;
-    listener
-        .set_nonblocking(true)
-        .context("the listener cannot be polled")?;
-    Ok(listener)
+/// The kernel's table of sockets, or why there is none.
+///
+/// # Errors
+///
+/// When there is none, and somebody relies on knowing whose a TCP connection is.
+fn socket_table(config: &Config) -> anyhow::Result<(Option<Arc<SockDiag>>, Option<io::Error>)> {
+    let has_names = !config.allow_users.is_empty() || !config.allow_groups.is_empty();
+    let must_tell = has_names || config.limits.max_connections_per_user.is_some();
+    match SockDiag::open() {
+        Ok(diag) => Ok((Some(Arc::new(diag)), None)),
+        Err(_) if config.port.is_none() => Ok((None, None)),
+        Err(cause) if must_tell => Err(CallersError::Kernel(cause).into()),
+        Err(cause) => Ok((None, Some(cause))),
+    }
 }
 
 /// The tokens that are asked for, and the text of one that was made here.
