@@ -25,7 +25,7 @@ pub(crate) const DEFAULT_UPSTREAM: &str = "https://api.openai.com/v1/responses";
     after_long_help = EXAMPLES,
 )]
 pub struct Args {
-    /// Port to listen on, on 127.0.0.1; 0 or none: one that is free
+    /// Port to listen on, on 127.0.0.1, and on [::1] if it is free there; 0 or none: one that is free
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
 
@@ -108,11 +108,11 @@ pub struct Args {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     pub body_timeout: Duration,
 
-    /// Most connections at once; the one that was quiet for longest makes room for a new one
+    /// Most connections at once; a quiet one of the user who has most makes room for a new one
     #[arg(long, value_name = "N", default_value = "8192", value_parser = parse_count)]
     pub max_connections: usize,
 
-    /// Most connections of one user at once; then 429 (Linux)
+    /// Most connections of one user at once, then 429; half of all unless told otherwise (Linux)
     #[arg(long, value_name = "N", value_parser = parse_count)]
     pub max_connections_per_user: Option<usize>,
 

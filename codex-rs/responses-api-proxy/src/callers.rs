@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 use codex_process_hardening::{User, UserError, members_of};
 
+use crate::sock_diag::SockDiag;
 use crate::socket::Socket;
 
 /// The users that may call; asked once for each connection, before its first byte
@@ -14,9 +16,8 @@ use crate::socket::Socket;
 pub(crate) struct Callers {
     /// `None`: everybody.
     allowed: Option<BTreeSet<u32>>,
-    /// There if users are told apart at all.
-    #[cfg(target_os = "linux")]
-    diag: Option<crate::sock_diag::SockDiag>,
+    /// `None`: the kernel does not say whose a TCP connection is.
+    diag: Option<Arc<SockDiag>>,
 }
 
 /// Why callers cannot be told apart as asked.
@@ -32,9 +33,11 @@ impl fmt::Display for CallersError {
         match self {
             Self::User(_) => f.write_str("--allow-user"),
             Self::Group(name) => write!(f, "--allow-group: there is no group {name}"),
-            Self::Kernel(_) => {
-                f.write_str("--allow-user: the kernel does not say whose connection it is")
-            }
+            Self::Kernel(_) => f.write_str(
+                "--allow-user and --max-connections-per-user: the kernel does not say whose \
+                 connection it is (sock_diag(7)); listen on a Unix socket instead, or ask for \
+                 client tokens",
+            ),
         }
     }
 }
@@ -54,35 +57,31 @@ impl std::error::Error for CallersError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct PeerUser(pub(crate) Option<u32>);
 
-/// What the kernel says of a caller.
+/// What becomes of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    Welcome,
+    /// It is served, and counted as this user's; `None` where users are not told apart.
+    Welcome(Option<u32>),
     /// Another user, or one that cannot be told any more.
     Stranger,
+    /// Everybody may call, users are told apart, and this one cannot be told: it has
+    /// left already, or is in another network namespace. Served, it would count as
+    /// nobody's, and one user could have as many of them as it likes.
+    Unknown,
 }
 
 impl Callers {
     /// Resolves names to numbers, now and for good: the user database is out of
-    /// reach later. Without any name everybody may call. With `count_by_user` users
-    /// are told apart all the same.
+    /// reach later. Without any name everybody may call.
     ///
     /// # Errors
     ///
-    /// [`CallersError`]: an unknown name, or a kernel that does not tell.
+    /// [`CallersError`]: an unknown name.
     pub(crate) fn new(
         users: &[String],
         groups: &[String],
-        count_by_user: bool,
+        diag: Option<Arc<SockDiag>>,
     ) -> Result<Self, CallersError> {
-        let everybody = users.is_empty() && groups.is_empty();
-        if everybody && !count_by_user {
-            return Ok(Self {
-                allowed: None,
-                #[cfg(target_os = "linux")]
-                diag: None,
-            });
-        }
         let mut allowed = BTreeSet::new();
         for user in users {
             let uid = match user.parse() {
@@ -95,44 +94,59 @@ impl Callers {
             let members = members_of(group).map_err(|_| CallersError::Group(group.clone()))?;
             allowed.extend(members);
         }
-        #[cfg(not(target_os = "linux"))]
-        return Err(CallersError::Kernel(io::ErrorKind::Unsupported.into()));
-        #[cfg(target_os = "linux")]
+        let everybody = users.is_empty() && groups.is_empty();
         Ok(Self {
             allowed: (!everybody).then_some(allowed),
-            diag: Some(crate::sock_diag::SockDiag::open().map_err(CallersError::Kernel)?),
+            diag,
         })
     }
 
-    /// Judges one connection, and says whose it is if that is asked for. Everything
-    /// that is not a clear yes is a no.
-    pub(crate) fn judge(&self, socket: &Socket) -> (Verdict, Option<u32>) {
-        let user = self.uid(socket);
-        let is_welcome = match (&self.allowed, user) {
-            (None, _) => true,
-            (Some(allowed), Some(uid)) => allowed.contains(&uid),
-            (Some(_), None) => false,
-        };
-        let verdict = if is_welcome {
-            Verdict::Welcome
-        } else {
-            Verdict::Stranger
-        };
-        (verdict, user)
+    /// Whether this user was named; false where everybody may call.
+    pub(crate) fn are_named(&self, uid: u32) -> bool {
+        self.allowed
+            .as_ref()
+            .is_some_and(|allowed| allowed.contains(&uid))
     }
 
-    #[cfg(target_os = "linux")]
-    fn uid(&self, socket: &Socket) -> Option<u32> {
-        let diag = self.diag.as_ref()?;
-        match socket {
-            Socket::Tcp(stream) => diag.peer_of(stream).ok()?,
-            Socket::Unix(stream) => Some(stream.peer_cred().ok()?.uid()),
+    /// Judges one connection, and says whose it is. Everything that is not a clear yes
+    /// is a no.
+    pub(crate) fn judge(&self, socket: &Socket) -> Verdict {
+        match (&self.allowed, self.uid(socket)) {
+            (None, Some(uid)) => Verdict::Welcome(Some(uid)),
+            (None, None) if self.tells_apart(socket) => Verdict::Unknown,
+            (None, None) => Verdict::Welcome(None),
+            (Some(allowed), Some(uid)) if allowed.contains(&uid) => Verdict::Welcome(Some(uid)),
+            (Some(_), _) => Verdict::Stranger,
         }
     }
 
-    #[cfg(not(target_os = "linux"))]
-    fn uid(&self, _socket: &Socket) -> Option<u32> {
-        None
+    /// Whether it is known that whoever was at the other end is not there any more,
+    /// although nothing of that has arrived here. A caller that leaves is noticed by the
+    /// end of what it sends; while there is no room for what it sent before, that end
+    /// does not come, but its socket is nobody's.
+    pub(crate) fn know_it_left(&self, socket: &Socket) -> bool {
+        match (&self.diag, socket) {
+            (Some(diag), Socket::Tcp(stream)) => matches!(diag.peer_of(stream), Ok(None)),
+            _ => false,
+        }
+    }
+
+    /// Whether the kernel says whose a connection of this kind is.
+    fn tells_apart(&self, socket: &Socket) -> bool {
+        match socket {
+            Socket::Tcp(_) => self.diag.is_some(),
+            #[cfg(unix)]
+            Socket::Unix(_) => true,
+        }
+    }
+
+    fn uid(&self, socket: &Socket) -> Option<u32> {
+        match socket {
+            Socket::Tcp(stream) => self.diag.as_ref()?.peer_of(stream).ok()?,
+            // Of the moment when it connected (SO_PEERCRED, unix(7)): cannot change hands.
+            #[cfg(unix)]
+            Socket::Unix(stream) => Some(stream.peer_cred().ok()?.uid()),
+        }
     }
 }
 
@@ -158,18 +172,18 @@ mod tests {
 
     #[test]
     fn names_and_numbers_are_understood_and_unknown_ones_refused() {
-        let callers = Callers::new(&["root".to_owned(), "4711".to_owned()], &[], false).unwrap();
+        let callers = Callers::new(&["root".to_owned(), "4711".to_owned()], &[], None).unwrap();
         assert_eq!(callers.to_string(), "users 0 4711");
         assert!(matches!(
-            Callers::new(&["no-such-user-here".to_owned()], &[], false),
+            Callers::new(&["no-such-user-here".to_owned()], &[], None),
             Err(CallersError::User(_))
         ));
         assert!(matches!(
-            Callers::new(&[], &["no-such-group-here".to_owned()], false),
+            Callers::new(&[], &["no-such-group-here".to_owned()], None),
             Err(CallersError::Group(_))
         ));
         assert!(
-            Callers::new(&[], &["root".to_owned()], false)
+            Callers::new(&[], &["root".to_owned()], None)
                 .unwrap()
                 .to_string()
                 .contains('0')

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::response::IntoResponse;
 use http::header::{CONNECTION, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response, Version};
 use hyper::body::Incoming;
@@ -17,30 +16,27 @@ use tokio::sync::mpsc;
 use tower_service::Service;
 
 use crate::answer::Answer;
-use crate::callers::{PeerUser, Verdict};
-use crate::door::Guest;
+use crate::callers::PeerUser;
 use crate::downstream::Downstream;
 use crate::inbound::{MAX_HEAD, MAX_HEADERS};
 use crate::link::Link;
-use crate::refusal::Refusal;
 use crate::shutdown::{Shutdown, Stage};
 use crate::workers::Share;
 
-/// The most hyper reads ahead or holds back for one connection, in bytes: one
-/// head of the largest size and some body behind it.
-const CONNECTION_BUFFER: usize = MAX_HEAD + 16 * 1024;
+/// The most hyper reads ahead or holds back for one connection, in bytes: a head of the
+/// largest size must be less.
+const CONNECTION_BUFFER: usize = MAX_HEAD + 1;
 
 /// One caller's connection, from its acceptance to its end.
 pub(crate) struct Connection {
     pub(crate) link: Arc<Link>,
-    pub(crate) verdict: Verdict,
     pub(crate) user: PeerUser,
     pub(crate) router: Router,
     pub(crate) shutdown: Shutdown,
     /// Held by a connection that the drain waits for.
     pub(crate) in_flight: Option<mpsc::Sender<Infallible>>,
-    /// Its place at the door and its share of its worker, until it is over.
-    pub(crate) _held: (Guest, Share),
+    /// Its share of its worker, until it is over.
+    pub(crate) _share: Share,
 }
 
 impl Connection {
@@ -71,10 +67,9 @@ impl Connection {
 
     async fn answer_all(self, downstream: Downstream) {
         let drains = self.in_flight.is_some();
-        let (link, router) = (self.link, self.router);
-        let (verdict, user) = (self.verdict, self.user);
+        let (link, router, user) = (self.link, self.router, self.user);
         let service =
-            service_fn(|request| answer(router.clone(), Arc::clone(&link), verdict, user, request));
+            service_fn(|request| answer(router.clone(), Arc::clone(&link), user, request));
         let connection = http1::Builder::new()
             // Heads are timed before they get here.
             .header_read_timeout(None)
@@ -97,7 +92,6 @@ impl Connection {
 async fn answer(
     mut router: Router,
     link: Arc<Link>,
-    verdict: Verdict,
     user: PeerUser,
     mut request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
@@ -106,10 +100,7 @@ async fn answer(
     let exchange = link.open_exchange(ends_by_close);
     request.extensions_mut().insert(link);
     request.extensions_mut().insert(user);
-    let mut response = match verdict {
-        Verdict::Welcome => router.call(request.map(Body::new)).await?,
-        Verdict::Stranger => Refusal::Stranger.into_response(),
-    };
+    let mut response = router.call(request.map(Body::new)).await?;
     if ends_connection {
         // `inbound.rs` looks for no head behind a chunked body.
         response

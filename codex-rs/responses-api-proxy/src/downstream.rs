@@ -3,7 +3,8 @@
 //! Three things hyper leaves to its transport are done here. Heads are read
 //! strictly before hyper gets them (`inbound.rs`), one at a time: what comes
 //! behind a request waits until it is answered, while the socket is still read,
-//! so that a caller that leaves is noticed. A bad head is answered by us. Flushes
+//! so that a caller that leaves is noticed. Where hyper does not read, because nobody
+//! takes the body, the caller is looked for. A bad head is answered by us. Flushes
 //! are counted, so that the relay knows when its last bytes are out. And the end
 //! of a connection is made to say what it means: a reset where a plain close would
 //! pass for a complete answer, a patient close where the caller is still sending
@@ -19,7 +20,8 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-use crate::door::Door;
+use crate::callers::Callers;
+use crate::door::Guest;
 use crate::head_fault::HeadFault;
 use crate::inbound::Inbound;
 use crate::limits;
@@ -29,6 +31,13 @@ use crate::socket::Socket;
 
 /// How long a closing connection waits for a caller that is still sending.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// How often a caller is looked for while nobody reads what it sends.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How much may come behind a request and be thrown away before the connection is
+/// cut, in bytes: a client that goes on sending all the same is none.
+const MOST_THROWN_AWAY: usize = 1024 * 1024;
 
 /// A head up to this long is kept whatever others keep, in bytes.
 const SMALL_HEAD: usize = 8 * 1024;
@@ -51,7 +60,8 @@ pub(crate) struct Downstream {
     stream: Socket,
     inbound: Inbound,
     link: Arc<Link>,
-    door: Arc<Door>,
+    guest: Guest,
+    callers: Arc<Callers>,
     header_timeout: Duration,
     awaited: Awaited,
     patience: Option<Pin<Box<Sleep>>>,
@@ -69,6 +79,10 @@ pub(crate) struct Downstream {
     /// Any end of this process resets the connection, until it is shut down in order.
     resets: bool,
     closing: Option<Pin<Box<Sleep>>>,
+    /// hyper waits for the caller's next bytes, and so notices when it leaves.
+    is_read: bool,
+    /// When to look for the caller otherwise.
+    look: Option<Pin<Box<Sleep>>>,
     /// How long the caller takes nothing of its answer.
     stalled: Option<Pin<Box<Sleep>>>,
 }
@@ -77,14 +91,16 @@ impl Downstream {
     pub(crate) fn new(
         stream: Socket,
         link: Arc<Link>,
-        door: Arc<Door>,
+        guest: Guest,
+        callers: Arc<Callers>,
         header_timeout: Duration,
     ) -> Self {
         Self {
             stream,
             inbound: Inbound::new(),
             link,
-            door,
+            guest,
+            callers,
             header_timeout,
             awaited: Awaited::Nothing,
             patience: None,
@@ -95,6 +111,8 @@ impl Downstream {
             last_word: Bytes::new(),
             resets: false,
             closing: None,
+            is_read: false,
+            look: None,
             stalled: None,
         }
     }
@@ -166,7 +184,7 @@ impl Downstream {
             awaited == self.awaited || (self.awaited, awaited) == (Awaited::First, Awaited::Rest);
         if awaited != self.awaited && awaited != Awaited::Nothing {
             // Looked at, and no request was there.
-            self.link.fall_quiet(self.door.tick());
+            self.link.fall_quiet(self.guest.tick());
         }
         self.awaited = awaited;
         let limit = match awaited {
@@ -210,13 +228,41 @@ impl Downstream {
     /// too much in all and it is no small one.
     fn keep_account(&mut self) {
         let now = self.inbound.unfinished();
-        let is_too_much = self.door.keep(self.kept, now);
+        if now == self.kept {
+            return;
+        }
+        let is_too_much = self.guest.keep(self.kept, now);
         self.kept = now;
         // Behind a request that is being answered it is left alone: no more is read
         // there than one head.
         if is_too_much && now > SMALL_HEAD && self.is_quiet {
             self.refuse(HeadFault::Crowded);
         }
+    }
+
+    /// Looks for the caller from time to time while its request is being answered and
+    /// nobody reads what it sends: its end of the connection then lies behind bytes that
+    /// wait, or has not even come, because there is no room for what it sent before.
+    ///
+    /// # Errors
+    ///
+    /// When it has left.
+    fn look_for_caller(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if self.is_quiet || self.is_read {
+            return Ok(());
+        }
+        let look = self
+            .look
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(LOOK)));
+        while look.as_mut().poll(cx).is_ready() {
+            let is_gone = self.stream.is_read_closed()
+                || self.stream.has_bytes() && self.callers.know_it_left(&self.stream);
+            if is_gone {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+            look.as_mut().reset(Instant::now() + LOOK);
+        }
+        Ok(())
     }
 
     /// Before an answer whose only end is that of the connection: a close that
@@ -282,6 +328,7 @@ impl AsyncRead for Downstream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        this.is_read = false;
         loop {
             if this.is_refused {
                 return Poll::Ready(Ok(()));
@@ -303,14 +350,17 @@ impl AsyncRead for Downstream {
                     continue;
                 }
             }
-            if this.inbound.is_full() {
-                // The flush that makes the connection quiet wakes this task.
-                return Poll::Pending;
+            if this.inbound.is_broken() {
+                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+            }
+            if this.inbound.is_over() && this.is_quiet {
+                return Poll::Ready(Ok(()));
             }
             let before = buf.filled().len();
             match Pin::new(&mut this.stream).poll_read(cx, buf) {
                 Poll::Ready(read) => read?,
                 Poll::Pending => {
+                    this.is_read = true;
                     ready!(this.poll_patience(cx));
                     continue;
                 }
@@ -326,6 +376,9 @@ impl AsyncRead for Downstream {
                     this.keep_account();
                     if passed > 0 {
                         return Poll::Ready(Ok(()));
+                    }
+                    if this.inbound.thrown_away() > MOST_THROWN_AWAY {
+                        return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
                     }
                 }
                 Err(fault) => {
@@ -368,13 +421,15 @@ impl AsyncWrite for Downstream {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
+        this.look_for_caller(cx)?;
         let is_awaited = this.link.note_flush();
         let was_quiet = this.is_quiet;
         this.is_quiet = this.link.exchanges_ended() >= this.inbound.heads();
         if this.is_quiet && !was_quiet && !this.inbound.holds_back() {
-            this.link.fall_quiet(this.door.tick());
+            this.link.fall_quiet(this.guest.tick());
         }
-        let may_go_on = this.is_quiet && !was_quiet && this.inbound.holds_back();
+        let goes_on = this.inbound.holds_back() || this.inbound.is_over();
+        let may_go_on = this.is_quiet && !was_quiet && goes_on;
         if is_awaited || may_go_on {
             cx.waker().wake_by_ref();
         }
@@ -388,6 +443,6 @@ impl AsyncWrite for Downstream {
 
 impl Drop for Downstream {
     fn drop(&mut self) {
-        self.door.keep(self.kept, 0);
+        self.guest.keep(self.kept, 0);
     }
 }

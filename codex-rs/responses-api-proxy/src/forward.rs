@@ -124,7 +124,7 @@ async fn ask_for_nothing(
     let nothing = Upload::new(Body::from("{}"), limits);
     let place = places
         .take(&Owner::proxy())
-        .map_err(|_| UpstreamFault::Busy)?;
+        .ok_or(UpstreamFault::Busy)?;
     let (head, mut body) = upstream.send(outgoing, nothing, place).await?;
     let mut read = 0;
     while head.status.is_client_error()

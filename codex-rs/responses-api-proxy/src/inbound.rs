@@ -6,10 +6,11 @@
 //! two ways. Here a head is passed on only when it can be read in one way, and
 //! otherwise is answered by us, in JSON, at the first byte that decides it.
 //!
-//! Bodies pass through untouched and uncopied; only their length is counted, to
-//! know where the next head begins. What comes behind a request is kept until
-//! that request is answered. After a chunked body no further head is looked for:
-//! the connection ends with that exchange (`server.rs` sees to it).
+//! Bodies pass through untouched and uncopied; they are only followed, to know where
+//! they end. What comes behind a request is kept until that request is answered, if it
+//! is no more than [`MOST_BEHIND`]. If there is more, all of it is thrown away and no
+//! further head is looked for: the connection ends with the request that is being
+//! answered. So it does after a chunked body (`connection.rs` sees to it).
 //!
 //! The name of an `Upgrade` field is overwritten on its way ([`MASKED_UPGRADE`]):
 //! a connection that hyper thinks may be upgraded is let go by it without the
@@ -18,6 +19,7 @@
 use bytes::{Buf, BytesMut};
 use http::Uri;
 
+use crate::chunked::Chunked;
 use crate::head_fault::HeadFault;
 use crate::policy::RESPONSES;
 
@@ -25,6 +27,11 @@ use crate::policy::RESPONSES;
 pub(crate) const MAX_HEAD: usize = 64 * 1024;
 /// The most header lines that are read.
 pub(crate) const MAX_HEADERS: usize = 256;
+
+/// The most that is kept behind a request that is being answered, in bytes: enough for
+/// clients that pipeline small requests, and little for a crowd that sends whatever is
+/// kept.
+pub(crate) const MOST_BEHIND: usize = 16 * 1024;
 
 /// What `upgrade` is called by the time anybody but this file sees it.
 pub(crate) const MASKED_UPGRADE: &str = "upgrad-";
@@ -35,8 +42,9 @@ enum Phase {
     Head(Scan),
     /// A body of known length, so much of it still to come.
     Body(u64),
-    /// A chunked body: all that follows.
-    Chunked,
+    Chunked(Chunked),
+    /// The last request of this connection is there; nothing behind it is looked at.
+    Last,
 }
 
 /// What one head says of its message.
@@ -63,6 +71,8 @@ pub(crate) struct Inbound {
     cleared: usize,
     heads: u64,
     phase: Phase,
+    /// How many bytes behind the last request were not kept.
+    thrown_away: usize,
 }
 
 impl Inbound {
@@ -72,6 +82,7 @@ impl Inbound {
             cleared: 0,
             heads: 0,
             phase: Phase::Head(Scan::default()),
+            thrown_away: 0,
         }
     }
 
@@ -87,6 +98,7 @@ impl Inbound {
             let passed = self.clear(fresh, may_begin)?;
             self.held
                 .extend_from_slice(fresh.get(passed..).unwrap_or_default());
+            self.bound(passed > 0 || !may_begin);
             return Ok(passed);
         }
         self.held.extend_from_slice(fresh);
@@ -102,6 +114,22 @@ impl Inbound {
     pub(crate) fn hold(&mut self, fresh: &[u8]) -> Result<(), HeadFault> {
         self.held.extend_from_slice(fresh);
         self.clear_held(true)
+    }
+
+    /// Throws away what may not be passed on if it `is_behind` a request and too much.
+    fn bound(&mut self, is_behind: bool) {
+        let behind = self.unfinished();
+        match self.phase {
+            Phase::Head(_) if is_behind && behind > MOST_BEHIND => self.phase = Phase::Last,
+            Phase::Last if behind > 0 => {}
+            _ => return,
+        }
+        self.thrown_away = self.thrown_away.saturating_add(behind);
+        if self.cleared == 0 {
+            self.held = BytesMut::new();
+        } else {
+            self.held.truncate(self.cleared);
+        }
     }
 
     /// Whether something kept may be passed on.
@@ -148,9 +176,19 @@ impl Inbound {
         !self.held.is_empty()
     }
 
-    /// Whether so much is kept that no more should be read for now.
-    pub(crate) fn is_full(&self) -> bool {
-        self.held.len() > MAX_HEAD
+    /// Whether no further request will be found on this connection.
+    pub(crate) fn is_over(&self) -> bool {
+        self.cleared == 0 && matches!(self.phase, Phase::Last)
+    }
+
+    /// Whether what comes next cannot be the body that it should be.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.cleared == 0 && matches!(&self.phase, Phase::Chunked(chunked) if chunked.is_broken())
+    }
+
+    /// How many bytes behind the last request were not kept.
+    pub(crate) fn thrown_away(&self) -> usize {
+        self.thrown_away
     }
 
     /// Whether the caller may be in the middle of sending something.
@@ -159,7 +197,7 @@ impl Inbound {
             || match &self.phase {
                 Phase::Head(scan) => scan.looked_at > 0,
                 Phase::Body(left) => *left > 0,
-                Phase::Chunked => true,
+                Phase::Chunked(_) | Phase::Last => true,
             }
     }
 
@@ -170,6 +208,7 @@ impl Inbound {
             self.held = held;
             self.cleared = cleared?;
         }
+        self.bound(self.cleared > 0 || !may_begin);
         Ok(())
     }
 
@@ -189,12 +228,12 @@ impl Inbound {
                     self.heads += 1;
                     self.phase = match head.framing {
                         Framing::Length(length) => Phase::Body(length),
-                        Framing::Chunked => Phase::Chunked,
+                        Framing::Chunked => Phase::Chunked(Chunked::default()),
                     };
                     end
                 }
             },
-            Phase::Body(_) | Phase::Chunked => 0,
+            Phase::Body(_) | Phase::Chunked(_) | Phase::Last => 0,
         };
         let body = match &mut self.phase {
             Phase::Body(left) => {
@@ -206,8 +245,14 @@ impl Inbound {
                 }
                 taken
             }
-            Phase::Chunked => bytes.len().saturating_sub(head),
-            Phase::Head(_) => 0,
+            Phase::Chunked(chunked) => {
+                let taken = chunked.follow(bytes.get(head..).unwrap_or_default());
+                if chunked.is_over() {
+                    self.phase = Phase::Last;
+                }
+                taken
+            }
+            Phase::Head(_) | Phase::Last => 0,
         };
         Ok(head + body)
     }

@@ -20,6 +20,7 @@ mod answer;
 mod args;
 mod banner;
 mod callers;
+mod chunked;
 mod coalesce;
 mod config;
 mod confinement;
@@ -37,6 +38,7 @@ mod key_source;
 mod limits;
 mod link;
 mod listeners;
+mod loopback;
 mod places;
 mod policy;
 mod quantities;
@@ -50,16 +52,18 @@ mod seal;
 mod server;
 mod server_info;
 mod shutdown;
-#[cfg(target_os = "linux")]
+#[cfg_attr(not(target_os = "linux"), path = "sock_diag_elsewhere.rs")]
 mod sock_diag;
 mod socket;
 mod startup;
 mod tokens;
+mod turned_away;
 #[cfg_attr(not(unix), path = "unix_socket_elsewhere.rs")]
 mod unix_socket;
 mod upload;
 mod upstream;
 mod upstream_fault;
+mod user_namespace;
 mod workers;
 
 pub use args::{Args, Sandbox};

@@ -19,7 +19,7 @@ pub(crate) struct Limits {
     pub(crate) max_body: u64,
     /// Most connections at once.
     pub(crate) max_connections: usize,
-    /// Most connections of one user at once; `None`: users are not told apart for that.
+    /// Most connections of one user at once; `None`: half of all.
     pub(crate) max_connections_per_user: Option<usize>,
     /// Most requests in flight at once.
     pub(crate) max_requests: usize,

@@ -43,6 +43,12 @@ impl Drop for Exchange {
     }
 }
 
+impl Exchange {
+    pub(crate) fn link(&self) -> &Link {
+        &self.0
+    }
+}
+
 impl Link {
     /// A request begins; `ends_by_close` if its answer can only end by closing.
     pub(crate) fn open_exchange(self: &Arc<Self>, ends_by_close: bool) -> Exchange {

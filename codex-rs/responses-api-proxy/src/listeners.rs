@@ -1,4 +1,5 @@
-//! Where connections come in: a TCP port of this host, a Unix socket, or both.
+//! Where connections come in: a TCP port of this host, on one or both of its loopback
+//! addresses, a Unix socket, or both.
 
 use std::io;
 
@@ -6,13 +7,15 @@ use tokio::net::TcpListener;
 #[cfg(unix)]
 use tokio::net::UnixListener;
 
+use crate::loopback::LoopbackPort;
 use crate::socket::Socket;
 use crate::unix_socket;
 
 /// What is listened on; at least one is there.
 #[derive(Debug)]
 pub(crate) struct Listeners {
-    tcp: Option<TcpListener>,
+    v4: Option<TcpListener>,
+    v6: Option<TcpListener>,
     #[cfg(unix)]
     unix: Option<UnixListener>,
 }
@@ -24,15 +27,17 @@ impl Listeners {
     ///
     /// When one of them cannot be polled.
     pub(crate) fn new(
-        tcp: Option<std::net::TcpListener>,
+        tcp: Option<LoopbackPort>,
         unix: Option<unix_socket::UnixListener>,
     ) -> io::Result<Self> {
         #[cfg(not(unix))]
         if let Some(never) = unix {
             match never {}
         }
+        let (v4, v6) = tcp.map(|port| (port.v4, port.v6)).unzip();
         Ok(Self {
-            tcp: tcp.map(TcpListener::from_std).transpose()?,
+            v4: v4.map(TcpListener::from_std).transpose()?,
+            v6: v6.flatten().map(TcpListener::from_std).transpose()?,
             #[cfg(unix)]
             unix: unix.map(UnixListener::from_std).transpose()?,
         })
@@ -41,7 +46,8 @@ impl Listeners {
     /// The next connection, from whichever has one.
     pub(crate) async fn accept(&self) -> io::Result<Socket> {
         tokio::select! {
-            accepted = accept_tcp(self.tcp.as_ref()) => accepted,
+            accepted = accept_tcp(self.v4.as_ref()) => accepted,
+            accepted = accept_tcp(self.v6.as_ref()) => accepted,
             accepted = self.accept_unix() => accepted,
         }
     }

@@ -1,23 +1,25 @@
-//! How many requests may be in flight at once: in all, and of one owner.
+//! How many requests may be in flight at once.
+//!
+//! The last eighth of the places is for owners that have few requests in flight, so that
+//! one user, or holder of a token, does not keep all others out. Where callers are not told apart, all may
+//! have all.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::upstream::Owner;
 
-/// A count with two limits; clones share it.
+/// A count with a limit; clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Places {
     taken: Arc<Mutex<Taken>>,
-    max: usize,
-    /// Of one owner that can be told from others: half of them, so that nobody's requests keep out
-    /// everybody else's.
-    max_of_owner: usize,
+    most: usize,
 }
 
 #[derive(Debug, Default)]
 struct Taken {
-    in_all: usize,
+    by_all: usize,
+    /// Owners that have none are not in it.
     by_owner: HashMap<Owner, usize>,
 }
 
@@ -34,23 +36,10 @@ impl Place {
     }
 }
 
-/// Why there is no place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NoPlace {
-    /// All are taken.
-    ForAnybody,
-    /// The owner has as many as one may have.
-    ForThisOwner,
-}
-
-fn lock(taken: &Mutex<Taken>) -> MutexGuard<'_, Taken> {
-    taken.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = lock(&self.taken);
-        taken.in_all -= 1;
+        taken.by_all -= 1;
         if let Some(count) = taken.by_owner.get_mut(&self.owner) {
             *count -= 1;
             if *count == 0 {
@@ -60,32 +49,31 @@ impl Drop for Place {
     }
 }
 
+fn lock(taken: &Mutex<Taken>) -> MutexGuard<'_, Taken> {
+    taken.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Places {
-    pub(crate) fn new(max: usize) -> Self {
+    pub(crate) fn new(most: usize) -> Self {
         Self {
             taken: Arc::default(),
-            max,
-            max_of_owner: max.div_ceil(2),
+            most,
         }
     }
 
-    /// A place for one request of `owner`.
-    ///
-    /// # Errors
-    ///
-    /// [`NoPlace`] says whose limit is reached.
-    pub(crate) fn take(&self, owner: &Owner) -> Result<Place, NoPlace> {
+    /// A place for a request of `owner`, unless all are taken.
+    pub(crate) fn take(&self, owner: &Owner) -> Option<Place> {
         let mut taken = lock(&self.taken);
-        let of_owner = taken.by_owner.get(owner).copied().unwrap_or(0);
-        if owner.is_known() && of_owner >= self.max_of_owner {
-            return Err(NoPlace::ForThisOwner);
+        let own = taken.by_owner.get(owner).copied().unwrap_or(0);
+        let has_few = !owner.is_known() || own < self.most / 16;
+        let kept_free = if has_few { 0 } else { self.most / 8 };
+        if taken.by_all + kept_free >= self.most {
+            return None;
         }
-        if taken.in_all >= self.max {
-            return Err(NoPlace::ForAnybody);
-        }
-        taken.in_all += 1;
+        taken.by_all += 1;
         *taken.by_owner.entry(owner.clone()).or_default() += 1;
-        Ok(Place {
+        drop(taken);
+        Some(Place {
             taken: Arc::clone(&self.taken),
             owner: owner.clone(),
         })
@@ -96,30 +84,32 @@ impl Places {
 mod tests {
     use super::*;
 
-    #[test]
-    fn there_are_as_many_as_were_asked_for() {
-        let places = Places::new(2);
-        let take = || places.take(&Owner::default());
-        let (first, second) = (take(), take());
-        assert!(first.is_ok() && second.is_ok());
-        assert_eq!(take().unwrap_err(), NoPlace::ForAnybody);
-        assert_eq!(take().unwrap_err(), NoPlace::ForAnybody);
-        drop(first);
-        assert!(take().is_ok());
+    fn user(number: u32) -> Owner {
+        Owner::new(Some(number), None)
     }
 
     #[test]
-    fn one_owner_has_half_of_them_at_most() {
-        let places = Places::new(4);
-        let (alice, bob) = (Owner::new(Some(1), None), Owner::new(Some(2), None));
-        let first = places.take(&alice).unwrap();
-        let _second = places.take(&alice).unwrap();
-        assert_eq!(places.take(&alice).unwrap_err(), NoPlace::ForThisOwner);
-        let _third = places.take(&bob).unwrap();
-        drop(first);
-        let _fourth = places.take(&alice).unwrap();
-        assert_eq!(places.take(&alice).unwrap_err(), NoPlace::ForThisOwner);
-        assert!(places.take(&bob).is_ok());
-        assert_eq!(lock(&places.taken).by_owner.len(), 2);
+    fn there_are_as_many_as_were_asked_for() {
+        for owner in [Owner::default(), user(1), Owner::new(None, Some("token"))] {
+            let places = Places::new(2);
+            let (first, second) = (places.take(&owner), places.take(&owner));
+            assert!(first.is_some() && second.is_some());
+            assert!(places.take(&owner).is_none() && places.take(&owner).is_none());
+            drop(first);
+            assert!(places.take(&owner).is_some());
+        }
+    }
+
+    #[test]
+    fn one_owner_leaves_some_to_others() {
+        let places = Places::new(64);
+        let take = |owner: u32| (0..64).map_while(|_| places.take(&user(owner))).collect();
+        let flood: Vec<Place> = take(1);
+        assert_eq!(flood.len(), 56);
+        let others: Vec<Place> = take(2);
+        assert_eq!(others.len(), 4);
+        assert!(places.take(&user(3)).is_some());
+        drop(flood);
+        assert!(places.take(&user(2)).is_some());
     }
 }

@@ -14,7 +14,6 @@ use serde::Serialize;
 
 use crate::door::Full;
 use crate::head_fault::HeadFault;
-use crate::places::NoPlace;
 use crate::policy::RESPONSES;
 use crate::upstream_fault::UpstreamFault;
 
@@ -48,8 +47,6 @@ pub(crate) enum Refusal {
     BodyStalled,
     /// 503: as many requests as there may be are in flight.
     TooManyRequests,
-    /// 429: as many requests of one user, or holder of a token, as one may have are in flight.
-    TooManyRequestsOfOneUser,
     /// 503: as many connections as there may be are busy.
     TooManyConnections,
     /// 429: as many connections as one user may have.
@@ -58,15 +55,6 @@ pub(crate) enum Refusal {
     ShuttingDown,
     /// 502 or 504: the upstream gave no answer.
     Upstream(UpstreamFault),
-}
-
-impl From<NoPlace> for Refusal {
-    fn from(why: NoPlace) -> Self {
-        match why {
-            NoPlace::ForAnybody => Self::TooManyRequests,
-            NoPlace::ForThisOwner => Self::TooManyRequestsOfOneUser,
-        }
-    }
 }
 
 impl From<Full> for Refusal {
@@ -123,9 +111,7 @@ impl Refusal {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             // Without retry-after: trying again makes it worse.
-            Self::TooManyOfOneUser | Self::TooManyRequestsOfOneUser => {
-                StatusCode::TOO_MANY_REQUESTS
-            }
+            Self::TooManyOfOneUser => StatusCode::TOO_MANY_REQUESTS,
             Self::Upstream(fault) => fault.status(),
         }
     }
@@ -144,7 +130,6 @@ impl Refusal {
             Self::BodyCutShort => "body_cut_short",
             Self::BodyStalled => "body_stalled",
             Self::TooManyRequests => "too_many_requests",
-            Self::TooManyRequestsOfOneUser => "too_many_requests_of_user",
             Self::TooManyConnections => "too_many_connections",
             Self::TooManyOfOneUser => "too_many_connections_of_user",
             Self::ShuttingDown => "shutting_down",
@@ -204,11 +189,6 @@ impl Refusal {
             }
             Self::TooManyRequests => {
                 "as many requests as --max-requests allows are in flight; try again".to_owned()
-            }
-            Self::TooManyRequestsOfOneUser => {
-                "your user, or client token, has half of the requests that --max-requests allows in \
-                 flight, those included that were given up a moment ago; wait for some to end"
-                    .to_owned()
             }
             Self::TooManyConnections => {
                 "as many connections as --max-connections allows are busy; try again".to_owned()

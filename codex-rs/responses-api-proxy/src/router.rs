@@ -58,7 +58,9 @@ async fn responses(
     if shared.shutdown.is_begun() {
         return Err(Refusal::ShuttingDown);
     }
-    let place = shared.places.take(&Owner::new(user, caller.as_deref()))?;
+    let owner = Owner::new(user, caller.as_deref());
+    let place = shared.places.take(&owner);
+    let place = place.ok_or(Refusal::TooManyRequests)?;
     let request = Request::from_parts(head, body);
     let answer = forward(
         permitted,

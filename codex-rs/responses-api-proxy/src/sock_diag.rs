@@ -51,13 +51,35 @@ impl SockDiag {
         Ok(line)
     }
 
-    /// The user whose socket is at the other end of `stream`, a connection within this host.
+    /// The user whose socket is at the other end of `stream`, a connection within this
+    /// network namespace.
+    ///
+    /// The question is about two addresses, and addresses change hands: while it is
+    /// asked, the other end may be closed, and somebody else may connect from its
+    /// address to ours. So the answer counts only if our end is still connected
+    /// afterwards. Why that is enough:
+    ///
+    /// - Of all sockets of a network namespace, one at most is bound to our address and
+    ///   connected to the other one, and as long as `stream` is connected it is that one.
+    ///   A SYN from the other address is then answered by `stream`, which refuses it
+    ///   (RFC 9293, section 3.10.7.4: in any synchronized state, CLOSE-WAIT included, a
+    ///   SYN gets a challenge ACK): whoever connects anew from there does not get
+    ///   beyond SYN-SENT.
+    /// - Only an end that is ESTABLISHED is somebody's ([`owner_in`]). So if our end lives,
+    ///   what was found is the socket that it was connected with from the beginning.
+    /// - Our end does not come back to life. What lives after the answer lived when the
+    ///   question was asked.
+    /// - It lives if `getpeername(2)` has a name: after a reset its state is CLOSE, for
+    ///   which there is none (ENOTCONN). After the other side's FIN it is CLOSE-WAIT, for
+    ///   which there is one; that side is then in FIN-WAIT-2 and nobody's. The states from
+    ///   which an end dies without a reset (LAST-ACK, CLOSING, TIME-WAIT) come after a
+    ///   shutdown of our own side, and nobody asks then.
     ///
     /// # Errors
     ///
     /// As [`owner`](Self::owner), and when `stream` is not connected.
     pub(crate) fn peer_of(&self, stream: &tokio::net::TcpStream) -> io::Result<Option<u32>> {
-        self.owner(stream.peer_addr()?, stream.local_addr()?)
+        ask_of_peer(stream, |there, here| self.owner(there, here))
     }
 
     /// The user whose socket is bound to `local` and connected to `remote`.
@@ -68,7 +90,7 @@ impl SockDiag {
     /// # Errors
     ///
     /// When the kernel does not answer the question.
-    pub(crate) fn owner(&self, local: SocketAddr, remote: SocketAddr) -> io::Result<Option<u32>> {
+    fn owner(&self, local: SocketAddr, remote: SocketAddr) -> io::Result<Option<u32>> {
         self.ask(local, remote, ESTABLISHED)
     }
 
@@ -104,6 +126,17 @@ impl SockDiag {
     }
 }
 
+/// Asks for the owner of the other end, and looks at our end afterwards.
+fn ask_of_peer(
+    stream: &tokio::net::TcpStream,
+    ask: impl FnOnce(SocketAddr, SocketAddr) -> io::Result<Option<u32>>,
+) -> io::Result<Option<u32>> {
+    let (there, here) = (stream.peer_addr()?, stream.local_addr()?);
+    let owner = ask(there, here)?;
+    let is_still_connected = stream.peer_addr().is_ok_and(|peer| peer == there);
+    Ok(owner.filter(|_| is_still_connected))
+}
+
 /// `struct nlmsghdr`, `struct inet_diag_req_v2` (`sock_diag(7)`).
 fn question(sequence: u32, local: SocketAddr, remote: SocketAddr) -> [u8; REQUEST] {
     let mut message = Vec::with_capacity(REQUEST);
@@ -112,7 +145,7 @@ fn question(sequence: u32, local: SocketAddr, remote: SocketAddr) -> [u8; REQUES
     message.extend(NLM_F_REQUEST.to_ne_bytes());
     message.extend(sequence.to_ne_bytes());
     message.extend(0_u32.to_ne_bytes());
-    let family = if local.is_ipv4() {
+    let family = if local.ip().to_canonical().is_ipv4() {
         libc::AF_INET
     } else {
         libc::AF_INET6
@@ -130,8 +163,9 @@ fn question(sequence: u32, local: SocketAddr, remote: SocketAddr) -> [u8; REQUES
     message.try_into().unwrap_or([0; REQUEST])
 }
 
+/// An IPv4 address stands in the table as one, also that of an IPv6 socket.
 fn address(ip: IpAddr) -> [u8; 16] {
-    match ip {
+    match ip.to_canonical() {
         IpAddr::V4(v4) => {
             let [a, b, c, d] = v4.octets();
             [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
@@ -185,6 +219,44 @@ mod tests {
         assert_eq!(diag.owner(at, here).unwrap(), Some(own_uid()));
         drop(client);
         assert_eq!(diag.owner(at, here).unwrap(), None);
+    }
+
+    /// A connection to `to` from that address, which may have been in use just before.
+    fn connect_from(from: SocketAddr, to: SocketAddr) -> Socket {
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).unwrap();
+        socket.set_reuse_address(true).unwrap();
+        socket.bind(&from.into()).unwrap();
+        socket.connect(&to.into()).unwrap();
+        socket
+    }
+
+    /// Somebody resets his connection while the question is on its way, and another one
+    /// connects from the same address: the answer is about the latter.
+    #[tokio::test]
+    async fn a_connection_that_changes_hands_meanwhile_is_nobodys() {
+        let diag = SockDiag::open().unwrap();
+        for ip in ["127.0.0.1", "::1"] {
+            let Ok(listener) = TcpListener::bind((ip, 0)) else {
+                continue;
+            };
+            let to = listener.local_addr().unwrap();
+            let first = connect_from(SocketAddr::new(to.ip(), 0), to);
+            let from = first.local_addr().unwrap().as_socket().unwrap();
+            let (ours, _) = listener.accept().unwrap();
+            ours.set_nonblocking(true).unwrap();
+            let ours = tokio::net::TcpStream::from_std(ours).unwrap();
+            assert_eq!(diag.peer_of(&ours).unwrap(), Some(own_uid()));
+            let mut second = None;
+            let found = ask_of_peer(&ours, |there, here| {
+                first.set_linger(Some(Duration::ZERO)).unwrap();
+                drop(first);
+                second = Some(connect_from(from, to));
+                let owner = diag.owner(there, here);
+                assert_eq!(owner.as_ref().ok(), Some(&Some(own_uid())));
+                owner
+            });
+            assert_eq!(found.unwrap(), None);
+        }
     }
 
     #[test]

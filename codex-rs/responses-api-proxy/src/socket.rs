@@ -2,11 +2,12 @@
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::net::Shutdown;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
 
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
@@ -80,6 +81,45 @@ impl Socket {
             Self::Unix(stream) => SockRef::from(stream).peek(&mut room),
         };
         peeked.is_ok_and(|length| length > 0)
+    }
+
+    /// Whether the other side has closed its side, whatever of its bytes was read.
+    pub(crate) fn is_read_closed(&self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        // What is known of the socket is said at once; to be told later is not asked for.
+        let ready = match self {
+            Self::Tcp(stream) => pin!(stream.ready(Interest::READABLE)).poll(&mut cx),
+            #[cfg(unix)]
+            Self::Unix(stream) => pin!(stream.ready(Interest::READABLE)).poll(&mut cx),
+        };
+        matches!(ready, Poll::Ready(Ok(ready)) if ready.is_read_closed())
+    }
+
+    /// Waits until there is something to read, or its end.
+    pub(crate) async fn readable(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.readable().await,
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.readable().await,
+        }
+    }
+
+    /// Reads what is there without waiting.
+    pub(crate) fn try_read(&self, room: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_read(room),
+            #[cfg(unix)]
+            Self::Unix(stream) => stream.try_read(room),
+        }
+    }
+
+    /// Ends our side; the other one can still be read.
+    pub(crate) fn shut_down_writing(&self) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => SockRef::from(stream).shutdown(Shutdown::Write),
+            #[cfg(unix)]
+            Self::Unix(stream) => SockRef::from(stream).shutdown(Shutdown::Write),
+        }
     }
 
     /// Writes what the socket takes without waiting.

@@ -1,17 +1,16 @@
 //! The order in which things happen, in one place, and why it is this order.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use codex_process_hardening::{User, harden, raise_descriptor_limit};
 use codex_secret_memory::SecretPage;
-use socket2::SockRef;
 
 use crate::args::{Args, Sandbox};
 use crate::banner::Banner;
-use crate::callers::Callers;
+use crate::callers::{Callers, CallersError};
 use crate::config::{ClientTokens, Config};
 use crate::confinement::confine;
 use crate::credential::Credential;
@@ -19,21 +18,19 @@ use crate::door::Door;
 use crate::forward::preconnect;
 use crate::key_source::key_from_stdin;
 use crate::listeners::Listeners;
+use crate::loopback::listen_on;
 use crate::places::Places;
 use crate::report;
 use crate::router::{Shared, router};
 use crate::server::{Terms, serve};
 use crate::server_info::ServerInfo;
 use crate::shutdown::Shutdown;
-#[cfg(target_os = "linux")]
 use crate::sock_diag::SockDiag;
 use crate::tokens::Tokens;
 use crate::unix_socket::UnixSocket;
 use crate::upstream::{ListenerOwner, Resolver, Route, Upstream};
+use crate::user_namespace::stand_in_for_unmapped;
 use crate::workers::{self, Threads, Workers};
-
-/// How many connections may wait to be accepted; the system may allow fewer.
-const BACKLOG: i32 = 4096;
 
 /// Upstream connections that nothing uses, on each thread, at most.
 const MAX_IDLE: usize = 256;
@@ -61,15 +58,9 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
 
     let user = config.user.as_deref().map(User::by_name).transpose()?;
     let limits = config.limits;
-    let callers = Callers::new(
-        &config.allow_users,
-        &config.allow_groups,
-        limits.max_connections_per_user.is_some(),
-    )?;
-    #[cfg(target_os = "linux")]
-    let diag = SockDiag::open().map(Arc::new);
-    #[cfg(not(target_os = "linux"))]
-    let diag = Err::<(), _>(std::io::Error::from(std::io::ErrorKind::Unsupported));
+    let (diag, untold) = socket_table(&config)?;
+    let callers = Callers::new(&config.allow_users, &config.allow_groups, diag.clone())?;
+    let stand_in = stand_in_for_unmapped().filter(|&uid| callers.are_named(uid));
     let upstream_users = config
         .upstream_users
         .iter()
@@ -82,12 +73,28 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     };
     let page = SecretPage::new(config.allow_unlocked_key)?;
     let mut banner = Banner::new(&page);
+    if let Some(cause) = untold {
+        banner.warn(format_args!(
+            "the kernel does not say whose a connection is ({cause}): users are not told \
+             apart, and one of them can take the room of all"
+        ));
+    }
+    if let Some(uid) = stand_in {
+        banner.warn(format_args!(
+            "in this user namespace the user {uid} stands for every user of the host that it \
+             does not map, and all of them may call; name another user, or ask for client \
+             tokens (user_namespaces(7))"
+        ));
+    }
     let key = key_from_stdin(page)?;
 
     let (credential, provider) = Credential::new(key, &config.upstream)?;
     let mut route = Route::to(config.upstream.clone(), provider)?;
     let tcp = config.port.map(listen_on).transpose()?;
-    let address = tcp.as_ref().map(TcpListener::local_addr).transpose()?;
+    let address = tcp.as_ref().map(|port| port.v4.local_addr()).transpose()?;
+    if let Some(warning) = tcp.as_ref().and_then(|port| port.warning.as_ref()) {
+        banner.warn(warning);
+    }
     let unix = config
         .unix_socket
         .as_ref()
@@ -131,7 +138,8 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     }
     // From here on threads are started, and each has the sandbox that the process has.
     if route.is_clear() {
-        route.allow_listener_of(listener_owner(&upstream_users, diag.as_ref())?);
+        let owner = listener_owner(&route, &upstream_users, diag)?;
+        route.allow_listener_of(owner);
     }
     let resolver = if route.first_hop.is_name {
         Resolver::start().context("the resolver's thread cannot start")?
@@ -185,7 +193,7 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
             limits.max_connections_per_user,
             descriptors,
         )),
-        callers,
+        callers: Arc::new(callers),
         header_timeout: limits.header_timeout,
         drain_timeout: config.drain_timeout,
         listen_while_draining: config.http_shutdown,
@@ -245,38 +253,42 @@ fn user_number(user: &str) -> anyhow::Result<u32> {
 }
 
 /// Whose listeners may have the key in cleartext: asked for once we are the user that we stay.
-#[cfg(target_os = "linux")]
+///
+/// # Errors
+///
+/// When the kernel should tell whose a listener is, and does not.
 fn listener_owner(
+    route: &Route,
     others: &[u32],
-    diag: Result<&Arc<SockDiag>, &std::io::Error>,
+    diag: Option<Arc<SockDiag>>,
 ) -> anyhow::Result<ListenerOwner> {
-    let own = rustix::process::geteuid().as_raw();
-    match diag {
-        Ok(diag) => Ok(ListenerOwner::new(own, others, Arc::clone(diag))),
-        Err(cause) => bail!(
-            "the kernel does not tell whose listener the upstream is ({cause}), and the key would go \
-             to it in cleartext; use an https upstream"
-        ),
+    if cfg!(target_os = "linux") && diag.is_none() && !route.first_hop.is_socket {
+        bail!(
+            "the kernel does not tell whose listener the upstream is, and the key would go to it in \
+             cleartext; use an https upstream, or one on a Unix socket (--upstream-url unix:/PATH)"
+        );
     }
+    #[cfg(unix)]
+    let own = rustix::process::geteuid().as_raw();
+    #[cfg(not(unix))]
+    let own = 0;
+    Ok(ListenerOwner::new(own, others, diag))
 }
 
-#[cfg(not(target_os = "linux"))]
-fn listener_owner(_: &[u32], _: Result<&(), &std::io::Error>) -> anyhow::Result<ListenerOwner> {
-    Ok(ListenerOwner::unchecked())
-}
-
-fn listen_on(port: u16) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-        .with_context(|| format!("failed to bind 127.0.0.1:{port}"))?;
-    // The standard library asks for 128, and whoever comes to a full queue is told
-    // nothing and tries again a second later (listen(2)).
-    SockRef::from(&listener)
-        .listen(BACKLOG)
-        .context("the listener cannot have a longer queue")?;
-    listener
-        .set_nonblocking(true)
-        .context("the listener cannot be polled")?;
-    Ok(listener)
+/// The kernel's table of sockets, or why there is none.
+///
+/// # Errors
+///
+/// When there is none, and somebody relies on knowing whose a TCP connection is.
+fn socket_table(config: &Config) -> anyhow::Result<(Option<Arc<SockDiag>>, Option<io::Error>)> {
+    let has_names = !config.allow_users.is_empty() || !config.allow_groups.is_empty();
+    let must_tell = has_names || config.limits.max_connections_per_user.is_some();
+    match SockDiag::open() {
+        Ok(diag) => Ok((Some(Arc::new(diag)), None)),
+        Err(_) if config.port.is_none() => Ok((None, None)),
+        Err(cause) if must_tell => Err(CallersError::Kernel(cause).into()),
+        Err(cause) => Ok((None, Some(cause))),
+    }
 }
 
 /// The tokens that are asked for, and the text of one that was made here.

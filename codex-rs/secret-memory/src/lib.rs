@@ -13,13 +13,15 @@
 //! and lives as long as the process. If it is dropped before it is sealed, on
 //! any error path, its bytes are wiped first.
 //!
-//! [`ZeroOnFree`] is the second line: a heap that forgets.
+//! [`ZeroOnFree`] is the second line: a heap that forgets. [`return_free_memory`] makes it
+//! small again after a crowd.
 //!
 //! This is the only crate of the workspace that maps memory.
 //!
 //! [`memfd_secret(2)`]: https://man7.org/linux/man-pages/man2/memfd_secret.2.html
 #![allow(unsafe_code)] // what this crate exists for; every block says why it is sound
 
+mod heap;
 // Miri has no memory protection: there the page is tested on the plain heap.
 #[cfg_attr(any(not(unix), miri), path = "mapping_elsewhere.rs")]
 mod mapping;
@@ -29,6 +31,7 @@ mod protection;
 mod secretmem;
 mod zero_on_free;
 
+pub use heap::return_free_memory;
 pub use page::{CAPACITY, PageError, SecretPage};
 pub use protection::{Backing, Protection};
 pub use zero_on_free::ZeroOnFree;

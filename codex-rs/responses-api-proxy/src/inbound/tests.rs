@@ -199,6 +199,44 @@ fn what_comes_behind_a_request_waits_until_it_may_begin() {
 }
 
 #[test]
+fn too_much_behind_a_request_is_thrown_away_and_ends_the_connection() {
+    let good = [head("Content-Length: 2\r\n"), b"hi".to_vec()].concat();
+    let mut inbound = Inbound::new();
+    let mut first = [&good[..], &vec![b'x'; MOST_BEHIND]].concat();
+    assert_eq!(inbound.arrive(&mut first, true), Ok(good.len()));
+    assert!(!inbound.is_over() && inbound.thrown_away() == 0);
+    assert_eq!(inbound.arrive(&mut [b'x'], false), Ok(0));
+    assert!(inbound.is_over() && !inbound.holds_back());
+    assert_eq!(inbound.arrive(&mut good.clone(), true), Ok(0));
+    assert_eq!(inbound.thrown_away(), MOST_BEHIND + 1 + good.len());
+    assert_eq!(inbound.heads(), 1);
+
+    // A further head that is begun in its own time may be as long as any.
+    let mut inbound = Inbound::new();
+    assert_eq!(inbound.arrive(&mut good.clone(), true), Ok(good.len()));
+    let long = head(&format!("X: {}\r\n", "a".repeat(2 * MOST_BEHIND)));
+    for piece in long.chunks(1000) {
+        inbound.arrive(&mut piece.to_vec(), true).unwrap();
+    }
+    assert!(inbound.is_ready() && !inbound.is_over());
+}
+
+#[test]
+fn nothing_behind_a_chunked_body_is_kept_or_passed_on() {
+    let body = b"2\r\nhi\r\n0\r\n\r\n";
+    let request = [&head("Transfer-Encoding: chunked\r\n")[..], body].concat();
+    let (passed, fault) = feed([&[&request[..], &request[..]].concat()[..]]);
+    assert_eq!((passed, fault), (request.clone(), None));
+    let mut inbound = Inbound::new();
+    assert_eq!(
+        inbound.arrive(&mut request.clone(), true),
+        Ok(request.len())
+    );
+    assert_eq!(inbound.arrive(&mut [b'x'], true), Ok(0));
+    assert!(inbound.is_over() && !inbound.holds_back());
+}
+
+#[test]
 fn an_upgrade_is_masked_and_nothing_else_is() {
     let (passed, _) = feed([&head("Upgrade: h2c\r\nX: upgrade\r\nUPGRADE: websocket\r\n")[..]]);
     assert_eq!(

@@ -40,7 +40,12 @@ fn the_quietest_connection_makes_room_and_busy_ones_keep_theirs() {
             .data("data: 2\n\n"),
     );
     let proxy = in_front_of(&upstream)
-        .args(["--max-connections", "4"])
+        .args([
+            "--max-connections",
+            "4",
+            "--max-connections-per-user",
+            "100",
+        ])
         .start();
     let mut busy = begin(&proxy);
     let mut quiet: Vec<Client> = (0..10).map(|_| proxy.client()).collect();

@@ -13,8 +13,10 @@
 mod answers;
 mod callers;
 mod confinement;
+mod crowds;
 mod custody;
 mod cuts;
+mod departures;
 mod door;
 mod echo;
 mod faults;

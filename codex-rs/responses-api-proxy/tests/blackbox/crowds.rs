@@ -1,0 +1,317 @@
+//! What one user does costs another one nothing.
+
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv6Addr, SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use codex_test_support::{Client, End, MockUpstream, Proxy, Reply, assert_openai_error};
+
+use crate::custody::{is_root, skipped};
+use crate::{RESPONSES, ask, in_front_of};
+
+/// Users of the tests, who have no name on most systems.
+const OTHER: u32 = 65534;
+const THIRD: u32 = 65533;
+
+/// Connections of another user, there until it is dropped.
+struct Crowd(Child);
+
+impl Crowd {
+    /// Opens `count` connections, writes `sent` into each, and reads nothing.
+    fn new(proxy: &Proxy, uid: u32, count: usize, sent: &str) -> Option<Self> {
+        let script = format!(
+            r#"use Socket; $SIG{{PIPE}} = "IGNORE"; $| = 1;
+               my $at = pack_sockaddr_in({}, inet_aton("127.0.0.1"));
+               my $sent = {sent};
+               for (1..{count}) {{
+                   socket(my $s, PF_INET, SOCK_STREAM, 0) or die "socket: $!";
+                   connect($s, $at) or die "connect: $!";
+                   syswrite($s, $sent) if length $sent;
+                   push @all, $s;
+               }}
+               print "there\n"; sleep 1000;"#,
+            proxy.port()
+        );
+        let uid = uid.to_string();
+        let started = Command::new("prlimit")
+            .args(["--nofile=4096", "setpriv", "--clear-groups"])
+            .args(["--reuid", &uid, "--regid", &uid, "perl", "-e", &script])
+            .stdout(Stdio::piped())
+            .spawn();
+        let mut crowd = match started {
+            Ok(child) => Self(child),
+            Err(error) => {
+                skipped(&format!("prlimit: {error}"));
+                return None;
+            }
+        };
+        let mut line = String::new();
+        let mut output = BufReader::new(crowd.0.stdout.take().unwrap());
+        output.read_line(&mut line).unwrap();
+        if line != "there\n" {
+            skipped("prlimit, setpriv or perl is not there");
+            return None;
+        }
+        Some(crowd)
+    }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A request that is answered at once; others are never answered.
+fn answers_quick_ones() -> MockUpstream {
+    MockUpstream::builder()
+        .handler(|request| {
+            if request.text() == "{}" {
+                Reply::responses("hi")
+            } else {
+                Reply::silence()
+            }
+        })
+        .start()
+}
+
+/// As perl writes it.
+const SLOW: &str =
+    r#""POST /v1/responses HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nslow""#;
+
+#[track_caller]
+fn assert_served(proxy: &Proxy) {
+    for _ in 0..10 {
+        let answer = ask(proxy);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+}
+
+#[test]
+fn strangers_that_read_nothing_take_no_room_from_named_users() {
+    if !is_root() {
+        return skipped("only root can be two users");
+    }
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    let proxy = in_front_of(&upstream)
+        .args(["--allow-user", "root", "--max-connections", "100"])
+        .start();
+    let pipelined = r#""GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" x 20000"#;
+    let Some(_crowd) = Crowd::new(&proxy, OTHER, 300, pipelined) else {
+        return;
+    };
+    assert_served(&proxy);
+}
+
+#[test]
+fn a_stranger_is_told_so_once() {
+    if !is_root() {
+        return skipped("only root is not the user that may call");
+    }
+    let upstream = MockUpstream::h1(Reply::responses("never"));
+    let proxy = in_front_of(&upstream)
+        .args(["--allow-user", "4711"])
+        .start();
+    let mut client = proxy.client();
+    let request =
+        format!("POST {RESPONSES} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{{}}");
+    client.send(request.repeat(1000));
+    assert_openai_error(&client.read_answer(), 403, "caller_not_allowed");
+    assert_eq!(client.read_to_close(), (Vec::new(), End::Clean));
+    assert!(upstream.requests().is_empty());
+}
+
+#[test]
+fn requests_in_flight_of_one_user_leave_room_for_another() {
+    if !is_root() {
+        return skipped("only root can be two users");
+    }
+    let upstream = answers_quick_ones();
+    let proxy = in_front_of(&upstream)
+        .args(["--max-connections", "64"])
+        .start();
+    let Some(_crowd) = Crowd::new(&proxy, OTHER, 100, SLOW) else {
+        return;
+    };
+    assert_served(&proxy);
+    let Some(_second) = Crowd::new(&proxy, THIRD, 100, SLOW) else {
+        return;
+    };
+    assert_served(&proxy);
+}
+
+#[test]
+fn nor_do_they_take_all_the_places_of_requests() {
+    if !is_root() {
+        return skipped("only root can be two users");
+    }
+    let upstream = answers_quick_ones();
+    let proxy = in_front_of(&upstream)
+        .args(["--max-requests", "32"])
+        .start();
+    let Some(_crowd) = Crowd::new(&proxy, OTHER, 100, SLOW) else {
+        return;
+    };
+    assert_served(&proxy);
+}
+
+#[test]
+fn a_user_beyond_its_half_is_told_so() {
+    let upstream = answers_quick_ones();
+    let proxy = in_front_of(&upstream)
+        .args(["--max-connections", "8"])
+        .start();
+    let mut busy: Vec<Client> = (0..4).map(|_| proxy.client()).collect();
+    for (index, client) in busy.iter_mut().enumerate() {
+        client.post(RESPONSES, &[], "slow");
+        upstream.wait_for_complete(index);
+    }
+    let refused = ask(&proxy);
+    assert_openai_error(&refused, 429, "too_many_connections_of_user");
+    busy.clear();
+    upstream.wait_for_cancel(3);
+}
+
+#[test]
+fn idle_connections_of_one_user_end_none_of_another() {
+    if !is_root() {
+        return skipped("only root can be two users");
+    }
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    let proxy = in_front_of(&upstream)
+        .args(["--max-connections", "20"])
+        .start();
+    let mut kept: Vec<Client> = (0..3).map(|_| proxy.client()).collect();
+    for client in &mut kept {
+        assert_eq!(client.post(RESPONSES, &[], "{}").read_answer().status, 200);
+    }
+    let Some(_crowd) = Crowd::new(&proxy, OTHER, 200, r#""""#) else {
+        return;
+    };
+    assert_served(&proxy);
+    for client in &mut kept {
+        assert_eq!(client.post(RESPONSES, &[], "{}").read_answer().status, 200);
+    }
+}
+
+#[test]
+fn unfinished_heads_of_one_user_refuse_none_of_another() {
+    if !is_root() {
+        return skipped("only root can be two users");
+    }
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    let proxy = in_front_of(&upstream).start();
+    let heads = r#""POST /v1/responses HTTP/1.1\r\nX: " . ("a" x 60000)"#;
+    let Some(_crowd) = Crowd::new(&proxy, OTHER, 100, heads) else {
+        return;
+    };
+    let own = format!("{:?}", "a".repeat(30_000));
+    for _ in 0..3 {
+        let mut client = proxy.client();
+        client.post(RESPONSES, &[("x-large", own.as_str())], "{}");
+        let answer = client.read_answer();
+        assert!(!answer.text().contains("overloaded"), "{}", answer.text());
+    }
+}
+
+#[test]
+fn localhost_is_the_same_port_on_both_addresses() {
+    let Ok(taken) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) else {
+        return skipped("there is no [::1]");
+    };
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    let proxy = in_front_of(&upstream).start();
+    let at = SocketAddr::from((Ipv6Addr::LOCALHOST, proxy.port()));
+    let answer = Client::connect(at).post(RESPONSES, &[], "{}").read_answer();
+    assert_eq!(answer.status, 200);
+    assert!(TcpListener::bind(at).is_err());
+    let stderr = proxy.wait_for_stderr("process: ");
+    assert!(!stderr.contains("warning: [::1]"), "{stderr}");
+
+    let port = taken.local_addr().unwrap().port();
+    let beside = in_front_of(&upstream).port(port).start();
+    assert_eq!(ask(&beside).status, 200);
+    beside.wait_for_stderr(&format!("warning: [::1]:{port} cannot be listened on"));
+}
+
+#[test]
+fn a_caller_by_ipv6_is_known_too() {
+    if !is_root() {
+        return skipped("only root is not the user that may call");
+    }
+    if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+        return skipped("there is no [::1]");
+    }
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    for (user, status) in [("4711", 403), ("root", 200)] {
+        let proxy = in_front_of(&upstream).args(["--allow-user", user]).start();
+        let at = SocketAddr::from((Ipv6Addr::LOCALHOST, proxy.port()));
+        let answer = Client::connect(at).post(RESPONSES, &[], "{}").read_answer();
+        assert_eq!(answer.status, status);
+    }
+}
+
+#[test]
+fn the_user_that_stands_for_many_is_warned_about() {
+    let tried = Command::new("unshare")
+        .args(["--user", "--map-root-user", "true"])
+        .status();
+    if !tried.is_ok_and(|status| status.success()) {
+        return skipped("there are no user namespaces");
+    }
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    let overflow = OTHER.to_string();
+    let start = |user: &str| {
+        in_front_of(&upstream)
+            .under(["unshare", "--user", "--map-root-user"])
+            .args(["--allow-user", user, "--allow-unlocked-key"])
+            .start()
+    };
+    let warned = start(&overflow);
+    warned.wait_for_stderr("warning: in this user namespace the user 65534 stands for every user");
+    let stderr = start("0").wait_for_stderr("process: ");
+    assert!(!stderr.contains("user namespace"), "{stderr}");
+    let outside = in_front_of(&upstream)
+        .args(["--allow-user", &overflow])
+        .start();
+    let stderr = outside.wait_for_stderr("process: ");
+    assert!(!stderr.contains("user namespace"), "{stderr}");
+}
+
+/// What the proxy has resident, in KiB.
+fn resident(proxy: &Proxy) -> u64 {
+    let line = proxy.status_line("VmRSS");
+    line.trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+fn a_crowd_takes_little_memory_and_gives_it_back() {
+    const CROWD: u64 = 500;
+    let upstream = MockUpstream::h1(Reply::silence());
+    let proxy = in_front_of(&upstream)
+        .args(["--sandbox", "require"])
+        .start();
+    let before = resident(&proxy);
+    let mut crowd: Vec<Client> = (0..CROWD).map(|_| proxy.client()).collect();
+    for client in &mut crowd {
+        client.post(RESPONSES, &[], "{}");
+    }
+    upstream.wait_for_requests(crowd.len());
+    for client in &mut crowd {
+        client.send(vec![b'x'; 125_000]);
+    }
+    // All of it has arrived once the last of them is cut for sending even more.
+    let last = crowd.last_mut().unwrap();
+    last.send(vec![b'x'; 2 << 20]);
+    last.read_to_close();
+    let peak = proxy.rss_peak_kib();
+    assert!(peak < before + CROWD * 64, "from {before} to {peak} KiB");
+    crowd.clear();
+    let deadline = Instant::now() + Duration::from_secs(15);
+    while resident(&proxy) > before + 10 * 1024 {
+        assert!(Instant::now() < deadline, "{} KiB stay", resident(&proxy));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
