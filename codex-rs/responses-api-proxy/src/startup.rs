@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use codex_process_hardening::{User, harden, raise_descriptor_limit};
+use codex_process_hardening::{
+    Measure, User, exposure_at_start, harden, raise_descriptor_limit, tracer,
+};
 use codex_secret_memory::SecretPage;
 use socket2::SockRef;
 
@@ -50,8 +52,17 @@ const FEWEST_DESCRIPTORS: u64 = 256;
 /// ([`report_failure`](crate::report_failure)) and exits with 1.
 pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     report::panics_without_payload();
-    let config = Config::try_from(args)?;
+    // Before anything else: what others could do until here, and that it ends here.
+    let exposure = exposure_at_start();
     let mut measures = harden();
+    let config = Config::try_from(args)?;
+    if config.sandbox == Sandbox::Require
+        && let Some(exposure) = &exposure
+    {
+        bail!("--sandbox=require, but {exposure}");
+    }
+    // From here on only root can attach.
+    measures.extend(refuse_a_tracer()?);
     let descriptors = raise_descriptor_limit().unwrap_or(FEWEST_DESCRIPTORS);
 
     let user = config.user.as_deref().map(User::by_name).transpose()?;
@@ -68,6 +79,9 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     };
     let page = SecretPage::new(config.allow_unlocked_key)?;
     let mut banner = Banner::new(&page);
+    if let Some(exposure) = exposure {
+        banner.warn(exposure);
+    }
     let key = key_from_stdin(page)?;
 
     let (credential, provider) = Credential::new(key, &config.upstream)?;
@@ -199,6 +213,21 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     Ok(shutdown
         .ended_by_signal()
         .map_or(ExitCode::SUCCESS, |signal| ExitCode::from(128 + signal)))
+}
+
+/// The key is not read while another process can look on; a measure if that is not known.
+fn refuse_a_tracer() -> anyhow::Result<Option<Measure>> {
+    match tracer() {
+        Ok(None) => Ok(None),
+        Ok(Some(pid)) => bail!(
+            "process {pid} traces this one (ptrace: a debugger, strace) and could read the key; \
+             start it without a tracer"
+        ),
+        Err(cause) => Ok(Some(Measure {
+            name: "no tracer attached".into(),
+            outcome: Err(cause),
+        })),
+    }
 }
 
 fn listen_on(port: u16) -> anyhow::Result<TcpListener> {

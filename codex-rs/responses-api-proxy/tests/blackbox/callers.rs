@@ -180,7 +180,7 @@ fn a_unix_socket_serves_beside_a_port_or_instead() {
             "--socket-mode",
             "660",
             "--sandbox",
-            "require",
+            crate::custody::strictest_sandbox(),
         ])
         .server_info()
         .start();
@@ -307,7 +307,7 @@ fn a_client_token_is_needed_where_there_is_a_file_of_them_and_goes_no_further() 
     let proxy = in_front_of(&upstream)
         .arg("--client-token-file")
         .arg(&file)
-        .args(["--sandbox", "require"])
+        .args(["--sandbox", crate::custody::strictest_sandbox()])
         .http_shutdown()
         .start();
     proxy.wait_for_stderr("with a client token");

@@ -24,6 +24,7 @@ mod key;
 mod lanes;
 mod lifecycle;
 mod server_info;
+mod start;
 mod streaming;
 mod surface;
 
