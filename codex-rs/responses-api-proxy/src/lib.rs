@@ -33,6 +33,8 @@ pub mod fuzzing;
 mod head_fault;
 mod headers;
 mod inbound;
+#[cfg_attr(not(unix), path = "info_file_elsewhere.rs")]
+mod info_file;
 mod key_source;
 mod lanes;
 mod limits;
@@ -56,6 +58,7 @@ mod shutdown;
 mod sock_diag;
 mod socket;
 mod startup;
+mod token_file;
 mod tokens;
 #[cfg_attr(not(unix), path = "unix_socket_elsewhere.rs")]
 mod unix_socket;

@@ -27,6 +27,7 @@ use crate::router::{Shared, router};
 use crate::server::{Terms, serve};
 use crate::server_info::ServerInfo;
 use crate::shutdown::Shutdown;
+use crate::token_file::TokenFile;
 use crate::tokens::Tokens;
 use crate::unix_socket::UnixSocket;
 use crate::upstream::Upstream;
@@ -72,11 +73,8 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         &config.allow_groups,
         limits.max_connections_per_user.is_some(),
     )?;
-    let (tokens, client_token) = client_tokens(&config.client_tokens)?;
-    let token_file = match &config.client_tokens {
-        ClientTokens::File(file) => Some(file.clone()),
-        ClientTokens::None | ClientTokens::Generated => None,
-    };
+    let becomes = user.map(User::uid);
+    let (tokens, token_file, client_token) = client_tokens(&config.client_tokens, becomes)?;
     let page = SecretPage::new(config.allow_unlocked_key)?;
     let mut banner = Banner::new(&page);
     if let Some(exposure) = exposure {
@@ -102,6 +100,9 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         .server_info
         .map(|path| ServerInfo::open(&path, client_token.is_some()))
         .transpose()?;
+    if let Some(replaceable) = server_info.as_ref().and_then(ServerInfo::replaceable) {
+        banner.warn(replaceable);
+    }
     // Asks the files of /proc and /sys that are about to be out of reach.
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
 
@@ -113,8 +114,8 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         config.sandbox,
         &upstream,
         server_info.as_ref(),
-        socket,
-        token_file.as_deref(),
+        unix_socket.as_ref(),
+        token_file.as_ref().map(TokenFile::path),
     ));
     if config.sandbox == Sandbox::Require
         && let Some(missing) = measures.iter().find(|measure| measure.outcome.is_err())
@@ -244,16 +245,23 @@ fn listen_on(port: u16) -> anyhow::Result<TcpListener> {
     Ok(listener)
 }
 
-/// The tokens that are asked for, and the text of one that was made here.
-fn client_tokens(wanted: &ClientTokens) -> anyhow::Result<(Tokens, Option<String>)> {
+/// The tokens that are asked for, the file to read them from again, and the text of one that was made
+/// here. The file may belong to the user that the proxy becomes.
+fn client_tokens(
+    wanted: &ClientTokens,
+    becomes: Option<u32>,
+) -> anyhow::Result<(Tokens, Option<TokenFile>, Option<String>)> {
     Ok(match wanted {
-        ClientTokens::None => (Tokens::default(), None),
-        ClientTokens::File(file) => (Tokens::from_file(file)?, None),
+        ClientTokens::None => (Tokens::default(), None, None),
+        ClientTokens::File(path) => {
+            let file = TokenFile::new(path, becomes);
+            (Tokens::from_file(&file)?, Some(file), None)
+        }
         ClientTokens::Generated => {
             let random = rustls::crypto::ring::default_provider().secure_random;
             let (tokens, text) = Tokens::generate(&|buffer| random.fill(buffer).is_ok())
                 .context("no randomness for a client token")?;
-            (tokens, Some(text))
+            (tokens, None, Some(text))
         }
     })
 }

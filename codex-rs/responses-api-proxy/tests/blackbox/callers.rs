@@ -405,3 +405,25 @@ fn a_token_file_that_is_none_is_exit_1() {
         output.stderr
     );
 }
+
+#[test]
+fn a_token_file_that_others_can_write_is_exit_1() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tokens");
+    fs::write(&file, format!("alice:{}\n", "0".repeat(64))).unwrap();
+    let refused = |says: &str| {
+        let args = ["--client-token-file", file.to_str().unwrap()];
+        let output = run_to_exit(PROXY, &args, &[], TEST_KEY.as_bytes());
+        assert_eq!(output.code, Some(1), "{output:?}");
+        assert!(output.stderr.contains(says), "{}", output.stderr);
+    };
+    for mode in [0o666, 0o664, 0o602] {
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        refused("chmod go-w");
+    }
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    if std::os::unix::fs::chown(&file, Some(65534), None).is_err() {
+        return skipped("only root can give a file away");
+    }
+    refused("belongs to user 65534");
+}
