@@ -36,9 +36,13 @@ impl fmt::Display for SmallFileError {
             Self::Foreign(owner) => write!(
                 f,
                 "it belongs to user {owner}, and not to you, to root or to the owner of its \
-                 directory, so it may be meant to mislead you"
+                 directory, so it may lead to somebody else; name another, or have root look at it \
+                 and chown it"
             ),
-            Self::WritableByAll => f.write_str("every user of this host can write it (chmod go-w)"),
+            Self::WritableByAll => f.write_str(
+                "every user of this host can write it, so it may lead to somebody else; look at it, \
+                 then chmod go-w it",
+            ),
             Self::TooLarge(most) => write!(f, "it is longer than {most} bytes"),
             Self::Io(cause) => cause.fmt(f),
         }
