@@ -60,6 +60,7 @@ mod socket;
 mod startup;
 mod token_file;
 mod tokens;
+mod trust_roots;
 #[cfg_attr(not(unix), path = "unix_socket_elsewhere.rs")]
 mod unix_socket;
 mod upload;

@@ -13,6 +13,7 @@ use reqwest::{Client, redirect, retry};
 use rustls::crypto::CryptoProvider;
 
 use crate::config::UpstreamUrl;
+use crate::trust_roots;
 
 /// How long a connection to the upstream may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -53,7 +54,7 @@ pub(crate) struct Route {
     /// Scheme, host and port of the CONNECT proxy.
     pub(crate) proxy: Option<String>,
     /// How many certificate authorities are trusted, and who named them.
-    pub(crate) roots: Option<(usize, &'static str)>,
+    pub(crate) roots: Option<(usize, String)>,
 }
 
 /// Why there is no way to the upstream.
@@ -155,8 +156,9 @@ impl Route {
         let roots = if is_clear {
             rustls::RootCertStore::empty()
         } else {
-            let roots = native_roots()?;
-            route.roots = Some((roots.len(), roots_source()));
+            let (roots, from) = trust_roots::load()
+                .map_err(|error| UpstreamSetupError::NoRoots(error.to_string()))?;
+            route.roots = Some((roots.len(), from));
             if let Some(proxy) = proxy_for(url)? {
                 route.first_hop = first_hop(&proxy);
                 route.proxy = Some(proxy.origin().ascii_serialization());
@@ -179,27 +181,6 @@ fn tls(
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
-}
-
-fn native_roots() -> Result<rustls::RootCertStore, UpstreamSetupError> {
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = rustls::RootCertStore::empty();
-    // One odd certificate among the system's hundred is no reason to stop.
-    let _ = roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        let cause = found.errors.first();
-        let cause = cause.map_or_else(String::new, |cause| format!(" ({cause})"));
-        return Err(UpstreamSetupError::NoRoots(cause));
-    }
-    Ok(roots)
-}
-
-/// Who named the authorities; `rustls-native-certs` asks these two variables first.
-fn roots_source() -> &'static str {
-    ["SSL_CERT_FILE", "SSL_CERT_DIR"]
-        .into_iter()
-        .find(|name| std::env::var_os(name).is_some())
-        .unwrap_or("the system")
 }
 
 /// The proxy that reqwest will use, asked of the code that it asks, so that the

@@ -111,7 +111,7 @@ impl fmt::Display for Upstream {
     /// Where requests go and how, in one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.url.url())?;
-        if let Some((count, source)) = self.route.roots {
+        if let Some((count, source)) = &self.route.roots {
             write!(f, ", TLS checked against {count} authorities from {source}")?;
         }
         if let Some(proxy) = &self.route.proxy {
