@@ -164,8 +164,9 @@ fn root_has_the_key_and_another_user_uses_it() {
         .args([CODEX, program.to_str().unwrap()])
         .status();
     assert!(copied.unwrap().success());
-    for path in [place.path(), program.as_path()] {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    // The program as it is to be installed: run by everybody, read by root alone.
+    for (path, mode) in [(place.path(), 0o755), (program.as_path(), 0o711)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     }
     let run = codex(&["exec", "-c", "model_provider=local-proxy", "-c", &url, "hi"]);
     std::fs::set_permissions(run.home.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -174,6 +175,17 @@ fn root_has_the_key_and_another_user_uses_it() {
         .into_iter()
         .chain([program.to_str().unwrap()])
         .collect();
+    for words in [
+        &["completion", "bash"][..],
+        &["--version"],
+        &["exec", "--help"],
+    ] {
+        let output = std::process::Command::new("setpriv")
+            .args(&before)
+            .args(words)
+            .output();
+        assert!(output.unwrap().status.success(), "{words:?}");
+    }
     let run = run.env("HOME", "/nonexistent");
     let output = run.start_by("setpriv", &before).wait_exit();
     assert_ended(&output, 0, "by the proxy");
