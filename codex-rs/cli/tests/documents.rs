@@ -180,3 +180,16 @@ fn links_between_documents_lead_somewhere() {
         }
     }
 }
+
+/// No code keeps root out, so the document must not leave a way out.
+#[test]
+fn the_ways_that_root_has_to_the_key_are_named() {
+    let text = fs::read_to_string(root().join("docs/threat-model.md")).unwrap();
+    let ways = text.split("## Out of scope").nth(1).unwrap();
+    for way in ["ptrace", "uprobe", "perf", "BPF", "kernel module"] {
+        assert!(ways.contains(way), "{way} is not named");
+    }
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    assert!(readme.contains("(docs/threat-model.md#out-of-scope)"));
+    assert!(!text.contains("nothing of it by looking"));
+}

@@ -270,6 +270,10 @@ fn the_agent_uses_the_key_and_never_reads_it_and_its_user_is_no_longer_root() {
         "the environment of the proxy",
     );
     assert_eq!(mode_of(&log), 0o640);
+    // Whoever runs it cannot be looked into, from the first instruction on.
+    let installed = host.path("usr/local/libexec/codex-proxy/codex");
+    assert_eq!(mode_of(&installed), 0o711);
+    assert_eq!(std::fs::metadata(&installed).unwrap().uid(), 0);
     assert_eq!(mode_of(&host.path("run/codex-proxy")), 0o755);
     assert_eq!(
         mode_of(&host.path("run/codex-proxy/server-info.json")),
@@ -281,6 +285,12 @@ fn the_agent_uses_the_key_and_never_reads_it_and_its_user_is_no_longer_root() {
     setup(&[]).ended(0, "Nothing had to be changed.");
     assert_eq!(host.server_info(), (port.clone(), pid.clone()));
     assert_eq!(host.manifest(), manifest);
+
+    // An installation of before, which everybody could read.
+    open_to_all(&installed);
+    setup(&[]).ended(0, "+ binary");
+    assert_eq!(mode_of(&installed), 0o711);
+    let (port, pid) = host.server_info();
 
     // Another option: another process.
     setup(&["--proxy-user", &host.proxy_user, "--port", &port]).ended(0, "+ proxy, started");

@@ -1,13 +1,15 @@
 //! What a running proxy wrote with `--server-info`.
 
 use std::fmt;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
+use codex_trusted_path::{SmallFileError, read_small};
 use serde::Deserialize;
 
 use crate::secret::Secret;
+
+/// The longest file, in bytes.
+const MOST: u64 = 64 * 1024;
 
 /// Where a proxy listens and how it may be called.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,8 +44,7 @@ pub(crate) struct ServerInfoError {
 
 #[derive(Debug)]
 enum Cause {
-    Missing,
-    Io(io::Error),
+    Unread(SmallFileError),
     Empty,
     Content,
     Nowhere,
@@ -53,12 +54,12 @@ impl fmt::Display for ServerInfoError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display();
         match &self.cause {
-            Cause::Missing => write!(
+            Cause::Unread(SmallFileError::Missing) => write!(
                 f,
                 "no server info at {path}: no proxy runs there (start one with \
                  `codex responses-api-proxy --server-info {path}`)"
             ),
-            Cause::Io(cause) => write!(f, "could not read the server info {path}: {cause}"),
+            Cause::Unread(cause) => write!(f, "the server info {path} is not used: {cause}"),
             Cause::Empty => write!(f, "the server info {path} is empty: the proxy is not ready"),
             Cause::Content => write!(
                 f,
@@ -75,14 +76,14 @@ impl fmt::Display for ServerInfoError {
 impl std::error::Error for ServerInfoError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.cause {
-            Cause::Io(cause) => Some(cause),
+            Cause::Unread(cause) => Some(cause),
             _ => None,
         }
     }
 }
 
 impl ServerInfo {
-    /// Reads the file.
+    /// Reads the file, if nobody could have written it but us, root or the owner of its directory.
     ///
     /// # Errors
     ///
@@ -92,14 +93,11 @@ impl ServerInfo {
             path: path.to_owned(),
             cause,
         };
-        let text = fs::read_to_string(path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => fault(Cause::Missing),
-            _ => fault(Cause::Io(error)),
-        })?;
-        if text.trim().is_empty() {
+        let bytes = read_small(path, MOST).map_err(|cause| fault(Cause::Unread(cause)))?;
+        if bytes.trim_ascii().is_empty() {
             return Err(fault(Cause::Empty));
         }
-        let content: Content = serde_json::from_str(&text).map_err(|_| fault(Cause::Content))?;
+        let content: Content = serde_json::from_slice(&bytes).map_err(|_| fault(Cause::Content))?;
         let place = match (content.port, content.socket) {
             (Some(port), _) => Place::Port(port),
             (None, Some(socket)) => Place::Socket(socket),
@@ -114,6 +112,8 @@ impl ServerInfo {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn read(content: &str) -> Result<ServerInfo, String> {

@@ -1,7 +1,6 @@
 //! No files and no ports but those named: Landlock (`landlock(7)`).
 
 use std::io;
-use std::path::Path;
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, NetPort, PathBeneath, PathFd,
@@ -50,27 +49,18 @@ fn apply(needs: &Needs) -> Result<RulesetStatus, landlock::RulesetError> {
         .scope(Scope::from_all(NEWEST))?
         .create()?;
     for path in &needs.read {
-        ruleset = allow(ruleset, path, AccessFs::ReadFile)?;
+        // What is not there needs no rule.
+        if let Ok(file) = PathFd::new(path) {
+            ruleset = ruleset.add_rule(PathBeneath::new(file, AccessFs::ReadFile))?;
+        }
     }
     for directory in &needs.remove_from {
-        ruleset = allow(ruleset, directory, AccessFs::RemoveFile)?;
+        ruleset = ruleset.add_rule(PathBeneath::new(directory, AccessFs::RemoveFile))?;
     }
     for &port in &needs.connect_to {
         ruleset = ruleset.add_rule(NetPort::new(port, AccessNet::ConnectTcp))?;
     }
     Ok(ruleset.restrict_self()?.ruleset)
-}
-
-/// What is not there needs no rule.
-fn allow(
-    ruleset: landlock::RulesetCreated,
-    path: &Path,
-    access: AccessFs,
-) -> Result<landlock::RulesetCreated, landlock::RulesetError> {
-    match PathFd::new(path) {
-        Ok(fd) => ruleset.add_rule(PathBeneath::new(fd, access)),
-        Err(_) => Ok(ruleset),
-    }
 }
 
 #[cfg(test)]
@@ -93,9 +83,10 @@ mod tests {
         let unwanted = TcpListener::bind("127.0.0.1:0").unwrap();
         let [wanted_at, unwanted_at] = [&wanted, &unwanted].map(|l| l.local_addr().unwrap());
         let needs = Needs {
+            connect_to_socket: false,
             connect_to: vec![wanted_at.port()],
             read: vec![readable.clone(), "/does/not/exist".into()],
-            remove_from: vec![removable.path().to_owned()],
+            remove_from: vec![fs::File::open(removable.path()).unwrap()],
             resolve_names: false,
         };
         // Landlock binds the thread that asks for it and its children.

@@ -1,6 +1,7 @@
 //! What the whole process must never allow, and what it must never inherit.
 //!
-//! Two steps. [`harden`] runs before the first byte of a key is read, in both
+//! [`exposure_at_start`] looks first: at what others could do before any of this. Then two steps.
+//! [`harden`] runs before the first byte of a key is read, in both
 //! binaries: no core dumps, no `ptrace(2)` or `/proc/PID/mem` for others of the
 //! same user, no privileges gained by running another program. [`enter_sandbox`]
 //! runs when everything that needs a privilege or a file is open: another user
@@ -27,6 +28,7 @@ mod files_and_ports;
 #[cfg(target_os = "linux")]
 mod refused_calls;
 mod sandbox;
+mod start;
 mod stderr;
 #[cfg(target_os = "linux")]
 mod system_calls;
@@ -41,6 +43,7 @@ mod user;
 pub use group::{group_number, members_of};
 pub use measures::{Measure, harden, raise_descriptor_limit};
 pub use sandbox::{Needs, OnRefusedCall, enter_sandbox};
+pub use start::{Exposure, exposure_at_start, tracer};
 pub use stderr::stderr_has_room;
 pub use stdin::take_stdin;
 pub use terminal::EchoOff;

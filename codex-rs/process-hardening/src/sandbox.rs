@@ -1,11 +1,12 @@
 //! The second step: everything that is needed is open, so the rest is given up.
 
+use std::fs::File;
 use std::path::PathBuf;
 
 use crate::measures::Measure;
 
 /// What the process still has to be able to do. All else is refused.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Needs {
     /// TCP ports it connects to: the upstream's or its proxy's, and the resolver's.
     pub connect_to: Vec<u16>,
@@ -15,8 +16,8 @@ pub struct Needs {
     pub read: Vec<PathBuf>,
     /// It looks names up: UDP, and the netlink that the C library orders addresses by.
     pub resolve_names: bool,
-    /// Directories it removes a file from.
-    pub remove_from: Vec<PathBuf>,
+    /// Directories it removes a file from, open: a path may lead elsewhere by now.
+    pub remove_from: Vec<File>,
 }
 
 /// What becomes of a system call that is not on the list.

@@ -44,7 +44,7 @@ pub struct Args {
     /// File to write `{"port":N,"pid":N}` to once connections are accepted
     ///
     /// One line, written in place and removed on exit. Parent directories are made. A symbolic
-    /// link or a file with several names is refused.
+    /// link, a file with several names or of another user, and one that holds anything else are refused.
     #[arg(long, value_name = "FILE")]
     pub server_info: Option<PathBuf>,
 

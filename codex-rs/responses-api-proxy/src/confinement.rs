@@ -6,6 +6,7 @@ use codex_process_hardening::{Measure, Needs, OnRefusedCall, enter_sandbox};
 
 use crate::args::Sandbox;
 use crate::server_info::ServerInfo;
+use crate::unix_socket::UnixSocket;
 use crate::upstream::Route;
 
 /// The port of the resolver, for answers too long for UDP.
@@ -27,7 +28,7 @@ pub(crate) fn confine(
     mode: Sandbox,
     route: &Route,
     server_info: Option<&ServerInfo>,
-    socket: Option<&Path>,
+    socket: Option<&UnixSocket>,
     token_file: Option<&Path>,
 ) -> Vec<Measure> {
     let on_refused_call = match mode {
@@ -54,7 +55,7 @@ pub(crate) fn confine(
     needs.remove_from = server_info
         .and_then(ServerInfo::directory)
         .into_iter()
-        .chain(socket.and_then(Path::parent).map(Path::to_owned))
+        .chain(socket.and_then(UnixSocket::directory))
         .collect();
     enter_sandbox(&needs, on_refused_call)
 }

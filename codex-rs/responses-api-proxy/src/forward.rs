@@ -122,9 +122,7 @@ async fn ask_for_nothing(
     let json = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let outgoing = headers::for_upstream(credential.header(), &HeaderMap::from_iter([json]));
     let nothing = Upload::new(Body::from("{}"), limits);
-    let place = places
-        .take(&Owner::proxy())
-        .ok_or(UpstreamFault::Busy)?;
+    let place = places.take(&Owner::proxy()).ok_or(UpstreamFault::Busy)?;
     let (head, mut body) = upstream.send(outgoing, nothing, place).await?;
     let mut read = 0;
     while head.status.is_client_error()

@@ -34,6 +34,8 @@ pub mod fuzzing;
 mod head_fault;
 mod headers;
 mod inbound;
+#[cfg_attr(not(unix), path = "info_file_elsewhere.rs")]
+mod info_file;
 mod key_source;
 mod limits;
 mod link;
@@ -56,7 +58,9 @@ mod shutdown;
 mod sock_diag;
 mod socket;
 mod startup;
+mod token_file;
 mod tokens;
+mod trust_roots;
 mod turned_away;
 #[cfg_attr(not(unix), path = "unix_socket_elsewhere.rs")]
 mod unix_socket;

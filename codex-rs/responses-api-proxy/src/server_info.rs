@@ -1,17 +1,12 @@
 //! Port and process id for whoever waits, in a file.
-//!
-//! Written in place, with one write: codex-action makes the file beforehand, in
-//! a directory where we may not make or rename one. Whoever can choose what the
-//! path leads to must not choose what a root process overwrites: links are
-//! refused, and a file that holds anything but a server-info line is left alone,
-//! whichever way the path led to it.
 
 use std::fmt;
-use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, Read, Seek, Write};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use crate::info_file::{Cause, InfoFile};
 
 #[derive(Serialize)]
 struct Content<'a> {
@@ -24,6 +19,30 @@ struct Content<'a> {
     client_token: Option<&'a str>,
 }
 
+/// The same as it is found in a file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(
+    dead_code,
+    reason = "what matters is that they are there and nothing else is"
+)]
+struct Found {
+    port: Option<u16>,
+    pid: u32,
+    socket: Option<PathBuf>,
+    client_token: Option<String>,
+}
+
+/// Whether this is what a server-info file holds, and all of it. What has more in it is somebody's
+/// work, and not to be overwritten.
+pub(crate) fn is_server_info(content: &[u8]) -> bool {
+    // serde would take a list of the same values, too.
+    let is_object = content.trim_ascii_start().starts_with(b"{");
+    is_object
+        && serde_json::from_slice::<Found>(content)
+            .is_ok_and(|found| found.port.is_some() || found.socket.is_some())
+}
+
 /// Why the file could not be written.
 #[derive(Debug)]
 pub(crate) struct ServerInfoError {
@@ -31,38 +50,9 @@ pub(crate) struct ServerInfoError {
     cause: Cause,
 }
 
-#[derive(Debug)]
-enum Cause {
-    Link,
-    SeveralNames,
-    Kind,
-    NotOurs,
-    Io(io::Error),
-}
-
 impl fmt::Display for ServerInfoError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path.display();
-        match self.cause {
-            Cause::Link => write!(
-                f,
-                "--server-info {path} is a symbolic link; name the file itself"
-            ),
-            Cause::SeveralNames => write!(
-                f,
-                "--server-info {path} is a file with more than one name (hard link); remove it"
-            ),
-            Cause::Kind => write!(
-                f,
-                "--server-info {path} is neither a file, a FIFO nor a character device"
-            ),
-            Cause::NotOurs => write!(
-                f,
-                "--server-info {path} holds something else than server info; remove it or name \
-                 another file"
-            ),
-            Cause::Io(_) => write!(f, "could not write --server-info {path}"),
-        }
+        write!(f, "--server-info {} {}", self.path.display(), self.cause)
     }
 }
 
@@ -75,16 +65,31 @@ impl std::error::Error for ServerInfoError {
     }
 }
 
-/// The file: opened early, written once there is something to say, removed when
-/// this is dropped if it still says it.
+/// Who else can change what the file says.
+#[derive(Debug)]
+pub(crate) struct Replaceable<'a> {
+    path: &'a Path,
+    by: &'a str,
+}
+
+impl fmt::Display for Replaceable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} can put another file in the place of {} and send callers elsewhere; name one in a \
+             directory of your own",
+            self.by,
+            self.path.display()
+        )
+    }
+}
+
+/// The file: opened early, written once there is something to say, removed when this is dropped if
+/// it still says it.
 #[derive(Debug)]
 pub(crate) struct ServerInfo {
     path: PathBuf,
-    /// Closed once it is written: the reader of a FIFO waits for that.
-    file: Option<File>,
-    /// The regular file as it was when we had written it; it alone is ours to
-    /// remove, and only while nobody wrote it after us.
-    written: Option<Metadata>,
+    file: InfoFile,
 }
 
 impl ServerInfo {
@@ -95,11 +100,10 @@ impl ServerInfo {
     ///
     /// [`ServerInfoError`] names the path and what is wrong with it.
     pub(crate) fn open(path: &Path, private: bool) -> Result<Self, ServerInfoError> {
-        match open_in_place(path, private) {
+        match InfoFile::open(path, private) {
             Ok(file) => Ok(Self {
                 path: path.to_owned(),
-                file: Some(file),
-                written: None,
+                file,
             }),
             Err(cause) => Err(ServerInfoError {
                 path: path.to_owned(),
@@ -126,181 +130,62 @@ impl ServerInfo {
             socket,
             client_token,
         };
-        self.replace(&content).map_err(|cause| ServerInfoError {
-            path: self.path.clone(),
-            cause: Cause::Io(cause),
-        })
+        let line = serde_json::to_string(&content).map_err(Into::into);
+        line.and_then(|line| self.file.write(format!("{line}\n").as_bytes()))
+            .map_err(|cause| ServerInfoError {
+                path: self.path.clone(),
+                cause: Cause::Io(cause),
+            })
     }
 
-    fn replace(&mut self, content: &Content<'_>) -> io::Result<()> {
-        let mut line = serde_json::to_string(content)?;
-        line.push('\n');
-        let Some(mut file) = self.file.take() else {
-            return Ok(());
-        };
-        let is_regular = file.metadata()?.is_file();
-        if is_regular {
-            file.set_len(0)?;
+    /// The directory to remove it from, open.
+    pub(crate) fn directory(&self) -> Option<File> {
+        self.file.directory()
+    }
+
+    /// Somebody who is trusted with what the file says, since the directory is theirs.
+    pub(crate) fn replaceable(&self) -> Option<Replaceable<'_>> {
+        let by = self.file.replaceable_by()?;
+        let path = &self.path;
+        Some(Replaceable { path, by })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_we_write_passes_for_server_info() {
+        for ours in [
+            r#"{"port":1,"pid":2}"#,
+            "{\"port\":65535,\"pid\":2}\n",
+            r#"{"pid":2,"socket":"/run/s"}"#,
+            r#" {"port":1, "pid":2, "socket":"/s", "client_token":"t"} "#,
+        ] {
+            assert!(is_server_info(ours.as_bytes()), "{ours}");
         }
-        let written = file.write(line.as_bytes())?;
-        if written < line.len() {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        if is_regular {
-            self.written = Some(file.metadata()?);
-        }
-        Ok(())
-    }
-
-    /// The directory to remove it from.
-    pub(crate) fn directory(&self) -> Option<PathBuf> {
-        let is_regular = self.file.as_ref()?.metadata().ok()?.is_file();
-        let directory = match self.path.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
-        is_regular.then(|| directory.to_owned())
-    }
-}
-
-impl From<io::Error> for Cause {
-    fn from(cause: io::Error) -> Self {
-        Self::Io(cause)
-    }
-}
-
-impl Drop for ServerInfo {
-    fn drop(&mut self) {
-        // Another proxy may have been told the same path. Not being allowed to
-        // remove it (codex-action gives the file to root) is no error.
-        if let Some(ours) = &self.written
-            && fs::symlink_metadata(&self.path).is_ok_and(|found| is_untouched(ours, &found))
-        {
-            let _ = fs::remove_file(&self.path);
+        for other in [
+            "",
+            "\n",
+            "{",
+            "{}",
+            "precious",
+            r#"{"port":1}"#,
+            r#"{"pid":2}"#,
+            r#"{"password":"x"}"#,
+            r#"{"port":1,"pid":2,"precious":3}"#,
+            r#"{"port":1,"pid":2} precious"#,
+            r#"{"port":1,"pid":2}{"port":1,"pid":2}"#,
+            r#"{"port":1,"port":1,"pid":2}"#,
+            r#"{"port":70000,"pid":2}"#,
+            r#"{"port":"1","pid":2}"#,
+            r#"{"port":1,"pid":-2}"#,
+            "[1,2]",
+            "[1,2,null,null]",
+            "{\"port\":1,\"pid\":2}\0",
+        ] {
+            assert!(!is_server_info(other.as_bytes()), "{other}");
         }
     }
 }
-
-fn open_in_place(path: &Path, private: bool) -> Result<File, Cause> {
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    if private && fs::symlink_metadata(path).is_err() {
-        return Ok(create_private(path)?);
-    }
-    let mut file = open_itself(path)?;
-    let found = file.metadata()?;
-    if found.is_file() {
-        refuse_several_names(&found)?;
-        refuse_other_content(&mut file)?;
-    } else if private || !is_stream(&found) {
-        return Err(Cause::Kind);
-    }
-    if private {
-        // Whoever had the old file open would read the token in it.
-        fs::remove_file(path)?;
-        return Ok(create_private(path)?);
-    }
-    Ok(file)
-}
-
-/// A file that is new, ours, and that nobody else can ever have opened.
-fn create_private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
-/// Looks at the beginning alone: the file may be as large as its owner likes.
-fn refuse_other_content(file: &mut File) -> Result<(), Cause> {
-    let mut beginning = Vec::new();
-    let expected = b"{\"p";
-    let most = u64::try_from(expected.len()).unwrap_or(u64::MAX);
-    Read::by_ref(file).take(most).read_to_end(&mut beginning)?;
-    file.rewind()?;
-    if beginning.is_empty() || beginning == expected {
-        Ok(())
-    } else {
-        Err(Cause::NotOurs)
-    }
-}
-
-/// Opens for writing without following a symbolic link at the end of the path,
-/// and without truncating what may turn out not to be ours.
-#[cfg(unix)]
-fn open_itself(path: &Path) -> Result<File, Cause> {
-    use std::os::unix::fs::OpenOptionsExt;
-
-    // Only a regular file is read too: a FIFO that is open both ways has no end.
-    let is_stream = fs::symlink_metadata(path).is_ok_and(|found| is_stream(&found));
-    let opened = OpenOptions::new()
-        .read(!is_stream)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(path);
-    opened.map_err(|error| match error.raw_os_error() {
-        Some(libc::ELOOP) => Cause::Link,
-        _ => Cause::Io(error),
-    })
-}
-
-#[cfg(unix)]
-fn refuse_several_names(found: &Metadata) -> Result<(), Cause> {
-    use std::os::unix::fs::MetadataExt;
-
-    if found.nlink() > 1 {
-        return Err(Cause::SeveralNames);
-    }
-    Ok(())
-}
-
-/// The same file, not written since; its owner and mode may have changed.
-#[cfg(unix)]
-fn is_untouched(ours: &Metadata, found: &Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt;
-
-    let identity = |of: &Metadata| (of.dev(), of.ino(), of.size(), of.mtime(), of.mtime_nsec());
-    found.is_file() && identity(ours) == identity(found)
-}
-
-#[cfg(not(unix))]
-fn is_untouched(ours: &Metadata, found: &Metadata) -> bool {
-    found.is_file() && ours.len() == found.len() && ours.modified().ok() == found.modified().ok()
-}
-
-#[cfg(unix)]
-fn is_stream(found: &Metadata) -> bool {
-    use std::os::unix::fs::FileTypeExt;
-
-    found.file_type().is_fifo() || found.file_type().is_char_device()
-}
-
-#[cfg(not(unix))]
-fn open_itself(path: &Path) -> Result<File, Cause> {
-    if fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
-        return Err(Cause::Link);
-    }
-    Ok(OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path)?)
-}
-
-#[cfg(not(unix))]
-fn refuse_several_names(_found: &Metadata) -> Result<(), Cause> {
-    Ok(())
-}
-
-#[cfg(not(unix))]
-fn is_stream(_found: &Metadata) -> bool {
-    false
-}
-
-#[cfg(all(test, unix))]
-mod tests;

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use codex_process_hardening::{User, harden, raise_descriptor_limit};
+use codex_process_hardening::{
+    Measure, User, exposure_at_start, harden, raise_descriptor_limit, tracer,
+};
 use codex_secret_memory::SecretPage;
 
 use crate::args::{Args, Sandbox};
@@ -26,6 +28,7 @@ use crate::server::{Terms, serve};
 use crate::server_info::ServerInfo;
 use crate::shutdown::Shutdown;
 use crate::sock_diag::SockDiag;
+use crate::token_file::TokenFile;
 use crate::tokens::Tokens;
 use crate::unix_socket::UnixSocket;
 use crate::upstream::{ListenerOwner, Resolver, Route, Upstream};
@@ -52,8 +55,17 @@ const FEWEST_DESCRIPTORS: u64 = 256;
 /// ([`report_failure`](crate::report_failure)) and exits with 1.
 pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     report::panics_without_payload();
-    let config = Config::try_from(args)?;
+    // Before anything else: what others could do until here, and that it ends here.
+    let exposure = exposure_at_start();
     let mut measures = harden();
+    let config = Config::try_from(args)?;
+    if config.sandbox == Sandbox::Require
+        && let Some(exposure) = &exposure
+    {
+        bail!("--sandbox=require, but {exposure}");
+    }
+    // From here on only root can attach.
+    measures.extend(refuse_a_tracer()?);
     let descriptors = raise_descriptor_limit().unwrap_or(FEWEST_DESCRIPTORS);
 
     let user = config.user.as_deref().map(User::by_name).transpose()?;
@@ -66,11 +78,8 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         .iter()
         .map(|user| user_number(user).context("--upstream-user"))
         .collect::<anyhow::Result<Vec<u32>>>()?;
-    let (tokens, client_token) = client_tokens(&config.client_tokens)?;
-    let token_file = match &config.client_tokens {
-        ClientTokens::File(file) => Some(file.clone()),
-        ClientTokens::None | ClientTokens::Generated => None,
-    };
+    let becomes = user.map(User::uid);
+    let (tokens, token_file, client_token) = client_tokens(&config.client_tokens, becomes)?;
     let page = SecretPage::new(config.allow_unlocked_key)?;
     let mut banner = Banner::new(&page);
     if let Some(cause) = untold {
@@ -85,6 +94,9 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
              does not map, and all of them may call; name another user, or ask for client \
              tokens (user_namespaces(7))"
         ));
+    }
+    if let Some(exposure) = exposure {
+        banner.warn(exposure);
     }
     let key = key_from_stdin(page)?;
 
@@ -109,6 +121,9 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         .server_info
         .map(|path| ServerInfo::open(&path, client_token.is_some()))
         .transpose()?;
+    if let Some(replaceable) = server_info.as_ref().and_then(ServerInfo::replaceable) {
+        banner.warn(replaceable);
+    }
     // Asks the files of /proc and /sys that are about to be out of reach.
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
 
@@ -120,8 +135,8 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         config.sandbox,
         &route,
         server_info.as_ref(),
-        socket,
-        token_file.as_deref(),
+        unix_socket.as_ref(),
+        token_file.as_ref().map(TokenFile::path),
     ));
     if config.sandbox == Sandbox::Require
         && let Some(missing) = measures.iter().find(|measure| measure.outcome.is_err())
@@ -291,16 +306,38 @@ fn socket_table(config: &Config) -> anyhow::Result<(Option<Arc<SockDiag>>, Optio
     }
 }
 
-/// The tokens that are asked for, and the text of one that was made here.
-fn client_tokens(wanted: &ClientTokens) -> anyhow::Result<(Tokens, Option<String>)> {
+/// The key is not read while another process can look on; a measure if that is not known.
+fn refuse_a_tracer() -> anyhow::Result<Option<Measure>> {
+    match tracer() {
+        Ok(None) => Ok(None),
+        Ok(Some(pid)) => bail!(
+            "process {pid} traces this one (ptrace: a debugger, strace) and could read the key; \
+             start it without a tracer"
+        ),
+        Err(cause) => Ok(Some(Measure {
+            name: "no tracer attached".into(),
+            outcome: Err(cause),
+        })),
+    }
+}
+
+/// The tokens that are asked for, the file to read them from again, and the text of one that was made
+/// here. The file may belong to the user that the proxy becomes.
+fn client_tokens(
+    wanted: &ClientTokens,
+    becomes: Option<u32>,
+) -> anyhow::Result<(Tokens, Option<TokenFile>, Option<String>)> {
     Ok(match wanted {
-        ClientTokens::None => (Tokens::default(), None),
-        ClientTokens::File(file) => (Tokens::from_file(file)?, None),
+        ClientTokens::None => (Tokens::default(), None, None),
+        ClientTokens::File(path) => {
+            let file = TokenFile::new(path, becomes);
+            (Tokens::from_file(&file)?, Some(file), None)
+        }
         ClientTokens::Generated => {
             let random = rustls::crypto::ring::default_provider().secure_random;
             let (tokens, text) = Tokens::generate(&|buffer| random.fill(buffer).is_ok())
                 .context("no randomness for a client token")?;
-            (tokens, Some(text))
+            (tokens, None, Some(text))
         }
     })
 }

@@ -1,9 +1,8 @@
 //! Who may call, by a token of their own in the place of an API key.
 
 use std::fmt;
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use http::HeaderMap;
@@ -13,6 +12,7 @@ use subtle::ConstantTimeEq;
 
 use crate::refusal::Refusal;
 use crate::report;
+use crate::token_file::TokenFile;
 
 /// How many random bytes a token of our own is made of.
 const GENERATED: usize = 32;
@@ -70,8 +70,8 @@ impl Tokens {
     /// # Errors
     ///
     /// [`TokensError`] names the file and the line.
-    pub(crate) fn from_file(path: &Path) -> Result<Self, TokensError> {
-        Ok(Self(Some(Arc::new(RwLock::new(read(path)?)))))
+    pub(crate) fn from_file(file: &TokenFile) -> Result<Self, TokensError> {
+        Ok(Self(Some(Arc::new(RwLock::new(read(file)?)))))
     }
 
     /// One token that is made here, and the text of it. `random` fills a buffer.
@@ -94,8 +94,8 @@ impl Tokens {
     /// # Errors
     ///
     /// As [`from_file`](Self::from_file).
-    pub(crate) fn reload(&self, path: &Path) -> Result<usize, TokensError> {
-        let fresh = read(path)?;
+    pub(crate) fn reload(&self, file: &TokenFile) -> Result<usize, TokensError> {
+        let fresh = read(file)?;
         let count = fresh.len();
         if let Some(entries) = &self.0 {
             *entries.write().unwrap_or_else(PoisonError::into_inner) = fresh;
@@ -109,14 +109,14 @@ impl Tokens {
     ///
     /// When the handler cannot be installed. Needs a runtime around it.
     #[cfg(unix)]
-    pub(crate) fn reload_on_hangup(&self, path: PathBuf) -> io::Result<()> {
+    pub(crate) fn reload_on_hangup(&self, file: TokenFile) -> io::Result<()> {
         use tokio::signal::unix::{SignalKind, signal};
 
         let mut hangups = signal(SignalKind::hangup())?;
         let tokens = self.clone();
         tokio::spawn(async move {
             while hangups.recv().await.is_some() {
-                match tokens.reload(&path) {
+                match tokens.reload(&file) {
                     Ok(count) => report::line(format_args!("client tokens read again: {count}")),
                     Err(error) => {
                         let cause = std::error::Error::source(&error);
@@ -132,7 +132,7 @@ impl Tokens {
     }
 
     #[cfg(not(unix))]
-    pub(crate) fn reload_on_hangup(&self, _path: PathBuf) -> io::Result<()> {
+    pub(crate) fn reload_on_hangup(&self, _file: TokenFile) -> io::Result<()> {
         Ok(())
     }
 
@@ -180,9 +180,11 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
         .unwrap_or([0; 32])
 }
 
-fn read(path: &Path) -> Result<Vec<Entry>, TokensError> {
-    let text =
-        fs::read_to_string(path).map_err(|cause| TokensError::Read(path.to_owned(), cause))?;
+fn read(file: &TokenFile) -> Result<Vec<Entry>, TokensError> {
+    let path = file.path();
+    let text = file
+        .read()
+        .map_err(|cause| TokensError::Read(path.to_owned(), cause))?;
     let mut entries = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         let line = line.trim();
@@ -219,10 +221,17 @@ fn parse(line: &str) -> Option<Entry> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
 
     /// SHA-256 of `secret`, by sha256sum(1).
     const HASH: &str = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
+
+    fn from(path: &Path) -> Result<Tokens, TokensError> {
+        Tokens::from_file(&TokenFile::new(path, None))
+    }
 
     fn file(text: &str) -> tempfile::NamedTempFile {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -244,7 +253,7 @@ mod tests {
             "# who may call\n\nalice:{HASH}\nbob:{}\n",
             "0".repeat(64)
         ));
-        let tokens = Tokens::from_file(file.path()).unwrap();
+        let tokens = from(file.path()).unwrap();
         for value in ["Bearer secret", "bearer secret"] {
             assert_eq!(
                 tokens.check(&headers(&[value])).unwrap().as_deref(),
@@ -283,18 +292,18 @@ mod tests {
             (&*format!("a:{}zz", "0".repeat(62)), 1),
         ] {
             let file = file(text);
-            let error = Tokens::from_file(file.path()).unwrap_err();
+            let error = from(file.path()).unwrap_err();
             assert!(
                 matches!(error, TokensError::Line(_, at) if at == number),
                 "{text:?}: {error}"
             );
         }
         assert!(matches!(
-            Tokens::from_file(file("# nobody\n").path()),
+            from(file("# nobody\n").path()),
             Err(TokensError::Empty(_))
         ));
         assert!(matches!(
-            Tokens::from_file(Path::new("/nonexistent")),
+            from(Path::new("/nonexistent")),
             Err(TokensError::Read(..))
         ));
     }
@@ -302,12 +311,15 @@ mod tests {
     #[test]
     fn a_reload_that_fails_changes_nothing() {
         let file = file(&format!("alice:{HASH}\n"));
-        let tokens = Tokens::from_file(file.path()).unwrap();
+        let tokens = from(file.path()).unwrap();
         fs::write(file.path(), "broken").unwrap();
-        assert!(tokens.reload(file.path()).is_err());
+        assert!(tokens.reload(&TokenFile::new(file.path(), None)).is_err());
         assert!(tokens.check(&headers(&["Bearer secret"])).is_ok());
         fs::write(file.path(), format!("bob:{}\n", "0".repeat(64))).unwrap();
-        assert_eq!(tokens.reload(file.path()).unwrap(), 1);
+        assert_eq!(
+            tokens.reload(&TokenFile::new(file.path(), None)).unwrap(),
+            1
+        );
         assert!(tokens.check(&headers(&["Bearer secret"])).is_err());
     }
 

@@ -2,13 +2,13 @@
 //! end.
 
 use std::fmt;
-use std::fs;
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, lchown};
 pub(crate) use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use codex_process_hardening::{UserError, born_with, group_number};
+use codex_trusted_path::{Kind, Missing, PathError, Place, Status, Trusted};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 /// Where to listen, and who may connect.
@@ -25,6 +25,9 @@ pub(crate) struct UnixSocketConfig {
 pub(crate) enum UnixSocketError {
     InUse(PathBuf),
     NotASocket(PathBuf),
+    ForeignLink(PathBuf, PathError),
+    Foreign(PathBuf, u32),
+    Elsewhere(PathBuf),
     Group(UserError),
     Io(PathBuf, io::Error),
 }
@@ -42,6 +45,20 @@ impl fmt::Display for UnixSocketError {
                 "failed to bind unix:{}: something that is no socket is there; remove it",
                 path.display()
             ),
+            Self::ForeignLink(path, error) => {
+                write!(f, "failed to bind unix:{}: {error}", path.display())
+            }
+            Self::Foreign(path, owner) => write!(
+                f,
+                "failed to bind unix:{}: a socket of user {owner} is there; remove it, or name one in \
+                 a directory of your own",
+                path.display()
+            ),
+            Self::Elsewhere(path) => write!(
+                f,
+                "failed to bind unix:{}: somebody moved the directory meanwhile",
+                path.display()
+            ),
             Self::Group(_) => f.write_str("--socket-group"),
             Self::Io(path, _) => write!(f, "failed to bind unix:{}", path.display()),
         }
@@ -53,7 +70,7 @@ impl std::error::Error for UnixSocketError {
         match self {
             Self::Group(cause) => Some(cause),
             Self::Io(_, cause) => Some(cause),
-            Self::InUse(_) | Self::NotASocket(_) => None,
+            _ => None,
         }
     }
 }
@@ -62,7 +79,8 @@ impl std::error::Error for UnixSocketError {
 #[derive(Debug)]
 pub(crate) struct UnixSocket {
     path: PathBuf,
-    identity: (u64, u64),
+    place: Place,
+    bound: Status,
 }
 
 impl UnixSocket {
@@ -80,52 +98,72 @@ impl UnixSocket {
             .map(group_number)
             .transpose()
             .map_err(UnixSocketError::Group)?;
-        make_way(path)?;
+        let trusted = Trusted::by_this_process();
+        let place = Place::find(path, &trusted, Missing::Refuse).map_err(|error| match error {
+            PathError::Io(cause) => io(cause),
+            error => UnixSocketError::ForeignLink(path.clone(), error),
+        })?;
+        make_way(path, &place, &trusted)?;
         let listener = born_with(config.mode, || UnixListener::bind(path)).map_err(io)?;
-        let bound = Self {
+        // There is no way to bind in a directory that is held open, so it is looked at afterwards.
+        let bound = place
+            .status()
+            .map_err(io)?
+            .filter(|found| found.kind == Kind::Socket && trusted.includes(found.owner))
+            .ok_or_else(|| UnixSocketError::Elsewhere(path.clone()))?;
+        let socket = Self {
             path: path.clone(),
-            identity: identity(path).map_err(io)?,
+            place,
+            bound,
         };
-        if group.is_some() {
-            // Not through a link that somebody put there meanwhile.
-            lchown(path, None, group).map_err(io)?;
+        if let Some(group) = group {
+            socket.place.give_to_group(group).map_err(io)?;
         }
         listener.set_nonblocking(true).map_err(io)?;
-        Ok((listener, bound))
+        Ok((listener, socket))
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
+
+    /// The directory to remove it from, open.
+    pub(crate) fn directory(&self) -> Option<File> {
+        Some(self.place.directory().ok()?.into())
+    }
 }
 
 impl Drop for UnixSocket {
     fn drop(&mut self) {
-        if identity(&self.path).is_ok_and(|found| found == self.identity) {
-            let _ = fs::remove_file(&self.path);
+        let found = self.place.status().ok().flatten();
+        if found.is_some_and(|found| found.is_same_file(&self.bound)) {
+            let _ = self.place.remove();
         }
     }
 }
 
-fn make_way(path: &Path) -> Result<(), UnixSocketError> {
-    let found = match fs::symlink_metadata(path) {
-        Err(_) => return Ok(()),
-        Ok(found) => found,
+fn make_way(path: &Path, place: &Place, trusted: &Trusted) -> Result<(), UnixSocketError> {
+    let io = |cause| UnixSocketError::Io(path.to_owned(), cause);
+    let Some(found) = place.status().map_err(io)? else {
+        return Ok(());
     };
-    if !found.file_type().is_socket() {
+    if found.kind != Kind::Socket {
         return Err(UnixSocketError::NotASocket(path.to_owned()));
     }
     match connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            fs::remove_file(path).map_err(|cause| UnixSocketError::Io(path.to_owned(), cause))
-        }
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
         // So many wait to be accepted that there is no room for us: somebody listens.
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            Err(UnixSocketError::InUse(path.to_owned()))
+            return Err(UnixSocketError::InUse(path.to_owned()));
         }
-        Err(cause) => Err(UnixSocketError::Io(path.to_owned(), cause)),
-        Ok(()) => Err(UnixSocketError::InUse(path.to_owned())),
+        Err(cause) => return Err(io(cause)),
+        Ok(()) => return Err(UnixSocketError::InUse(path.to_owned())),
     }
+    let directory = place.directory_status().map_err(io)?;
+    if !trusted.includes(found.owner) && found.owner != directory.owner {
+        return Err(UnixSocketError::Foreign(path.to_owned(), found.owner));
+    }
+    place.remove().map_err(io)
 }
 
 /// Without waiting for anybody.
@@ -135,14 +173,10 @@ fn connect(path: &Path) -> io::Result<()> {
     socket.connect(&SockAddr::unix(path)?)
 }
 
-fn identity(path: &Path) -> io::Result<(u64, u64)> {
-    let found = fs::symlink_metadata(path)?;
-    Ok((found.dev(), found.ino()))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
 
     use super::*;
 
@@ -187,5 +221,44 @@ mod tests {
             Err(UnixSocketError::NotASocket(_))
         ));
         assert_eq!(fs::read_to_string(&config.path).unwrap(), "precious");
+    }
+
+    #[test]
+    fn a_dead_socket_or_a_link_of_somebody_else_is_not_touched() {
+        let dir = tempfile::tempdir().unwrap();
+        let dead = config(dir.path().join("s"));
+        drop(UnixListener::bind(&dead.path).unwrap());
+        fs::create_dir(dir.path().join("real")).unwrap();
+        symlink("real", dir.path().join("planted")).unwrap();
+        if chown(&dead.path, Some(65534), None).is_err() {
+            return;
+        }
+        lchown(dir.path().join("planted"), Some(65534), None).unwrap();
+        assert!(matches!(
+            UnixSocket::bind(&dead),
+            Err(UnixSocketError::Foreign(_, 65534))
+        ));
+        assert!(dead.path.exists());
+        let behind = config(dir.path().join("planted/s"));
+        assert!(matches!(
+            UnixSocket::bind(&behind),
+            Err(UnixSocketError::ForeignLink(..))
+        ));
+        assert!(!dir.path().join("real/s").exists());
+    }
+
+    #[test]
+    fn it_is_removed_from_the_directory_where_it_was_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::create_dir(at("first")).unwrap();
+        fs::create_dir(at("second")).unwrap();
+        let (_listener, bound) = UnixSocket::bind(&config(at("first/s"))).unwrap();
+        fs::rename(at("first"), at("moved")).unwrap();
+        symlink("second", at("first")).unwrap();
+        fs::write(at("second/s"), "precious").unwrap();
+        drop(bound);
+        assert!(at("second/s").exists());
+        assert!(!at("moved/s").exists());
     }
 }

@@ -1,6 +1,7 @@
 //! Where there are no Unix sockets, none is listened on; the attempt says so.
 
 use std::fmt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// Where to listen, and who may connect.
@@ -38,6 +39,10 @@ impl UnixSocket {
     }
 
     pub(crate) fn path(&self) -> &Path {
+        match *self {}
+    }
+
+    pub(crate) fn directory(&self) -> Option<File> {
         match *self {}
     }
 }

@@ -164,8 +164,9 @@ fn root_has_the_key_and_another_user_uses_it() {
         .args([CODEX, program.to_str().unwrap()])
         .status();
     assert!(copied.unwrap().success());
-    for path in [place.path(), program.as_path()] {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    // The program as it is to be installed: run by everybody, read by root alone.
+    for (path, mode) in [(place.path(), 0o755), (program.as_path(), 0o711)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     }
     let run = codex(&["exec", "-c", "model_provider=local-proxy", "-c", &url, "hi"]);
     std::fs::set_permissions(run.home.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -174,6 +175,17 @@ fn root_has_the_key_and_another_user_uses_it() {
         .into_iter()
         .chain([program.to_str().unwrap()])
         .collect();
+    for words in [
+        &["completion", "bash"][..],
+        &["--version"],
+        &["exec", "--help"],
+    ] {
+        let output = std::process::Command::new("setpriv")
+            .args(&before)
+            .args(words)
+            .output();
+        assert!(output.unwrap().status.success(), "{words:?}");
+    }
     let run = run.env("HOME", "/nonexistent");
     let output = run.start_by("setpriv", &before).wait_exit();
     assert_ended(&output, 0, "by the proxy");
@@ -233,4 +245,94 @@ fn past_a_proxy_of_the_environment_by_https_too() {
         .env("https_proxy", &proxy);
     assert_ended(&run.run(), 0, "by the proxy");
     assert_eq!(elsewhere.connections(), 0);
+}
+
+/// A server info that leads to `upstream`, in a directory where everybody makes files.
+#[cfg(unix)]
+fn made_beforehand(upstream: &MockUpstream) -> (tempfile::TempDir, std::path::PathBuf) {
+    use std::os::unix::fs::PermissionsExt;
+
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o1777)).unwrap();
+    let info = dir.path().join("info.json");
+    let port = upstream.addr().port();
+    std::fs::write(&info, format!("{{\"port\":{port},\"pid\":1}}\n")).unwrap();
+    std::fs::set_permissions(&info, std::fs::Permissions::from_mode(0o644)).unwrap();
+    (dir, info)
+}
+
+#[cfg(unix)]
+#[track_caller]
+fn assert_not_used(info: &std::path::Path, says: &str) {
+    let info = info.to_str().unwrap();
+    let output = codex(&["exec", "--server-info", info, "hi"]).run();
+    assert_ended(&output, 1, "");
+    let begins = format!("the server info {info} is not used: ");
+    assert!(
+        output.stderr.contains(&begins) && output.stderr.contains(says),
+        "{}",
+        output.stderr
+    );
+    let by_variable = codex(&["exec", "hi"]).env("CODEX_PROXY_SERVER_INFO", info);
+    assert_ended(&by_variable.run(), 1, "");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_stranger_s_server_info_is_not_believed() {
+    use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
+
+    let upstream = upstream();
+    let (dir, info) = made_beforehand(&upstream);
+    std::fs::set_permissions(&info, std::fs::Permissions::from_mode(0o666)).unwrap();
+    assert_not_used(&info, "every user of this host can write it");
+    std::fs::set_permissions(&info, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let planted = dir.path().join("planted");
+    symlink(&info, &planted).unwrap();
+    if lchown(&planted, Some(65534), None).is_err() {
+        let _ = std::io::Write::write_all(&mut std::io::stderr(), b"skipped: needs root\n");
+        return;
+    }
+    assert_not_used(&planted, "a symbolic link of user 65534");
+    chown(&info, Some(65534), None).unwrap();
+    assert_not_used(&info, "it belongs to user 65534");
+    assert_eq!(upstream.connections(), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn one_of_the_owner_of_its_directory_or_of_root_is_believed() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+
+    let upstream = upstream();
+    let (dir, info) = made_beforehand(&upstream);
+    // The reader's own, by a link of theirs.
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink(&info, &link).unwrap();
+    let run = codex(&["exec", "--server-info", link.to_str().unwrap(), "hi"]);
+    assert_ended(&run.run(), 0, "by the proxy");
+    // As codex-action leaves it: given to root and read-only, in the directory of somebody else.
+    std::fs::set_permissions(&info, std::fs::Permissions::from_mode(0o444)).unwrap();
+    let run = codex(&["exec", "--server-info", info.to_str().unwrap(), "hi"]);
+    if chown(dir.path(), Some(65534), None).is_ok() {
+        assert_ended(&run.run(), 0, "by the proxy");
+        chown(&info, Some(65534), None).unwrap();
+    }
+    assert_ended(&run.run(), 0, "by the proxy");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_small_file_is_neither_read_nor_waited_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let fifo = dir.path().join("fifo");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.unwrap().success());
+    for path in [&fifo, std::path::Path::new("/dev/zero"), dir.path()] {
+        assert_not_used(path, "it is not a regular file");
+    }
+    let long = dir.path().join("long");
+    let content = format!("{{\"port\":1,\"pid\":1}}{}", " ".repeat(64 * 1024));
+    std::fs::write(&long, content).unwrap();
+    assert_not_used(&long, "it is longer than 65536 bytes");
 }

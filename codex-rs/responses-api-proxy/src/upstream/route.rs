@@ -14,6 +14,7 @@ use rustls::pki_types::ServerName;
 use url::Url;
 
 use crate::config::UpstreamUrl;
+use crate::trust_roots::{self, NoRoots};
 
 use super::connector::{Connector, Tcp, Tls, Way};
 use super::listener_owner::ListenerOwner;
@@ -36,7 +37,7 @@ pub(crate) struct Route {
     /// Scheme, host and port of the CONNECT proxy.
     proxy: Option<ProxyHop>,
     /// How many certificate authorities are trusted, and who named them.
-    roots: Option<(usize, &'static str)>,
+    roots: Option<(usize, String)>,
     /// Whose listener may have the key in cleartext.
     owner: Option<ListenerOwner>,
     tls: Option<TlsConfigs>,
@@ -57,7 +58,7 @@ struct TlsConfigs {
 /// Why there is no way to the upstream.
 #[derive(Debug)]
 pub(crate) enum UpstreamSetupError {
-    NoRoots(String),
+    NoRoots(NoRoots),
     Proxy(String),
     Tls(rustls::Error),
     /// The URL cannot stand in a request.
@@ -122,8 +123,9 @@ impl Route {
             // An address, or `localhost`, which means one.
             route.first_hop.is_name = false;
         } else {
-            let roots = Arc::new(native_roots()?);
-            route.roots = Some((roots.len(), roots_source()));
+            let (roots, from) = trust_roots::load().map_err(UpstreamSetupError::NoRoots)?;
+            route.roots = Some((roots.len(), from));
+            let roots = Arc::new(roots);
             route.proxy = proxy_for(&route.url)?;
             if let Some(proxy) = &route.proxy {
                 route.first_hop = first_hop(&proxy.url);
@@ -209,7 +211,7 @@ impl fmt::Display for Route {
     /// Where requests go and how, in one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.url.fmt(f)?;
-        if let Some((count, source)) = self.roots {
+        if let Some((count, source)) = &self.roots {
             write!(f, ", TLS checked against {count} authorities from {source}")?;
         }
         if let Some(proxy) = &self.proxy {
@@ -269,27 +271,6 @@ fn server_name(url: &Url) -> Result<ServerName<'static>, UpstreamSetupError> {
     let host = url.host_str().unwrap_or_default();
     let host = host.trim_start_matches('[').trim_end_matches(']');
     ServerName::try_from(host.to_owned()).map_err(|_| UpstreamSetupError::Url)
-}
-
-fn native_roots() -> Result<rustls::RootCertStore, UpstreamSetupError> {
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = rustls::RootCertStore::empty();
-    // One odd certificate among the system's hundred is no reason to stop.
-    let _ = roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        let cause = found.errors.first();
-        let cause = cause.map_or_else(String::new, |cause| format!(" ({cause})"));
-        return Err(UpstreamSetupError::NoRoots(cause));
-    }
-    Ok(roots)
-}
-
-/// Who named the authorities; `rustls-native-certs` asks these two variables first.
-fn roots_source() -> &'static str {
-    ["SSL_CERT_FILE", "SSL_CERT_DIR"]
-        .into_iter()
-        .find(|name| std::env::var_os(name).is_some())
-        .unwrap_or("the system")
 }
 
 /// The proxy that the environment names for `url`, if any; by the code that reqwest and other programs

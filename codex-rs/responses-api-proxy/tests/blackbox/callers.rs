@@ -180,7 +180,7 @@ fn a_unix_socket_serves_beside_a_port_or_instead() {
             "--socket-mode",
             "660",
             "--sandbox",
-            "require",
+            crate::custody::strictest_sandbox(),
         ])
         .server_info()
         .start();
@@ -307,7 +307,7 @@ fn a_client_token_is_needed_where_there_is_a_file_of_them_and_goes_no_further() 
     let proxy = in_front_of(&upstream)
         .arg("--client-token-file")
         .arg(&file)
-        .args(["--sandbox", "require"])
+        .args(["--sandbox", crate::custody::strictest_sandbox()])
         .http_shutdown()
         .start();
     proxy.wait_for_stderr("with a client token");
@@ -404,4 +404,26 @@ fn a_token_file_that_is_none_is_exit_1() {
         "{}",
         output.stderr
     );
+}
+
+#[test]
+fn a_token_file_that_others_can_write_is_exit_1() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tokens");
+    fs::write(&file, format!("alice:{}\n", "0".repeat(64))).unwrap();
+    let refused = |says: &str| {
+        let args = ["--client-token-file", file.to_str().unwrap()];
+        let output = run_to_exit(PROXY, &args, &[], TEST_KEY.as_bytes());
+        assert_eq!(output.code, Some(1), "{output:?}");
+        assert!(output.stderr.contains(says), "{}", output.stderr);
+    };
+    for mode in [0o666, 0o664, 0o602] {
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        refused("chmod go-w");
+    }
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    if std::os::unix::fs::chown(&file, Some(65534), None).is_err() {
+        return skipped("only root can give a file away");
+    }
+    refused("belongs to user 65534");
 }

@@ -27,6 +27,7 @@ mod key;
 mod lifecycle;
 mod pool;
 mod server_info;
+mod start;
 mod streaming;
 mod surface;
 

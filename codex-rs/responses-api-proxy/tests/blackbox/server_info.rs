@@ -1,11 +1,27 @@
 //! The file for whoever waits.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
+use std::path::Path;
+use std::process::Command;
 
 use codex_test_support::{Client, MockUpstream, Proxy, Reply, TEST_KEY, run_to_exit};
 
+use crate::custody::{copy_of, is_root, open_to_all, skipped};
 use crate::{PROXY, RESPONSES, ask, in_front_of};
+
+/// A user who is neither us nor root.
+const STRANGER: u32 = 65534;
+
+/// A start with this file, which is refused.
+fn refused_file(path: &Path) -> String {
+    let stderr = refused(&["--server-info", path.to_str().unwrap()]);
+    assert!(
+        stderr.starts_with(&format!("Error: --server-info {} ", path.display())),
+        "{stderr}"
+    );
+    stderr
+}
 
 fn refused(args: &[&str]) -> String {
     let output = run_to_exit(PROXY, args, &[], TEST_KEY.as_bytes());
@@ -132,4 +148,252 @@ fn a_device_will_do() {
         .args(["--server-info", "/dev/null"])
         .start();
     assert_eq!(ask(&proxy).status, 200);
+}
+
+#[test]
+fn a_stranger_s_file_is_not_used_and_not_lost() {
+    if !is_root() {
+        return skipped("only root can give a file away");
+    }
+    // As /tmp is: everybody makes files there.
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+    let file = dir.path().join("info.json");
+    for content in ["", "{\"port\":1,\"pid\":1}\n"] {
+        fs::write(&file, content).unwrap();
+        chown(&file, Some(STRANGER), None).unwrap();
+        let stderr = refused_file(&file);
+        assert!(stderr.contains("belongs to user 65534"), "{stderr}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), content);
+    }
+    let private = ["--require-client-token", "--server-info"];
+    let stderr = refused(&[&private[..], &[file.to_str().unwrap()]].concat());
+    assert!(stderr.contains("belongs to user 65534"), "{stderr}");
+    let fifo = dir.path().join("fifo");
+    make_fifo(&fifo);
+    chown(&fifo, Some(STRANGER), None).unwrap();
+    // Its reader is there, to know the port and to be the one who is asked for it.
+    let _reader = fs::OpenOptions::new().read(true).write(true).open(&fifo);
+    let stderr = refused_file(&fifo);
+    assert!(stderr.contains("belongs to user 65534"), "{stderr}");
+}
+
+#[test]
+fn a_file_in_the_directory_of_its_owner_will_do_and_is_mentioned() {
+    if !is_root() {
+        return skipped("only root can give a file away");
+    }
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("run.json");
+    fs::write(&file, "").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
+    for path in [&file, dir.path()] {
+        chown(path, Some(STRANGER), None).unwrap();
+    }
+    let mut proxy = in_front_of(&upstream)
+        .arg("--server-info")
+        .arg(&file)
+        .start();
+    proxy.wait_for_stderr("warning: user 65534 can put another file in the place of");
+    assert!(fs::read_to_string(&file).unwrap().contains("\"port\""));
+    proxy.signal(crate::lifecycle::signal("TERM"));
+    assert_eq!(proxy.wait_exit().code(), Some(0));
+    // And one of whoever became root by sudo.
+    fs::write(&file, "").unwrap();
+    chown(dir.path(), Some(0), None).unwrap();
+    chown(&file, Some(STRANGER), None).unwrap();
+    let by_sudo = in_front_of(&upstream)
+        .env("SUDO_UID", "65534")
+        .arg("--server-info")
+        .arg(&file)
+        .start();
+    let banner = by_sudo.wait_for_stderr("process: ");
+    assert!(!banner.contains("warning"), "{banner}");
+}
+
+#[test]
+fn json_that_is_no_server_info_is_kept_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("config.json");
+    let long = format!("{{\"port\":1,\"pid\":2}}{}", " ".repeat(64 * 1024));
+    for content in [
+        "{\"password\":\"precious\"}",
+        "{\"port\":1,\"pid\":2,\"precious\":3}",
+        "{\"port\":1,\"pid\":2}\nprecious\n",
+        "{\"port\":1}",
+        "{\"pid\":1}",
+        "[1,2]",
+        "{\"p",
+        &long,
+    ] {
+        fs::write(&file, content).unwrap();
+        let stderr = refused_file(&file);
+        assert!(stderr.contains("holds something else"), "{stderr}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), content);
+    }
+    // What a proxy left behind when it was killed makes way.
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    for stale in [
+        "{\"port\":1,\"pid\":2}\n",
+        "{\"pid\":2,\"socket\":\"/run/s\",\"client_token\":\"x\"}\n",
+    ] {
+        fs::write(&file, stale).unwrap();
+        let proxy = in_front_of(&upstream)
+            .arg("--server-info")
+            .arg(&file)
+            .start();
+        let written = fs::read_to_string(&file).unwrap();
+        let expected = format!("{{\"port\":{},\"pid\":{}}}\n", proxy.port(), proxy.pid());
+        assert_eq!(written, expected);
+    }
+}
+
+fn make_fifo(path: &Path) {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+#[test]
+fn a_fifo_without_a_reader_does_not_hang_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let fifo = dir.path().join("fifo");
+    make_fifo(&fifo);
+    let stderr = refused_file(&fifo);
+    assert!(stderr.contains("a FIFO that nobody reads"), "{stderr}");
+    assert!(fifo.exists());
+}
+
+#[test]
+fn a_full_disk_leaves_nothing_behind() {
+    if !is_root() {
+        return skipped("only root can mount a small disk");
+    }
+    // In a mount namespace of its own, which goes away with the shell.
+    let script = r#"
+        mount -t tmpfs -o size=64k none "$1" 2>/dev/null || exit 77
+        cat /dev/zero >"$1/rest" 2>/dev/null
+        echo key | "$0" --port 0 --server-info "$1/info.json"
+        echo "exit $?" >&2
+        ls "$1" >&2
+        # One that was there beforehand, as codex-action has it.
+        >"$1/before.json"
+        echo key | "$0" --port 0 --server-info "$1/before.json"
+        wc -c "$1/before.json" >&2
+    "#;
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().to_str().unwrap();
+    let args = ["--mount", "sh", "-c", script, PROXY, place];
+    let output = run_to_exit("unshare", &args, &[], b"");
+    if output.code == Some(77) || output.stderr.starts_with("unshare") {
+        return skipped("no file system can be mounted here");
+    }
+    let stderr = output.stderr;
+    assert!(stderr.contains("No space left on device"), "{stderr}");
+    assert!(stderr.contains("exit 1\nrest\n"), "{stderr}");
+    assert!(
+        stderr.contains(&format!("0 {place}/before.json")),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_start_that_fails_leaves_no_file_and_no_change() {
+    if !is_root() {
+        return skipped("only root can start it as another user");
+    }
+    let place = tempfile::tempdir().unwrap();
+    open_to_all(place.path());
+    let Some(binary) = copy_of("codex-responses-api-proxy", place.path()) else {
+        return skipped("the binary cannot be copied");
+    };
+    let stale = "{\"port\":1,\"pid\":2}\n";
+    let dir = tempfile::tempdir().unwrap();
+    let [new, found] = ["new.json", "found.json"].map(|name| dir.path().join(name));
+    fs::write(&found, stale).unwrap();
+    for path in [&found, dir.path()] {
+        chown(path, Some(STRANGER), None).unwrap();
+    }
+    for file in [&new, &found] {
+        // It fails when all is open: nobody cannot become root.
+        let mut failed = Proxy::builder(&binary)
+            .under([
+                "setpriv",
+                "--reuid",
+                "65534",
+                "--regid",
+                "65534",
+                "--clear-groups",
+            ])
+            .args(["--upstream-url", "http://127.0.0.1:9/", "--user", "root"])
+            .arg("--server-info")
+            .arg(file)
+            .spawn();
+        assert_eq!(failed.wait_exit().code(), Some(1));
+        let stderr = failed.stderr_so_far();
+        assert!(stderr.contains("cannot become the user root"), "{stderr}");
+    }
+    assert!(!new.exists());
+    assert_eq!(fs::read_to_string(&found).unwrap(), stale);
+}
+
+#[test]
+fn a_stranger_s_link_to_a_directory_is_not_followed() {
+    if !is_root() {
+        return skipped("only root can give a link away");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+    let at = |name: &str| dir.path().join(name);
+    fs::create_dir(at("real")).unwrap();
+    symlink("real", at("planted")).unwrap();
+    lchown(at("planted"), Some(STRANGER), None).unwrap();
+    for below in ["planted/info.json", "planted/made/for/info.json"] {
+        let stderr = refused_file(&at(below));
+        assert!(stderr.contains("a symbolic link of user 65534"), "{stderr}");
+    }
+    assert!(fs::read_dir(at("real")).unwrap().next().is_none());
+    let listen = format!("unix:{}", at("planted/s").display());
+    let stderr = refused(&["--listen", &listen]);
+    assert!(stderr.contains("a symbolic link of user 65534"), "{stderr}");
+    assert!(fs::read_dir(at("real")).unwrap().next().is_none());
+    // Our own is.
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    symlink("real", at("ours")).unwrap();
+    let _proxy = in_front_of(&upstream)
+        .arg("--server-info")
+        .arg(at("ours/info.json"))
+        .start();
+    assert!(at("real/info.json").exists());
+}
+
+#[test]
+fn what_is_made_can_be_written_by_nobody_else_whatever_the_umask() {
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("made/info.json");
+    let _proxy = in_front_of(&upstream)
+        .under(["sh", "-c", r#"umask 0; exec "$0" "$@""#])
+        .arg("--server-info")
+        .arg(&file)
+        .start();
+    for path in [&file, file.parent().unwrap()] {
+        let mode = fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o022, 0, "{}: {mode:o}", path.display());
+    }
+}
+
+#[test]
+fn it_goes_away_from_where_it_was_though_the_path_leads_elsewhere() {
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    fs::create_dir(at("first")).unwrap();
+    let mut proxy = in_front_of(&upstream)
+        .arg("--server-info")
+        .arg(at("first/info.json"))
+        .start();
+    fs::rename(at("first"), at("moved")).unwrap();
+    proxy.signal(crate::lifecycle::signal("TERM"));
+    assert_eq!(proxy.wait_exit().code(), Some(0));
+    assert!(!at("moved/info.json").exists());
 }

@@ -1,0 +1,422 @@
+//! A name in a directory that is held open.
+
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{
+    AtFlags, CWD, Gid, Mode, OFlags, chownat, mkdirat, openat, readlinkat, statat, unlinkat,
+};
+use rustix::io::Errno;
+
+use crate::status::{Kind, Status};
+use crate::trusted::Trusted;
+
+/// As many links as the kernel follows on one path (path_resolution(7)).
+const MOST_LINKS: usize = 40;
+
+/// To look things up in a directory takes no permission to list it.
+#[cfg(target_os = "linux")]
+const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+#[cfg(not(target_os = "linux"))]
+const DIRECTORY: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::CLOEXEC);
+
+/// What becomes of a directory on the way that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// It is made: mode 0755 and no more than the umask lets through.
+    Make,
+    /// It is an error.
+    Refuse,
+}
+
+/// Why a path leads to no place.
+#[derive(Debug)]
+pub enum PathError {
+    /// A symbolic link of a user who is not trusted is on the way.
+    ForeignLink(PathBuf, u32),
+    /// The path ends in no name.
+    NoName,
+    /// A directory cannot be looked up or made.
+    Io(io::Error),
+}
+
+impl fmt::Display for PathError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ForeignLink(link, owner) => write!(
+                f,
+                "{} is a symbolic link of user {owner}, who decides where it leads; name the place \
+                 itself",
+                link.display()
+            ),
+            Self::NoName => f.write_str("the path ends in no file name"),
+            Self::Io(cause) => cause.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for PathError {}
+
+impl From<Errno> for PathError {
+    fn from(error: Errno) -> Self {
+        Self::Io(error.into())
+    }
+}
+
+/// A name in a directory that is held open: whatever happens to the path meanwhile, it stays there.
+#[derive(Debug)]
+pub struct Place {
+    directory: OwnedFd,
+    name: OsString,
+}
+
+impl Place {
+    /// Walks to the last directory of the path. What the name in it stands for is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`PathError`].
+    pub fn find(path: &Path, trusted: &Trusted, missing: Missing) -> Result<Self, PathError> {
+        Walk::along(path, trusted, missing)?.walk_to_last()
+    }
+
+    /// The same, and follows links of trusted users in the place of the last name, too. The file is
+    /// open for reading, without waiting for anybody.
+    ///
+    /// # Errors
+    ///
+    /// [`PathError`]; a file that cannot be opened is [`PathError::Io`].
+    pub(crate) fn find_file(path: &Path, trusted: &Trusted) -> Result<(Self, File), PathError> {
+        let mut walk = Walk::along(path, trusted, Missing::Refuse)?;
+        loop {
+            let place = walk.walk_to_last()?;
+            let to_read = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+            match place.open(to_read, 0) {
+                Ok(file) => return Ok((place, file)),
+                Err(error) => match place.status().map_err(PathError::Io)? {
+                    Some(found) if found.kind == Kind::Link => walk.follow(&place.name)?,
+                    _ => return Err(PathError::Io(error)),
+                },
+            }
+        }
+    }
+
+    /// What stands there, if anything does; a link is not followed.
+    ///
+    /// # Errors
+    ///
+    /// Those of `fstatat(2)`.
+    pub fn status(&self) -> io::Result<Option<Status>> {
+        match statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) => Ok(Some(found.into())),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Opens what stands there, which must not be a link; the mode is for what is made.
+    ///
+    /// # Errors
+    ///
+    /// Those of `openat(2)`.
+    pub fn open(&self, flags: OFlags, mode: u32) -> io::Result<File> {
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        #[allow(
+            clippy::useless_conversion,
+            reason = "the type differs from system to system"
+        )]
+        let mode = Mode::from_raw_mode(mode.try_into().unwrap_or(0o600));
+        Ok(openat(&self.directory, &self.name, flags, mode)?.into())
+    }
+
+    /// Removes what stands there, which must not be a directory.
+    ///
+    /// # Errors
+    ///
+    /// Those of `unlinkat(2)`.
+    pub fn remove(&self) -> io::Result<()> {
+        Ok(unlinkat(&self.directory, &self.name, AtFlags::empty())?)
+    }
+
+    /// Gives what stands there, but not what a link leads to, to a group.
+    ///
+    /// # Errors
+    ///
+    /// Those of `fchownat(2)`.
+    pub fn give_to_group(&self, group: u32) -> io::Result<()> {
+        let group = Some(Gid::from_raw(group));
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        Ok(chownat(&self.directory, &self.name, None, group, flags)?)
+    }
+
+    /// What stands around it.
+    ///
+    /// # Errors
+    ///
+    /// Those of `fstat(2)`.
+    pub fn directory_status(&self) -> io::Result<Status> {
+        Status::of(&self.directory)
+    }
+
+    /// The directory, to be held by somebody else too.
+    ///
+    /// # Errors
+    ///
+    /// When there are too many descriptors.
+    pub fn directory(&self) -> io::Result<OwnedFd> {
+        self.directory.try_clone()
+    }
+
+    /// The name in it.
+    #[must_use]
+    pub fn name(&self) -> &OsStr {
+        &self.name
+    }
+}
+
+/// On the way: a directory that is held open, and the names that are still ahead.
+struct Walk<'a> {
+    directory: OwnedFd,
+    ahead: VecDeque<OsString>,
+    /// The way so far, for messages.
+    behind: PathBuf,
+    links: usize,
+    trusted: &'a Trusted,
+    missing: Missing,
+}
+
+impl<'a> Walk<'a> {
+    fn along(path: &Path, trusted: &'a Trusted, missing: Missing) -> Result<Self, PathError> {
+        let mut walk = Self {
+            directory: openat(CWD, ".", DIRECTORY, Mode::empty())?,
+            ahead: VecDeque::new(),
+            behind: PathBuf::new(),
+            links: 0,
+            trusted,
+            missing,
+        };
+        walk.turn_to(path)?;
+        Ok(walk)
+    }
+
+    /// Puts the names of a path before those that are ahead.
+    fn turn_to(&mut self, path: &Path) -> Result<(), PathError> {
+        let mut names = VecDeque::new();
+        for component in path.components() {
+            match component {
+                Component::RootDir => {
+                    self.directory = openat(CWD, "/", DIRECTORY, Mode::empty())?;
+                    self.behind = PathBuf::from("/");
+                }
+                Component::ParentDir => names.push_back("..".into()),
+                Component::Normal(name) => names.push_back(name.to_owned()),
+                Component::CurDir | Component::Prefix(_) => {}
+            }
+        }
+        names.append(&mut self.ahead);
+        self.ahead = names;
+        Ok(())
+    }
+
+    /// Enters all directories but leaves the last name.
+    fn walk_to_last(&mut self) -> Result<Place, PathError> {
+        while let Some(name) = self.ahead.pop_front() {
+            if !self.ahead.is_empty() {
+                self.enter(name)?;
+            } else if name == ".." {
+                return Err(PathError::NoName);
+            } else {
+                let directory = self.directory.try_clone().map_err(PathError::Io)?;
+                return Ok(Place { directory, name });
+            }
+        }
+        Err(PathError::NoName)
+    }
+
+    fn enter(&mut self, name: OsString) -> Result<(), PathError> {
+        let directory = match self.open_directory(&name) {
+            Err(Errno::NOENT) if self.missing == Missing::Make => {
+                match mkdirat(&self.directory, &name, Mode::from_raw_mode(0o755)) {
+                    Ok(()) | Err(Errno::EXIST) => self.open_directory(&name)?,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            // Not a directory, or a link to whatever.
+            Err(Errno::NOTDIR | Errno::LOOP) => return self.follow(&name),
+            opened => opened?,
+        };
+        self.directory = directory;
+        self.behind.push(&name);
+        Ok(())
+    }
+
+    fn open_directory(&self, name: &OsStr) -> rustix::io::Result<OwnedFd> {
+        openat(
+            &self.directory,
+            name,
+            DIRECTORY | OFlags::NOFOLLOW,
+            Mode::empty(),
+        )
+    }
+
+    /// Goes on where a link leads, if it is one of a trusted user's.
+    fn follow(&mut self, name: &OsStr) -> Result<(), PathError> {
+        let look = || -> Result<Status, PathError> {
+            Ok(statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW)?.into())
+        };
+        let link = look()?;
+        if link.kind != Kind::Link {
+            return Err(Errno::NOTDIR.into());
+        }
+        if !self.trusted.includes(link.owner) {
+            return Err(PathError::ForeignLink(self.behind.join(name), link.owner));
+        }
+        self.links += 1;
+        if self.links > MOST_LINKS {
+            return Err(Errno::LOOP.into());
+        }
+        let target = readlinkat(&self.directory, name, Vec::new())?;
+        // A link never changes; another may have taken its place between the two calls.
+        if look()? != link {
+            return Err(Errno::AGAIN.into());
+        }
+        self.turn_to(Path::new(&OsString::from_vec(target.into_bytes())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Read;
+    use std::os::unix::fs::{PermissionsExt, lchown, symlink};
+
+    use super::*;
+
+    fn ours() -> Trusted {
+        Trusted::by_this_process()
+    }
+
+    fn content(path: &Path) -> Result<String, PathError> {
+        let (_, mut file) = Place::find_file(path, &ours())?;
+        let mut text = String::new();
+        file.read_to_string(&mut text).map_err(PathError::Io)?;
+        Ok(text)
+    }
+
+    /// Whether links can be given to somebody else here.
+    fn give_away(link: &Path) -> bool {
+        lchown(link, Some(65534), None).is_ok()
+    }
+
+    #[test]
+    fn our_own_links_are_followed_in_every_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::create_dir_all(at("real/inner")).unwrap();
+        fs::write(at("real/inner/file"), "found").unwrap();
+        symlink("real", at("relative")).unwrap();
+        symlink(at("real"), at("absolute")).unwrap();
+        symlink("relative", at("twice")).unwrap();
+        symlink("../inner/file", at("real/inner/link")).unwrap();
+        for way in [
+            "real/inner/file",
+            "relative/inner/file",
+            "absolute/inner/file",
+            "twice/inner/file",
+            "twice/inner/../inner/file",
+            "./real/./inner/link",
+            "absolute/inner/link",
+        ] {
+            assert_eq!(content(&at(way)).unwrap(), "found", "{way}");
+        }
+    }
+
+    #[test]
+    fn a_link_of_somebody_else_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::create_dir(at("real")).unwrap();
+        fs::write(at("real/file"), "found").unwrap();
+        symlink("real", at("planted")).unwrap();
+        symlink("file", at("real/planted")).unwrap();
+        symlink("planted", at("ours")).unwrap();
+        if !give_away(&at("planted")) || !give_away(&at("real/planted")) {
+            return;
+        }
+        for way in ["planted/file", "real/planted", "ours/file"] {
+            let error = content(&at(way)).unwrap_err();
+            let PathError::ForeignLink(link, owner) = error else {
+                panic!("{way}: {error}");
+            };
+            assert!(link.ends_with("planted"), "{link:?}");
+            assert_eq!(owner, 65534);
+        }
+        // Another who is trusted.
+        let trusted = ours().and(65534);
+        assert!(Place::find(&at("planted/file"), &trusted, Missing::Refuse).is_ok());
+    }
+
+    #[test]
+    fn links_in_a_circle_end() {
+        let dir = tempfile::tempdir().unwrap();
+        symlink("b", dir.path().join("a")).unwrap();
+        symlink("a", dir.path().join("b")).unwrap();
+        for way in ["a", "a/file"] {
+            let error = content(&dir.path().join(way)).unwrap_err();
+            let PathError::Io(error) = error else {
+                panic!("{error}");
+            };
+            assert_eq!(error.raw_os_error(), Some(Errno::LOOP.raw_os_error()));
+        }
+    }
+
+    #[test]
+    fn directories_are_made_for_all_to_read_and_one_to_write() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("made/for/file");
+        assert!(Place::find(&path, &ours(), Missing::Refuse).is_err());
+        assert!(!dir.path().join("made").exists());
+        let place = Place::find(&path, &ours(), Missing::Make).unwrap();
+        assert_eq!(place.name(), "file");
+        assert_eq!(place.status().unwrap(), None);
+        let mode = fs::metadata(dir.path().join("made/for")).unwrap();
+        assert_eq!(mode.permissions().mode() & 0o022, 0);
+    }
+
+    #[test]
+    fn the_directory_is_the_one_that_was_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        for name in ["first", "second"] {
+            fs::create_dir(at(name)).unwrap();
+            fs::write(at(name).join("file"), name).unwrap();
+        }
+        let place = Place::find(&at("first/file"), &ours(), Missing::Refuse).unwrap();
+        fs::rename(at("first"), at("elsewhere")).unwrap();
+        symlink("second", at("first")).unwrap();
+        place.remove().unwrap();
+        assert!(at("second/file").exists());
+        assert!(!at("elsewhere/file").exists());
+    }
+
+    #[test]
+    fn a_path_without_a_name_is_none() {
+        for path in ["", "/", ".", "..", "/tmp/.."] {
+            assert!(
+                matches!(
+                    Place::find(Path::new(path), &ours(), Missing::Refuse),
+                    Err(PathError::NoName)
+                ),
+                "{path:?}"
+            );
+        }
+    }
+}
