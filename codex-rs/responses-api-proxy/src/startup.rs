@@ -20,7 +20,7 @@ use crate::forward::preconnect;
 use crate::key_source::key_from_stdin;
 use crate::listeners::Listeners;
 use crate::places::Places;
-use crate::report;
+use crate::report::{self, FlushAtTheEnd};
 use crate::router::{Shared, router};
 use crate::server::{Terms, serve};
 use crate::server_info::ServerInfo;
@@ -50,6 +50,7 @@ const FEWEST_DESCRIPTORS: u64 = 256;
 /// ([`report_failure`](crate::report_failure)) and exits with 1.
 pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     report::panics_without_payload();
+    let _flush = FlushAtTheEnd;
     let config = Config::try_from(args)?;
     let mut measures = harden();
     let descriptors = raise_descriptor_limit().unwrap_or(FEWEST_DESCRIPTORS);
@@ -71,6 +72,7 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     let key = key_from_stdin(page)?;
 
     let (credential, provider) = Credential::new(key, &config.upstream)?;
+    credential.keep_out_of_text()?;
     let upstream = Upstream::new(config.upstream, config.upstream_timeout, provider)?;
     let tcp = config.port.map(listen_on).transpose()?;
     let address = tcp.as_ref().map(TcpListener::local_addr).transpose()?;
@@ -102,6 +104,8 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         socket,
         token_file.as_deref(),
     ));
+    // A thread is as confined as the one that starts it.
+    report::write_in_background();
     if config.sandbox == Sandbox::Require
         && let Some(missing) = measures.iter().find(|measure| measure.outcome.is_err())
     {

@@ -2,7 +2,8 @@
 //!
 //! A fault is found by walking an error's causes and asking each what it is;
 //! words are never matched. The sentence keeps the innermost cause, which is
-//! the one that tells an operator what to do.
+//! the one that tells an operator what to do. Some causes repeat what the upstream
+//! sent, and callers read these sentences: they show an [`excerpt`].
 
 use std::error::Error;
 use std::fmt;
@@ -10,6 +11,8 @@ use std::io;
 use std::time::Duration;
 
 use http::StatusCode;
+
+use crate::printable::excerpt;
 
 /// What went wrong between here and the upstream.
 #[derive(Debug)]
@@ -30,6 +33,8 @@ pub(crate) enum UpstreamFault {
     ConnectTimeout,
     /// Connected, but no answer began in time.
     Timeout(Duration),
+    /// An answer in a coding, or in parts, that nobody asked for.
+    Coding(String),
     /// A redirect, which is never followed: the key goes to one origin only.
     Redirect { status: StatusCode, origin: String },
 }
@@ -41,7 +46,7 @@ impl UpstreamFault {
             std::iter::successors(error.source(), |&cause| cause.source()).collect();
         let innermost = causes
             .last()
-            .map_or_else(|| "no cause given".to_owned(), ToString::to_string);
+            .map_or_else(|| "no cause given".to_owned(), |&cause| told(cause));
         if error.is_dns() {
             return Self::Dns(innermost);
         }
@@ -87,6 +92,7 @@ impl UpstreamFault {
             Self::Headers => "upstream_headers",
             Self::Closed(_) => "upstream_closed",
             Self::ConnectTimeout | Self::Timeout(_) => "upstream_timeout",
+            Self::Coding(_) => "upstream_coding",
             Self::Redirect { .. } => "upstream_redirect",
         }
     }
@@ -95,31 +101,59 @@ impl UpstreamFault {
 impl fmt::Display for UpstreamFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connect(cause) => write!(f, "could not connect to the upstream: {cause}"),
-            Self::Dns(cause) => write!(f, "the upstream's name has no address: {cause}"),
-            Self::Tls(cause) => write!(f, "no TLS connection to the upstream: {cause}"),
-            Self::Protocol(cause) => write!(f, "the upstream did not answer in HTTP: {cause}"),
+            Self::Connect(cause) => {
+                write!(f, "could not connect to the upstream: {}", excerpt(cause))
+            }
+            Self::Dns(cause) => {
+                write!(f, "the upstream's name has no address: {}", excerpt(cause))
+            }
+            Self::Tls(cause) => write!(f, "no TLS connection to the upstream: {}", excerpt(cause)),
+            Self::Protocol(cause) => {
+                write!(f, "the upstream did not answer in HTTP: {}", excerpt(cause))
+            }
             Self::Headers => {
                 f.write_str("the upstream answered with more headers than are accepted (256)")
             }
             Self::Closed(cause) => {
+                let cause = excerpt(cause);
                 write!(f, "the upstream closed the connection too early: {cause}")
             }
             Self::ConnectTimeout => f.write_str("no connection to the upstream in time"),
             Self::Timeout(limit) => {
                 write!(f, "the upstream did not begin to answer within {limit:?}")
             }
+            Self::Coding(form) => write!(
+                f,
+                "the upstream answered in a form that it was not asked for ({}); only an answer \
+                 without a coding, and whole, is passed on",
+                excerpt(form)
+            ),
             Self::Redirect { status, origin } => write!(
                 f,
-                "the upstream answered {} with a redirect to {origin}; redirects are never \
+                "the upstream answered {} with a redirect to {}; redirects are never \
                  followed, set --upstream-url to where requests should go",
-                status.as_u16()
+                status.as_u16(),
+                excerpt(origin)
             ),
         }
     }
 }
 
 impl Error for UpstreamFault {}
+
+/// A cause in words that are not the upstream's, as far as it is known which are.
+fn told(cause: &(dyn Error + 'static)) -> String {
+    let Some(error) = cause.downcast_ref::<h2::Error>() else {
+        return cause.to_string();
+    };
+    // Its own text has the debug data of a GOAWAY in it (RFC 9113, section 6.8).
+    match error.reason() {
+        Some(reason) if error.is_go_away() => format!("HTTP/2 GOAWAY, {reason}"),
+        Some(reason) if error.is_reset() => format!("HTTP/2 stream reset, {reason}"),
+        Some(reason) => format!("HTTP/2, {reason}"),
+        None => cause.to_string(),
+    }
+}
 
 /// rustls reports through an `io::Error`, sometimes inside another one, whose
 /// `source` skips over what it wraps.
