@@ -7,8 +7,10 @@ use http::HeaderValue;
 use rustls::crypto::CryptoProvider;
 
 use crate::config::UpstreamUrl;
+use crate::needle::Needle;
+use crate::printable::{KeyKnown, keep_out};
 use crate::read_api_key::{ApiKey, SCHEME};
-use crate::redact::{Needle, Redactor};
+use crate::redact::Redactor;
 use crate::seal::{Seal, SealError, sealing_provider};
 
 /// The Authorization header to send: over TLS a placeholder, which `seal` replaces
@@ -32,7 +34,7 @@ impl Credential {
         let provider = rustls::crypto::ring::default_provider();
         let secret = key.header.as_bytes().get(SCHEME.len()..);
         // As long-lived as the key itself.
-        let needle: &'static Needle = Box::leak(Box::new(Needle::new(secret.unwrap_or_default())));
+        let needle: &'static Needle = Box::leak(Box::new(Needle::new(secret.ok_or(SealError)?)));
         if url.is_clear() {
             // No record to seal it in: the header itself, as a reference into the page.
             let credential = Self {
@@ -59,6 +61,15 @@ impl Credential {
         let mut value = HeaderValue::from_static(self.header);
         value.set_sensitive(true);
         value
+    }
+
+    /// From now on no line and no message of ours has the key in it.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyKnown`], if that is so for another one already.
+    pub(crate) fn keep_out_of_text(self) -> Result<(), KeyKnown> {
+        keep_out(self.needle)
     }
 
     /// Looks for the key in one answer.

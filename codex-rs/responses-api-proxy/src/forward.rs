@@ -134,7 +134,7 @@ async fn ask_for_nothing(
     Ok(head.status)
 }
 
-/// Statuses that are no final answer to a `POST`: a switch of protocols that
+/// What is not an answer to this `POST`: a switch of protocols or a form of it that
 /// nobody asked for, and every redirect.
 fn not_an_answer(head: &http::response::Parts, from: &url::Url) -> Option<UpstreamFault> {
     let status = head.status;
@@ -142,6 +142,9 @@ fn not_an_answer(head: &http::response::Parts, from: &url::Url) -> Option<Upstre
         return Some(UpstreamFault::Protocol(
             "it switched protocols without being asked to".to_owned(),
         ));
+    }
+    if let Some(form) = headers::not_as_it_stands(status, &head.headers) {
+        return Some(UpstreamFault::Coding(form));
     }
     (status.is_redirection() && status != StatusCode::NOT_MODIFIED).then(|| {
         UpstreamFault::Redirect {

@@ -13,13 +13,13 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, Uri};
-use memchr::memmem;
 
 use crate::head_fault::HeadFault;
 use crate::headers::{for_upstream, retain_for_client};
 use crate::inbound::{Inbound, MASKED_UPGRADE, MOST_BEHIND};
+use crate::needle::Needle;
 use crate::policy::{RESPONSES, SHUTDOWN, permit, permit_shutdown};
-use crate::redact::{Needle, Redactor};
+use crate::redact::Redactor;
 
 pub use crate::seal::fuzzing::{seal_any, seal_requests};
 
@@ -166,10 +166,21 @@ pub fn headers(data: &[u8]) {
         ("authorization", &b"Bearer ours"[..])
     );
     assert_eq!(up.get_all("authorization").iter().count(), 1);
-    for name in up.keys().filter(|name| *name != "authorization") {
+    let codings: Vec<_> = up.get_all("accept-encoding").iter().collect();
+    assert_eq!(codings, ["identity"]);
+    let theirs = |name: &&HeaderName| **name != "authorization" && **name != "accept-encoding";
+    for name in up.keys().filter(theirs) {
         let is_ours = matches!(
             name.as_str(),
-            "host" | "content-length" | "cookie" | "expect" | "forwarded" | "api-key" | "x-api-key"
+            "host"
+                | "content-length"
+                | "cookie"
+                | "expect"
+                | "forwarded"
+                | "api-key"
+                | "x-api-key"
+                | "range"
+                | "if-range"
         );
         assert!(!is_ours && !is_hop_by_hop(name) && !name.as_str().starts_with("x-forwarded-"));
         same_as_given(name, &up);
@@ -253,52 +264,101 @@ fn assert_from_this_host(headers: &HeaderMap) {
     );
 }
 
-const KEY: &[u8] = b"sk-fuzz-abcabcabd-0123456789";
+/// Keys of one length in pairs: unlike, alike at the beginning, at the end, and each like itself.
+const KEYS: [[&[u8]; 2]; 4] = [
+    [
+        b"sk-fuzz-abcabcabd-0123456789",
+        b"sk-Zq7vK2wXh9_RbT4nYc8LmJ6pD",
+    ],
+    [b"sk-proj-aaaa", b"sk-proj-aaab"],
+    [b"aaaaaaaaaaaaaaaa", b"baaaaaaaaaaaaaaa"],
+    [b"abcabcabcabca", b"abcabcabcabcb"],
+];
 
-static NEEDLE: LazyLock<Needle> = LazyLock::new(|| Needle::new(KEY));
+static NEEDLES: LazyLock<[[Needle; 2]; 4]> =
+    LazyLock::new(|| KEYS.map(|pair| pair.map(Needle::new)));
 
-/// Wherever an answer is cut: its length is kept, of a whole key nothing but its first three bytes
-/// comes out, and what is no key and no unfinished one at the end stays as it is.
-///
-/// In the input 0xff stands for the key, and 0xfe and a byte for a beginning of it.
-pub fn redact(data: &[u8]) {
-    let (control, rest) = split_control(data);
+/// The pair of keys that the first byte names, and a text: in the rest 0xff stands for the first
+/// key, and 0xfe (of the first) or 0xfd (of the second) and a byte for a beginning of one, or its
+/// end where that byte is odd.
+fn keys_and_text(data: &[u8]) -> (usize, Vec<u8>) {
+    let Some((pair, rest)) = data.split_first() else {
+        return (0, Vec::new());
+    };
+    let pair = usize::from(*pair) % KEYS.len();
     let mut text = Vec::new();
     let mut bytes = rest.iter();
     while let Some(&byte) = bytes.next() {
+        let key = KEYS[pair][usize::from(byte == 0xfd)];
         match byte {
-            0xff => text.extend(KEY),
-            0xfe => {
-                let len = bytes.next().map_or(0, |&len| usize::from(len) % KEY.len());
-                text.extend(&KEY[..len]);
+            0xff => text.extend(key),
+            0xfd | 0xfe => {
+                let byte = bytes.next().copied().unwrap_or_default();
+                let len = usize::from(byte >> 1) % key.len();
+                text.extend(if byte & 1 == 0 {
+                    &key[..len]
+                } else {
+                    &key[key.len() - len..]
+                });
             }
             _ => text.push(byte),
         }
     }
-    let out = redacted(&text, control);
-    assert_eq!(out, redacted(&text, &[]));
-
-    let mut expected = text.clone();
-    let mut after = 0;
-    for at in memmem::find_iter(&text, KEY) {
-        after = at + KEY.len();
-        expected[at + 3..after].fill(b'*');
-    }
-    // A beginning of the key at the end, from its fourth byte on.
-    let is_begun = |len: &usize| text[after..].ends_with(&KEY[..*len]);
-    if let Some(len) = (4..KEY.len()).rev().find(is_begun) {
-        let from = text.len() - len + 3;
-        expected[from..].fill(b'*');
-    }
-    assert_eq!(out, expected);
+    (pair, text)
 }
 
-fn redacted(text: &[u8], control: &[u8]) -> Vec<u8> {
-    let mut redactor = Redactor::new(&NEEDLE);
-    let mut out = Vec::new();
-    for (piece, _) in cut(text, control) {
-        out.extend(redactor.take(Bytes::copy_from_slice(piece)));
+/// Wherever an answer is cut: every whole key is replaced, to its last byte, and nothing else.
+pub fn redact(data: &[u8]) {
+    let (control, rest) = split_control(data);
+    let (pair, text) = keys_and_text(rest);
+    let key = KEYS[pair][0];
+    let mut expected = text.clone();
+    for (at, _) in text
+        .windows(key.len())
+        .enumerate()
+        .filter(|(_, part)| *part == key)
+    {
+        expected[at..at + key.len()].fill(b'*');
     }
-    out.extend(redactor.finish().unwrap_or_default());
-    out
+    for control in [control, &[]] {
+        let steps = redacted(&text, control, &NEEDLES[pair][0]);
+        let out: Vec<u8> = steps
+            .into_iter()
+            .flat_map(|step| step.0.unwrap_or_default())
+            .collect();
+        assert_eq!(out, expected);
+    }
+}
+
+/// For two keys of one length and an answer that holds neither whole: the same pieces come out at
+/// the same steps, and what is known beside them is the same.
+pub fn noninterference(data: &[u8]) {
+    let (control, rest) = split_control(data);
+    let (pair, text) = keys_and_text(rest);
+    let holds = |key: &&[u8]| text.windows(key.len()).any(|part| part == *key);
+    if KEYS[pair].iter().any(holds) {
+        return;
+    }
+    let [one, other] = &NEEDLES[pair];
+    assert_eq!(
+        redacted(&text, control, one),
+        redacted(&text, control, other)
+    );
+}
+
+/// Each step of an answer: what came out, whether anything is held back, whether a key was found.
+fn redacted(
+    text: &[u8],
+    control: &[u8],
+    needle: &'static Needle,
+) -> Vec<(Option<Bytes>, bool, bool)> {
+    let mut redactor = Redactor::new(needle);
+    let mut steps = Vec::new();
+    for (piece, _) in cut(text, control) {
+        let out = redactor.take(Bytes::copy_from_slice(piece));
+        steps.push((Some(out), redactor.holds_back(), redactor.has_found()));
+    }
+    let out = redactor.finish();
+    steps.push((out, redactor.holds_back(), redactor.has_found()));
+    steps
 }

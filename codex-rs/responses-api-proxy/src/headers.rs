@@ -3,14 +3,16 @@
 //! Both directions drop the hop-by-hop fields (RFC 9110, section 7.6.1), those
 //! named in *every* `Connection` line included. Towards the upstream, whatever
 //! could be read as a credential or as a statement about the caller's network
-//! goes too; towards the caller, whatever could set state in a browser or
-//! hand back a credential.
+//! goes too, and whatever could make it send its answer coded or in parts, in which
+//! the key could not be recognised; towards the caller, whatever could set state in a
+//! browser or hand back a credential.
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderName,
-    SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    ACCEPT_CHARSET, ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH,
+    COOKIE, EXPECT, FORWARDED, HOST, HeaderName, IF_RANGE, RANGE, SET_COOKIE, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::head_fault::HeadFault;
 use crate::inbound::MASKED_UPGRADE;
@@ -26,9 +28,10 @@ const HOP_BY_HOP: [HeaderName; 6] = [
     UPGRADE,
 ];
 
-/// Set anew for the upstream (`Host`, `Content-Length`, `Authorization`), or not
-/// the upstream's business.
-const NOT_FOR_UPSTREAM: [HeaderName; 9] = [
+/// Set anew for the upstream (`Host`, `Content-Length`, `Authorization`,
+/// `Accept-Encoding`), or not the upstream's business.
+const NOT_FOR_UPSTREAM: [HeaderName; 10] = [
+    ACCEPT_ENCODING,
     AUTHORIZATION,
     CONTENT_LENGTH,
     COOKIE,
@@ -38,6 +41,31 @@ const NOT_FOR_UPSTREAM: [HeaderName; 9] = [
     HeaderName::from_static(MASKED_UPGRADE),
     HeaderName::from_static("api-key"),
     HeaderName::from_static("x-api-key"),
+];
+
+/// What asks for an answer that is coded, cut into parts or otherwise not as it stands:
+/// by coding (RFC 9110, section 12.5), range (section 14), difference from another answer
+/// (RFC 3229), the server's preference (RFC 7240), or a digest of what it sent
+/// (RFC 9530, and RFC 3230 before it), which no longer fits where the key was replaced.
+const ASKS_FOR_ANOTHER_FORM: [HeaderName; 8] = [
+    ACCEPT_CHARSET,
+    RANGE,
+    IF_RANGE,
+    HeaderName::from_static("a-im"),
+    HeaderName::from_static("prefer"),
+    HeaderName::from_static("want-digest"),
+    HeaderName::from_static("want-content-digest"),
+    HeaderName::from_static("want-repr-digest"),
+];
+
+/// By these some servers take a request for another one than its first line says, and
+/// only that one was permitted.
+const SAYS_ANOTHER_CALL: [HeaderName; 5] = [
+    HeaderName::from_static("x-http-method"),
+    HeaderName::from_static("x-http-method-override"),
+    HeaderName::from_static("x-method-override"),
+    HeaderName::from_static("x-original-url"),
+    HeaderName::from_static("x-rewrite-url"),
 ];
 
 /// What an upstream may not set on the caller's side.
@@ -61,10 +89,11 @@ const MAX_FORWARDED_FIELDS: usize = 100;
 ///
 /// [`HeadFault::TooMuchToForward`].
 pub(crate) fn limit(for_upstream: &HeaderMap) -> Result<(), HeadFault> {
+    // The first two are ours.
     let of_caller = || {
         for_upstream
             .iter()
-            .filter(|(name, _)| *name != AUTHORIZATION)
+            .filter(|(name, _)| **name != AUTHORIZATION && **name != ACCEPT_ENCODING)
     };
     let bytes: usize = of_caller()
         .map(|(name, value)| name.as_str().len() + value.len() + 4)
@@ -76,17 +105,20 @@ pub(crate) fn limit(for_upstream: &HeaderMap) -> Result<(), HeadFault> {
     Ok(())
 }
 
-/// The headers that the upstream gets: our authorization first, then what is kept
-/// of the caller's, duplicates in their order.
+/// The headers that the upstream gets: our authorization first, then the wish for an
+/// answer as it stands, then what is kept of the caller's, duplicates in their order.
 ///
 /// First, because `seal` looks at a head no further than to there.
 pub(crate) fn for_upstream(authorization: HeaderValue, from_client: &HeaderMap) -> HeaderMap {
     let named = named_by_connection(from_client);
-    let mut kept = HeaderMap::with_capacity(from_client.len() + 1);
+    let mut kept = HeaderMap::with_capacity(from_client.len() + 2);
     kept.insert(AUTHORIZATION, authorization);
+    kept.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     for (name, value) in from_client {
         let drop = is_hop_by_hop(name, &named)
             || NOT_FOR_UPSTREAM.contains(name)
+            || ASKS_FOR_ANOTHER_FORM.contains(name)
+            || SAYS_ANOTHER_CALL.contains(name)
             || name.as_str().starts_with("x-forwarded-");
         if !drop {
             kept.append(name, copied(value));
@@ -124,18 +156,53 @@ pub(crate) fn retain_for_client(from_upstream: &mut HeaderMap) {
     }
 }
 
+/// What makes an answer another one than was asked for: a coding, or a part. In either
+/// the key could not be recognised, and a caller that asked for neither would take it
+/// for the answer.
+///
+/// The text names it, in the upstream's words.
+pub(crate) fn not_as_it_stands(status: StatusCode, from_upstream: &HeaderMap) -> Option<String> {
+    let partial = [StatusCode::PARTIAL_CONTENT, StatusCode::IM_USED];
+    if partial.contains(&status) {
+        return Some(format!("status {status}"));
+    }
+    let transfer = tokens(from_upstream, &TRANSFER_ENCODING);
+    let is_plain = matches!(&transfer[..], [coding] if coding.eq_ignore_ascii_case(b"chunked"));
+    if from_upstream.contains_key(TRANSFER_ENCODING) && !is_plain {
+        return Some(format!("Transfer-Encoding {}", listed(&transfer)));
+    }
+    let content = tokens(from_upstream, &CONTENT_ENCODING);
+    let is_plain = content
+        .iter()
+        .all(|coding| coding.eq_ignore_ascii_case(b"identity"));
+    (!is_plain).then(|| format!("Content-Encoding {}", listed(&content)))
+}
+
+/// The members of all lines of a list together (RFC 9110, section 5.6.1).
+fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a [u8]> {
+    headers
+        .get_all(name)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .flat_map(|line| line.split(|&byte| byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|token| !token.is_empty())
+        .collect()
+}
+
+fn listed(tokens: &[&[u8]]) -> String {
+    String::from_utf8_lossy(&tokens.join(&b", "[..])).into_owned()
+}
+
 fn is_hop_by_hop(name: &HeaderName, named: &[HeaderName]) -> bool {
     HOP_BY_HOP.contains(name) || name.as_str().starts_with("proxy-") || named.contains(name)
 }
 
 /// The field names listed in all `Connection` lines together.
 fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
-    headers
-        .get_all(CONNECTION)
-        .iter()
-        .map(HeaderValue::as_bytes)
-        .flat_map(|line| line.split(|&byte| byte == b','))
-        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+    tokens(headers, &CONNECTION)
+        .into_iter()
+        .filter_map(|name| HeaderName::from_bytes(name).ok())
         .collect()
 }
 
@@ -173,8 +240,8 @@ mod tests {
             ("x-stainless-lang", "python"),
             ("openai-beta", "b"),
             ("accept", "text/event-stream"),
-            ("accept-encoding", "gzip"),
             ("content-type", "application/json"),
+            ("content-encoding", "zstd"),
         ]);
         let sent = up(&headers);
         assert_eq!(sent.iter().next().unwrap().1, "Bearer ours");
@@ -219,7 +286,88 @@ mod tests {
             ("content-length", "3"),
             ("accept", "*/*"),
         ]);
-        assert_eq!(names(&up(&headers)), ["accept", "authorization"]);
+        assert_eq!(
+            names(&up(&headers)),
+            ["accept", "accept-encoding", "authorization"]
+        );
+    }
+
+    #[test]
+    fn no_caller_can_ask_for_an_answer_that_is_coded_or_cut_or_for_another_call() {
+        let headers = map(&[
+            ("accept-encoding", "gzip"),
+            ("accept-encoding", "br, zstd;q=0.5"),
+            ("connection", "accept-encoding"),
+            ("range", "bytes=0-2"),
+            ("if-range", "x"),
+            ("te", "gzip"),
+            ("a-im", "gzip"),
+            ("accept-charset", "utf-16"),
+            ("prefer", "return=minimal"),
+            ("want-digest", "sha-256"),
+            ("want-content-digest", "sha-256=1"),
+            ("want-repr-digest", "sha-256=1"),
+            ("x-http-method-override", "GET"),
+            ("x-http-method", "GET"),
+            ("x-method-override", "DELETE"),
+            ("x-original-url", "/v1/files"),
+            ("x-rewrite-url", "/v1/files"),
+        ]);
+        let sent = up(&headers);
+        assert_eq!(names(&sent), ["accept-encoding", "authorization"]);
+        let codings: Vec<_> = sent.get_all(ACCEPT_ENCODING).iter().collect();
+        assert_eq!(codings, ["identity"]);
+    }
+
+    #[test]
+    fn an_answer_is_plain_and_whole_or_it_is_named_what_it_is() {
+        let status = StatusCode::OK;
+        for plain in [
+            &[][..],
+            &[("transfer-encoding", "chunked")],
+            &[("transfer-encoding", "Chunked")],
+            &[("content-encoding", "identity")],
+            &[("content-encoding", "")],
+            &[("content-encoding", "Identity, identity")],
+        ] {
+            assert_eq!(not_as_it_stands(status, &map(plain)), None, "{plain:?}");
+        }
+        for (coded, named) in [
+            (&[("content-encoding", "gzip")][..], "Content-Encoding gzip"),
+            (
+                &[("content-encoding", "identity"), ("content-encoding", "br")],
+                "Content-Encoding identity, br",
+            ),
+            (
+                &[("transfer-encoding", "gzip, chunked")],
+                "Transfer-Encoding gzip, chunked",
+            ),
+            (
+                &[
+                    ("transfer-encoding", "gzip"),
+                    ("transfer-encoding", "chunked"),
+                ],
+                "Transfer-Encoding gzip, chunked",
+            ),
+            (
+                &[("transfer-encoding", "identity")],
+                "Transfer-Encoding identity",
+            ),
+            (&[("transfer-encoding", "")], "Transfer-Encoding "),
+            (
+                &[("transfer-encoding", "chunked, chunked")],
+                "Transfer-Encoding chunked, chunked",
+            ),
+        ] {
+            assert_eq!(
+                not_as_it_stands(status, &map(coded)).as_deref(),
+                Some(named),
+                "{coded:?}"
+            );
+        }
+        for partial in [StatusCode::PARTIAL_CONTENT, StatusCode::IM_USED] {
+            assert!(not_as_it_stands(partial, &map(&[])).is_some());
+        }
     }
 
     #[test]
@@ -256,7 +404,7 @@ mod tests {
         let mut headers = map(&[
             ("content-type", "text/event-stream"),
             ("content-length", "12"),
-            ("content-encoding", "gzip"),
+            ("content-encoding", "identity"),
             ("x-request-id", "req_1"),
             ("retry-after", "3"),
             ("openai-processing-ms", "12"),

@@ -147,7 +147,7 @@ fn without_carriage_returns(room: &[u8], len: usize) -> usize {
 
 /// What OpenAI's keys are made of. Anything else is a paste gone wrong, and
 /// could not stand in a header safely.
-pub(crate) fn is_key_byte(byte: u8) -> bool {
+pub(crate) const fn is_key_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 

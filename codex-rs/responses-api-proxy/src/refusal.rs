@@ -2,7 +2,8 @@
 //!
 //! The body is always shaped like OpenAI's errors, because Codex and the SDKs
 //! show `error.message`. A sentence says what was refused and what would be
-//! accepted; it never repeats a header or a body.
+//! accepted; it never repeats a header or a body, nor the key, whatever an upstream
+//! put into the cause of its fault ([`printable`]).
 
 use std::fmt::Write as _;
 
@@ -15,6 +16,7 @@ use serde::Serialize;
 use crate::door::Full;
 use crate::head_fault::HeadFault;
 use crate::policy::RESPONSES;
+use crate::printable::printable;
 use crate::upstream_fault::UpstreamFault;
 
 /// How much of a request target a message repeats, in bytes.
@@ -233,7 +235,7 @@ impl Refusal {
     fn body(&self) -> Vec<u8> {
         let body = ErrorBody {
             error: ErrorDetail {
-                message: self.message(),
+                message: printable(&self.message()),
                 r#type: self.kind(),
                 param: None,
                 code: self.code(),

@@ -44,7 +44,9 @@ pub(crate) struct Relay {
 
 enum State {
     Flowing,
-    /// The upstream broke off; the flush that lets us say so is awaited.
+    /// The upstream broke off; what arrived before is still to be written.
+    Breaking,
+    /// All of it is handed over; the flush that lets us say so is awaited.
     Broken(FlushMark),
     Over,
 }
@@ -107,19 +109,23 @@ impl HttpBody for Relay {
                     },
                     Some(Err(fault)) => {
                         report::line(format_args!("answer cut short: {}: {fault}", fault.code()));
-                        this.state = State::Broken(this.link.mark());
+                        this.state = State::Breaking;
                     }
                     // hyper takes a stream reset with NO_ERROR for an end; an end
                     // that HTTP/2 means (RFC 9113, section 8.1) is known as one.
                     None if this.is_http_2 && !this.upstream.is_end_stream() => {
                         report::line("answer cut short: upstream_closed: stream reset");
-                        this.state = State::Broken(this.link.mark());
+                        this.state = State::Breaking;
                     }
                     None => {
                         this.state = State::Over;
                         let held = this.redactor.finish();
                         return Poll::Ready(held.map(|held| Ok(Frame::data(held))));
                     }
+                },
+                State::Breaking => match this.redactor.finish() {
+                    Some(held) => return Poll::Ready(Some(Ok(Frame::data(held)))),
+                    None => this.state = State::Broken(this.link.mark()),
                 },
                 State::Broken(mark) => {
                     ready!(this.link.poll_flushed_since(mark));
@@ -139,7 +145,7 @@ impl HttpBody for Relay {
         match self.state {
             // What the redactor holds back comes after the upstream's end.
             State::Flowing => self.upstream.is_end_stream() && !self.redactor.holds_back(),
-            State::Broken(_) => false,
+            State::Breaking | State::Broken(_) => false,
             State::Over => true,
         }
     }

@@ -22,7 +22,7 @@ use crate::key_source::key_from_stdin;
 use crate::listeners::Listeners;
 use crate::loopback::listen_on;
 use crate::places::Places;
-use crate::report;
+use crate::report::{self, FlushAtTheEnd};
 use crate::router::{Shared, router};
 use crate::server::{Terms, serve};
 use crate::server_info::ServerInfo;
@@ -55,6 +55,7 @@ const FEWEST_DESCRIPTORS: u64 = 256;
 /// ([`report_failure`](crate::report_failure)) and exits with 1.
 pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     report::panics_without_payload();
+    let _flush = FlushAtTheEnd;
     // Before anything else: what others could do until here, and that it ends here.
     let exposure = exposure_at_start();
     let mut measures = harden();
@@ -101,6 +102,7 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     let key = key_from_stdin(page)?;
 
     let (credential, provider) = Credential::new(key, &config.upstream)?;
+    credential.keep_out_of_text()?;
     let mut route = Route::to(config.upstream.clone(), provider)?;
     let tcp = config.port.map(listen_on).transpose()?;
     let address = tcp.as_ref().map(|port| port.v4.local_addr()).transpose()?;
@@ -138,6 +140,8 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         unix_socket.as_ref(),
         token_file.as_ref().map(TokenFile::path),
     ));
+    // A thread is as confined as the one that starts it.
+    report::write_in_background();
     if config.sandbox == Sandbox::Require
         && let Some(missing) = measures.iter().find(|measure| measure.outcome.is_err())
     {

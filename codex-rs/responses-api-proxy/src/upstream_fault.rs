@@ -2,7 +2,8 @@
 //!
 //! A fault is found by walking an error's causes and asking each what it is;
 //! words are never matched. The sentence keeps the innermost cause, which is
-//! the one that tells an operator what to do.
+//! the one that tells an operator what to do. Some causes repeat what the upstream
+//! sent, and callers read these sentences: they show an [`excerpt`].
 
 use std::error::Error;
 use std::fmt;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::printable::excerpt;
 use crate::upstream::{ResolveError, TunnelError};
 
 /// What went wrong between here and the upstream.
@@ -38,6 +40,8 @@ pub(crate) enum UpstreamFault {
     Listener { at: String, user: u32 },
     /// The caller has as many connections as one may have, and none had room in time.
     Busy,
+    /// An answer in a coding, or in parts, that nobody asked for.
+    Coding(String),
     /// A redirect, which is never followed: the key goes to one origin only.
     Redirect { status: StatusCode, origin: String },
 }
@@ -122,6 +126,7 @@ impl UpstreamFault {
             Self::ConnectTimeout | Self::Timeout(_) => "upstream_timeout",
             Self::Listener { .. } => "upstream_listener",
             Self::Busy => "upstream_busy",
+            Self::Coding(_) => "upstream_coding",
             Self::Redirect { .. } => "upstream_redirect",
         }
     }
@@ -130,14 +135,21 @@ impl UpstreamFault {
 impl fmt::Display for UpstreamFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connect(cause) => write!(f, "could not connect to the upstream: {cause}"),
-            Self::Dns(cause) => write!(f, "the upstream's name has no address: {cause}"),
-            Self::Tls(cause) => write!(f, "no TLS connection to the upstream: {cause}"),
-            Self::Protocol(cause) => write!(f, "the upstream did not answer in HTTP: {cause}"),
+            Self::Connect(cause) => {
+                write!(f, "could not connect to the upstream: {}", excerpt(cause))
+            }
+            Self::Dns(cause) => {
+                write!(f, "the upstream's name has no address: {}", excerpt(cause))
+            }
+            Self::Tls(cause) => write!(f, "no TLS connection to the upstream: {}", excerpt(cause)),
+            Self::Protocol(cause) => {
+                write!(f, "the upstream did not answer in HTTP: {}", excerpt(cause))
+            }
             Self::Headers => {
                 f.write_str("the upstream answered with more headers than are accepted (256)")
             }
             Self::Closed(cause) => {
+                let cause = excerpt(cause);
                 write!(f, "the upstream closed the connection too early: {cause}")
             }
             Self::ConnectTimeout => f.write_str("no connection to the upstream in time"),
@@ -157,11 +169,18 @@ impl fmt::Display for UpstreamFault {
             Self::Busy => f.write_str(
                 "all connections to the upstream that one caller may have are in use; try again",
             ),
+            Self::Coding(form) => write!(
+                f,
+                "the upstream answered in a form that it was not asked for ({}); only an answer \
+                 without a coding, and whole, is passed on",
+                excerpt(form)
+            ),
             Self::Redirect { status, origin } => write!(
                 f,
-                "the upstream answered {} with a redirect to {origin}; redirects are never \
+                "the upstream answered {} with a redirect to {}; redirects are never \
                  followed, set --upstream-url to where requests should go",
-                status.as_u16()
+                status.as_u16(),
+                excerpt(origin)
             ),
         }
     }
@@ -174,19 +193,25 @@ fn chain<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)>
     std::iter::successors(Some(error), |&cause| cause.source()).collect()
 }
 
-/// What the last cause says, which is the one that tells an operator what to do. Of HTTP/2 the reason
-/// alone: what comes with it is the upstream's own text.
+/// What the last cause says, which is the one that tells an operator what to do.
 fn innermost(causes: &[&(dyn Error + 'static)]) -> String {
-    let reason = |cause: &&(dyn Error + 'static)| {
-        let error = cause.downcast_ref::<h2::Error>()?;
-        Some(format!("HTTP/2: {}", error.reason()?))
+    let http_2 = causes.iter().find(|cause| cause.is::<h2::Error>());
+    let cause = http_2.or_else(|| causes.last());
+    cause.map_or_else(|| "no cause given".to_owned(), |&cause| told(cause))
+}
+
+/// A cause in words that are not the upstream's, as far as it is known which are.
+fn told(cause: &(dyn Error + 'static)) -> String {
+    let Some(error) = cause.downcast_ref::<h2::Error>() else {
+        return cause.to_string();
     };
-    let last = || causes.last().map(ToString::to_string);
-    causes
-        .iter()
-        .find_map(reason)
-        .or_else(last)
-        .unwrap_or_default()
+    // Its own text has the debug data of a GOAWAY in it (RFC 9113, section 6.8).
+    match error.reason() {
+        Some(reason) if error.is_go_away() => format!("HTTP/2 GOAWAY, {reason}"),
+        Some(reason) if error.is_reset() => format!("HTTP/2 stream reset, {reason}"),
+        Some(reason) => format!("HTTP/2, {reason}"),
+        None => cause.to_string(),
+    }
 }
 
 /// rustls reports through an `io::Error`, sometimes inside another one, whose
