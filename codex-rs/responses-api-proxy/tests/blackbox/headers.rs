@@ -83,7 +83,12 @@ fn end_to_end_headers_go_up_unchanged_and_in_order() {
     let betas: Vec<_> = sent.header_all("openai-beta");
     assert_eq!(betas, [&b"first"[..], b"second"]);
     arrived.sort();
-    let mut expected: Vec<_> = kept.map(|(n, v)| (n.to_owned(), v.to_owned())).into();
+    // Answers are asked for as they stand.
+    let sent_as = |(name, value): (&str, &str)| match name {
+        "accept-encoding" => (name.to_owned(), "identity".to_owned()),
+        _ => (name.to_owned(), value.to_owned()),
+    };
+    let mut expected: Vec<_> = kept.map(sent_as).into();
     expected.sort();
     assert_eq!(arrived, expected);
 }

@@ -391,8 +391,8 @@ fn a_unix_socket_can_be_the_upstream() {
     assert!(request.contains(&format!("authorization: Bearer {TEST_KEY}")));
 }
 
-/// How late the events of a victim are while the upstream floods somebody else, in the worst case.
-fn worst_lateness(flood: &'static [u8], head: &'static [u8]) -> Duration {
+/// How many events of a victim arrive in two seconds, one every 10 ms, while the upstream floods others.
+fn events_beside(flood: &'static [u8], head: &'static [u8]) -> usize {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let over = Arc::new(AtomicBool::new(false));
@@ -438,15 +438,12 @@ fn worst_lateness(flood: &'static [u8], head: &'static [u8]) -> Duration {
             caller
         })
         .collect();
-    let (mut worst, mut last) = (Duration::ZERO, Instant::now());
-    let begun = last;
+    let (mut events, begun) = (0, Instant::now());
     while begun.elapsed() < Duration::from_secs(2) {
-        victim.read_body_some().unwrap();
-        worst = worst.max(last.elapsed());
-        last = Instant::now();
+        events += usize::from(victim.read_body_some().is_some());
     }
     over.store(true, Ordering::Relaxed);
-    worst
+    events
 }
 
 #[test]
@@ -456,9 +453,9 @@ fn an_upstream_that_never_pauses_does_not_hold_up_a_thread() {
         (&b"HTTP/1.1 100 Continue\r\n\r\n"[..], &b""[..]),
         (b"0000000000000000", chunked),
     ] {
-        let worst = worst_lateness(flood, head);
-        // The whole thread stood still for more than a second; this bound leaves room for a busy machine.
-        assert!(worst < Duration::from_millis(500), "{worst:?}");
+        let events = events_beside(flood, head);
+        // The whole thread stood still for more than a second at a time.
+        assert!(events > 20, "{events}");
     }
 }
 

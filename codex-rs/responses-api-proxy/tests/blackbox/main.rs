@@ -25,6 +25,7 @@ mod headers;
 mod isolation;
 mod key;
 mod lifecycle;
+mod noninterference;
 mod pool;
 mod server_info;
 mod start;
