@@ -1,6 +1,7 @@
 """A part of an attack that runs as another user, beside the rest: in a process of its own."""
 
 import contextlib
+import ctypes
 import encodings.idna  # noqa: F401  sockets load it when first used, which another user may not
 import os
 import pickle
@@ -11,6 +12,10 @@ import time
 import traceback
 
 from stage import CannotRun
+
+
+# A part that hangs ends by itself, whatever becomes of the rest. Seconds.
+LONGEST = 60
 
 
 def close_all_but(kept):
@@ -35,7 +40,8 @@ class Attacker:
         if self.pid == 0:
             status = 1
             try:
-                signal.alarm(0)
+                signal.signal(signal.SIGALRM, signal.SIG_DFL)
+                signal.alarm(LONGEST)
                 signal.signal(signal.SIGTERM, signal.SIG_DFL)
                 close_all_but({0, 1, 2, write_end, *keep})
                 if nice:
@@ -43,6 +49,10 @@ class Attacker:
                 os.setgroups([])
                 os.setresgid(uid, uid, uid)
                 os.setresuid(uid, uid, uid)
+                # As after an execve: its own children may be traced by it (PR_SET_DUMPABLE), and it
+                # does not outlive this program (PR_SET_PDEATHSIG).
+                ctypes.CDLL(None).prctl(4, 1)
+                ctypes.CDLL(None).prctl(1, signal.SIGKILL)
                 with os.fdopen(write_end, "wb") as out:
                     pickle.dump(work(*args), out)
                 status = 0
