@@ -28,7 +28,7 @@ def attack(stage):
             results = [once(stage, upstream, env, grip, False, sandbox) for _ in range(TRIES)]
             yield judge(f"{what}, a program all can read, --sandbox={sandbox}", results, sandbox)
         results = [once(stage, upstream, env, grip, True, "require") for _ in range(TRIES)]
-        seen = judge(f"{what}, root's program of mode 0711, --sandbox=require", results, "require")
+        seen = judge(f"{what}, root's program of mode 0711, --sandbox=require", results, "require", True)
         if grip is race and not any(result["serves"] for result in results):
             seen.figure += "; it does not start"
             seen.broken = True
@@ -47,16 +47,15 @@ def attack(stage):
     )
 
 
-def judge(what, results, sandbox):
+def judge(what, results, sandbox, is_sealed=False):
     gripped = sum(result["gripped"] for result in results)
     stolen = sum(result["stolen"] for result in results)
     refused = sum(not result["serves"] for result in results)
     warned = sum(bool(WARNED.search(result["said"])) for result in results)
     figure = f"memory had {gripped} of {TRIES}, the whole key {stolen} of {TRIES}; refused {refused}, warned {warned}"
-    if sandbox == "require":
-        broken = any(result["gripped"] and result["serves"] for result in results)
-    else:
-        broken = any(result["gripped"] and result["serves"] and not WARNED.search(result["said"]) for result in results)
+    # Whoever was not quick enough this time is another time: what counts is the start, not the race.
+    unprotected = [result for result in results if result["gripped"] or not is_sealed]
+    broken = any(result["serves"] and (sandbox == "require" or not WARNED.search(result["said"])) for result in unprotected)
     return Seen(what, figure, broken)
 
 

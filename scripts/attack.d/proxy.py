@@ -18,7 +18,7 @@ class Proxy:
         self.key = key or new_key()
         self.log_path = stage.path(f"proxy-{time.monotonic_ns()}.log")
         argv = [*before, *stage.proxy_command(sealed), "--upstream-url", upstream, *args]
-        with open(self.log_path, "wb") as log:
+        with open(self.log_path, "ab") as log:
             self.process = stage.spawn(
                 argv, uid=uid, nice=nice, env=env, stdin=subprocess.PIPE, stdout=log, stderr=stderr or log, descriptors=descriptors
             )
