@@ -32,7 +32,7 @@ def attack(stage):
         proxy = Proxy(stage, f"https://127.0.0.1:{far}/v1/responses", env=env).serving()
         for uid, whose, count in [(BOB, "another user's", 350), (ALICE, "the same user's", 1000)]:
             yield steady(lambda: beside(stage, proxy, f"{name}, {whose} {count}", uid, count))
-        proxy.end()
+        proxy.stop()
 
 
 def beside(stage, proxy, what, uid, count):

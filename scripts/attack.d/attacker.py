@@ -75,15 +75,17 @@ class Attacker:
             if not piece:
                 break
             got += piece
-        self.end()
+        status = self.end()
         if not got:
-            raise CannotRun("a part of the attack failed; see above")
+            raise CannotRun(f"a part of the attack ended with status {status}; see above")
         return pickle.loads(got)
 
     def end(self):
         if self.pid:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
+            status = os.waitpid(self.pid, 0)[1]
             os.close(self.read_end)
             self.pid = 0
+            return status
+        return None

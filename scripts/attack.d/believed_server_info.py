@@ -21,6 +21,7 @@ def attack(stage):
     for mode in (0o644, 0o666):
         for token in (None, "token-of-a-client-0123456789"):
             yield led_away(stage, program, home, mode, token)
+    yield led_away(stage, program, home, 0o644, None, ["-c", "model_providers.local-proxy.env_key='OPENAI_API_KEY'"])
     yield through_environment(stage, program, home)
     public = stage.directory("public", 0o777)
     fifo = os.path.join(public, "fifo")
@@ -79,13 +80,13 @@ def reached(got, what, status, said):
     return Seen(what, figure, bool(got) or status == 0)
 
 
-def led_away(stage, program, home, mode, token):
+def led_away(stage, program, home, mode, token, more=()):
     port = free_port()
     path = write(stage, port, mode, token)
     stranger = Stranger(stage, "127.0.0.1", port, 1.5)
-    status, said, _ = run(stage, [program, "exec", "--server-info", path, PROMPT], home, seconds=1.5)
+    status, said, _ = run(stage, [program, "exec", *more, "--server-info", path, PROMPT], home, seconds=1.5)
     got, _ = stranger.got()
-    return reached(got, f"--server-info of a stranger, mode {mode:04o}{', with a client token' if token else ''}", status, said)
+    return reached(got, f"--server-info of a stranger, mode {mode:04o}{', with a client token' if token else ''}{', with env_key' if more else ''}", status, said)
 
 
 def through_environment(stage, program, home):

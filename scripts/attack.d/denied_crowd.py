@@ -26,11 +26,11 @@ def attack(stage):
     ]:
         proxy = Proxy(stage, upstream.url, *args, descriptors=DESCRIPTORS).serving()
         yield steady(lambda: beside(stage, proxy, what))
-        proxy.end()
+        proxy.stop()
     # Nobody is named, but each may have his share: one user must not have all of it.
     proxy = Proxy(stage, upstream.url, descriptors=DESCRIPTORS).serving()
     yield steady(lambda: beside(stage, proxy, "no flag, a busy user", work=hold))
-    proxy.end()
+    proxy.stop()
 
 
 def beside(stage, proxy, what, work=None):

@@ -47,7 +47,7 @@ def attack(stage):
         yield verdict(f"the key in {what}", proxy, ask(proxy.port, {"do": "raw", "bytes": answer}, timeout=5))
     yield from what_goes_up(stage, upstream, proxy)
     yield in_ranges(proxy)
-    proxy.end()
+    proxy.stop()
     authority = Authority(stage)
     issued = authority.issue("gateway", "IP:127.0.0.1")
     env = {"SSL_CERT_FILE": authority.certificate}
@@ -115,7 +115,7 @@ def compressed(stage, issued, upstream, env):
     proxy = Proxy(stage, f"https://127.0.0.1:{gateway.port}/echo", env=env).serving()
     answer = ask(proxy.port, DO, [("Accept-Encoding", "gzip")])
     seen = verdict("gzip asked of nginx, an echo, TLS, HTTP/2", proxy, answer)
-    proxy.end()
+    proxy.stop()
     return seen
 
 
@@ -129,7 +129,7 @@ def over_http_2(stage, issued, env):
     ]:
         answer = ask(proxy.port, {"do": "goaway", "text": text})
         yield verdict(f"the key in {what}", proxy, answer)
-    proxy.end()
+    proxy.stop()
 
 
 def certificate_name(stage, authority, env):
@@ -144,5 +144,5 @@ def certificate_name(stage, authority, env):
     upstream = Upstream(stage, issued)
     proxy = Proxy(stage, upstream.url.replace("127.0.0.1", "localhost"), env=env, key=key).serving()
     seen = verdict("the key in a certificate's name, with ESC and a line feed", proxy, ask(proxy.port, DO))
-    proxy.end()
+    proxy.stop()
     return seen

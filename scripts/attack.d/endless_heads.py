@@ -40,7 +40,7 @@ def beside(stage, upstream, what, uid, opening, unit):
     do = {"do": "pump", "opening": opening, "unit": unit, "seconds": SECONDS}
     Attacker(stage, uid, endure, proxy.port, do).result()
     seen = victims.seen(what, MOST_LATE)
-    proxy.end()
+    proxy.stop()
     return seen
 
 

@@ -45,6 +45,14 @@ class Http2Answer:
             await self.connection.window(self.stream, len(part))
             await self.connection.send(frame(DATA, 0, self.stream, part))
 
+    async def many(self, piece, count):
+        """The same piece again and again, a DATA frame each."""
+        one = frame(DATA, 0, self.stream, piece)
+        at_once = max(1, min(100, 60_000 // len(piece)))
+        for _ in range(count // at_once):
+            await self.connection.window(self.stream, len(piece) * at_once)
+            await self.connection.send(one * at_once)
+
     async def end(self):
         await self.connection.send(frame(DATA, END_STREAM, self.stream))
         self.ended = True
@@ -56,7 +64,8 @@ class Http2Answer:
 class Http2:
     """A connection. `perform(do, credential, answer)` makes the answers."""
 
-    def __init__(self, reader, writer, record, perform):
+    def __init__(self, reader, writer, record, perform, takes_bodies=True):
+        self.takes_bodies = takes_bodies
         self.reader, self.writer, self.record, self.perform = reader, writer, record, perform
         self.bodies, self.work = {}, {}
         self.initial, self.room = 65_535, {0: 65_535}
@@ -77,7 +86,8 @@ class Http2:
         preface = await self.reader.readexactly(24)
         if preface != b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n":
             return
-        settings = struct.pack("!HIHI", MAX_CONCURRENT_STREAMS, 100, INITIAL_WINDOW_SIZE, 1 << 20)
+        window = 1 << 20 if self.takes_bodies else 65_535
+        settings = struct.pack("!HIHI", MAX_CONCURRENT_STREAMS, 100, INITIAL_WINDOW_SIZE, window)
         await self.send(frame(SETTINGS, 0, 0, settings) + frame(WINDOW_UPDATE, 0, 0, struct.pack("!I", 1 << 30)))
         try:
             while True:

@@ -42,7 +42,7 @@ def attack(stage):
             (ALICE, f"the same user's {len(LADDER)} of all sizes", LADDER),
         ]:
             yield steady(lambda: beside(stage, proxy, f"{name}: {whose}", uid, forms))
-        proxy.end()
+        proxy.stop()
 
 
 def beside(stage, proxy, what, uid, forms):

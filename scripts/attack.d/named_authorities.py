@@ -45,7 +45,7 @@ def told(stage, what, env, of_one, of_two):
         line = next((line for line in proxy.log().splitlines() if "authorit" in line), "")
         if ask(proxy.port, {"do": "small"}).status == 200:
             trusted.add(variable)
-        proxy.end()
+        proxy.stop()
     if not line:
         raise CannotRun("no start-up line about authorities")
     named = {name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if name in line}

@@ -73,6 +73,11 @@ class Proxy:
                     return int(line.split()[1])
         raise CannotRun(f"no {name} in /proc/{self.pid}/status")
 
+    def stop(self):
+        """Ends it, whatever it still does."""
+        self.process.kill()
+        self.process.wait()
+
     def end(self, seconds=15):
         """SIGTERM; its exit status, or None if that has no effect within the time."""
         if self.lives():

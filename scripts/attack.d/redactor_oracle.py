@@ -204,7 +204,7 @@ def attack(stage):
         env = {"SSL_CERT_FILE": certificate} if certificate else {}
         proxy = Proxy(stage, url, env=env).serving()
         seen += one_setting(stage, name, proxy)
-        proxy.end()
+        proxy.stop()
     return seen
 
 

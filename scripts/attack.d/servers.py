@@ -24,13 +24,15 @@ def port_of(process, what):
 class Upstream:
     """The scripted upstream, in a process of its own."""
 
-    def __init__(self, stage, issued=None, h2=False, port=0):
+    def __init__(self, stage, issued=None, h2=False, port=0, small=False):
         self.record_path = stage.path(f"record-{time.monotonic_ns()}")
         args = [self.record_path, "--port", port]
         if issued:
             args += ["--tls", issued.certificate, issued.key]
         if h2:
             args.append("--h2")
+        if small:
+            args.append("--small")
         self.process = stage.python("upstream.py", *args, nice=URGENT, stdout=subprocess.PIPE, descriptors=16_000)
         self.port = port_of(self.process, "the upstream")
         self.scheme = "https" if issued else "http"

@@ -113,7 +113,7 @@ def full_queue(stage):
     answer = ask(proxy.port, {"do": "small"}, timeout=3.5)
     seen = verdict("http://localhost, its queue filled, the stranger on ::1", proxy, stranger, answer)
     gateway.close()
-    proxy.end()
+    proxy.stop()
     return seen
 
 
@@ -126,7 +126,7 @@ def down(stage, host, address, uid):
     answer = ask(proxy.port, {"do": "small"}, timeout=3)
     whose = "root" if uid == 0 else "a user of its own"
     seen = verdict(f"http://{host}, the gateway down, the stranger on {address}, the proxy {whose}", proxy, stranger, answer)
-    proxy.end()
+    proxy.stop()
     return seen
 
 
@@ -142,7 +142,7 @@ def replaced(stage):
     ask(proxy.port, {"do": "small"}, timeout=3)
     answer = ask(proxy.port, {"do": "small"}, timeout=3)
     seen = verdict("http://127.0.0.1, the stranger after the gateway", proxy, stranger, answer)
-    proxy.end()
+    proxy.stop()
     return seen
 
 
@@ -153,11 +153,11 @@ def honest(stage):
         proxy = Proxy(stage, f"http://{host}:{upstream.port}{URL}").serving()
         status = ask(proxy.port, {"do": "small"}).status
         yield Seen(f"http://{host}, a gateway of root's", f"answered {status}", status != 200)
-        proxy.end()
+        proxy.stop()
     port = free_port()
     proxy = Proxy(stage, f"http://127.0.0.1:{port}{URL}").serving()
     own = Stranger(stage, "127.0.0.1", port, 1.0, uid=SERVICE)
     status = ask(proxy.port, {"do": "small"}, timeout=3).status
     own.got()
     yield Seen("http://127.0.0.1, a gateway of the proxy's own user", f"answered {status}", status != 200)
-    proxy.end()
+    proxy.stop()

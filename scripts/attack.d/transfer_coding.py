@@ -25,4 +25,4 @@ def attack(stage):
         yield Seen(what, figure, answer.status != 502)
     plain = ask(proxy.port, {"do": "raw", "bytes": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"})
     yield Seen("chunked alone", f"{plain.status}, {len(plain.body)} bytes", plain.status != 200 or plain.body != b"{}")
-    proxy.end()
+    proxy.stop()

@@ -48,7 +48,7 @@ def attack(stage):
     ]
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         yield from pool.map(lambda case: noticed(upstream, proxy, *case), cases)
-    proxy.end()
+    proxy.stop()
     yield from crowd(stage, upstream)
     yield from past_the_limit(stage, upstream)
 
@@ -117,7 +117,7 @@ def crowd(stage, upstream):
     answers = [ask(proxy.port, {"do": "small"}, timeout=5) for _ in range(10)]
     refused = [answer.status for answer in answers if answer.status != 200]
     yield Seen("then ten requests of others", f"{10 - len(refused)} answered{f', others {refused}' if refused else ''}", refused)
-    proxy.end()
+    proxy.stop()
 
 
 def past_the_limit(stage, upstream):
@@ -128,4 +128,4 @@ def past_the_limit(stage, upstream):
     running = upstream.in_flight("limit")
     began = len(upstream.record("request", "limit"))
     yield Seen("in flight with --max-connections-per-user 10, after 500", f"{running} ({began} had begun)", running > 10)
-    proxy.end()
+    proxy.stop()

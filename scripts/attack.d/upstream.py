@@ -1,4 +1,4 @@
-"""An upstream that does as each request says: upstream.py RECORD [--tls CERT KEY] [--h2] [--address A] [--port N].
+"""An upstream that does as each request says: upstream.py RECORD [--tls CERT KEY] [--h2] [--small] [--address A] [--port N].
 
 Prints its port. What to do stands in the request's body, as JSON, or in a field `X-Do` where the body is
 not to be read first. Appends a line of JSON to RECORD for each request that begins, ends, or whose caller
@@ -14,6 +14,7 @@ import logging
 import os
 import re
 import signal
+import socket
 import ssl
 import sys
 import time
@@ -50,6 +51,13 @@ class Http1Answer:
     async def data(self, piece):
         self.writer.write(b"%x\r\n%b\r\n" % (len(piece), piece))
         await self.writer.drain()
+
+    async def many(self, piece, count):
+        """The same piece again and again, a chunk each."""
+        chunk = b"%x\r\n%b\r\n" % (len(piece), piece)
+        for _ in range(count // 100):
+            self.writer.write(chunk * 100)
+            await self.writer.drain()
 
     async def end(self):
         self.writer.write(b"0\r\n\r\n")
@@ -89,8 +97,7 @@ async def perform(do, credential, answer, accepts=""):
         await asyncio.sleep(do.get("seconds", 120))
     elif what == "frames":
         await answer.begin()
-        for _ in range(do["count"]):
-            await answer.data(b"x" * do.get("size", 100))
+        await answer.many(b"x" * do.get("size", 100), do["count"])
         await answer.end()
     elif what == "echo":
         text = ("authorization: " + credential).encode()
@@ -118,7 +125,8 @@ class Http1:
             fields = {name.lower(): value.strip() for name, value in fields.items()}
             do = json.loads(fields["x-do"]) if "x-do" in fields else None
             if do and do["do"] == "stall":
-                # The body is left unread.
+                # The body is left unread, here and soon in the kernel.
+                self.writer.transport.pause_reading()
                 self.record.add("request", do)
                 await asyncio.sleep(120)
                 return
@@ -222,6 +230,7 @@ async def main():
     parser.add_argument("record")
     parser.add_argument("--tls", nargs=2)
     parser.add_argument("--h2", action="store_true")
+    parser.add_argument("--small", action="store_true")
     parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     args = parser.parse_args()
@@ -236,9 +245,12 @@ async def main():
 
     async def serve(reader, writer):
         with contextlib.suppress(OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            if args.small:
+                # Little of what is not read waits in the kernel.
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             secured = writer.get_extra_info("ssl_object")
             if secured and secured.selected_alpn_protocol() == "h2":
-                await Http2(reader, writer, record, perform).serve()
+                await Http2(reader, writer, record, perform, takes_bodies=not args.small).serve()
             else:
                 await Http1(reader, writer, record).serve()
         with contextlib.suppress(OSError):

@@ -26,12 +26,12 @@ def attack(stage):
         figure = "refused at the start" if not serves else f"user {ALICE}, not named, has {status}"
         figure += "; it says so" if warned else "; nothing is said of it"
         yield Seen(f"{what} in a user namespace of user {SERVICE}", figure, not warned and (status == 200 or not serves))
-        proxy.end()
+        proxy.stop()
     # Outside of one the same flag is about one user, and nothing is to be said.
     proxy = Proxy(stage, upstream.url, "--allow-user", "nobody").serving()
     status = Attacker(stage, ALICE, call, proxy.port).result()
     yield Seen("--allow-user nobody, no user namespace", f"user {ALICE} has {status}", status != 403)
-    proxy.end()
+    proxy.stop()
 
 
 def call(port):
