@@ -1,6 +1,7 @@
 """Which certificate authorities the start-up line names, and which are trusted."""
 
 import os
+import re
 import subprocess
 
 from authority import Authority
@@ -48,6 +49,8 @@ def told(stage, what, env, of_one, of_two):
         proxy.stop()
     if not line:
         raise CannotRun("no start-up line about authorities")
-    named = {name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if name in line}
+    # What stands in brackets is said to name none.
+    sources = re.sub(r"\([^)]*\)", "", line)
+    named = {name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if name in sources}
     figure = f"trusted: {', '.join(sorted(trusted)) or 'none'}; named: {', '.join(sorted(named)) or 'none'}"
     return Seen(what, figure, named != trusted)

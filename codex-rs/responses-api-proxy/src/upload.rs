@@ -12,8 +12,12 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Sleep;
 
+use crate::coalesce::{Coalesced, Handover};
 use crate::limits::Limits;
-use crate::upstream::ResetBudget;
+use crate::upstream::{Outgoing, ResetBudget};
+
+/// How much of a body may wait to be written to an upstream that does not read, in bytes.
+const UNDER_WAY: u64 = 32 * 1024;
 
 /// Why an upload was given up. hyper aborts the upstream request on it, so
 /// that what was sent so far never becomes a complete request.
@@ -82,7 +86,8 @@ impl Progress {
 /// A request body that ends in an error rather than past the limit, and rather
 /// than before its framing says so. Trailers are dropped.
 pub(crate) struct Upload {
-    body: Body,
+    /// Small pieces are joined: each would be kept for itself where the upstream does not read.
+    body: Coalesced<Body>,
     /// As declared by the caller; fixes the upstream's `Content-Length`.
     declared: SizeHint,
     /// Bytes still allowed.
@@ -91,6 +96,8 @@ pub(crate) struct Upload {
     patience: Duration,
     silence: Option<Pin<Box<Sleep>>>,
     progress: Progress,
+    /// How much is under way, where that is not bounded by the connection.
+    pace: Option<Pace>,
     /// What breaking off takes, where it resets a stream.
     resets: Option<Arc<ResetBudget>>,
     /// It breaks off for this reason, once the budget of resets allows it.
@@ -101,19 +108,29 @@ impl Upload {
     pub(crate) fn new(body: Body, limits: &Limits) -> Self {
         Self {
             declared: body.size_hint(),
-            body,
+            body: Coalesced::new(body, Handover::OneByOne),
             allowance: limits.max_body,
             patience: limits.body_timeout,
             silence: None,
             progress: Progress::default(),
             resets: None,
+            pace: None,
             breaking_off: None,
         }
     }
 
-    /// Has it take a reset of `resets` when it breaks off.
-    pub(crate) fn reset_by(&mut self, resets: Option<Arc<ResetBudget>>) {
+    /// Has it take a reset of `resets` when it breaks off, and keep to the pace of `outgoing`.
+    pub(crate) fn leave_by(
+        &mut self,
+        resets: Option<Arc<ResetBudget>>,
+        outgoing: Option<Outgoing>,
+    ) {
         self.resets = resets;
+        self.pace = outgoing.map(|outgoing| Pace {
+            // What is written first is the head: that much more may be under way.
+            due: outgoing.written(),
+            outgoing,
+        });
     }
 
     /// Breaks off with `error`, now or when the budget of resets allows it; what is over is noted now.
@@ -152,6 +169,29 @@ impl Upload {
     }
 }
 
+/// Keeps what was handed over and is not written yet below [`UNDER_WAY`].
+#[derive(Debug)]
+struct Pace {
+    outgoing: Outgoing,
+    /// What will have been written when all that was handed over is.
+    due: u64,
+}
+
+impl Pace {
+    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let is_behind = || self.due.saturating_sub(self.outgoing.written()) >= UNDER_WAY;
+        if !is_behind() {
+            return Poll::Ready(());
+        }
+        self.outgoing.wake_when_written(cx);
+        if is_behind() {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
+    }
+}
+
 impl HttpBody for Upload {
     type Data = Bytes;
     type Error = UploadError;
@@ -163,6 +203,9 @@ impl HttpBody for Upload {
         let this = self.get_mut();
         if this.breaking_off.is_some() {
             return this.poll_broken_off(cx);
+        }
+        if let Some(pace) = &this.pace {
+            ready!(pace.poll_room(cx));
         }
         loop {
             let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
@@ -189,6 +232,9 @@ impl HttpBody for Upload {
             };
             this.allowance = allowance;
             this.progress.0.frames.fetch_add(1, Ordering::Relaxed);
+            if let Some(pace) = &mut this.pace {
+                pace.due += len;
+            }
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
     }

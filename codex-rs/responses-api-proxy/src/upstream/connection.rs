@@ -17,7 +17,7 @@ use crate::upstream_fault::UpstreamFault;
 use super::connector::{Connector, Established};
 use super::pool::{Connect, Pooled};
 use super::resets::ResetBudget;
-use super::transport::{Health, Transport};
+use super::transport::{Outgoing, Transport};
 
 /// The most header lines of an answer, and its longest head, in bytes.
 const MAX_ANSWER_HEADERS: usize = 256;
@@ -31,7 +31,7 @@ const STREAM_WINDOW: u32 = 65_535;
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 
 /// How much of one request body may wait to be written to an upstream that does not read, in bytes.
-const SEND_BUFFER: usize = 64 * 1024;
+const SEND_BUFFER: usize = 32 * 1024;
 
 /// Requests at once on one connection, where the server allows as many; RFC 9113, section 6.5.2 advises
 /// it to allow 100 or more.
@@ -58,7 +58,7 @@ const MAX_RESETS_BY_SERVER: usize = 20;
 #[derive(Clone)]
 pub(crate) struct Connection {
     protocol: Protocol,
-    health: Health,
+    outgoing: Outgoing,
 }
 
 #[derive(Clone)]
@@ -85,7 +85,7 @@ impl Connection {
     ///
     /// The [`UpstreamFault`] if the connection ends before anything was said.
     async fn begin(transport: Transport, is_http_2: bool) -> Result<Self, UpstreamFault> {
-        let health = transport.health();
+        let outgoing = transport.outgoing();
         let io = TokioIo::new(transport);
         let protocol = if is_http_2 {
             let begun = http2_builder().handshake(io).await;
@@ -103,11 +103,20 @@ impl Connection {
             tokio::spawn(async move { drop(driver.await) });
             Protocol::Http1(Arc::new(Mutex::new(sender)))
         };
-        Ok(Self { protocol, health })
+        Ok(Self { protocol, outgoing })
     }
 
     pub(super) fn is_http_2(&self) -> bool {
         matches!(self.protocol, Protocol::Http2 { .. })
+    }
+
+    /// How far writing has come, where hyper keeps more of a request body than is wanted: over HTTP/1.1
+    /// up to sixteen pieces of it.
+    pub(super) fn outgoing(&self) -> Option<&Outgoing> {
+        match &self.protocol {
+            Protocol::Http1(_) => Some(&self.outgoing),
+            Protocol::Http2 { .. } => None,
+        }
     }
 
     /// The budget of resets, where giving up a request takes one.
@@ -170,7 +179,7 @@ impl Pooled for Connection {
             Protocol::Http1(sender) => lock(sender).is_closed(),
             Protocol::Http2 { sender, .. } => sender.is_closed(),
         };
-        !is_closed && !self.health.is_broken()
+        !is_closed && !self.outgoing.has_failed()
     }
 
     fn is_ready(&self) -> bool {

@@ -37,6 +37,7 @@ pub(crate) use self::owner::Owner;
 pub(crate) use self::resets::ResetBudget;
 pub(crate) use self::resolver::{ResolveError, Resolver};
 pub(crate) use self::route::{Route, UpstreamSetupError};
+pub(crate) use self::transport::Outgoing;
 pub(crate) use self::tunnel::TunnelError;
 
 /// So often a request is given to a connection that turns out to have ended before it.
@@ -140,8 +141,11 @@ impl Upstream {
             turns += 1;
             let lease = self.pool.take(place.owner()).await?;
             self.target.address(&mut request, &lease);
-            let resets = lease.connection().resets();
-            request.body_mut().reset_by(resets.cloned());
+            let connection = lease.connection();
+            let (resets, outgoing) = (connection.resets(), connection.outgoing());
+            request
+                .body_mut()
+                .leave_by(resets.cloned(), outgoing.cloned());
             let may_be_stale = lease.is_reused() && turns < MAX_TURNS;
             let sent = lease.connection().send(request);
             let (outcome, exchange) = Answer::new(sent, Exchange::new(lease, place)).await;

@@ -8,9 +8,9 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, ready};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
 
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
@@ -25,7 +25,7 @@ use tokio_rustls::client::TlsStream;
 const READ_IN_A_TURN: usize = 64 * 1024;
 
 /// So many bytes are read at once, which is also what bounds hyper's buffer for a body.
-const READ_AT_ONCE: u64 = 32 * 1024;
+const READ_AT_ONCE: u64 = 16 * 1024;
 
 /// What carries the bytes.
 #[derive(Debug)]
@@ -38,14 +38,55 @@ pub(crate) enum Stream {
     Tunnel(Box<TlsStream<TokioIo<Upgraded>>>),
 }
 
-/// Whether a connection can carry another request.
+/// How far writing has come on a connection; clones share it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Health(Arc<AtomicBool>);
+pub(crate) struct Outgoing(Arc<Written>);
 
-impl Health {
+#[derive(Debug, Default)]
+struct Written {
+    bytes: AtomicU64,
+    has_failed: AtomicBool,
+    /// Who waits for more to be written.
+    waiting: Mutex<Option<Waker>>,
+}
+
+impl Outgoing {
     /// Whether writing has failed: all that can follow is what was received before.
-    pub(crate) fn is_broken(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    pub(crate) fn has_failed(&self) -> bool {
+        self.0.has_failed.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes were written so far.
+    pub(crate) fn written(&self) -> u64 {
+        self.0.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Wakes whoever polls when more is written. To be asked for before a look at
+    /// [`written`](Self::written).
+    pub(crate) fn wake_when_written(&self, cx: &Context<'_>) {
+        let mut waiting = self.waiting();
+        if !waiting
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
+            *waiting = Some(cx.waker().clone());
+        }
+    }
+
+    fn note(&self, written: usize) {
+        let written = u64::try_from(written).unwrap_or(u64::MAX);
+        self.0.bytes.fetch_add(written, Ordering::Relaxed);
+        let waiting = self.waiting().take();
+        if let Some(waker) = waiting {
+            waker.wake();
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.0
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -57,7 +98,7 @@ pub(crate) struct Transport {
     read_in_turn: usize,
     /// Told when the first bytes arrive.
     first_bytes: Option<oneshot::Sender<()>>,
-    health: Health,
+    outgoing: Outgoing,
 }
 
 impl Transport {
@@ -68,25 +109,24 @@ impl Transport {
             stream: stream.take(READ_AT_ONCE),
             read_in_turn: 0,
             first_bytes: Some(first_bytes),
-            health: Health::default(),
+            outgoing: Outgoing::default(),
         };
         (transport, arrived)
     }
 
-    pub(crate) fn health(&self) -> Health {
-        self.health.clone()
+    pub(crate) fn outgoing(&self) -> Outgoing {
+        self.outgoing.clone()
     }
 
     /// What a write came to. One that failed is said to have succeeded, so that reading goes on: it ends
     /// in the same fault, after everything that arrived before it.
     fn written(&self, outcome: io::Result<usize>, length: usize) -> io::Result<usize> {
-        match outcome {
-            Ok(length) => Ok(length),
-            Err(_) => {
-                self.health.0.store(true, Ordering::Relaxed);
-                Ok(length)
-            }
-        }
+        let written = outcome.unwrap_or_else(|_| {
+            self.outgoing.0.has_failed.store(true, Ordering::Relaxed);
+            length
+        });
+        self.outgoing.note(written);
+        Ok(written)
     }
 }
 

@@ -29,6 +29,7 @@ mod noninterference;
 mod pool;
 mod server_info;
 mod start;
+mod stderr;
 mod streaming;
 mod surface;
 
