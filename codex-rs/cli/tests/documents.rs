@@ -1,5 +1,9 @@
 //! The documents tell the truth about tests and files.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -70,6 +74,29 @@ fn every_test_that_is_named_is_there() {
     }
 }
 
+/// An incident names its tests in lines that begin with `Test:`.
+#[test]
+fn every_test_of_an_incident_is_there() {
+    let tests = tests();
+    let text = fs::read_to_string(root().join("docs/incidents.md")).unwrap();
+    let incidents: Vec<&str> = text.split("\n### ").skip(1).collect();
+    assert_eq!(incidents.len(), 20);
+    for incident in incidents {
+        let (title, rest) = incident.split_once('\n').unwrap();
+        let behind = rest.split_once("Test: ");
+        let (_, named) = behind.unwrap_or_else(|| panic!("{title} names no test"));
+        let named = named.split("\n## ").next().unwrap();
+        let names: Vec<&str> = named.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "{title}");
+        for name in names {
+            assert!(
+                tests.contains(name),
+                "{title} names {name}, which is not there"
+            );
+        }
+    }
+}
+
 #[test]
 fn every_file_that_is_named_is_there() {
     let text = fs::read_to_string(root().join("docs/threat-model.md")).unwrap();
@@ -90,12 +117,8 @@ fn every_file_that_is_named_is_there() {
         .filter(|word| word.ends_with(".rs") && !word.contains([' ', '/']))
     {
         let is_there = |of: &&str| {
-            root()
-                .join("codex-rs")
-                .join(of)
-                .join("src")
-                .join(file)
-                .is_file()
+            let src = root().join("codex-rs").join(of).join("src");
+            src.join(file).is_file() || src.join("upstream").join(file).is_file()
         };
         assert!(
             ["responses-api-proxy", "exec"].iter().any(is_there),

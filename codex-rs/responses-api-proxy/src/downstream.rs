@@ -17,7 +17,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use crate::callers::Callers;
@@ -38,6 +38,9 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How much may come behind a request and be thrown away before the connection is
 /// cut, in bytes: a client that goes on sending all the same is none.
 const MOST_THROWN_AWAY: usize = 1024 * 1024;
+
+/// So many bytes are read at once, which is also what bounds hyper's buffer for a body.
+const READ_AT_ONCE: u64 = 16 * 1024;
 
 /// A head up to this long is kept whatever others keep, in bytes.
 const SMALL_HEAD: usize = 8 * 1024;
@@ -357,7 +360,8 @@ impl AsyncRead for Downstream {
                 return Poll::Ready(Ok(()));
             }
             let before = buf.filled().len();
-            match Pin::new(&mut this.stream).poll_read(cx, buf) {
+            let mut some = (&mut this.stream).take(READ_AT_ONCE);
+            match Pin::new(&mut some).poll_read(cx, buf) {
                 Poll::Ready(read) => read?,
                 Poll::Pending => {
                     this.is_read = true;

@@ -31,7 +31,7 @@ const STREAM_WINDOW: u32 = 65_535;
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 
 /// How much of one request body may wait to be written to an upstream that does not read, in bytes.
-const SEND_BUFFER: usize = 32 * 1024;
+const SEND_BUFFER: usize = 16 * 1024;
 
 /// Requests at once on one connection, where the server allows as many; RFC 9113, section 6.5.2 advises
 /// it to allow 100 or more.
