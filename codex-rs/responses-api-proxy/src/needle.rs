@@ -34,6 +34,9 @@ const SHORTEST_KEY: usize = 12;
 /// 16 KiB is searched at 500 MB/s, with one of 164 bytes at 200 MB/s.
 const LANES: usize = 128;
 
+/// And in a shorter run: a word of a hundred letters is one or two of these.
+const FEWER_LANES: usize = 32;
+
 /// [`is_key_byte`] for each byte.
 #[expect(
     clippy::indexing_slicing,
@@ -138,33 +141,48 @@ impl Needle {
         differ: impl Fn(u8, u8) -> u8 + Copy,
     ) {
         let places = (run.len() + 1).saturating_sub(self.key.len());
-        let blocks = places - places % LANES;
-        let mut note = |at: usize| {
-            let at = offset + at;
-            let end = at + self.key.len();
-            match found.last_mut() {
-                Some(last) if last.end >= at => last.end = end,
-                _ => found.push(at..end),
-            }
-        };
-        for block in (0..blocks).step_by(LANES) {
-            let text = run.get(block..).unwrap_or_default();
-            let differences = differences(text, self.key, differ);
-            // As one question for the block: nearly every one is without a key.
-            if differences.contains(&0) {
-                let at = differences.iter().zip(block..);
-                at.filter(|&(&difference, _)| difference == 0)
-                    .for_each(|(_, at)| note(at));
+        let mut at = 0;
+        while at < places {
+            // The last block of a size lies over the one before it rather than being smaller.
+            let left = places - at;
+            let done = if left >= LANES {
+                self.compare_block::<LANES>(run, at, at, offset, found, differ)
+            } else if places >= FEWER_LANES {
+                let from = at.min(places - FEWER_LANES);
+                self.compare_block::<FEWER_LANES>(run, from, at, offset, found, differ)
+            } else {
+                self.compare_block::<1>(run, at, at, offset, found, differ)
+            };
+            at = done;
+        }
+    }
+
+    /// Compares the places of one block, which begins at `from`, and notes those from `new` on; returns
+    /// the first place behind it.
+    fn compare_block<const N: usize>(
+        &self,
+        run: &[u8],
+        from: usize,
+        new: usize,
+        offset: usize,
+        found: &mut Vec<Range<usize>>,
+        differ: impl Fn(u8, u8) -> u8 + Copy,
+    ) -> usize {
+        let text = run.get(from..).unwrap_or_default();
+        let differences = differences::<N>(text, self.key, differ);
+        // As one question for the block: nearly every one is without a key.
+        if differences.contains(&0) {
+            for (&difference, at) in differences.iter().zip(from..) {
+                if difference == 0 && at >= new {
+                    let end = offset + at + self.key.len();
+                    match found.last_mut() {
+                        Some(last) if last.end >= offset + at => last.end = end,
+                        _ => found.push(offset + at..end),
+                    }
+                }
             }
         }
-        for at in blocks..places {
-            let text = run.get(at..).unwrap_or_default();
-            let pairs = text.iter().zip(self.key);
-            let difference = pairs.fold(0, |all, (&one, &other)| all | differ(one, other));
-            if black_box(difference) == 0 {
-                note(at);
-            }
-        }
+        from + N
     }
 }
 
@@ -176,14 +194,18 @@ impl Needle {
     reason = "by their types both arrays are as long as there are lanes, and iterators cost half"
 )]
 #[inline]
-fn differences(text: &[u8], key: &[u8], differ: impl Fn(u8, u8) -> u8 + Copy) -> [u8; LANES] {
-    let mut all = [0; LANES];
+fn differences<const N: usize>(
+    text: &[u8],
+    key: &[u8],
+    differ: impl Fn(u8, u8) -> u8 + Copy,
+) -> [u8; N] {
+    let mut all = [0; N];
     for (at, &wanted) in key.iter().enumerate() {
-        let Some(bytes) = text.get(at..).and_then(<[u8]>::first_chunk::<LANES>) else {
+        let Some(bytes) = text.get(at..).and_then(<[u8]>::first_chunk::<N>) else {
             // Cannot be: what was not compared is no match.
-            return [1; LANES];
+            return [1; N];
         };
-        for lane in 0..LANES {
+        for lane in 0..N {
             all[lane] |= differ(bytes[lane], wanted);
         }
     }
