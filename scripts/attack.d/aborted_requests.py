@@ -36,7 +36,7 @@ def attack(stage):
 
 
 def beside(stage, proxy, what, uid, count):
-    victims = Victims(stage, proxy.port, 3.0).begin()
+    victims = Victims(stage, proxy.port, 2.5).begin()
     statuses = Attacker(stage, uid, abort, proxy.port, count).result()
     seen = victims.seen(what, MOST_LATE, usual=DELAY * 1000)
     seen.figure += f"; {statuses}"

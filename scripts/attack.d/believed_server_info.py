@@ -83,8 +83,8 @@ def reached(got, what, status, said):
 def led_away(stage, program, home, mode, token, more=()):
     port = free_port()
     path = write(stage, port, mode, token)
-    stranger = Stranger(stage, "127.0.0.1", port, 1.5)
-    status, said, _ = run(stage, [program, "exec", *more, "--server-info", path, PROMPT], home, seconds=1.5)
+    stranger = Stranger(stage, "127.0.0.1", port, 0.8)
+    status, said, _ = run(stage, [program, "exec", *more, "--server-info", path, PROMPT], home, seconds=0.8)
     got, _ = stranger.got()
     return reached(got, f"--server-info of a stranger, mode {mode:04o}{', with a client token' if token else ''}{', with env_key' if more else ''}", status, said)
 
@@ -92,8 +92,8 @@ def led_away(stage, program, home, mode, token, more=()):
 def through_environment(stage, program, home):
     port = free_port()
     path = write(stage, port, 0o644, None)
-    stranger = Stranger(stage, "127.0.0.1", port, 1.5)
-    status, said, _ = run(stage, [program, "exec", PROMPT], home, {"CODEX_PROXY_SERVER_INFO": path}, seconds=1.5)
+    stranger = Stranger(stage, "127.0.0.1", port, 0.8)
+    status, said, _ = run(stage, [program, "exec", PROMPT], home, {"CODEX_PROXY_SERVER_INFO": path}, seconds=0.8)
     got, _ = stranger.got()
     return reached(got, "CODEX_PROXY_SERVER_INFO of a stranger", status, said)
 

@@ -47,8 +47,9 @@ class Victims:
 
 
 def steady(attempt):
-    """The machine may be late by itself: what is broken by lateness alone is tried once more."""
-    seen = attempt()
-    if getattr(seen, "only_late", False):
-        return attempt()
+    """The machine may be late by itself: what is broken by lateness alone is tried up to three times."""
+    for _ in range(3):
+        seen = attempt()
+        if not getattr(seen, "only_late", False):
+            break
     return seen

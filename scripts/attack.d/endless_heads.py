@@ -1,6 +1,7 @@
 """An upstream that speaks without a pause holds up the thread that listens to it."""
 
 from attacker import Attacker
+from authority import Authority
 from beside import Victims, steady
 from caller import ask
 from proxy import Proxy
@@ -32,10 +33,15 @@ def attack(stage):
     for uid, whose in ((BOB, "another user's"), (ALICE, "the same user's")):
         for what, opening, unit in FORMS if uid == BOB else FORMS[:1]:
             yield steady(lambda: beside(stage, upstream, f"{what}, {whose}", uid, opening, unit))
+    authority = Authority(stage)
+    secured = Upstream(stage, authority.issue("upstream", "IP:127.0.0.1"))
+    env = {"SSL_CERT_FILE": authority.certificate}
+    for what, opening, unit in FORMS[:3:2]:
+        yield steady(lambda: beside(stage, secured, f"{what}, another user's, TLS", BOB, opening, unit, env))
 
 
-def beside(stage, upstream, what, uid, opening, unit):
-    proxy = Proxy(stage, upstream.url, "--threads", "1").serving()
+def beside(stage, upstream, what, uid, opening, unit, env=None):
+    proxy = Proxy(stage, upstream.url, "--threads", "1", env=env).serving()
     victims = Victims(stage, proxy.port, SECONDS + 0.5).begin()
     do = {"do": "pump", "opening": opening, "unit": unit, "seconds": SECONDS}
     Attacker(stage, uid, endure, proxy.port, do).result()

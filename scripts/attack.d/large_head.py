@@ -47,7 +47,7 @@ def attack(stage):
 
 def beside(stage, proxy, what, uid, forms):
     """The victims are ALICE's; the attacker has `uid`."""
-    victims = Victims(stage, proxy.port, 2.0).begin()
+    victims = Victims(stage, proxy.port, 1.2).begin()
     statuses = Attacker(stage, uid, send_all, proxy.port, forms).result()
     seen = victims.seen(what, MOST_LATE)
     seen.figure += f"; answered {', '.join(f'{n} x {status}' for status, n in sorted(statuses.items()))}"

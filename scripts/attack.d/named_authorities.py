@@ -53,4 +53,7 @@ def told(stage, what, env, of_one, of_two):
     sources = re.sub(r"\([^)]*\)", "", line)
     named = {name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if name in sources}
     figure = f"trusted: {', '.join(sorted(trusted)) or 'none'}; named: {', '.join(sorted(named)) or 'none'}"
-    return Seen(what, figure, named != trusted)
+    # A place that was looked into and had none may be named; one that is trusted must be, and a variable
+    # that is empty names nothing.
+    unset = {name for name in named if not env.get(name)}
+    return Seen(what, figure, trusted - named or unset)

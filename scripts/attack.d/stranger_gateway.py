@@ -122,7 +122,7 @@ def down(stage, host, address, uid):
     proxy = Proxy(stage, f"http://{host}:{port}{URL}", uid=uid)
     if not proxy.settle():
         return Seen(f"http://{host}, nobody there", f"refused at the start: {proxy.log().strip()[:160]}", False)
-    stranger = Stranger(stage, address, port, 1.5)
+    stranger = Stranger(stage, address, port, 0.8)
     answer = ask(proxy.port, {"do": "small"}, timeout=3)
     whose = "root" if uid == 0 else "a user of its own"
     seen = verdict(f"http://{host}, the gateway down, the stranger on {address}, the proxy {whose}", proxy, stranger, answer)
@@ -138,7 +138,7 @@ def replaced(stage):
         raise CannotRun("root's gateway does not get the first request")
     upstream.process.kill()
     upstream.process.wait()
-    stranger = Stranger(stage, "127.0.0.1", upstream.port, 1.5)
+    stranger = Stranger(stage, "127.0.0.1", upstream.port, 0.8)
     ask(proxy.port, {"do": "small"}, timeout=3)
     answer = ask(proxy.port, {"do": "small"}, timeout=3)
     seen = verdict("http://127.0.0.1, the stranger after the gateway", proxy, stranger, answer)

@@ -16,7 +16,7 @@ from stage import CannotRun, Seen
 NAME = "a terminal that nobody reads stops the proxy"
 
 # Lines of the proxy's, each provoked by an upstream that hangs up: far more than any buffer takes.
-LINES = 1500
+LINES = 700
 COUNTED = re.compile(r"\d+ [^\n]*(drop|lost|left out|not written|missing|skipp|suppress|omit|discard)|(drop|lost|left out|not written|missing|skipp|suppress|omit|discard)[^\n]*\d+", re.I)
 
 
