@@ -110,6 +110,48 @@ mod tests {
         assert_eq!(credential.header().len(), KEY.header.len());
     }
 
+    /// A field that is indexed stands in the other side's table, and later requests say only
+    /// where: the key would be in memory there, and `seal` would find nothing to replace.
+    #[tokio::test]
+    async fn http_2_writes_it_out_each_time_and_never_indexes_it() {
+        use tokio::io::AsyncReadExt;
+
+        /// RFC 7541, section 6.2.3: never indexed, by a name of the static table, which for
+        /// `authorization` is number 23.
+        const NEVER_INDEXED: [u8; 2] = [0x1f, 23 - 15];
+
+        let clear = UpstreamUrl::parse("http://127.0.0.1/").unwrap();
+        let (credential, _) = Credential::new(KEY, &clear).unwrap();
+        let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
+        let (send, connection) = h2::client::handshake(ours).await.unwrap();
+        let connection = tokio::spawn(connection);
+        let mut send = send.ready().await.unwrap();
+        let mut answers = Vec::new();
+        for _ in 0..3 {
+            let mut request = http::Request::post("http://127.0.0.1/").body(()).unwrap();
+            *request.headers_mut() =
+                crate::headers::for_upstream(credential.header(), &http::HeaderMap::new());
+            answers.push(send.send_request(request, true).unwrap());
+        }
+        let mut written = Vec::new();
+        let mut coded = [0; 32];
+        let len = crate::seal::coded_form(KEY.header.as_bytes(), &mut coded).unwrap();
+        let coded = &coded[..len];
+        // Until all three are there; the connection ends only with the other side's answers.
+        let count = |written: &[u8]| {
+            let fields = written.windows(len + 3);
+            fields
+                .filter(|field| field[..2] == NEVER_INDEXED && &field[3..] == coded)
+                .count()
+        };
+        while count(&written) < 3 {
+            assert_ne!(theirs.read_buf(&mut written).await.unwrap(), 0);
+        }
+        connection.abort();
+        let all = written.windows(len).filter(|part| part == &coded).count();
+        assert_eq!((count(&written), all), (3, 3));
+    }
+
     #[test]
     fn it_shows_nothing_of_itself() {
         let clear = UpstreamUrl::parse("http://127.0.0.1/").unwrap();

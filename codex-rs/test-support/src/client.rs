@@ -20,6 +20,8 @@ use crate::patience::PATIENCE;
 pub struct Client {
     stream: TcpStream,
     scan: bool,
+    /// Texts with parts of the key in them that the test itself put into the answers.
+    known: Vec<Vec<u8>>,
     deadline: Duration,
     /// Read, not yet consumed.
     buffer: Vec<u8>,
@@ -63,6 +65,7 @@ impl Client {
         Self {
             stream,
             scan: true,
+            known: Vec::new(),
             deadline: PATIENCE,
             buffer: Vec::new(),
             tail: Vec::new(),
@@ -78,6 +81,14 @@ impl Client {
     #[must_use]
     pub fn without_scan(mut self) -> Self {
         self.scan = false;
+        self
+    }
+
+    /// A text that the test itself makes the upstream send: parts of the key that stand in it are
+    /// no leak where they come back. Everything else of the key still is.
+    #[must_use]
+    pub fn knowing(mut self, text: impl Into<Vec<u8>>) -> Self {
+        self.known.push(text.into());
         self
     }
 

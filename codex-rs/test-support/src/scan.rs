@@ -129,9 +129,22 @@ impl Scanner {
     /// The first place where some form of the key stands in `bytes`.
     #[must_use]
     pub fn find(&self, bytes: &[u8]) -> Option<Leak> {
+        self.find_besides(bytes, &[])
+    }
+
+    /// The same, but a part of the key is none where it stands, as it is and as a whole, in one
+    /// of the `known` texts too.
+    pub(crate) fn find_besides(&self, bytes: &[u8], known: &[Vec<u8>]) -> Option<Leak> {
+        let is_known = |leak: &Leak| {
+            let found = &bytes[leak.offset..leak.offset + leak.len];
+            known
+                .iter()
+                .any(|text| text.windows(found.len()).any(|part| part == found))
+        };
         for (position, byte) in bytes.iter().enumerate() {
             for anchor in &self.anchors[usize::from(*byte)] {
-                if let Some(leak) = self.needles[anchor.needle].extend(bytes, position, anchor.at) {
+                let leak = self.needles[anchor.needle].extend(bytes, position, anchor.at);
+                if let Some(leak) = leak.filter(|leak| !is_known(leak)) {
                     return Some(leak);
                 }
             }
@@ -145,7 +158,13 @@ impl Scanner {
     /// On a leak. The message does not repeat the bytes around it: logs are kept.
     #[track_caller]
     pub fn assert_clean(&self, bytes: &[u8], what: &str) {
-        if let Some(Leak { form, offset, len }) = self.find(bytes) {
+        self.assert_clean_besides(bytes, &[], what);
+    }
+
+    /// The same, apart from what stands in the `known` texts, see [`Self::find_besides`].
+    #[track_caller]
+    pub(crate) fn assert_clean_besides(&self, bytes: &[u8], known: &[Vec<u8>], what: &str) {
+        if let Some(Leak { form, offset, len }) = self.find_besides(bytes, known) {
             panic!("THE KEY LEAKED in {what}: {len} bytes of it ({form}) at offset {offset}");
         }
     }
@@ -256,6 +275,22 @@ mod tests {
             let text = [&b"abcdef"[..pad], TEST_KEY.as_bytes(), b"zzzzzz"].concat();
             assert!(find_key(&base64_inside(&text, 0, false)).is_some(), "{pad}");
         }
+    }
+
+    #[test]
+    fn what_a_test_put_in_is_no_leak_and_a_byte_more_is_one() {
+        let known = [format!("data: {}\n\n", &TEST_KEY[..40]).into_bytes()];
+        let scanner = test_key_scanner();
+        for len in [12, 39, 40] {
+            let text = format!("...{}", &TEST_KEY[..len]);
+            assert!(scanner.find(text.as_bytes()).is_some());
+            assert_eq!(scanner.find_besides(text.as_bytes(), &known), None);
+        }
+        let longer = [known[0].as_slice(), &TEST_KEY.as_bytes()[..41]].concat();
+        let leak = scanner.find_besides(&longer, &known).expect("a byte more");
+        assert_eq!((leak.offset, leak.len), (known[0].len(), 41));
+        let elsewhere = &TEST_KEY.as_bytes()[30..45];
+        assert!(scanner.find_besides(elsewhere, &known).is_some());
     }
 
     #[test]

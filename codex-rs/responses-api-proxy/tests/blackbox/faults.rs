@@ -188,6 +188,52 @@ fn an_answer_with_more_headers_than_are_accepted() {
 }
 
 #[test]
+fn an_answer_in_a_form_that_nobody_asked_for() {
+    let plain = || Reply::bytes(200, "application/json", "{}");
+    let chunked = || plain().framing(Framing::Chunked);
+    for (reply, cause) in [
+        (plain().header("content-encoding", "gzip"), "gzip"),
+        (plain().header("content-encoding", "identity, br"), "br"),
+        (
+            Reply::bytes(206, "application/json", "{").header("content-range", "bytes 0-0/2"),
+            "206",
+        ),
+        (Reply::bytes(226, "application/json", "{"), "226"),
+        (
+            chunked().header("transfer-encoding", "gzip, chunked"),
+            "gzip",
+        ),
+        (
+            chunked().header("transfer-encoding", "chunked, chunked"),
+            "chunked",
+        ),
+        (plain().header("transfer-encoding", "gzip"), "gzip"),
+        (plain().header("transfer-encoding", "identity"), "identity"),
+    ] {
+        let upstream = MockUpstream::h1(reply);
+        let proxy = in_front_of(&upstream).start();
+        let answer = proxy
+            .client()
+            .post(
+                RESPONSES,
+                &[("accept-encoding", "gzip"), ("te", "gzip")],
+                "{}",
+            )
+            .read_answer();
+        assert_openai_error(&answer, 502, "upstream_coding");
+        assert!(answer.text().contains(cause), "{}", answer.text());
+        proxy.wait_for_stderr("upstream_coding");
+    }
+    let upstream = MockUpstream::h2(plain().header("content-encoding", "gzip"));
+    assert_fault(
+        &in_front_of(&upstream).start(),
+        502,
+        "upstream_coding",
+        "gzip",
+    );
+}
+
+#[test]
 fn an_upload_in_progress_is_not_silence() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     let proxy = in_front_of(&upstream)

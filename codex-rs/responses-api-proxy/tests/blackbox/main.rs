@@ -32,6 +32,7 @@ mod start;
 mod stderr;
 mod streaming;
 mod surface;
+mod two_keys;
 
 use codex_test_support::{Answer, Client, MockUpstream, Proxy, ProxyBuilder};
 

@@ -1,100 +1,118 @@
-//! Nothing a caller gets depends on the key, unless the upstream sends the whole key.
+//! What a caller can see does not depend on the key, as long as all of it is nowhere in the
+//! answer: two proxies with different keys, the same answers of the upstream, and every byte
+//! that the callers get compared, framing included.
 //!
-//! Two proxies with two keys of one length, one upstream, the same requests: what arrives is compared
-//! byte by byte and chunk by chunk.
+//! The upstream never sends a whole key here. What it sends are beginnings of one of the two,
+//! as a caller can have them sent: the Responses API repeats `instructions`.
 
-use std::time::Duration;
+use codex_test_support::{CutKind, End, Framing, Gate, MockUpstream, Proxy, Reply, Step, TEST_KEY};
 
-use codex_test_support::{Client, CutKind, MockUpstream, Proxy, Reply, Step};
+use crate::{RESPONSES, in_front_of};
 
-use crate::{PROXY, RESPONSES};
+/// As long as [`TEST_KEY`], and unlike it from the fourth character on.
+const OTHER_KEY: &str = "sk-4mVq8Zt1LrXo6Ys0-Nw3Bd7_GhKc2Pf5JuEaTiRxMvQyWzS9";
 
-/// They differ from the first byte behind the prefix on.
-const KEY: &str = "sk-proj-A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8S9t0U1v";
-const OTHER: &str = "sk-proj-Z9y8X7w6V5u4T3s2R1q0P9o8N7m6L5k4J3i2H1g0F9e";
+const PROTOCOLS: [fn(Reply) -> MockUpstream; 3] =
+    [MockUpstream::h1, MockUpstream::tls_h1, MockUpstream::h2];
 
-/// What comes behind a beginning of the key.
-const ENDINGS: [&str; 4] = ["end", "cut", "other", "newline"];
+/// A proxy with either key, each before an upstream of its own with the same script.
+fn both(upstreams: &[MockUpstream; 2]) -> [Proxy; 2] {
+    assert_eq!(OTHER_KEY.len(), TEST_KEY.len());
+    [
+        in_front_of(&upstreams[0]).start(),
+        in_front_of(&upstreams[1]).key(OTHER_KEY).start(),
+    ]
+}
 
-/// One answer: `ENDING LENGTH`, a beginning of the first key of that length at the end of a piece, and
-/// what becomes of it.
-fn answer(order: &str) -> Reply {
-    let (ending, length) = order.split_once(' ').unwrap();
-    let beginning = &KEY[..length.parse().unwrap()];
-    let pieces: Vec<String> = match ending {
-        "end" | "cut" => vec![format!("data: {beginning}")],
-        "other" => vec![format!("data: {beginning}"), "_x and on".to_owned()],
-        _ => vec![
-            format!("data: {beginning}"),
-            "\n\ndata: ".to_owned(),
-            beginning.to_owned(),
-        ],
-    };
-    let steps = pieces.into_iter().flat_map(|piece| {
-        // Time for each piece to leave on its own.
-        [
-            Step::Data(piece.into()),
-            Step::Pace(Duration::from_millis(40)),
-        ]
-    });
-    let reply = Reply::event_stream().steps(steps);
-    match ending {
-        "cut" => reply.cut(CutKind::Fin),
-        _ => reply,
+/// All bytes of an answer but the date, and how they ended. As soon as a mark is there, its gate
+/// is opened.
+#[track_caller]
+fn all_bytes(proxy: &Proxy, body: &str, known: &str, marks: &[(String, Gate)]) -> (String, End) {
+    let mut client = proxy.client().knowing(known);
+    client.post(RESPONSES, &[("connection", "close")], body);
+    for (mark, gate) in marks {
+        client.wait_for_raw(mark);
+        gate.release();
     }
-}
-
-fn orders() -> Vec<String> {
-    let lengths = [0, 1, 3, 4, 5, 8, 9, 10, 11, 12, 20, 30, 49, 50];
-    let orders = ENDINGS
-        .iter()
-        .flat_map(|ending| lengths.map(|length| format!("{ending} {length}")));
-    orders.collect()
-}
-
-/// Everything behind the head of the answer, as it stands on the wire.
-fn bodies(proxy: &Proxy, orders: &[String]) -> Vec<String> {
-    let mut callers: Vec<Client> = orders
-        .iter()
-        .map(|order| {
-            let mut caller = proxy.client();
-            caller.post(RESPONSES, &[("connection", "close")], order);
-            caller
-        })
-        .collect();
-    let bodies = callers.iter_mut().map(|caller| {
-        let (bytes, end) = caller.read_to_close();
-        let text = String::from_utf8(bytes).unwrap();
-        let (_, body) = text.split_once("\r\n\r\n").unwrap();
-        format!("{end:?} {body:?}")
-    });
-    bodies.collect()
+    let (bytes, end) = client.read_to_close();
+    let text = String::from_utf8(bytes).unwrap();
+    let lines = text.split_inclusive("\r\n");
+    let without_date = lines.filter(|line| !line.starts_with("date: "));
+    (without_date.collect(), end)
 }
 
 #[test]
-fn two_keys_give_the_same_answers_chunk_by_chunk() {
-    for start in [MockUpstream::h1, MockUpstream::tls_h1, MockUpstream::h2] {
-        let upstream = start(Reply::made(|request| answer(&request.text())));
-        let with = |key: &str| Proxy::builder(PROXY).upstream(&upstream).key(key).start();
-        let (one, other) = (with(KEY), with(OTHER));
-        let mut orders = orders();
-        // A piece may be late on a busy machine and leave with the next one; what the key does, it does
-        // every time.
-        for turn in 1.. {
-            let pairs = bodies(&one, &orders)
-                .into_iter()
-                .zip(bodies(&other, &orders));
-            let differing: Vec<_> = orders
+fn pieces_that_end_in_any_beginning_of_the_key_leave_alike_whatever_the_key_is() {
+    let pieces: Vec<String> = (1..TEST_KEY.len())
+        .map(|len| format!("data: {len}.\n{}", &TEST_KEY[..len]))
+        .collect();
+    for start in PROTOCOLS {
+        let mut seen = Vec::new();
+        for key in [TEST_KEY, OTHER_KEY] {
+            let gates: Vec<Gate> = pieces.iter().map(|_| Gate::new()).collect();
+            let script = pieces
                 .iter()
-                .cloned()
-                .zip(pairs)
-                .filter(|(_, (one, other))| one != other)
-                .collect();
-            if differing.is_empty() {
-                break;
+                .zip(&gates)
+                .fold(Reply::event_stream(), |reply, (piece, gate)| {
+                    reply.data(piece.clone()).hold(gate)
+                });
+            let upstream = start(script.data(".\n\n"));
+            let proxy = if key == TEST_KEY {
+                in_front_of(&upstream).start()
+            } else {
+                in_front_of(&upstream).key(key).start()
+            };
+            let marks = (1..TEST_KEY.len()).map(|len| format!("data: {len}.\n"));
+            let marks: Vec<_> = marks.zip(gates).collect();
+            seen.push(all_bytes(&proxy, "{}", &pieces.concat(), &marks));
+        }
+        let chunks = seen[0].0.matches("data: ").count();
+        assert_eq!(chunks, pieces.len());
+        assert_eq!(seen[0], seen[1]);
+    }
+}
+
+#[test]
+fn answers_that_end_in_any_beginning_of_the_key_end_alike_whatever_the_key_is() {
+    let texts: Vec<String> = (1..TEST_KEY.len())
+        .map(|len| format!("data: x\n{}", &TEST_KEY[..len]))
+        .collect();
+    for start in PROTOCOLS {
+        let script = || {
+            let texts = texts.clone();
+            start(Reply::made(move |request| {
+                let text = request.text();
+                let (len, how) = text.split_once(' ').unwrap();
+                let data = texts[len.parse::<usize>().unwrap()].clone();
+                match how {
+                    "length" => Reply::new(200)
+                        .framing(Framing::ContentLength)
+                        .step(Step::Data(data.into())),
+                    "chunked" => Reply::event_stream().data(data),
+                    _ if request.authority.is_some() => {
+                        Reply::event_stream().data(data).cut(CutKind::RstStream(2))
+                    }
+                    _ => Reply::event_stream().data(data).cut(CutKind::Fin),
+                }
+            }))
+        };
+        let upstreams = [script(), script()];
+        let proxies = both(&upstreams);
+        for how in ["length", "chunked", "cut"] {
+            for (index, text) in texts.iter().enumerate() {
+                let [one, other] = proxies
+                    .each_ref()
+                    .map(|proxy| all_bytes(proxy, &format!("{index} {how}"), text, &[]));
+                assert_eq!(one, other, "{how}");
+                let is_whole = how == "length" || one.0.ends_with("\r\n0\r\n\r\n");
+                assert_eq!(is_whole, how != "cut", "{}", one.0);
+                // Unchanged, whatever pieces it comes in.
+                let end = &TEST_KEY[..=index];
+                assert!(one.0.contains(end), "{how}: {}", one.0);
             }
-            assert!(turn < 5, "{differing:#?}");
-            orders = differing.into_iter().map(|(order, _)| order).collect();
+        }
+        for proxy in &proxies {
+            assert!(!proxy.stderr_so_far().contains("sent the key back"));
         }
     }
 }

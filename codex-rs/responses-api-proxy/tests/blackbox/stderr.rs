@@ -1,61 +1,132 @@
-//! Standard error that nobody reads.
+//! Standard error that takes nothing any more: the proxy goes on, and ends when it is told to.
 
+use std::fs::File;
+use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
-use std::process::Command;
-use std::time::{Duration, Instant};
 
-use codex_test_support::{Client, RefusedPort, TEST_KEY, assert_openai_error};
-use rexpect::process::{PtyProcess, Signal, WaitStatus};
+use codex_test_support::{Client, Proxy, RefusedPort, assert_openai_error};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use crate::{PROXY, RESPONSES};
 
-/// Waits for the file that names the port; standard error is not to be read.
-fn port_in(file: &Path) -> u16 {
-    let begun = Instant::now();
-    loop {
-        let text = std::fs::read_to_string(file).unwrap_or_default();
-        let port = text.split("\"port\":").nth(1);
-        if let Some(port) = port.and_then(|rest| rest.split(',').next()) {
-            return port.parse().unwrap();
+/// SIGTERM (signal(7)).
+const TERM: i32 = 15;
+
+/// More lines than a terminal takes unread, and than the proxy keeps.
+const FAULTS: usize = 2_000;
+
+/// A proxy whose upstream is not there, so that every request is a line, and whose standard
+/// error is a terminal; the terminal's other side, which nobody reads but the test.
+fn on_a_terminal(upstream: &RefusedPort) -> (Proxy, Terminal) {
+    let other_side = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&other_side).unwrap();
+    unlockpt(&other_side).unwrap();
+    let path = ptsname(&other_side, Vec::new()).unwrap();
+    let script = format!("exec \"$0\" \"$@\" 2> {}", path.to_str().unwrap());
+    let proxy = Proxy::builder(PROXY)
+        .upstream_url(&upstream.url())
+        .under(["/bin/sh", "-c", &script])
+        .spawn();
+    let terminal = Terminal {
+        other_side: File::from(other_side),
+        seen: String::new(),
+    };
+    (proxy, terminal)
+}
+
+struct Terminal {
+    other_side: File,
+    seen: String,
+}
+
+impl Terminal {
+    /// Reads until `text` stands there, and what is behind it on the line.
+    #[track_caller]
+    fn read_to(&mut self, text: &str) -> String {
+        loop {
+            let line = self
+                .seen
+                .split(text)
+                .nth(1)
+                .and_then(|rest| rest.split_once("\r\n"));
+            if let Some((rest, _)) = line {
+                return rest.to_owned();
+            }
+            let mut bytes = [0; 4096];
+            let count = self.other_side.read(&mut bytes).unwrap();
+            self.seen
+                .push_str(std::str::from_utf8(&bytes[..count]).unwrap());
         }
-        assert!(begun.elapsed() < Duration::from_secs(20), "no server-info");
-        std::thread::sleep(Duration::from_millis(10));
+    }
+
+    /// Waits for the ready line, which says where the proxy listens.
+    #[track_caller]
+    fn read_address(&mut self) -> SocketAddr {
+        let port = self.read_to("listening on 127.0.0.1:");
+        // And for the last line that is only for a terminal.
+        self.read_to("codex exec");
+        (Ipv4Addr::LOCALHOST, port.parse().unwrap()).into()
     }
 }
 
-/// Every request is answered by a fault, and every fault is a line: far more than a terminal takes.
-#[test]
-fn a_terminal_that_nobody_reads_stops_neither_answers_nor_the_end() {
-    let dir = tempfile::tempdir().unwrap();
-    let info = dir.path().join("info.json");
-    let key = dir.path().join("key");
-    std::fs::write(&key, TEST_KEY).unwrap();
-    let nobody = RefusedPort::new();
-    let mut command = Command::new("/bin/sh");
-    command.args([
-        "-c",
-        &format!(
-            "exec {PROXY} --upstream-url {} --server-info {} < {}",
-            nobody.url(),
-            info.display(),
-            key.display()
-        ),
-    ]);
-    let mut terminal = PtyProcess::new(command).unwrap();
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port_in(&info)));
+#[track_caller]
+fn fail(address: SocketAddr, times: usize) {
     let mut client = Client::connect(address);
-    for _ in 0..1_000 {
+    for _ in 0..times {
         let answer = client.post(RESPONSES, &[], "{}").read_answer();
         assert_openai_error(&answer, 502, "upstream_connect");
     }
-    terminal.signal(Signal::SIGTERM).unwrap();
-    let begun = Instant::now();
-    while !matches!(terminal.status(), Some(WaitStatus::Exited(_, 0))) {
+}
+
+#[test]
+fn a_terminal_that_nobody_reads_stops_neither_requests_nor_the_end() {
+    let upstream = RefusedPort::new();
+    let (mut proxy, mut terminal) = on_a_terminal(&upstream);
+    let address = terminal.read_address();
+    fail(address, FAULTS);
+    assert!(proxy.is_running());
+    proxy.signal(TERM);
+    assert_eq!(proxy.wait_exit().code(), Some(0));
+}
+
+#[test]
+fn lines_that_found_no_room_are_counted_when_there_is_some_again() {
+    let upstream = RefusedPort::new();
+    let (mut proxy, mut terminal) = on_a_terminal(&upstream);
+    let address = terminal.read_address();
+    fail(address, FAULTS);
+    terminal.read_to(" lines dropped");
+    let count = terminal.seen.matches("no answer: upstream_connect").count();
+    let (_, line) = terminal.seen.split_once(" lines dropped").unwrap();
+    assert!(line.starts_with(": standard error took none"), "{line:?}");
+    let line = terminal
+        .seen
+        .lines()
+        .find(|line| line.contains(" lines dropped"));
+    let dropped: usize = line.unwrap().split(' ').next().unwrap().parse().unwrap();
+    assert_eq!(count + dropped, FAULTS);
+    // And it works as before.
+    fail(address, 1);
+    terminal.seen.clear();
+    terminal.read_to("no answer: upstream_connect");
+    proxy.signal(TERM);
+    assert_eq!(proxy.wait_exit().code(), Some(0));
+}
+
+#[test]
+fn the_last_line_of_a_run_that_failed_is_written() {
+    for _ in 0..20 {
+        let output = codex_test_support::run_to_exit(PROXY, &["--no-such-flag"], &[], b"");
+        assert_eq!(output.code, Some(2));
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port().to_string();
+        let args = ["--port", &port, "--upstream-url", "http://127.0.0.1:9/"];
+        let output = codex_test_support::run_to_exit(PROXY, &args, &[], b"sk-made-up-key\n");
+        assert_eq!(output.code, Some(1));
         assert!(
-            begun.elapsed() < Duration::from_secs(5),
-            "SIGTERM had no effect"
+            output.stderr.contains("Error: failed to bind"),
+            "{}",
+            output.stderr
         );
-        std::thread::sleep(Duration::from_millis(10));
     }
 }

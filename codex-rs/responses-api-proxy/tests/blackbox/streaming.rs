@@ -4,6 +4,10 @@ use codex_test_support::{Gate, MockUpstream, Reply, assert_openai_error};
 
 use crate::{RESPONSES, ask, in_front_of};
 
+/// What long answers here are made of: no letters, which a build without optimisation takes
+/// long to search for the key.
+const FILLER: u8 = b' ';
+
 /// How much larger than `--max-body` a body is, and the most memory it may take.
 const MIB: usize = 1024 * 1024;
 
@@ -180,7 +184,11 @@ fn the_limit_is_the_one_given_to_the_byte() {
 
 #[test]
 fn readers_that_stop_do_not_hold_back_others_on_the_same_connection() {
-    let upstream = MockUpstream::h2(Reply::bytes(200, "text/event-stream", vec![b'x'; 16 * MIB]));
+    let upstream = MockUpstream::h2(Reply::bytes(
+        200,
+        "text/event-stream",
+        vec![FILLER; 16 * MIB],
+    ));
     let proxy = in_front_of(&upstream).start();
     let mut unread: Vec<_> = (0..5).map(|_| proxy.client()).collect();
     for client in &mut unread {
@@ -195,7 +203,11 @@ fn readers_that_stop_do_not_hold_back_others_on_the_same_connection() {
 
 #[test]
 fn a_reader_that_stops_holds_its_upstream_back() {
-    let upstream = MockUpstream::h1(Reply::bytes(200, "text/event-stream", vec![b'x'; 64 * MIB]));
+    let upstream = MockUpstream::h1(Reply::bytes(
+        200,
+        "text/event-stream",
+        vec![FILLER; 64 * MIB],
+    ));
     let proxy = in_front_of(&upstream).start();
     let mut slow = proxy.client();
     slow.post(RESPONSES, &[], "{}");

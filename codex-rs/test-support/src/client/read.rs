@@ -6,7 +6,7 @@ use super::body::{Body, framing};
 use super::{Client, gone};
 use crate::Headers;
 use crate::answer::{Answer, End, Head, Interim};
-use crate::scan::assert_no_key;
+use crate::scan::test_key_scanner;
 
 /// How far back a scan reaches into what was read before: longer than any form of the key.
 const OVERLAP: usize = 256;
@@ -271,8 +271,36 @@ impl Client {
         self.body = Body::Ended(end);
         if self.scan {
             // Once more without the framing, which may have stood within the key.
-            assert_no_key(&self.received, "the body of an answer");
+            self.assert_clean(&self.received, "the body of an answer");
         }
+    }
+
+    #[track_caller]
+    fn assert_clean(&self, bytes: &[u8], what: &str) {
+        test_key_scanner().assert_clean_besides(bytes, &self.known, what);
+    }
+
+    /// Everything read and not consumed yet, once `text` stands in it: the framing of a body too.
+    /// Comes without [`Client::read_head`], before [`Client::read_to_close`].
+    ///
+    /// # Panics
+    /// When the connection ends without it, or nothing comes.
+    #[track_caller]
+    pub fn wait_for_raw(&mut self, text: &str) -> &[u8] {
+        while !self
+            .buffer
+            .windows(text.len().max(1))
+            .any(|part| part == text.as_bytes())
+        {
+            match self.fill() {
+                Fill::More => {}
+                Fill::Fin | Fill::Reset => panic!(
+                    "the connection ended without {text:?}: {:?}",
+                    String::from_utf8_lossy(&self.buffer)
+                ),
+            }
+        }
+        &self.buffer
     }
 
     #[track_caller]
@@ -288,7 +316,7 @@ impl Client {
                 self.buffer.extend_from_slice(&bytes[..n]);
                 self.tail.extend_from_slice(&bytes[..n]);
                 if self.scan {
-                    assert_no_key(&self.tail, "what the client read");
+                    self.assert_clean(&self.tail, "what the client read");
                 }
                 let old = self.tail.len().saturating_sub(OVERLAP);
                 self.tail.drain(..old);
