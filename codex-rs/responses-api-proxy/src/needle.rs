@@ -103,10 +103,8 @@ impl Needle {
             from = run.end;
             let bytes = text.get(run.clone()).unwrap_or_default();
             match case {
-                Case::Exact => self.compare(bytes, run.start, &mut found, |a, b| a ^ b),
-                Case::Ignored => self.compare(bytes, run.start, &mut found, |a, b| {
-                    a.to_ascii_lowercase() ^ b.to_ascii_lowercase()
-                }),
+                Case::Exact => self.compare_exactly(bytes, run.start, &mut found),
+                Case::Ignored => self.compare_in_any_case(bytes, run.start, &mut found),
             }
         }
         found
@@ -131,85 +129,104 @@ impl Needle {
         }
     }
 
-    /// Compares every place of a run with the key, and notes where it stands. `differ`
-    /// is 0 for bytes that are the same; it must not branch.
-    fn compare(
-        &self,
-        run: &[u8],
-        offset: usize,
-        found: &mut Vec<Range<usize>>,
-        differ: impl Fn(u8, u8) -> u8 + Copy,
-    ) {
+    /// Compares every place of a run with the key, and notes where it stands.
+    fn compare_exactly(&self, run: &[u8], offset: usize, found: &mut Vec<Range<usize>>) {
         let places = (run.len() + 1).saturating_sub(self.key.len());
         let mut at = 0;
         while at < places {
             // The last block of a size lies over the one before it rather than being smaller.
-            let left = places - at;
-            let done = if left >= LANES {
-                self.compare_block::<LANES>(run, at, at, offset, found, differ)
+            at = if places - at >= LANES {
+                self.compare_block::<{ LANES / WORD }>(run, at, at, offset, found)
             } else if places >= FEWER_LANES {
                 let from = at.min(places - FEWER_LANES);
-                self.compare_block::<FEWER_LANES>(run, from, at, offset, found, differ)
+                self.compare_block::<{ FEWER_LANES / WORD }>(run, from, at, offset, found)
             } else {
-                self.compare_block::<1>(run, at, at, offset, found, differ)
+                let text = run.get(at..).unwrap_or_default();
+                let pairs = text.iter().zip(self.key);
+                let difference = pairs.fold(0, |all, (&one, &other)| all | (one ^ other));
+                if black_box(difference) == 0 {
+                    self.note(offset + at, found);
+                }
+                at + 1
             };
-            at = done;
         }
     }
 
-    /// Compares the places of one block, which begins at `from`, and notes those from `new` on; returns
-    /// the first place behind it.
-    fn compare_block<const N: usize>(
+    /// Compares the places of a block of so many words, which begins at `from`, and notes those from `new`
+    /// on; returns the first place behind it.
+    fn compare_block<const WORDS: usize>(
         &self,
         run: &[u8],
         from: usize,
         new: usize,
         offset: usize,
         found: &mut Vec<Range<usize>>,
-        differ: impl Fn(u8, u8) -> u8 + Copy,
     ) -> usize {
         let text = run.get(from..).unwrap_or_default();
-        let differences = differences::<N>(text, self.key, differ);
+        let differences = differences::<WORDS>(text, self.key);
         // As one question for the block: nearly every one is without a key.
-        if differences.contains(&0) {
-            for (&difference, at) in differences.iter().zip(from..) {
+        if differences.into_iter().any(has_zero_byte) {
+            let bytes = differences.into_iter().flat_map(u64::to_le_bytes);
+            for (difference, at) in bytes.zip(from..) {
                 if difference == 0 && at >= new {
-                    let end = offset + at + self.key.len();
-                    match found.last_mut() {
-                        Some(last) if last.end >= offset + at => last.end = end,
-                        _ => found.push(offset + at..end),
-                    }
+                    self.note(offset + at, found);
                 }
             }
         }
-        from + N
+        from + WORDS * WORD
+    }
+
+    /// The same whatever the case of letters, place by place: for heads and messages, which are short.
+    fn compare_in_any_case(&self, run: &[u8], offset: usize, found: &mut Vec<Range<usize>>) {
+        let windows = run.windows(self.key.len());
+        for (at, text) in windows.enumerate() {
+            let pairs = text.iter().zip(self.key);
+            let difference = pairs.fold(0, |all, (one, other)| {
+                all | (one.to_ascii_lowercase() ^ other.to_ascii_lowercase())
+            });
+            if black_box(difference) == 0 {
+                self.note(offset + at, found);
+            }
+        }
+    }
+
+    fn note(&self, at: usize, found: &mut Vec<Range<usize>>) {
+        let end = at + self.key.len();
+        match found.last_mut() {
+            Some(last) if last.end >= at => last.end = end,
+            _ => found.push(at..end),
+        }
     }
 }
 
-/// For each of the first places of `text` 0 if `key` stands there. All of the key is
-/// compared at each, whatever is found. `text` goes on for a key's length behind the
-/// last place.
-#[expect(
-    clippy::indexing_slicing,
-    reason = "by their types both arrays are as long as there are lanes, and iterators cost half"
-)]
+/// How many places stand in a word, a byte for each.
+const WORD: usize = size_of::<u64>();
+
+/// For each of the first places of `text`, a byte that is 0 if `key` stands there. All of the key is
+/// compared at each, whatever is found. `text` goes on for a key's length behind the last place.
 #[inline]
-fn differences<const N: usize>(
-    text: &[u8],
-    key: &[u8],
-    differ: impl Fn(u8, u8) -> u8 + Copy,
-) -> [u8; N] {
-    let mut all = [0; N];
+fn differences<const WORDS: usize>(text: &[u8], key: &[u8]) -> [u64; WORDS] {
+    let mut all = [0; WORDS];
     for (at, &wanted) in key.iter().enumerate() {
-        let Some(bytes) = text.get(at..).and_then(<[u8]>::first_chunk::<N>) else {
+        let wanted = u64::from_ne_bytes([wanted; WORD]);
+        let bytes = text.get(at..at + WORDS * WORD).unwrap_or_default();
+        let (words, _) = bytes.as_chunks::<WORD>();
+        if words.len() != WORDS {
             // Cannot be: what was not compared is no match.
-            return [1; N];
-        };
-        for lane in 0..N {
-            all[lane] |= differ(bytes[lane], wanted);
+            return [u64::MAX; WORDS];
+        }
+        for (all, word) in all.iter_mut().zip(words) {
+            *all |= u64::from_le_bytes(*word) ^ wanted;
         }
     }
     black_box(all)
+}
+
+/// Whether one of the bytes is 0, for which no byte above it is looked at in turn.
+fn has_zero_byte(word: u64) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([0x01; WORD]);
+    const HIGHEST: u64 = u64::from_ne_bytes([0x80; WORD]);
+    word.wrapping_sub(ONES) & !word & HIGHEST != 0
 }
 
 fn is_in_alphabet(byte: u8) -> bool {

@@ -17,7 +17,7 @@ use crate::limits::Limits;
 use crate::upstream::{Outgoing, ResetBudget};
 
 /// How much of a body may wait to be written to an upstream that does not read, in bytes.
-const UNDER_WAY: u64 = 8 * 1024;
+const UNDER_WAY: u64 = 16 * 1024;
 
 /// Why an upload was given up. hyper aborts the upstream request on it, so
 /// that what was sent so far never becomes a complete request.
