@@ -25,7 +25,7 @@ pub(crate) const DEFAULT_UPSTREAM: &str = "https://api.openai.com/v1/responses";
     after_long_help = EXAMPLES,
 )]
 pub struct Args {
-    /// Port to listen on, on 127.0.0.1, and on [::1] if it is free there; 0 or none: one that is free
+    /// Port to listen on, on 127.0.0.1, and on ::1 if it is free there; 0 or none: one that is free
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
 

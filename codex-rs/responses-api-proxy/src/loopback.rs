@@ -1,6 +1,6 @@
 //! The TCP port, on both loopback addresses.
 //!
-//! Clients are told to go to 127.0.0.1. Some say `localhost`, which is [::1] first on
+//! Clients are told to go to 127.0.0.1. Some say `localhost`, which is `[::1]` first on
 //! most systems: were that port left to whoever comes, they would send their prompts to
 //! him. So it is taken along where it can be had.
 
@@ -29,7 +29,7 @@ pub(crate) struct LoopbackPort {
 ///
 /// # Errors
 ///
-/// When 127.0.0.1 cannot be listened on. That [::1] cannot is none: there is a warning if
+/// When 127.0.0.1 cannot be listened on. That `[::1]` cannot is none: there is a warning if
 /// somebody else may have the port there.
 pub(crate) fn listen_on(port: u16) -> anyhow::Result<LoopbackPort> {
     let tries = if port == 0 { TRIES } else { 1 };

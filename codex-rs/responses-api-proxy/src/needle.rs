@@ -16,7 +16,7 @@
 //!
 //! That the compiler keeps the second step free of branches is not a promise of the
 //! language; the result of a block passes an optimisation barrier
-//! ([`black_box`](std::hint::black_box)) before it is looked at.
+//! ([`black_box`]) before it is looked at.
 
 use std::fmt;
 use std::hint::black_box;
