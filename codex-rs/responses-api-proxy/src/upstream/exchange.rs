@@ -32,7 +32,8 @@ impl Exchange {
 
     /// Gives up the request whose answer is `unfinished`: at once if the connection's budget of resets
     /// allows it, later otherwise. Until then it counts as under way.
-    pub(super) fn cancel(self, unfinished: impl Send + 'static) {
+    pub(super) fn cancel(mut self, unfinished: impl Send + 'static) {
+        self.lease.spoil();
         let wait = match self.connection().resets() {
             Some(resets) => resets.reserve(),
             None => Duration::ZERO,

@@ -128,9 +128,16 @@ pub(crate) struct Lease<C: Connect> {
     id: u64,
     connection: C::Connection,
     is_reused: bool,
+    /// What is still to come on the connection is wanted by nobody: it will not be used again.
+    is_spoiled: bool,
 }
 
 impl<C: Connect> Lease<C> {
+    /// Has a connection that carries one request at a time end with this one.
+    pub(crate) fn spoil(&mut self) {
+        self.is_spoiled = true;
+    }
+
     /// Whether the connection has carried a request before this one.
     pub(crate) fn is_reused(&self) -> bool {
         self.is_reused
@@ -259,6 +266,7 @@ impl<C: Connect> Shared<C> {
             id,
             connection,
             is_reused,
+            is_spoiled: false,
         })
     }
 
@@ -357,7 +365,7 @@ impl<C: Connect> Shared<C> {
         let mut state = self.lock();
         let is_open = lease.connection.is_open();
         if !lease.connection.is_multiplexed() {
-            if is_open && state.idle < self.max_idle {
+            if is_open && !lease.is_spoiled && state.idle < self.max_idle {
                 state.put(&lease.owner, lease.id, lease.connection.clone(), true);
             }
         } else {

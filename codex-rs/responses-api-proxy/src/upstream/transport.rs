@@ -130,6 +130,13 @@ impl Transport {
     }
 }
 
+impl Drop for Transport {
+    fn drop(&mut self) {
+        // It would keep the memory of a task that is over.
+        drop(self.outgoing.waiting().take());
+    }
+}
+
 impl AsyncRead for Transport {
     fn poll_read(
         self: Pin<&mut Self>,
