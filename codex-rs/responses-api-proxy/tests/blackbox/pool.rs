@@ -147,12 +147,18 @@ fn where_the_first_of_a_burst_gives_up_not_all_others_connect() {
 fn the_connection_can_be_there_before_the_first_request() {
     let nothing = Reply::json(400, &serde_json::json!({"error": {"message": "no model"}}));
     let upstream = MockUpstream::h2(vec![nothing, Reply::responses("hi")]);
-    let proxy = in_front_of(&upstream).args(["--preconnect"]).start();
+    let proxy = in_front_of(&upstream)
+        .args(["--preconnect", "--threads", "1"])
+        .start();
     let ahead = upstream.wait_for_answered(0);
     assert_eq!(
         (ahead.method.as_str(), ahead.text()),
         ("POST", "{}".to_owned())
     );
+    // Served by the same thread, which has read that answer by then.
+    for _ in 0..5 {
+        assert_eq!(proxy.client().get("/").read_answer().status, 403);
+    }
     assert_eq!(ask(&proxy).status, 200);
     assert_eq!(upstream.connections(), 1);
     assert!(!proxy.stderr_so_far().contains("no connection"));
