@@ -156,7 +156,13 @@ impl AsyncRead for Transport {
             return Poll::Pending;
         };
         outcome?;
-        this.read_in_turn += buf.filled().len() - before;
+        let read = buf.filled().len() - before;
+        if read == 0 && buf.remaining() > 0 && this.outgoing.has_failed() {
+            // A reset that a write was told of first looks like an end to whoever reads next, and an
+            // answer without a length would pass for whole.
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        this.read_in_turn += read;
         if let Some(first_bytes) = this.first_bytes.take() {
             // Whoever wanted to know may have gone.
             let _ = first_bytes.send(());
@@ -252,5 +258,49 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         on_each!(self.get_mut(), stream => Pin::new(stream).poll_shutdown(cx))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn connected() -> (Transport, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await;
+        let (far, _) = listener.accept().await.unwrap();
+        (Transport::new(Stream::Tcp(near.unwrap())).0, far)
+    }
+
+    /// What was received is read; then comes an error, and not the end.
+    #[tokio::test]
+    async fn a_failed_write_is_told_after_everything_that_was_received() {
+        let (mut transport, mut far) = connected().await;
+        far.write_all(b"answer").await.unwrap();
+        far.shutdown().await.unwrap();
+        transport
+            .outgoing
+            .0
+            .has_failed
+            .store(true, Ordering::Relaxed);
+        let mut text = Vec::new();
+        let error = transport.read_to_end(&mut text).await.unwrap_err();
+        assert_eq!(
+            (text.as_slice(), error.kind()),
+            (&b"answer"[..], io::ErrorKind::ConnectionReset)
+        );
+    }
+
+    #[tokio::test]
+    async fn an_end_without_a_failed_write_is_an_end() {
+        let (mut transport, mut far) = connected().await;
+        far.write_all(b"answer").await.unwrap();
+        far.shutdown().await.unwrap();
+        let mut text = Vec::new();
+        transport.read_to_end(&mut text).await.unwrap();
+        assert_eq!(text, b"answer");
     }
 }
