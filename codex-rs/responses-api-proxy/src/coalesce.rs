@@ -31,6 +31,9 @@ const LARGE: usize = 8 * 1024;
 /// What is gathered goes out at this length, in bytes, whatever more there is.
 const ENOUGH: usize = 16 * 1024;
 
+/// Where pieces are gathered, in bytes: all that is enough, and an event that comes last.
+const ROOM: usize = ENOUGH + 1024;
+
 /// So many pieces that came one by one go out, so that whoever waits for the first one
 /// does not wait for a stream that never pauses.
 const MANY: usize = 128;
@@ -91,7 +94,7 @@ impl Gathered {
         match self {
             Self::Nothing => *self = Self::One(piece),
             Self::One(first) => {
-                let mut bytes = BytesMut::with_capacity(ENOUGH + LARGE);
+                let mut bytes = BytesMut::with_capacity(ROOM);
                 bytes.extend_from_slice(first);
                 bytes.extend_from_slice(&piece);
                 *self = Self::Several(bytes, 2);
@@ -108,7 +111,7 @@ impl Gathered {
             Self::Nothing => None,
             Self::One(piece) => Some(piece),
             // Whoever reads slowly is not to keep much more than there is to read.
-            Self::Several(bytes, _) if bytes.len() < bytes.capacity() / 2 => {
+            Self::Several(bytes, _) if bytes.len() < bytes.capacity() / 8 * 7 => {
                 Some(Bytes::copy_from_slice(&bytes))
             }
             Self::Several(bytes, _) => Some(bytes.freeze()),

@@ -33,8 +33,10 @@ impl Credential {
     pub(crate) fn new(key: ApiKey, url: &UpstreamUrl) -> Result<(Self, CryptoProvider), SealError> {
         let provider = rustls::crypto::ring::default_provider();
         let secret = key.header.as_bytes().get(SCHEME.len()..);
+        let mut random = |buffer: &mut [u8]| provider.secure_random.fill(buffer).is_ok();
+        let needle = Needle::new(secret.ok_or(SealError)?, &mut random).ok_or(SealError)?;
         // As long-lived as the key itself.
-        let needle: &'static Needle = Box::leak(Box::new(Needle::new(secret.ok_or(SealError)?)));
+        let needle: &'static Needle = Box::leak(Box::new(needle));
         if url.is_clear() {
             // No record to seal it in: the header itself, as a reference into the page.
             let credential = Self {
@@ -43,10 +45,7 @@ impl Credential {
             };
             return Ok((credential, provider));
         }
-        let random = provider.secure_random;
-        let seal = Seal::new(key.header, key.coded, &mut |buffer| {
-            random.fill(buffer).is_ok()
-        })?;
+        let seal = Seal::new(key.header, key.coded, &mut random)?;
         // As long-lived as the key itself.
         let seal: &'static Seal = Box::leak(Box::new(seal));
         let credential = Self {

@@ -39,8 +39,9 @@ const LOOK: Duration = Duration::from_millis(50);
 /// cut, in bytes: a client that goes on sending all the same is none.
 const MOST_THROWN_AWAY: usize = 1024 * 1024;
 
-/// So many bytes are read at once, which is also what bounds hyper's buffer for a body.
-const READ_AT_ONCE: u64 = 16 * 1024;
+/// So many bytes are read at once, which is also what bounds hyper's buffer for a body: it doubles what it
+/// makes room for whenever a read fills it, and this never fills 16 KiB.
+const READ_AT_ONCE: u64 = 16 * 1024 - 1;
 
 /// A head up to this long is kept whatever others keep, in bytes.
 const SMALL_HEAD: usize = 8 * 1024;

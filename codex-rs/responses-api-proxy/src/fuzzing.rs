@@ -276,7 +276,7 @@ const KEYS: [[&[u8]; 2]; 4] = [
 ];
 
 static NEEDLES: LazyLock<[[Needle; 2]; 4]> =
-    LazyLock::new(|| KEYS.map(|pair| pair.map(Needle::new)));
+    LazyLock::new(|| KEYS.map(|pair| pair.map(Needle::with_numbers_for_tests)));
 
 /// The pair of keys that the first byte names, and a text: in the rest 0xff stands for the first
 /// key, and 0xfe (of the first) or 0xfd (of the second) and a byte for a beginning of one, or its

@@ -10,16 +10,15 @@
 //! 1. A key can stand only in a run of bytes of its alphabet ([`is_key_byte`]) that
 //!    is at least as long as itself. Such runs are found by the class of bytes alone,
 //!    in jumps of the key's length: ordinary text has few, and costs little.
-//! 2. In a run every place is compared with all of the key, by `XOR` and `OR` over
-//!    all of its bytes, many places at a time. Nothing branches before the last byte,
-//!    and then only on "all of it" or "not all of it".
-//!
-//! That the compiler keeps the second step free of branches is not a promise of the
-//! language; the result of a block passes an optimisation barrier
-//! ([`black_box`]) before it is looked at.
+//! 2. In a run each place is compared by a hash of as many bytes as the key has, which
+//!    is rolled from place to place (a cyclic polynomial: Cohen, Recursive hashing
+//!    functions for n-grams, 1997) and takes the same steps whatever the bytes are. Each
+//!    byte counts as a random number of 64 bits that this process has drawn for it. A
+//!    hash is the key's only where nearly all of the key is there, in its place: of a
+//!    key longer than 64 bytes two bytes 64 apart can be exchanged. A text that has
+//!    the hash by chance is one in 2^64. Only such a place is compared byte by byte.
 
 use std::fmt;
-use std::hint::black_box;
 use std::ops::Range;
 
 use crate::read_api_key::is_key_byte;
@@ -28,14 +27,6 @@ use crate::read_api_key::is_key_byte;
 /// as asterisks tell a caller that its guess is the whole key, a key that can be
 /// guessed as a whole is better not replaced. Twelve characters of 64 are 2^72 guesses.
 const SHORTEST_KEY: usize = 12;
-
-/// How many places are compared at a time: half of the vector registers of any x86-64,
-/// the other half being needed for the text and the key. With a key of 51 bytes a run of
-/// 16 KiB is searched at 500 MB/s, with one of 164 bytes at 200 MB/s.
-const LANES: usize = 128;
-
-/// And in a shorter run: a word of a hundred letters is one or two of these.
-const FEWER_LANES: usize = 32;
 
 /// [`is_key_byte`] for each byte.
 #[expect(
@@ -56,6 +47,8 @@ static KEY_BYTES: [bool; 256] = {
 pub(crate) struct Needle {
     /// Empty if it is not looked for.
     key: &'static [u8],
+    exact: Hash,
+    any_case: Hash,
 }
 
 /// Which letters are the same.
@@ -66,11 +59,88 @@ pub(crate) enum Case {
     Ignored,
 }
 
+/// A hash of as many bytes as the key has, that can be rolled over a text.
+struct Hash {
+    /// What each byte counts for when it comes in, and when it goes out.
+    incoming: [u64; 256],
+    outgoing: [u64; 256],
+    /// The hash of the key.
+    of_key: u64,
+}
+
+impl Hash {
+    fn new(numbers: [u64; 256], key: &[u8]) -> Self {
+        // How often a byte has been rotated by the time it goes out.
+        let rotations = u32::try_from(key.len() % 64).unwrap_or(0);
+        let mut hash = Self {
+            incoming: numbers,
+            outgoing: numbers.map(|number| number.rotate_left(rotations)),
+            of_key: 0,
+        };
+        hash.of_key = hash.of(key);
+        hash
+    }
+
+    fn of(&self, bytes: &[u8]) -> u64 {
+        let add = |hash: u64, &byte: &u8| hash.rotate_left(1) ^ number(&self.incoming, byte);
+        bytes.iter().fold(0, add)
+    }
+
+    fn roll(&self, hash: u64, out: u8, next: u8) -> u64 {
+        hash.rotate_left(1) ^ number(&self.outgoing, out) ^ number(&self.incoming, next)
+    }
+}
+
+/// The number of a byte, which each byte has.
+fn number(numbers: &[u64; 256], byte: u8) -> u64 {
+    numbers.get(usize::from(byte)).copied().unwrap_or(0)
+}
+
 impl Needle {
-    pub(crate) fn new(key: &'static [u8]) -> Self {
-        let looked_for = key.len() >= SHORTEST_KEY;
-        Self {
-            key: if looked_for { key } else { &[] },
+    /// `random` fills a buffer; `None` if it cannot.
+    pub(crate) fn new(
+        key: &'static [u8],
+        random: &mut dyn FnMut(&mut [u8]) -> bool,
+    ) -> Option<Self> {
+        let mut numbers = [0; 256];
+        for number in &mut numbers {
+            let mut bytes = [0; size_of::<u64>()];
+            if !random(&mut bytes) {
+                return None;
+            }
+            *number = u64::from_ne_bytes(bytes);
+        }
+        let mut folded = numbers;
+        for letter in b'A'..=b'Z' {
+            if let Some(number_of_letter) = folded.get_mut(usize::from(letter)) {
+                *number_of_letter = number(&numbers, letter.to_ascii_lowercase());
+            }
+        }
+        let key = if key.len() >= SHORTEST_KEY { key } else { &[] };
+        Some(Self {
+            key,
+            exact: Hash::new(numbers, key),
+            any_case: Hash::new(folded, key),
+        })
+    }
+
+    /// One whose numbers are the same every time, and as different as random ones.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn with_numbers_for_tests(key: &'static [u8]) -> Self {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = |buffer: &mut [u8]| {
+            for byte in buffer {
+                // xorshift64 (Marsaglia, 2003).
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                *byte = state.to_le_bytes()[0];
+            }
+            true
+        };
+        match Self::new(key, &mut random) {
+            Some(needle) => needle,
+            None => unreachable!("the numbers do not run out"),
         }
     }
 
@@ -102,10 +172,7 @@ impl Needle {
         while let Some(run) = self.next_run(text, from) {
             from = run.end;
             let bytes = text.get(run.clone()).unwrap_or_default();
-            match case {
-                Case::Exact => self.compare_exactly(bytes, run.start, &mut found),
-                Case::Ignored => self.compare_in_any_case(bytes, run.start, &mut found),
-            }
+            self.look_in_run(bytes, run.start, case, &mut found);
         }
         found
     }
@@ -129,65 +196,36 @@ impl Needle {
         }
     }
 
-    /// Compares every place of a run with the key, and notes where it stands.
-    fn compare_exactly(&self, run: &[u8], offset: usize, found: &mut Vec<Range<usize>>) {
-        let places = (run.len() + 1).saturating_sub(self.key.len());
+    /// Looks at every place of a run, and notes where the key stands.
+    fn look_in_run(&self, run: &[u8], offset: usize, case: Case, found: &mut Vec<Range<usize>>) {
+        let hash = match case {
+            Case::Exact => &self.exact,
+            Case::Ignored => &self.any_case,
+        };
+        let Some((first, rest)) = run.split_at_checked(self.key.len()) else {
+            return;
+        };
+        let mut here = hash.of(first);
         let mut at = 0;
-        while at < places {
-            // The last block of a size lies over the one before it rather than being smaller.
-            at = if places - at >= LANES {
-                self.compare_block::<{ LANES / WORD }>(run, at, at, offset, found)
-            } else if places >= FEWER_LANES {
-                let from = at.min(places - FEWER_LANES);
-                self.compare_block::<{ FEWER_LANES / WORD }>(run, from, at, offset, found)
-            } else {
-                let text = run.get(at..).unwrap_or_default();
-                let pairs = text.iter().zip(self.key);
-                let difference = pairs.fold(0, |all, (&one, &other)| all | (one ^ other));
-                if black_box(difference) == 0 {
-                    self.note(offset + at, found);
-                }
-                at + 1
-            };
-        }
-    }
-
-    /// Compares the places of a block of so many words, which begins at `from`, and notes those from `new`
-    /// on; returns the first place behind it.
-    fn compare_block<const WORDS: usize>(
-        &self,
-        run: &[u8],
-        from: usize,
-        new: usize,
-        offset: usize,
-        found: &mut Vec<Range<usize>>,
-    ) -> usize {
-        let text = run.get(from..).unwrap_or_default();
-        let differences = differences::<WORDS>(text, self.key);
-        // As one question for the block: nearly every one is without a key.
-        if differences.into_iter().any(has_zero_byte) {
-            let bytes = differences.into_iter().flat_map(u64::to_le_bytes);
-            for (difference, at) in bytes.zip(from..) {
-                if difference == 0 && at >= new {
-                    self.note(offset + at, found);
-                }
-            }
-        }
-        from + WORDS * WORD
-    }
-
-    /// The same whatever the case of letters, place by place: for heads and messages, which are short.
-    fn compare_in_any_case(&self, run: &[u8], offset: usize, found: &mut Vec<Range<usize>>) {
-        let windows = run.windows(self.key.len());
-        for (at, text) in windows.enumerate() {
-            let pairs = text.iter().zip(self.key);
-            let difference = pairs.fold(0, |all, (one, other)| {
-                all | (one.to_ascii_lowercase() ^ other.to_ascii_lowercase())
-            });
-            if black_box(difference) == 0 {
+        let mut moves = run.iter().zip(rest);
+        loop {
+            if here == hash.of_key && self.stands_at(run, at, case) {
                 self.note(offset + at, found);
             }
+            let Some((&out, &next)) = moves.next() else {
+                return;
+            };
+            here = hash.roll(here, out, next);
+            at += 1;
         }
+    }
+
+    fn stands_at(&self, run: &[u8], at: usize, case: Case) -> bool {
+        let text = run.get(at..at + self.key.len());
+        text.is_some_and(|text| match case {
+            Case::Exact => text == self.key,
+            Case::Ignored => text.eq_ignore_ascii_case(self.key),
+        })
     }
 
     fn note(&self, at: usize, found: &mut Vec<Range<usize>>) {
@@ -197,36 +235,6 @@ impl Needle {
             _ => found.push(at..end),
         }
     }
-}
-
-/// How many places stand in a word, a byte for each.
-const WORD: usize = size_of::<u64>();
-
-/// For each of the first places of `text`, a byte that is 0 if `key` stands there. All of the key is
-/// compared at each, whatever is found. `text` goes on for a key's length behind the last place.
-#[inline]
-fn differences<const WORDS: usize>(text: &[u8], key: &[u8]) -> [u64; WORDS] {
-    let mut all = [0; WORDS];
-    for (at, &wanted) in key.iter().enumerate() {
-        let wanted = u64::from_ne_bytes([wanted; WORD]);
-        let bytes = text.get(at..at + WORDS * WORD).unwrap_or_default();
-        let (words, _) = bytes.as_chunks::<WORD>();
-        if words.len() != WORDS {
-            // Cannot be: what was not compared is no match.
-            return [u64::MAX; WORDS];
-        }
-        for (all, word) in all.iter_mut().zip(words) {
-            *all |= u64::from_le_bytes(*word) ^ wanted;
-        }
-    }
-    black_box(all)
-}
-
-/// Whether one of the bytes is 0, for which no byte above it is looked at in turn.
-fn has_zero_byte(word: u64) -> bool {
-    const ONES: u64 = u64::from_ne_bytes([0x01; WORD]);
-    const HIGHEST: u64 = u64::from_ne_bytes([0x80; WORD]);
-    word.wrapping_sub(ONES) & !word & HIGHEST != 0
 }
 
 fn is_in_alphabet(byte: u8) -> bool {
@@ -246,6 +254,10 @@ mod tests {
     use proptest::prelude::*;
 
     const KEY: &[u8] = b"sk-test-abcabcabd-0123456789";
+    fn needle(key: &'static [u8]) -> Needle {
+        Needle::with_numbers_for_tests(key)
+    }
+
     /// Overlaps itself.
     const PERIODIC: &[u8] = b"abcabcabcabca";
 
@@ -268,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_key_is_found_at_every_place_of_every_run() {
-        let needle = Needle::new(KEY);
+        let needle = needle(KEY);
         for before in (0..300).step_by(7).chain(0..10) {
             for after in (0..300).step_by(11) {
                 let text = [&b".aaaaaaaaaaa"[..], &vec![b'x'; before], KEY].concat();
@@ -281,7 +293,7 @@ mod tests {
 
     #[test]
     fn keys_that_overlap_or_touch_are_one_place() {
-        let needle = Needle::new(PERIODIC);
+        let needle = needle(PERIODIC);
         let one = needle.find(b"abcabcabcabcabca", Case::Exact);
         assert_eq!(one.first(), Some(&(0..16)));
         assert_eq!(one.len(), 1);
@@ -291,7 +303,7 @@ mod tests {
 
     #[test]
     fn one_byte_less_or_another_byte_is_not_the_key() {
-        let needle = Needle::new(KEY);
+        let needle = needle(KEY);
         for at in 0..KEY.len() {
             let mut text = KEY.to_vec();
             text[at] = if text[at] == b'z' { b'y' } else { b'z' };
@@ -310,16 +322,16 @@ mod tests {
     #[test]
     fn a_key_too_short_to_be_told_from_text_is_not_looked_for() {
         for key in [&b""[..], b"k", b"sk-test", b"sk-test-012"] {
-            let needle = Needle::new(key);
+            let needle = needle(key);
             assert!(needle.is_empty() && !needle.is_in(b"k sk-test-012", Case::Exact));
             assert_eq!(needle.open_end(b"sk-test"), 0);
         }
-        assert!(Needle::new(b"sk-test-0123").is_in(b"sk-test-0123", Case::Exact));
+        assert!(needle(b"sk-test-0123").is_in(b"sk-test-0123", Case::Exact));
     }
 
     #[test]
     fn an_open_end_is_a_run_of_key_bytes_shorter_than_the_key() {
-        let needle = Needle::new(KEY);
+        let needle = needle(KEY);
         for (text, open) in [
             (&b""[..], 0),
             (b"data: x\n\n", 0),
@@ -336,7 +348,7 @@ mod tests {
         fn it_finds_what_a_plain_search_finds(
             text in "([a-c]{0,9}|abcabcabcabca|ABCabcabcabca|[.]|[a-c]{60}){0,12}",
         ) {
-            let needle = Needle::new(PERIODIC);
+            let needle = needle(PERIODIC);
             for case in [Case::Exact, Case::Ignored] {
                 prop_assert_eq!(
                     needle.find(text.as_bytes(), case),

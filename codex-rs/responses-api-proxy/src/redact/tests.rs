@@ -8,7 +8,7 @@ const PERIODIC: &[u8] = b"abcabcabcabca";
 
 fn redactor(key: &[u8]) -> Redactor {
     let key = Box::leak(key.to_vec().into_boxed_slice());
-    Redactor::new(Box::leak(Box::new(Needle::new(key))))
+    Redactor::new(Box::leak(Box::new(Needle::with_numbers_for_tests(key))))
 }
 
 fn redact(pieces: &[&[u8]], key: &[u8]) -> (String, bool) {

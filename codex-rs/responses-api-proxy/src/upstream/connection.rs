@@ -11,9 +11,9 @@ use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
-use crate::upload::Upload;
 use crate::upstream_fault::UpstreamFault;
 
+use super::RequestBody;
 use super::connector::{Connector, Established};
 use super::pool::{Connect, Pooled};
 use super::resets::ResetBudget;
@@ -63,16 +63,16 @@ pub(crate) struct Connection {
 
 #[derive(Clone)]
 enum Protocol {
-    Http1(Arc<Mutex<http1::SendRequest<Upload>>>),
+    Http1(Arc<Mutex<http1::SendRequest<RequestBody>>>),
     Http2 {
-        sender: http2::SendRequest<Upload>,
+        sender: http2::SendRequest<RequestBody>,
         /// `None` once the connection is over: with it goes the way by which requests would come.
         driver: Arc<Mutex<Option<Http2Driver>>>,
         resets: Arc<ResetBudget>,
     },
 }
 
-type Http2Driver = http2::Connection<TokioIo<Transport>, Upload, TokioExecutor>;
+type Http2Driver = http2::Connection<TokioIo<Transport>, RequestBody, TokioExecutor>;
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -130,8 +130,8 @@ impl Connection {
     /// Sends a request; the error has it back if nothing of it was sent.
     pub(super) fn send(
         &self,
-        request: Request<Upload>,
-    ) -> impl Future<Output = Result<http::Response<Incoming>, TrySendError<Request<Upload>>>>
+        request: Request<RequestBody>,
+    ) -> impl Future<Output = Result<http::Response<Incoming>, TrySendError<Request<RequestBody>>>>
     + Send
     + use<> {
         let sent = match &self.protocol {

@@ -40,6 +40,9 @@ pub(crate) use self::route::{Route, UpstreamSetupError};
 pub(crate) use self::transport::Outgoing;
 pub(crate) use self::tunnel::TunnelError;
 
+/// The body of a request as hyper gets it.
+type RequestBody = Box<Upload>;
+
 /// So often a request is given to a connection that turns out to have ended before it.
 const MAX_TURNS: usize = 4;
 
@@ -132,7 +135,8 @@ impl Upstream {
         body: Upload,
         place: Place,
     ) -> Result<(Parts, UpstreamBody), UpstreamFault> {
-        let mut request = Request::new(body);
+        // In a box: hyper makes room for 32 requests in the queue of each connection.
+        let mut request = Request::new(Box::new(body));
         *request.method_mut() = Method::POST;
         *request.headers_mut() = headers;
         let mut place = place;
@@ -200,7 +204,7 @@ impl Target {
     }
 
     /// Addresses `request` in the form that the connection takes.
-    fn address(&self, request: &mut Request<Upload>, lease: &Lease<Connector>) {
+    fn address(&self, request: &mut Request<RequestBody>, lease: &Lease<Connector>) {
         if lease.connection().is_http_2() {
             *request.uri_mut() = self.absolute.clone();
             *request.version_mut() = http::Version::HTTP_2;

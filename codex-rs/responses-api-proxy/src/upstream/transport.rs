@@ -24,8 +24,9 @@ use tokio_rustls::client::TlsStream;
 /// So many bytes are read of one upstream before others have their turn.
 const READ_IN_A_TURN: usize = 64 * 1024;
 
-/// So many bytes are read at once, which is also what bounds hyper's buffer for a body.
-const READ_AT_ONCE: u64 = 16 * 1024;
+/// So many bytes are read at once, which is also what bounds hyper's buffer for a body: it doubles what it
+/// makes room for whenever a read fills it, and this never fills 16 KiB.
+const READ_AT_ONCE: u64 = 16 * 1024 - 1;
 
 /// What carries the bytes.
 #[derive(Debug)]
