@@ -36,7 +36,6 @@ impl std::error::Error for CutShort {}
 /// A response body fed by the upstream. Dropping it cancels the upstream.
 pub(crate) struct Relay {
     upstream: Coalesced<UpstreamBody>,
-    is_http_2: bool,
     redactor: Redactor,
     link: Arc<Link>,
     state: State,
@@ -58,15 +57,13 @@ impl Relay {
         redactor: Redactor,
         link: Arc<Link>,
     ) -> Self {
-        let is_http_2 = version == Version::HTTP_2;
-        let handover = if is_http_2 {
+        let handover = if version == Version::HTTP_2 {
             Handover::Queued
         } else {
             Handover::OneByOne
         };
         Self {
             upstream: Coalesced::new(upstream, handover),
-            is_http_2,
             redactor,
             link,
             state: State::Flowing,
@@ -109,12 +106,6 @@ impl HttpBody for Relay {
                     },
                     Some(Err(fault)) => {
                         report::line(format_args!("answer cut short: {}: {fault}", fault.code()));
-                        this.state = State::Breaking;
-                    }
-                    // hyper takes a stream reset with NO_ERROR for an end; an end
-                    // that HTTP/2 means (RFC 9113, section 8.1) is known as one.
-                    None if this.is_http_2 && !this.upstream.is_end_stream() => {
-                        report::line("answer cut short: upstream_closed: stream reset");
                         this.state = State::Breaking;
                     }
                     None => {

@@ -13,28 +13,24 @@ use super::exchange::Exchange;
 
 /// The body as it arrives. Dropped before its end, it cancels the request.
 pub(crate) struct UpstreamBody {
-    /// `None` once it has been given up.
-    body: Option<Incoming>,
-    exchange: Option<Exchange>,
+    /// `None` once it is over.
+    under_way: Option<(Incoming, Exchange)>,
 }
 
 impl UpstreamBody {
     pub(super) fn new(body: Incoming, exchange: Exchange) -> Self {
         Self {
-            body: Some(body),
-            exchange: Some(exchange),
+            under_way: Some((body, exchange)),
         }
     }
 }
 
 impl Drop for UpstreamBody {
     fn drop(&mut self) {
-        if let (Some(body), Some(exchange)) = (self.body.take(), self.exchange.take()) {
-            if body.is_end_stream() {
-                drop(body);
-            } else {
-                exchange.cancel(body);
-            }
+        if let Some((body, exchange)) = self.under_way.take()
+            && !body.is_end_stream()
+        {
+            exchange.cancel(body);
         }
     }
 }
@@ -47,21 +43,35 @@ impl Body for UpstreamBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UpstreamFault>>> {
-        match &mut self.get_mut().body {
-            Some(body) => Pin::new(body)
-                .poll_frame(cx)
-                .map_err(|error| UpstreamFault::from_error(&error)),
-            None => Poll::Ready(None),
+        let this = self.get_mut();
+        let Some((body, exchange)) = &mut this.under_way else {
+            return Poll::Ready(None);
+        };
+        let polled = Pin::new(&mut *body).poll_frame(cx);
+        if matches!(polled, Poll::Ready(Some(Err(_)))) {
+            this.under_way = None;
+        } else if matches!(polled, Poll::Ready(None)) {
+            // hyper takes a stream that was reset with NO_ERROR for one that ended; an end that HTTP/2
+            // means (RFC 9113, section 8.1) is known as one.
+            let is_reset = exchange.connection().is_http_2() && !body.is_end_stream();
+            this.under_way = None;
+            if is_reset {
+                let reset = UpstreamFault::Closed("stream reset".to_owned());
+                return Poll::Ready(Some(Err(reset)));
+            }
         }
+        polled.map_err(|error| UpstreamFault::from_error(&error))
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body
+        self.under_way
             .as_ref()
-            .map_or_else(SizeHint::default, Body::size_hint)
+            .map_or_else(SizeHint::default, |(body, _)| body.size_hint())
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream)
+        self.under_way
+            .as_ref()
+            .is_none_or(|(body, _)| body.is_end_stream())
     }
 }

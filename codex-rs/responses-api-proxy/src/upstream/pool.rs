@@ -42,7 +42,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(20);
 pub(crate) trait Pooled: Clone + Send + 'static {
     /// Whether another request can go by it, now or later.
     fn is_open(&self) -> bool;
-    /// Whether it can take one now; over HTTP/1.1 what an answer left unsent may have to end first.
+    /// Whether it can take one more now; over HTTP/1.1 what an answer left unsent may have to end first.
     fn is_ready(&self) -> bool;
     /// How many requests it may carry at once.
     fn capacity(&self) -> usize;
@@ -157,6 +157,8 @@ impl<C: Connect> Drop for Lease<C> {
 /// How it stands with a request that needs a connection.
 enum Turn<C: Connect> {
     Now(Lease<C>),
+    /// After a turn of the task that drives a connection whose answer has just been read to its end.
+    Soon,
     /// When one has room. If the request had one opened, that one's failure is its own.
     Later {
         promised: oneshot::Receiver<Result<Lease<C>, UpstreamFault>>,
@@ -200,9 +202,15 @@ impl<C: Connect> Pool<C> {
     /// none has had room in time.
     pub(crate) async fn take(&self, owner: &Owner) -> Result<Lease<C>, UpstreamFault> {
         let mut may_follow = true;
+        let mut may_yield = true;
         loop {
-            let (mut promised, has_begun) = match self.0.choose(owner) {
+            let (mut promised, has_begun) = match self.0.choose(owner, may_yield) {
                 Turn::Now(lease) => return Ok(lease),
+                Turn::Soon => {
+                    may_yield = false;
+                    tokio::task::yield_now().await;
+                    continue;
+                }
                 Turn::Later {
                     promised,
                     has_begun,
@@ -240,12 +248,15 @@ impl<C: Connect> Shared<C> {
     }
 
     /// A place on a connection, or a promise of one.
-    fn choose(self: &Arc<Self>, owner: &Owner) -> Turn<C> {
+    fn choose(self: &Arc<Self>, owner: &Owner, may_yield: bool) -> Turn<C> {
         let mut state = self.lock();
         self.sweep_from_now_on(&mut state);
         state.adopt_for(owner);
         if let Some(lease) = self.lease(owner, &mut state) {
             return Turn::Now(lease);
+        }
+        if may_yield && !state.of(owner).idle.is_empty() {
+            return Turn::Soon;
         }
         let (promise, promised) = oneshot::channel();
         let of_owner = state.of(owner);
@@ -458,7 +469,7 @@ impl<C: Connect> State<C> {
         let ready = of_owner
             .idle
             .iter()
-            .rposition(|slot| slot.connection.is_ready());
+            .rposition(|slot| !slot.is_used || slot.connection.is_ready());
         let slot = ready.map(|at| of_owner.idle.remove(at));
         self.idle -= before - of_owner.idle.len();
         slot.map(|slot| (slot.id, slot.connection, slot.is_used))

@@ -2,7 +2,9 @@
 
 use std::process::Command;
 
-use codex_test_support::{End, Gate, MockUpstream, OnAccept, Proxy, RefusedPort, Reply, Step};
+use codex_test_support::{
+    End, Framing, Gate, MockUpstream, OnAccept, Proxy, RefusedPort, Reply, Step,
+};
 
 use crate::custody::skipped;
 use crate::{PROXY, RESPONSES, ask, begin, in_front_of};
@@ -141,6 +143,20 @@ fn where_the_first_of_a_burst_gives_up_not_all_others_connect() {
     assert_eq!(proxy.client().get("/").read_answer().status, 403);
     assert!(upstream.connections() < 10);
     drop(burst);
+}
+
+#[test]
+fn an_http_1_connection_is_used_again_however_an_answer_says_where_it_ends() {
+    for framing in [Framing::Chunked, Framing::ContentLength] {
+        let upstream = MockUpstream::h1(Reply::event_stream().data("data: 1\n\n").framing(framing));
+        let proxy = in_front_of(&upstream).args(["--threads", "1"]).start();
+        let mut client = proxy.client();
+        for turn in 0..20 {
+            let answer = client.post(RESPONSES, &[], "{}").read_answer();
+            assert_eq!((answer.status, answer.end), (200, End::Clean));
+            assert_eq!(upstream.connections(), 1, "{framing:?} {turn}");
+        }
+    }
 }
 
 #[test]

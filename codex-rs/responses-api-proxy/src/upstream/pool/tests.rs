@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 struct Fake {
     number: usize,
     is_open: Arc<AtomicBool>,
+    is_ready: Arc<AtomicBool>,
     capacity: usize,
     is_multiplexed: bool,
 }
@@ -18,7 +19,7 @@ impl Pooled for Fake {
     }
 
     fn is_ready(&self) -> bool {
-        true
+        self.is_ready.load(Ordering::Relaxed)
     }
 
     fn capacity(&self) -> usize {
@@ -70,6 +71,8 @@ struct Stage {
     maker: Maker,
     pool: Arc<Pool<Maker>>,
     made: usize,
+    /// Whether connections that were used can be used again.
+    are_ready: Arc<AtomicBool>,
 }
 
 impl Stage {
@@ -83,6 +86,7 @@ impl Stage {
             maker,
             pool,
             made: 0,
+            are_ready: Arc::new(AtomicBool::new(true)),
         }
     }
 
@@ -108,6 +112,8 @@ impl Stage {
         let fake = Fake {
             number: self.made,
             is_open: Arc::clone(&is_open),
+            // As hyper's is until the task that drives it has had a turn.
+            is_ready: Arc::clone(&self.are_ready),
             capacity,
             is_multiplexed,
         };
@@ -312,6 +318,25 @@ async fn over_http_1_each_has_a_connection_and_idle_ones_are_used_again() {
     let (again, _) = served(stage.ask(1, 1).await).await;
     assert_eq!((numbers(&again), stage.begun()), (vec![0], 3));
     assert_eq!(stage.pool.0.lock().idle, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_connection_is_used_at_once_and_one_whose_answer_has_just_ended_after_a_turn() {
+    let mut stage = Stage::of(Some(false));
+    stage.are_ready.store(false, Ordering::Relaxed);
+    let asked = stage.ask(1, 1).await;
+    stage.connected(1, false).await;
+    let (lease, _) = served(asked).await;
+    assert_eq!((numbers(&lease), stage.begun()), (vec![0], 1));
+    drop(lease);
+    // It becomes ready in the turn that is left to it.
+    let are_ready = Arc::clone(&stage.are_ready);
+    let pool = Arc::clone(&stage.pool);
+    let again = tokio::spawn(async move { pool.take(&Owner::new(Some(1), None)).await });
+    let driver = tokio::spawn(async move { are_ready.store(true, Ordering::Relaxed) });
+    driver.await.unwrap();
+    assert_eq!(again.await.unwrap().ok().unwrap().connection.number, 0);
+    assert_eq!(stage.begun(), 1);
 }
 
 #[tokio::test(start_paused = true)]
