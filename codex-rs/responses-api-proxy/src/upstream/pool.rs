@@ -9,7 +9,8 @@
 //! first, so that a burst opens as many connections as it needs and no more, and a caller that gives up
 //! stops no other. Where one takes long, another is tried every [`TRY_ANOTHER_AFTER`].
 
-use std::collections::{HashMap, VecDeque};
+mod connections;
+
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,6 +21,7 @@ use tokio::time::Instant;
 
 use crate::upstream_fault::UpstreamFault;
 
+use self::connections::{Connections, OwnerPool};
 use super::connector::CONNECT_TIMEOUT;
 use super::owner::Owner;
 
@@ -30,10 +32,6 @@ const TRY_ANOTHER_AFTER: Duration = Duration::from_secs(1);
 /// Multiplexed connections of one owner, on each thread; the default limit of requests in flight fills
 /// 110.
 const MAX_MULTIPLEXED: usize = 128;
-
-/// A connection that nothing uses is kept this long: an agent's tools may take minutes between two
-/// requests, and the next one is spared a TLS handshake.
-const KEPT_IDLE: Duration = Duration::from_secs(240);
 
 /// How often idle connections are looked through.
 const SWEEP_EVERY: Duration = Duration::from_secs(20);
@@ -73,53 +71,17 @@ pub(crate) struct Pool<C: Connect>(Arc<Shared<C>>);
 
 struct Shared<C: Connect> {
     connector: C,
-    /// Idle connections beyond this are closed.
-    max_idle: usize,
     /// What connections turned out to be: [`UNKNOWN`], [`SINGLE`] or [`MULTIPLEXED`].
     kind: AtomicU8,
-    state: Mutex<State<C>>,
+    connections: Mutex<Connections<C>>,
 }
 
 const UNKNOWN: u8 = 0;
 const SINGLE: u8 = 1;
 const MULTIPLEXED: u8 = 2;
 
-struct State<C: Connect> {
-    owners: HashMap<Owner, OwnerPool<C>>,
-    /// Numbers connections.
-    next_id: u64,
-    /// How many connections that are not multiplexed are idle.
-    idle: usize,
-    /// Whether somebody looks through idle connections.
-    is_swept: bool,
-}
-
-/// The connections of one owner.
-struct OwnerPool<C: Connect> {
-    /// Multiplexed ones; in use or not.
-    multiplexed: Vec<Slot<C::Connection>>,
-    /// Idle ones of the other kind, the one used last at the end.
-    idle: Vec<Slot<C::Connection>>,
-    /// How many connections are being made, and when the last one was begun.
-    connecting: usize,
-    begun: Instant,
-    waiting: VecDeque<Promise<C>>,
-}
-
 /// Kept when there is a connection, or none to be had.
 type Promise<C> = oneshot::Sender<Result<Lease<C>, UpstreamFault>>;
-
-/// One connection.
-struct Slot<T> {
-    id: u64,
-    connection: T,
-    /// The server has said what it allows.
-    has_spoken: bool,
-    in_use: usize,
-    /// It has carried a request.
-    is_used: bool,
-    idle_since: Instant,
-}
 
 /// A request's place on its connection, given back when dropped.
 pub(crate) struct Lease<C: Connect> {
@@ -183,14 +145,8 @@ impl<C: Connect> Pool<C> {
         };
         Self(Arc::new(Shared {
             connector,
-            max_idle,
             kind: AtomicU8::new(kind),
-            state: Mutex::new(State {
-                owners: HashMap::new(),
-                next_id: 0,
-                idle: 0,
-                is_swept: false,
-            }),
+            connections: Mutex::new(Connections::new(max_idle)),
         }))
     }
 
@@ -239,8 +195,10 @@ impl<C: Connect> Pool<C> {
 }
 
 impl<C: Connect> Shared<C> {
-    fn lock(&self) -> MutexGuard<'_, State<C>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Connections<C>> {
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_single(&self) -> bool {
@@ -249,17 +207,17 @@ impl<C: Connect> Shared<C> {
 
     /// A place on a connection, or a promise of one.
     fn choose(self: &Arc<Self>, owner: &Owner, may_yield: bool) -> Turn<C> {
-        let mut state = self.lock();
-        self.sweep_from_now_on(&mut state);
-        state.adopt_for(owner);
-        if let Some(lease) = self.lease(owner, &mut state) {
+        let mut connections = self.lock();
+        self.sweep_from_now_on(&mut connections);
+        connections.adopt_for(owner);
+        if let Some(lease) = self.lease(owner, &mut connections) {
             return Turn::Now(lease);
         }
-        if may_yield && !state.of(owner).idle.is_empty() {
+        if may_yield && !connections.of(owner).idle.is_empty() {
             return Turn::Soon;
         }
         let (promise, promised) = oneshot::channel();
-        let of_owner = state.of(owner);
+        let of_owner = connections.of(owner);
         of_owner.waiting.retain(|promise| !promise.is_closed());
         of_owner.waiting.push_back(promise);
         let has_begun = self.open_if_needed(owner, of_owner);
@@ -269,8 +227,12 @@ impl<C: Connect> Shared<C> {
         }
     }
 
-    fn lease(self: &Arc<Self>, owner: &Owner, state: &mut State<C>) -> Option<Lease<C>> {
-        let (id, connection, is_reused) = state.reserve(owner)?;
+    fn lease(
+        self: &Arc<Self>,
+        owner: &Owner,
+        connections: &mut Connections<C>,
+    ) -> Option<Lease<C>> {
+        let (id, connection, is_reused) = connections.reserve(owner)?;
         Some(Lease {
             shared: Arc::clone(self),
             owner: owner.clone(),
@@ -284,8 +246,8 @@ impl<C: Connect> Shared<C> {
     /// Tries another connection if those in the making take long; true if the owner can only wait for
     /// room on those it has.
     fn is_hopeless(self: &Arc<Self>, owner: &Owner) -> bool {
-        let mut state = self.lock();
-        let of_owner = state.of(owner);
+        let mut connections = self.lock();
+        let of_owner = connections.of(owner);
         !self.open_if_needed(owner, of_owner) && of_owner.connecting == 0
     }
 
@@ -332,30 +294,30 @@ impl<C: Connect> Shared<C> {
     fn add(self: &Arc<Self>, owner: &Owner, connection: C::Connection) -> u64 {
         // Dropped after the lock is given back, which dropping them takes.
         let mut unwanted = Vec::new();
-        let mut state = self.lock();
-        let id = state.next_id;
-        state.next_id += 1;
-        state.of(owner).connecting -= 1;
-        state.put(owner, id, connection, false);
-        self.serve_waiting(owner, &mut state, &mut unwanted);
+        let mut connections = self.lock();
+        let id = connections.next_id;
+        connections.next_id += 1;
+        connections.of(owner).connecting -= 1;
+        connections.put(owner, id, connection, false);
+        self.serve_waiting(owner, &mut connections, &mut unwanted);
         id
     }
 
     fn note_that_it_has_spoken(self: &Arc<Self>, owner: &Owner, id: u64) {
         let mut unwanted = Vec::new();
-        let mut state = self.lock();
-        let slots = &mut state.of(owner).multiplexed;
+        let mut connections = self.lock();
+        let slots = &mut connections.of(owner).multiplexed;
         if let Some(slot) = slots.iter_mut().find(|slot| slot.id == id) {
             slot.has_spoken = true;
         }
-        self.serve_waiting(owner, &mut state, &mut unwanted);
+        self.serve_waiting(owner, &mut connections, &mut unwanted);
     }
 
     /// Tells as many as the connection would have served that there is none.
     fn fail(self: &Arc<Self>, owner: &Owner, fault: &UpstreamFault) {
         let mut unwanted = Vec::new();
-        let mut state = self.lock();
-        let of_owner = state.of(owner);
+        let mut connections = self.lock();
+        let of_owner = connections.of(owner);
         of_owner.connecting -= 1;
         let served = if self.is_single() {
             1
@@ -368,19 +330,19 @@ impl<C: Connect> Shared<C> {
             // Whoever has given up since needs no answer.
             let _ = promise.send(Err(fault.clone()));
         }
-        self.serve_waiting(owner, &mut state, &mut unwanted);
+        self.serve_waiting(owner, &mut connections, &mut unwanted);
     }
 
     fn give_back(self: &Arc<Self>, lease: &Lease<C>) {
         let mut unwanted = Vec::new();
-        let mut state = self.lock();
+        let mut connections = self.lock();
         let is_open = lease.connection.is_open();
         if !lease.connection.is_multiplexed() {
-            if is_open && !lease.is_spoiled && state.idle < self.max_idle {
-                state.put(&lease.owner, lease.id, lease.connection.clone(), true);
+            if is_open && !lease.is_spoiled {
+                connections.put(&lease.owner, lease.id, lease.connection.clone(), true);
             }
         } else {
-            let slots = &mut state.of(&lease.owner).multiplexed;
+            let slots = &mut connections.of(&lease.owner).multiplexed;
             if let Some(at) = slots.iter().position(|slot| slot.id == lease.id)
                 && let Some(slot) = slots.get_mut(at)
             {
@@ -391,7 +353,7 @@ impl<C: Connect> Shared<C> {
                 }
             }
         }
-        self.serve_waiting(&lease.owner, &mut state, &mut unwanted);
+        self.serve_waiting(&lease.owner, &mut connections, &mut unwanted);
     }
 
     /// Gives whoever waits what room there is, and opens more if that does not do. Leases that nobody
@@ -399,15 +361,15 @@ impl<C: Connect> Shared<C> {
     fn serve_waiting(
         self: &Arc<Self>,
         owner: &Owner,
-        state: &mut State<C>,
+        connections: &mut Connections<C>,
         unwanted: &mut Vec<Lease<C>>,
     ) {
-        while let Some(promise) = state.of(owner).waiting.pop_front() {
+        while let Some(promise) = connections.of(owner).waiting.pop_front() {
             if promise.is_closed() {
                 continue;
             }
-            let Some(lease) = self.lease(owner, state) else {
-                let of_owner = state.of(owner);
+            let Some(lease) = self.lease(owner, connections) else {
+                let of_owner = connections.of(owner);
                 of_owner.waiting.push_front(promise);
                 while self.open_if_needed(owner, of_owner) {}
                 return;
@@ -419,8 +381,8 @@ impl<C: Connect> Shared<C> {
     }
 
     /// Closes what has been idle for long, as long as there is something to close.
-    fn sweep_from_now_on(self: &Arc<Self>, state: &mut State<C>) {
-        if std::mem::replace(&mut state.is_swept, true) {
+    fn sweep_from_now_on(self: &Arc<Self>, connections: &mut Connections<C>) {
+        if std::mem::replace(&mut connections.is_swept, true) {
             return;
         }
         let pool = Arc::downgrade(self);
@@ -430,128 +392,14 @@ impl<C: Connect> Shared<C> {
                 let Some(pool) = pool.upgrade() else {
                     return;
                 };
-                let mut state = pool.lock();
-                state.sweep();
-                if state.owners.is_empty() {
-                    state.is_swept = false;
+                let mut connections = pool.lock();
+                connections.sweep();
+                if connections.owners.is_empty() {
+                    connections.is_swept = false;
                     return;
                 }
             }
         });
-    }
-}
-
-impl<C: Connect> State<C> {
-    fn of(&mut self, owner: &Owner) -> &mut OwnerPool<C> {
-        if !self.owners.contains_key(owner) {
-            self.owners.insert(owner.clone(), OwnerPool::new());
-        }
-        self.owners
-            .entry(owner.clone())
-            .or_insert_with(OwnerPool::new)
-    }
-
-    /// A place on a connection of the owner that has room, and whether it has carried a request.
-    fn reserve(&mut self, owner: &Owner) -> Option<(u64, C::Connection, bool)> {
-        let of_owner = self.owners.get_mut(owner)?;
-        of_owner
-            .multiplexed
-            .retain(|slot| slot.in_use > 0 || slot.connection.is_open());
-        let roomy = of_owner.multiplexed.iter_mut().find(|slot| slot.has_room());
-        if let Some(slot) = roomy {
-            slot.in_use += 1;
-            let is_used = std::mem::replace(&mut slot.is_used, true);
-            return Some((slot.id, slot.connection.clone(), is_used));
-        }
-        // The one used last is the least likely to be closed by the server just now.
-        let before = of_owner.idle.len();
-        of_owner.idle.retain(|slot| slot.connection.is_open());
-        let ready = of_owner
-            .idle
-            .iter()
-            .rposition(|slot| !slot.is_used || slot.connection.is_ready());
-        let slot = ready.map(|at| of_owner.idle.remove(at));
-        self.idle -= before - of_owner.idle.len();
-        slot.map(|slot| (slot.id, slot.connection, slot.is_used))
-    }
-
-    fn put(&mut self, owner: &Owner, id: u64, connection: C::Connection, is_used: bool) {
-        let is_multiplexed = connection.is_multiplexed();
-        let slot = Slot {
-            id,
-            connection,
-            has_spoken: false,
-            in_use: 0,
-            is_used,
-            idle_since: Instant::now(),
-        };
-        if is_multiplexed {
-            self.of(owner).multiplexed.push(slot);
-        } else {
-            self.of(owner).idle.push(slot);
-            self.idle += 1;
-        }
-    }
-
-    /// An owner that has no connection takes over the one that the proxy made for whoever comes first.
-    fn adopt_for(&mut self, owner: &Owner) {
-        let has_none = self
-            .owners
-            .get(owner)
-            .is_none_or(|of| of.multiplexed.is_empty() && of.idle.is_empty());
-        if has_none && let Some(mut ours) = self.owners.remove(&Owner::proxy()) {
-            let of_owner = self.of(owner);
-            let unused = |slot: &mut Slot<C::Connection>| slot.in_use == 0;
-            of_owner
-                .multiplexed
-                .extend(ours.multiplexed.extract_if(.., unused));
-            of_owner.idle.append(&mut ours.idle);
-            if ours.connecting > 0 || !ours.multiplexed.is_empty() || !ours.waiting.is_empty() {
-                self.owners.insert(Owner::proxy(), ours);
-            }
-        }
-    }
-
-    fn sweep(&mut self) {
-        let mut idle = 0;
-        self.owners.retain(|_, of| {
-            let is_kept = |slot: &Slot<C::Connection>| {
-                slot.in_use > 0
-                    || (slot.connection.is_open() && slot.idle_since.elapsed() < KEPT_IDLE)
-            };
-            of.multiplexed.retain(is_kept);
-            of.idle.retain(is_kept);
-            of.waiting.retain(|promise| !promise.is_closed());
-            idle += of.idle.len();
-            of.connecting > 0
-                || !of.multiplexed.is_empty()
-                || !of.idle.is_empty()
-                || !of.waiting.is_empty()
-        });
-        self.idle = idle;
-    }
-}
-
-impl<C: Connect> OwnerPool<C> {
-    fn new() -> Self {
-        Self {
-            multiplexed: Vec::new(),
-            idle: Vec::new(),
-            connecting: 0,
-            begun: Instant::now(),
-            waiting: VecDeque::new(),
-        }
-    }
-}
-
-impl<T: Pooled> Slot<T> {
-    fn has_room(&self) -> bool {
-        let capacity = if self.has_spoken {
-            self.connection.capacity()
-        } else {
-            1
-        };
-        self.in_use < capacity && self.connection.is_open()
     }
 }
 

@@ -1,3 +1,4 @@
+use super::connections::KEPT_IDLE;
 use super::*;
 
 use std::collections::VecDeque;
@@ -292,8 +293,8 @@ async fn whoever_gives_up_stops_nobody_else() {
     let (leases, waiting) = served(asked).await;
     assert_eq!((leases.len(), waiting.len(), stage.begun()), (2, 0, 1));
     let slots = |stage: &Stage| {
-        let state = stage.pool.0.lock();
-        state.owners[&Owner::new(Some(1), None)].multiplexed[0].in_use
+        let connections = stage.pool.0.lock();
+        connections.owners[&Owner::new(Some(1), None)].multiplexed[0].in_use
     };
     assert_eq!(slots(&stage), 2);
     drop(leases);
@@ -311,13 +312,35 @@ async fn over_http_1_each_has_a_connection_and_idle_ones_are_used_again() {
     }
     let (leases, _) = served(asked).await;
     assert_eq!(numbers(&leases), [0, 1, 2]);
-    // Two are kept, whatever there was.
+    // Two are kept, whatever there was: those used last.
     drop(leases);
     assert_eq!(stage.pool.0.lock().idle, 2);
     open[1].store(false, Ordering::Relaxed);
     let (again, _) = served(stage.ask(1, 1).await).await;
-    assert_eq!((numbers(&again), stage.begun()), (vec![0], 3));
+    assert_eq!((numbers(&again), stage.begun()), (vec![2], 3));
     assert_eq!(stage.pool.0.lock().idle, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crowd_of_one_owner_closes_no_idle_connection_of_another() {
+    let mut stage = Stage::of(Some(false));
+    let one = stage.ask(1, 1).await;
+    stage.connected(1, false).await;
+    drop(served(one).await.0);
+    let crowd = stage.ask(2, 5).await;
+    for _ in 0..5 {
+        stage.connected(1, false).await;
+    }
+    drop(served(crowd).await.0);
+    let idle = |owner: u32| {
+        let connections = stage.pool.0.lock();
+        connections.owners[&Owner::new(Some(owner), None)]
+            .idle
+            .len()
+    };
+    assert_eq!((idle(1), idle(2)), (1, 1));
+    let (again, _) = served(stage.ask(1, 1).await).await;
+    assert_eq!(numbers(&again), [0]);
 }
 
 #[tokio::test(start_paused = true)]
