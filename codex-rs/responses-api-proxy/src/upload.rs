@@ -14,7 +14,7 @@ use tokio::time::Sleep;
 
 use crate::coalesce::{Coalesced, Handover};
 use crate::limits::Limits;
-use crate::upstream::{Outgoing, ResetBudget};
+use crate::upstream::{Held, Outgoing};
 
 /// How much of a body may wait to be written to an upstream that does not read, in bytes.
 const UNDER_WAY: u64 = 16 * 1024;
@@ -98,8 +98,8 @@ pub(crate) struct Upload {
     progress: Progress,
     /// How much is under way, where that is not bounded by the connection.
     pace: Option<Pace>,
-    /// What breaking off takes, where it resets a stream.
-    resets: Option<Arc<ResetBudget>>,
+    /// Its places, until it is dropped.
+    held: Option<Held>,
     /// It breaks off for this reason, once the budget of resets allows it.
     breaking_off: Option<(UploadError, Pin<Box<Sleep>>)>,
 }
@@ -113,24 +113,26 @@ impl Upload {
             patience: limits.body_timeout,
             silence: None,
             progress: Progress::default(),
-            resets: None,
+            held: None,
             pace: None,
             breaking_off: None,
         }
     }
 
-    /// Has it take a reset of `resets` when it breaks off, and keep to the pace of `outgoing`.
-    pub(crate) fn leave_by(
-        &mut self,
-        resets: Option<Arc<ResetBudget>>,
-        outgoing: Option<Outgoing>,
-    ) {
-        self.resets = resets;
-        self.pace = outgoing.map(|outgoing| Pace {
+    /// Has it go by the connection that is `held`, which it is until the last of the body has gone.
+    pub(crate) fn leave_by(&mut self, held: Held) {
+        self.pace = held.connection().outgoing().map(|outgoing| Pace {
             // What is written first is the head: that much more may be under way.
             due: outgoing.written(),
-            outgoing,
+            outgoing: outgoing.clone(),
         });
+        self.held = Some(held);
+    }
+
+    /// It does not go by that connection after all.
+    pub(crate) fn stay(&mut self) {
+        self.held = None;
+        self.pace = None;
     }
 
     /// Breaks off with `error`, now or when the budget of resets allows it; what is over is noted now.
@@ -140,8 +142,9 @@ impl Upload {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
         self.progress.0.note(&error);
-        let wait = self.resets.as_ref().map(|resets| resets.reserve());
-        let wait = wait.unwrap_or_default();
+        let held = self.held.as_ref();
+        let resets = held.and_then(|held| held.connection().resets());
+        let wait = resets.map_or(Duration::ZERO, |resets| resets.reserve());
         if wait.is_zero() {
             return Poll::Ready(Some(Err(error)));
         }

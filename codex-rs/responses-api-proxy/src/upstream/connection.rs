@@ -112,7 +112,7 @@ impl Connection {
 
     /// How far writing has come, where hyper keeps more of a request body than is wanted: over HTTP/1.1
     /// up to sixteen pieces of it.
-    pub(super) fn outgoing(&self) -> Option<&Outgoing> {
+    pub(crate) fn outgoing(&self) -> Option<&Outgoing> {
         match &self.protocol {
             Protocol::Http1(_) => Some(&self.outgoing),
             Protocol::Http2 { .. } => None,
@@ -120,7 +120,7 @@ impl Connection {
     }
 
     /// The budget of resets, where giving up a request takes one.
-    pub(super) fn resets(&self) -> Option<&Arc<ResetBudget>> {
+    pub(crate) fn resets(&self) -> Option<&Arc<ResetBudget>> {
         match &self.protocol {
             Protocol::Http1(_) => None,
             Protocol::Http2 { resets, .. } => Some(resets),

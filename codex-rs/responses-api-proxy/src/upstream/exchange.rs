@@ -1,6 +1,10 @@
 //! One request under way: its place on a connection and among the requests, until all of it is over.
+//!
+//! The two halves end on their own: an upstream may answer, and end its answer, before it has the whole
+//! request. So both hold the places, the answer as an [`Exchange`] and the request body as [`Held`].
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,30 +14,47 @@ use super::connection::Connection;
 use super::connector::Connector;
 use super::pool::Lease;
 
-/// What a request holds while it is under way, and gives back when dropped.
-pub(crate) struct Exchange {
+/// What a request holds while any of it is under way, given back when the last clone is dropped.
+#[derive(Clone)]
+pub(crate) struct Held(Arc<Taken>);
+
+struct Taken {
     lease: Lease<Connector>,
     place: Place,
 }
 
-impl Exchange {
+impl Held {
     pub(super) fn new(lease: Lease<Connector>, place: Place) -> Self {
-        Self { lease, place }
+        Self(Arc::new(Taken { lease, place }))
     }
 
-    /// The place among the requests, for another try on another connection.
-    pub(super) fn into_place(self) -> Place {
-        self.place
+    pub(crate) fn connection(&self) -> &Connection {
+        self.0.lease.connection()
+    }
+}
+
+/// The answer's half of a request under way.
+pub(crate) struct Exchange(Held);
+
+impl Exchange {
+    pub(super) fn new(held: Held) -> Self {
+        Self(held)
+    }
+
+    /// The place among the requests, for another try on another connection; `None` if the body of the
+    /// request holds it still.
+    pub(super) fn into_place(self) -> Option<Place> {
+        Arc::into_inner(self.0.0).map(|taken| taken.place)
     }
 
     pub(super) fn connection(&self) -> &Connection {
-        self.lease.connection()
+        self.0.connection()
     }
 
     /// Gives up the request whose answer is `unfinished`: at once if the connection's budget of resets
     /// allows it, later otherwise. Until then it counts as under way.
-    pub(super) fn cancel(mut self, unfinished: impl Send + 'static) {
-        self.lease.spoil();
+    pub(super) fn cancel(self, unfinished: impl Send + 'static) {
+        self.0.0.lease.spoil();
         let wait = match self.connection().resets() {
             Some(resets) => resets.reserve(),
             None => Duration::ZERO,

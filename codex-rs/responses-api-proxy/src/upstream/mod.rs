@@ -32,9 +32,9 @@ use self::exchange::{Answer, Exchange};
 use self::pool::{Lease, Pool};
 
 pub(crate) use self::body::UpstreamBody;
+pub(crate) use self::exchange::Held;
 pub(crate) use self::listener_owner::ListenerOwner;
 pub(crate) use self::owner::Owner;
-pub(crate) use self::resets::ResetBudget;
 pub(crate) use self::resolver::{ResolveError, Resolver};
 pub(crate) use self::route::{Route, UpstreamSetupError};
 pub(crate) use self::transport::Outgoing;
@@ -107,8 +107,8 @@ impl Upstream {
         self.target.url.url()
     }
 
-    /// Sends one request and waits for the head of its answer. `place` is held until the answer is over,
-    /// or the request is cancelled.
+    /// Sends one request and waits for the head of its answer. `place` is held until both are over, the
+    /// request and its answer, or cancelled.
     ///
     /// The time allowed runs anew as long as the request body makes progress: a
     /// slow upload is the caller's, not the upstream's, silence.
@@ -145,14 +145,11 @@ impl Upstream {
             turns += 1;
             let lease = self.pool.take(place.owner()).await?;
             self.target.address(&mut request, &lease);
-            let connection = lease.connection();
-            let (resets, outgoing) = (connection.resets(), connection.outgoing());
-            request
-                .body_mut()
-                .leave_by(resets.cloned(), outgoing.cloned());
             let may_be_stale = lease.is_reused() && turns < MAX_TURNS;
-            let sent = lease.connection().send(request);
-            let (outcome, exchange) = Answer::new(sent, Exchange::new(lease, place)).await;
+            let held = Held::new(lease, place);
+            request.body_mut().leave_by(held.clone());
+            let sent = held.connection().send(request);
+            let (outcome, exchange) = Answer::new(sent, Exchange::new(held)).await;
             match outcome {
                 Ok(answer) => {
                     let (head, body) = answer.into_parts();
@@ -160,9 +157,10 @@ impl Upstream {
                 }
                 // The connection ended just then, and nothing of the request was sent.
                 Err(mut error) => match error.take_message() {
-                    Some(unsent) if may_be_stale => {
+                    Some(mut unsent) if may_be_stale => {
+                        unsent.body_mut().stay();
                         request = unsent;
-                        place = exchange.into_place();
+                        place = exchange.into_place().ok_or(UpstreamFault::Busy)?;
                     }
                     _ => return Err(UpstreamFault::from_error(error.error())),
                 },

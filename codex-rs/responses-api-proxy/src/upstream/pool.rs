@@ -12,7 +12,7 @@
 mod connections;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -91,13 +91,13 @@ pub(crate) struct Lease<C: Connect> {
     connection: C::Connection,
     is_reused: bool,
     /// What is still to come on the connection is wanted by nobody: it will not be used again.
-    is_spoiled: bool,
+    is_spoiled: AtomicBool,
 }
 
 impl<C: Connect> Lease<C> {
     /// Has a connection that carries one request at a time end with this one.
-    pub(crate) fn spoil(&mut self) {
-        self.is_spoiled = true;
+    pub(crate) fn spoil(&self) {
+        self.is_spoiled.store(true, Ordering::Relaxed);
     }
 
     /// Whether the connection has carried a request before this one.
@@ -239,7 +239,7 @@ impl<C: Connect> Shared<C> {
             id,
             connection,
             is_reused,
-            is_spoiled: false,
+            is_spoiled: AtomicBool::new(false),
         })
     }
 
@@ -338,7 +338,7 @@ impl<C: Connect> Shared<C> {
         let mut connections = self.lock();
         let is_open = lease.connection.is_open();
         if !lease.connection.is_multiplexed() {
-            if is_open && !lease.is_spoiled {
+            if is_open && !lease.is_spoiled.load(Ordering::Relaxed) {
                 connections.put(&lease.owner, lease.id, lease.connection.clone(), true);
             }
         } else {

@@ -5,7 +5,7 @@ use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use codex_test_support::{Client, End, MockUpstream, Proxy, Reply, assert_openai_error};
+use codex_test_support::{Client, End, Framing, MockUpstream, Proxy, Reply, assert_openai_error};
 
 use crate::custody::{is_root, skipped};
 use crate::{RESPONSES, ask, in_front_of};
@@ -314,5 +314,34 @@ fn a_crowd_takes_little_memory_and_gives_it_back() {
     while resident(&proxy) > before + CROWD * 64 / 2 {
         assert!(Instant::now() < deadline, "{} KiB stay", resident(&proxy));
         std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// The upstream answers, and ends its answer, before it has the request.
+#[test]
+fn a_request_that_is_answered_early_counts_until_its_body_is_over() {
+    for start in [
+        || MockUpstream::builder(),
+        || MockUpstream::builder().h2().max_concurrent_streams(100),
+    ] {
+        let early = Reply::json(200, &serde_json::json!({})).framing(Framing::ContentLength);
+        let upstream = start().on_head(move |_| Some(early.clone())).start();
+        let proxy = in_front_of(&upstream).args(["--max-requests", "4"]).start();
+        let half =
+            "POST /v1/responses HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf";
+        let mut callers: Vec<Client> = (0..4)
+            .map(|_| {
+                let mut caller = proxy.client();
+                assert_eq!(caller.send(half).read_answer().status, 200);
+                caller
+            })
+            .collect();
+        let refused = proxy.client().send(half).read_answer();
+        assert_openai_error(&refused, 503, "too_many_requests");
+        callers.remove(0).close();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while proxy.client().send(half).read_answer().status != 200 {
+            assert!(Instant::now() < deadline, "a place is not given back");
+        }
     }
 }
