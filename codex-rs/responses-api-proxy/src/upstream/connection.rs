@@ -10,6 +10,7 @@ use http::Request;
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::task::AbortHandle;
 
 use crate::upstream_fault::UpstreamFault;
 
@@ -63,7 +64,10 @@ pub(crate) struct Connection {
 
 #[derive(Clone)]
 enum Protocol {
-    Http1(Arc<Mutex<http1::SendRequest<RequestBody>>>),
+    Http1 {
+        sender: Arc<Mutex<http1::SendRequest<RequestBody>>>,
+        driver: AbortHandle,
+    },
     Http2 {
         sender: http2::SendRequest<RequestBody>,
         /// `None` once the connection is over: with it goes the way by which requests would come.
@@ -100,8 +104,11 @@ impl Connection {
         } else {
             let begun = http1_builder().handshake(io).await;
             let (sender, driver) = begun.map_err(|error| UpstreamFault::from_error(&error))?;
-            tokio::spawn(async move { drop(driver.await) });
-            Protocol::Http1(Arc::new(Mutex::new(sender)))
+            let driver = tokio::spawn(async move { drop(driver.await) });
+            Protocol::Http1 {
+                sender: Arc::new(Mutex::new(sender)),
+                driver: driver.abort_handle(),
+            }
         };
         Ok(Self { protocol, outgoing })
     }
@@ -114,7 +121,7 @@ impl Connection {
     /// up to sixteen pieces of it.
     pub(crate) fn outgoing(&self) -> Option<&Outgoing> {
         match &self.protocol {
-            Protocol::Http1(_) => Some(&self.outgoing),
+            Protocol::Http1 { .. } => Some(&self.outgoing),
             Protocol::Http2 { .. } => None,
         }
     }
@@ -122,8 +129,16 @@ impl Connection {
     /// The budget of resets, where giving up a request takes one.
     pub(crate) fn resets(&self) -> Option<&Arc<ResetBudget>> {
         match &self.protocol {
-            Protocol::Http1(_) => None,
+            Protocol::Http1 { .. } => None,
             Protocol::Http2 { resets, .. } => Some(resets),
+        }
+    }
+
+    /// Ends an HTTP/1.1 connection, whose one request is given up. hyper would first write what is left to
+    /// write, which an upstream that does not read never takes.
+    pub(super) fn end(&self) {
+        if let Protocol::Http1 { driver, .. } = &self.protocol {
+            driver.abort();
         }
     }
 
@@ -135,7 +150,7 @@ impl Connection {
     + Send
     + use<> {
         let sent = match &self.protocol {
-            Protocol::Http1(sender) => Sent::Http1(lock(sender).try_send_request(request)),
+            Protocol::Http1 { sender, .. } => Sent::Http1(lock(sender).try_send_request(request)),
             Protocol::Http2 { sender, .. } => Sent::Http2(sender.clone().try_send_request(request)),
         };
         async move {
@@ -176,7 +191,7 @@ enum Sent<A, B> {
 impl Pooled for Connection {
     fn is_open(&self) -> bool {
         let is_closed = match &self.protocol {
-            Protocol::Http1(sender) => lock(sender).is_closed(),
+            Protocol::Http1 { sender, .. } => lock(sender).is_closed(),
             Protocol::Http2 { sender, .. } => sender.is_closed(),
         };
         !is_closed && !self.outgoing.has_failed()
@@ -184,14 +199,14 @@ impl Pooled for Connection {
 
     fn is_ready(&self) -> bool {
         match &self.protocol {
-            Protocol::Http1(sender) => lock(sender).is_ready(),
+            Protocol::Http1 { sender, .. } => lock(sender).is_ready(),
             Protocol::Http2 { .. } => true,
         }
     }
 
     fn capacity(&self) -> usize {
         match &self.protocol {
-            Protocol::Http1(_) => 1,
+            Protocol::Http1 { .. } => 1,
             Protocol::Http2 { driver, .. } => {
                 let driver = lock(driver);
                 let allowed = driver

@@ -55,6 +55,7 @@ impl Exchange {
     /// allows it, later otherwise. Until then it counts as under way.
     pub(super) fn cancel(self, unfinished: impl Send + 'static) {
         self.0.0.lease.spoil();
+        self.connection().end();
         let wait = match self.connection().resets() {
             Some(resets) => resets.reserve(),
             None => Duration::ZERO,
