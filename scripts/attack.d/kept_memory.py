@@ -16,7 +16,7 @@ NAME = "slow uploads and slow readers keep memory"
 
 CONNECTIONS = 250
 # KiB for each connection: docs/operating.md has what it is made of.
-MOST_KEPT = 128
+MOST_KEPT = 64
 # What may be left of it all, in KiB: heaps are given back in pieces.
 MOST_LEFT = 8 * 1024
 MOST_LATE = 50

@@ -1,20 +1,21 @@
 //! What has already arrived leaves in one piece; nothing waits for what has not.
 //!
-//! An answer of two hundred events often arrives in two reads, but comes out of the
-//! HTTP/1.1 client one chunk at a time, and each would be a write of its own: most
+//! An answer of two hundred events often arrives in two reads, but comes out of an
+//! HTTP/1.1 connection one chunk at a time, and each would be a write of its own: most
 //! of a relay's work. So what is there is gathered first. No clock is involved.
 //!
-//! Why that delays nothing. "There" is what the upstream's connection can hand over
-//! without the network. Over HTTP/2 its frames are queued, and the first `Pending`
-//! means that the queue is empty. Over HTTP/1.1 the client's connection is a task of
-//! its own that hands over one chunk, and decodes the next one only when it has been
-//! polled again, after ours was taken: `Pending` may mean just that it was not its
-//! turn yet. So the task that serves the caller yields once, that is, wakes itself
-//! and returns: it goes to the end of the queue of tasks that are ready, behind that
-//! connection, which taking the chunk has made ready. If there is still nothing when
-//! its turn comes, there is nothing, and what was gathered goes out.
+//! Why that delays nothing. "There" is what the connection can hand over without the
+//! network. The answer of an upstream hands over all that has been received
+//! (`upstream/driver.rs`): `Pending` means that there is no more. A request body comes
+//! from a caller's connection in a task of its own, which hands over one piece, and
+//! reads the next one only when it has been polled again, after the first was taken:
+//! `Pending` may mean just that it was not its turn yet. So the task that sends the
+//! request yields once, that is, wakes itself and returns: it goes to the end of the
+//! queue of tasks that are ready, behind that connection, which taking the piece has
+//! made ready. If there is still nothing when its turn comes, there is nothing, and
+//! what was gathered goes out.
 //!
-//! hyper's server polls a body that is `Pending` a second time in the same turn
+//! hyper polls a body that is `Pending` a second time in the same turn
 //! (`Dispatcher::poll_loop`, after a flush), which gives nobody else a turn; two
 //! polls that find nothing therefore make one yield. A body that is dropped takes
 //! what it holds with it, and cancels the upstream as before.
@@ -25,28 +26,23 @@ use std::task::{Context, Poll};
 use bytes::{Bytes, BytesMut};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-/// A piece this long is worth a write of its own, in bytes: it is not copied.
-const LARGE: usize = 8 * 1024;
+/// Where pieces are gathered there is this much more room than is enough, in bytes: for one that comes
+/// last.
+const FOR_THE_LAST: usize = 1024;
 
-/// What is gathered goes out at this length, in bytes, whatever more there is.
-const ENOUGH: usize = 16 * 1024;
-
-/// Where pieces are gathered, in bytes: all that is enough, and an event that comes last.
-const ROOM: usize = ENOUGH + 1024;
-
-/// So many pieces that came one by one go out, so that whoever waits for the first one
+/// So many pieces go out, so that whoever waits for the first one
 /// does not wait for a stream that never pauses.
 const MANY: usize = 128;
 
 /// How often a body in [`Handover::OneByOne`] must have nothing before it has nothing.
 const POLLS_OF_A_YIELD: u8 = 2;
 
-/// How the upstream's connection hands over what it has received.
+/// How a connection hands over what it has received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Handover {
-    /// All of it; HTTP/2.
-    Queued,
-    /// A piece, and the next one after a turn of its own; HTTP/1.1.
+    /// All of it.
+    AtOnce,
+    /// A piece, and the next one after a turn of its own.
     OneByOne,
 }
 
@@ -54,6 +50,9 @@ pub(crate) enum Handover {
 pub(crate) struct Coalesced<B: HttpBody> {
     body: B,
     handover: Handover,
+    /// What is gathered goes out at this length, in bytes, whatever more there is. A piece half as long is
+    /// worth a write of its own: it is not copied.
+    enough: usize,
     gathered: Gathered,
     /// What came behind the pieces gathered and is none to be gathered.
     next: Option<Arrival<B::Error>>,
@@ -90,11 +89,11 @@ impl Gathered {
         }
     }
 
-    fn add(&mut self, piece: Bytes) {
+    fn add(&mut self, piece: Bytes, enough: usize) {
         match self {
             Self::Nothing => *self = Self::One(piece),
             Self::One(first) => {
-                let mut bytes = BytesMut::with_capacity(ROOM);
+                let mut bytes = BytesMut::with_capacity(enough + FOR_THE_LAST);
                 bytes.extend_from_slice(first);
                 bytes.extend_from_slice(&piece);
                 *self = Self::Several(bytes, 2);
@@ -123,10 +122,12 @@ impl<B> Coalesced<B>
 where
     B: HttpBody<Data = Bytes>,
 {
-    pub(crate) fn new(body: B, handover: Handover) -> Self {
+    /// `enough` is how much of it leaves in one piece at most, in bytes, give or take a piece.
+    pub(crate) fn new(body: B, handover: Handover, enough: usize) -> Self {
         Self {
             body,
             handover,
+            enough,
             gathered: Gathered::Nothing,
             next: None,
             empty_handed: 0,
@@ -134,8 +135,7 @@ where
     }
 
     fn has_enough(&self) -> bool {
-        let too_many = self.handover == Handover::OneByOne && self.gathered.pieces() >= MANY;
-        too_many || self.gathered.len() >= ENOUGH
+        self.gathered.pieces() >= MANY || self.gathered.len() >= self.enough
     }
 
     /// Whether what was found missing may be there after a yield.
@@ -173,8 +173,8 @@ where
         while this.next.is_none() && !this.has_enough() {
             match Pin::new(&mut this.body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(piece) if piece.len() < LARGE => {
-                        this.gathered.add(piece);
+                    Ok(piece) if piece.len() < this.enough / 2 => {
+                        this.gathered.add(piece, this.enough);
                         this.empty_handed = 0;
                     }
                     Ok(piece) => this.next = Some(Some(Ok(Frame::data(piece)))),

@@ -40,8 +40,10 @@ const LOOK: Duration = Duration::from_millis(50);
 const MOST_THROWN_AWAY: usize = 1024 * 1024;
 
 /// So many bytes are read at once, which is also what bounds hyper's buffer for a body: it doubles what it
-/// makes room for whenever a read fills it, and this never fills 16 KiB.
+/// makes room for, from 8 KiB on, whenever a read fills it.
 const READ_AT_ONCE: u64 = 16 * 1024 - 1;
+/// The same where the body comes in chunks: small ones take room of their own besides.
+const READ_AT_ONCE_OF_CHUNKS: u64 = 8 * 1024 - 1;
 
 /// A head up to this long is kept whatever others keep, in bytes.
 const SMALL_HEAD: usize = 8 * 1024;
@@ -361,7 +363,12 @@ impl AsyncRead for Downstream {
                 return Poll::Ready(Ok(()));
             }
             let before = buf.filled().len();
-            let mut some = (&mut this.stream).take(READ_AT_ONCE);
+            let most = if this.inbound.is_chunked() {
+                READ_AT_ONCE_OF_CHUNKS
+            } else {
+                READ_AT_ONCE
+            };
+            let mut some = (&mut this.stream).take(most);
             match Pin::new(&mut some).poll_read(cx, buf) {
                 Poll::Ready(read) => read?,
                 Poll::Pending => {

@@ -68,7 +68,7 @@ pub(crate) async fn forward(
     headers::retain_for_client(&mut head.headers);
     let mut redactor = credential.redactor();
     redactor.clean_headers(&mut head.headers);
-    let mut response = Response::new(Body::new(Relay::new(body, head.version, redactor, link)));
+    let mut response = Response::new(Body::new(Relay::new(body, redactor, link)));
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
     Ok(response)

@@ -181,6 +181,11 @@ impl Inbound {
         self.cleared == 0 && matches!(self.phase, Phase::Last)
     }
 
+    /// Whether it is within a body whose length was not declared.
+    pub(crate) fn is_chunked(&self) -> bool {
+        matches!(self.phase, Phase::Chunked(_))
+    }
+
     /// Whether what comes next cannot be the body that it should be.
     pub(crate) fn is_broken(&self) -> bool {
         self.cleared == 0 && matches!(&self.phase, Phase::Chunked(chunked) if chunked.is_broken())

@@ -43,6 +43,12 @@ static KEY_BYTES: [bool; 256] = {
     table
 };
 
+/// So many bytes are looked at together, which compilers do in one step.
+const TOGETHER: usize = 16;
+
+/// So many hashes are compared before there is a look at the outcome.
+const AT_ONCE: usize = 4;
+
 /// The key as something to look for; refers to the key's page.
 pub(crate) struct Needle {
     /// Empty if it is not looked for.
@@ -83,11 +89,26 @@ impl Hash {
 
     fn of(&self, bytes: &[u8]) -> u64 {
         let add = |hash: u64, &byte: &u8| hash.rotate_left(1) ^ number(&self.incoming, byte);
-        bytes.iter().fold(0, add)
+        // Four parts at a time, as each step of one waits for the step before.
+        let part = bytes.len() / 4;
+        let (first, bytes) = bytes.split_at(bytes.len() - 4 * part);
+        let mut parts = [0; 4];
+        for at in 0..part {
+            for (index, hash) in parts.iter_mut().enumerate() {
+                *hash = bytes
+                    .get(index * part + at)
+                    .map_or(0, |byte| add(*hash, byte));
+            }
+        }
+        let rotations = u32::try_from(part % 64).unwrap_or(0);
+        let join = |hash: u64, part: u64| hash.rotate_left(rotations) ^ part;
+        parts.into_iter().fold(first.iter().fold(0, add), join)
     }
 
     fn roll(&self, hash: u64, out: u8, next: u8) -> u64 {
-        hash.rotate_left(1) ^ number(&self.outgoing, out) ^ number(&self.incoming, next)
+        // In this order the step that the next one waits for is a short one.
+        let change = number(&self.outgoing, out) ^ number(&self.incoming, next);
+        hash.rotate_left(1) ^ change
     }
 }
 
@@ -184,14 +205,12 @@ impl Needle {
             // Whatever is no key byte rules out every run across it, so the last one
             // of these spares a look at those before.
             let next = text.get(from..from.checked_add(length)?)?;
-            match next.iter().rposition(|&byte| !is_in_alphabet(byte)) {
-                Some(at) => from += at + 1,
-                None => {
+            match end_of_others(next) {
+                0 => {
                     let rest = text.get(from + length..).unwrap_or_default();
-                    let more = rest.iter().position(|&byte| !is_in_alphabet(byte));
-                    let end = from + length + more.unwrap_or(rest.len());
-                    return Some(from..end);
+                    return Some(from..from + length + run_at_start(rest));
                 }
+                end => from += end,
             }
         }
     }
@@ -205,18 +224,36 @@ impl Needle {
         let Some((first, rest)) = run.split_at_checked(self.key.len()) else {
             return;
         };
-        let mut here = hash.of(first);
-        let mut at = 0;
-        let mut moves = run.iter().zip(rest);
-        loop {
+        let mut look = |at: usize, here: u64| {
             if here == hash.of_key && self.stands_at(run, at, case) {
                 self.note(offset + at, found);
             }
-            let Some((&out, &next)) = moves.next() else {
-                return;
-            };
+        };
+        let mut here = hash.of(first);
+        look(0, here);
+        // Several at a time: a look at each hash would cost as much as the hash.
+        let (outs, ins) = (run.chunks_exact(AT_ONCE), rest.chunks_exact(AT_ONCE));
+        let last = ins.remainder();
+        let mut at = 0;
+        for (outs, ins) in outs.zip(ins) {
+            let mut hashes = [0; AT_ONCE];
+            let mut is_any = false;
+            for ((there, &out), &next) in hashes.iter_mut().zip(outs).zip(ins) {
+                here = hash.roll(here, out, next);
+                *there = here;
+                is_any |= here == hash.of_key;
+            }
+            if is_any {
+                for (step, &there) in hashes.iter().enumerate() {
+                    look(at + step + 1, there);
+                }
+            }
+            at += AT_ONCE;
+        }
+        for (&out, &next) in run.iter().skip(at).zip(last) {
             here = hash.roll(here, out, next);
             at += 1;
+            look(at, here);
         }
     }
 
@@ -235,6 +272,46 @@ impl Needle {
             _ => found.push(at..end),
         }
     }
+}
+
+/// Where the last byte of `text` that is not a key's ends; 0 if there is none.
+fn end_of_others(text: &[u8]) -> usize {
+    let mut end = text.len();
+    // In ordinary text it is near the end, where it is found fastest one by one.
+    for (index, some) in text.rchunks(TOGETHER).enumerate() {
+        if index == 0 || !are_key_bytes(some) {
+            let others = some.iter().rposition(|&byte| !is_in_alphabet(byte));
+            if let Some(at) = others {
+                return end - some.len() + at + 1;
+            }
+        }
+        end -= some.len();
+    }
+    0
+}
+
+/// How many key bytes `text` begins with.
+fn run_at_start(text: &[u8]) -> usize {
+    let whole = text.chunks(TOGETHER).take_while(|some| are_key_bytes(some));
+    let run = whole.map(<[u8]>::len).sum();
+    let rest = text.get(run..).unwrap_or_default().iter();
+    run + rest.take_while(|&&byte| is_in_alphabet(byte)).count()
+}
+
+#[inline]
+fn are_key_bytes(bytes: &[u8]) -> bool {
+    match <&[u8; TOGETHER]>::try_from(bytes) {
+        // Arithmetic without a way out in between becomes a few vector instructions.
+        Ok(bytes) => bytes.iter().fold(0, |others, &byte| others | other(byte)) == 0,
+        Err(_) => bytes.iter().all(|&byte| is_in_alphabet(byte)),
+    }
+}
+
+/// 1 if it is not a key byte, 0 if it is.
+fn other(byte: u8) -> u8 {
+    let is_letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+    let is_digit = byte.wrapping_sub(b'0') < 10;
+    u8::from(!(is_letter | is_digit | (byte == b'-') | (byte == b'_')))
 }
 
 fn is_in_alphabet(byte: u8) -> bool {
@@ -327,6 +404,22 @@ mod tests {
             assert_eq!(needle.open_end(b"sk-test"), 0);
         }
         assert!(needle(b"sk-test-0123").is_in(b"sk-test-0123", Case::Exact));
+    }
+
+    #[test]
+    fn one_other_byte_among_many_is_seen_wherever_it_is() {
+        for byte in 0..=u8::MAX {
+            assert_eq!(other(byte) == 0, is_key_byte(byte), "{byte}");
+        }
+        for at in 0..40 {
+            let mut text = [b'x'; 40];
+            text[at] = b' ';
+            assert_eq!((run_at_start(&text), end_of_others(&text)), (at, at + 1));
+        }
+        assert_eq!(
+            (run_at_start(&[b'x'; 40]), end_of_others(&[b'x'; 40])),
+            (40, 0)
+        );
     }
 
     #[test]

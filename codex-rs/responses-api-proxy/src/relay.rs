@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::Version;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::coalesce::{Coalesced, Handover};
@@ -20,6 +19,9 @@ use crate::link::{FlushMark, Link};
 use crate::redact::Redactor;
 use crate::report;
 use crate::upstream::UpstreamBody;
+
+/// How much of an answer is written at once if it comes in small pieces, in bytes.
+const WRITTEN_AT_ONCE: usize = 16 * 1024;
 
 /// The answer was cut; the caller's connection is aborted because of it.
 #[derive(Debug)]
@@ -51,19 +53,9 @@ enum State {
 }
 
 impl Relay {
-    pub(crate) fn new(
-        upstream: UpstreamBody,
-        version: Version,
-        redactor: Redactor,
-        link: Arc<Link>,
-    ) -> Self {
-        let handover = if version == Version::HTTP_2 {
-            Handover::Queued
-        } else {
-            Handover::OneByOne
-        };
+    pub(crate) fn new(upstream: UpstreamBody, redactor: Redactor, link: Arc<Link>) -> Self {
         Self {
-            upstream: Coalesced::new(upstream, handover),
+            upstream: Coalesced::new(upstream, Handover::AtOnce, WRITTEN_AT_ONCE),
             redactor,
             link,
             state: State::Flowing,

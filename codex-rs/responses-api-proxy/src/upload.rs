@@ -16,8 +16,12 @@ use crate::coalesce::{Coalesced, Handover};
 use crate::limits::Limits;
 use crate::upstream::{Held, Outgoing};
 
+/// How much of a body is written at once if it comes in small pieces, in bytes: so that an upstream that
+/// does not read has few of them kept for it.
+const WRITTEN_AT_ONCE: usize = 4 * 1024;
+
 /// How much of a body may wait to be written to an upstream that does not read, in bytes.
-const UNDER_WAY: u64 = 16 * 1024;
+const UNDER_WAY: u64 = 4 * 1024;
 
 /// Why an upload was given up. hyper aborts the upstream request on it, so
 /// that what was sent so far never becomes a complete request.
@@ -108,7 +112,7 @@ impl Upload {
     pub(crate) fn new(body: Body, limits: &Limits) -> Self {
         Self {
             declared: body.size_hint(),
-            body: Coalesced::new(body, Handover::OneByOne),
+            body: Coalesced::new(body, Handover::OneByOne, WRITTEN_AT_ONCE),
             allowance: limits.max_body,
             patience: limits.body_timeout,
             silence: None,

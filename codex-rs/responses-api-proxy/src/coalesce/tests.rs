@@ -8,6 +8,9 @@ use std::task::Wake;
 use http::HeaderMap;
 use proptest::prelude::*;
 
+const ENOUGH: usize = 16 * 1024;
+const LARGE: usize = ENOUGH / 2;
+
 /// What a body comes up with, poll by poll.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Say {
@@ -55,7 +58,7 @@ impl Wake for Wakes {
 /// What comes out of each poll, as the script's words, and how often the body
 /// asked to be polled again.
 fn polls(handover: Handover, script: impl IntoIterator<Item = Say>) -> (Vec<Say>, usize) {
-    let mut body = Coalesced::new(Scripted(script.into_iter().collect()), handover);
+    let mut body = Coalesced::new(Scripted(script.into_iter().collect()), handover, ENOUGH);
     let wakes = Arc::new(Wakes::default());
     let waker = Arc::clone(&wakes).into();
     let mut cx = Context::from_waker(&waker);
@@ -89,7 +92,7 @@ fn piece(text: &str) -> Say {
 #[test]
 fn what_is_queued_leaves_in_one_piece_at_once() {
     let script = [piece("a"), piece("b"), Nothing, piece("c"), Nothing];
-    let (out, wakes) = polls(Handover::Queued, script);
+    let (out, wakes) = polls(Handover::AtOnce, script);
     assert_eq!(out, [piece("ab"), piece("c")]);
     assert_eq!(wakes, 0);
 }
@@ -135,8 +138,8 @@ fn a_stream_that_never_pauses_is_not_gathered_for_ever() {
 #[test]
 fn what_is_short_keeps_no_long_buffer() {
     let mut gathered = Gathered::default();
-    gathered.add(Bytes::from_static(b"a"));
-    gathered.add(Bytes::from_static(b"b"));
+    gathered.add(Bytes::from_static(b"a"), ENOUGH);
+    gathered.add(Bytes::from_static(b"b"), ENOUGH);
     let bytes = BytesMut::from(gathered.take().unwrap());
     assert_eq!(bytes, "ab");
     assert!(bytes.capacity() < ENOUGH);
@@ -145,7 +148,7 @@ fn what_is_short_keeps_no_long_buffer() {
 #[test]
 fn trailers_and_errors_come_after_what_came_before_them() {
     let script = [piece("a"), piece("b"), Trailers];
-    assert_eq!(polls(Handover::Queued, script).0, [piece("ab"), Trailers]);
+    assert_eq!(polls(Handover::AtOnce, script).0, [piece("ab"), Trailers]);
     let script = [piece("a"), piece("b"), Error];
     assert_eq!(polls(Handover::OneByOne, script).0, [piece("ab"), Error]);
 }
@@ -155,7 +158,7 @@ fn one_piece_and_a_large_piece_are_not_copied() {
     let (small, large) = (Bytes::from_static(b"x"), Bytes::from(vec![b'y'; LARGE]));
     for data in [&small, &large] {
         let body = axum::body::Body::from(data.clone());
-        let mut body = Coalesced::new(body, Handover::Queued);
+        let mut body = Coalesced::new(body, Handover::AtOnce, ENOUGH);
         let mut cx = Context::from_waker(std::task::Waker::noop());
         let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut body).poll_frame(&mut cx) else {
             panic!("no frame");
@@ -189,7 +192,7 @@ proptest! {
                 Piece(piece)
             }))
             .collect();
-        let handover = if queued { Handover::Queued } else { Handover::OneByOne };
+        let handover = if queued { Handover::AtOnce } else { Handover::OneByOne };
         let (out, _) = polls(handover, script);
         let mut got: Vec<u8> = Vec::new();
         for said in out {

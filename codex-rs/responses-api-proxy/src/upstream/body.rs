@@ -47,7 +47,10 @@ impl Body for UpstreamBody {
         let Some((body, exchange)) = &mut this.under_way else {
             return Poll::Ready(None);
         };
-        let polled = Pin::new(&mut *body).poll_frame(cx);
+        let mut polled = Pin::new(&mut *body).poll_frame(cx);
+        if polled.is_pending() && exchange.receive(cx) {
+            polled = Pin::new(&mut *body).poll_frame(cx);
+        }
         if matches!(polled, Poll::Ready(Some(Err(_)))) {
             this.under_way = None;
         } else if matches!(polled, Poll::Ready(None)) {

@@ -1,21 +1,19 @@
 //! One connection to the upstream that speaks HTTP, with every limit of the protocol set on purpose.
 
-use std::future::poll_fn;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::Poll;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Context;
 use std::time::Duration;
 
 use http::Request;
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::task::AbortHandle;
 
 use crate::upstream_fault::UpstreamFault;
 
 use super::RequestBody;
 use super::connector::{Connector, Established};
+use super::driver::{Driver, Loan};
 use super::pool::{Connect, Pooled};
 use super::resets::ResetBudget;
 use super::transport::{Outgoing, Transport};
@@ -66,17 +64,27 @@ pub(crate) struct Connection {
 enum Protocol {
     Http1 {
         sender: Arc<Mutex<http1::SendRequest<RequestBody>>>,
-        driver: AbortHandle,
+        driver: Driver<Http1Connection>,
     },
     Http2 {
         sender: http2::SendRequest<RequestBody>,
-        /// `None` once the connection is over: with it goes the way by which requests would come.
-        driver: Arc<Mutex<Option<Http2Driver>>>,
+        driver: Driver<Http2Connection>,
         resets: Arc<ResetBudget>,
     },
 }
 
-type Http2Driver = http2::Connection<TokioIo<Transport>, RequestBody, TokioExecutor>;
+type Http1Connection = http1::Connection<TokioIo<Transport>, RequestBody>;
+type Http2Connection = http2::Connection<TokioIo<Transport>, RequestBody, TokioExecutor>;
+
+/// The connection of one exchange, driven by whoever reads its answer.
+pub(super) struct OwnDrive(Loan<Http1Connection>);
+
+impl OwnDrive {
+    /// Does what there is to do on the connection now.
+    pub(super) fn drive(&self, cx: &mut Context<'_>) {
+        self.0.drive(cx);
+    }
+}
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -93,21 +101,18 @@ impl Connection {
         let io = TokioIo::new(transport);
         let protocol = if is_http_2 {
             let begun = http2_builder().handshake(io).await;
-            let (sender, driver) = begun.map_err(|error| UpstreamFault::from_error(&error))?;
-            let driver = Arc::new(Mutex::new(Some(driver)));
-            tokio::spawn(drive(Arc::downgrade(&driver)));
+            let (sender, connection) = begun.map_err(|error| UpstreamFault::from_error(&error))?;
             Protocol::Http2 {
                 sender,
-                driver,
+                driver: Driver::spawn(connection),
                 resets: Arc::new(ResetBudget::new()),
             }
         } else {
             let begun = http1_builder().handshake(io).await;
-            let (sender, driver) = begun.map_err(|error| UpstreamFault::from_error(&error))?;
-            let driver = tokio::spawn(async move { drop(driver.await) });
+            let (sender, connection) = begun.map_err(|error| UpstreamFault::from_error(&error))?;
             Protocol::Http1 {
                 sender: Arc::new(Mutex::new(sender)),
-                driver: driver.abort_handle(),
+                driver: Driver::spawn(connection),
             }
         };
         Ok(Self { protocol, outgoing })
@@ -138,7 +143,15 @@ impl Connection {
     /// write, which an upstream that does not read never takes.
     pub(super) fn end(&self) {
         if let Protocol::Http1 { driver, .. } = &self.protocol {
-            driver.abort();
+            driver.end();
+        }
+    }
+
+    /// Leaves driving the connection to whoever reads the answer, where only one is read from it.
+    pub(super) fn lend(&self) -> Option<OwnDrive> {
+        match &self.protocol {
+            Protocol::Http1 { driver, .. } => Some(OwnDrive(driver.lend())),
+            Protocol::Http2 { .. } => None,
         }
     }
 
@@ -160,26 +173,6 @@ impl Connection {
             }
         }
     }
-}
-
-/// Drives an HTTP/2 connection to its end, or until nobody holds it any more. Requests learn by
-/// themselves how it ends.
-async fn drive(driven: Weak<Mutex<Option<Http2Driver>>>) {
-    poll_fn(move |cx| {
-        let Some(driver) = driven.upgrade() else {
-            return Poll::Ready(());
-        };
-        let mut driver = lock(&driver);
-        let Some(connection) = driver.as_mut() else {
-            return Poll::Ready(());
-        };
-        let polled = Pin::new(connection).poll(cx).map(drop);
-        if polled.is_ready() {
-            *driver = None;
-        }
-        polled
-    })
-    .await;
 }
 
 /// The two kinds of answer to come.
@@ -208,10 +201,8 @@ impl Pooled for Connection {
         match &self.protocol {
             Protocol::Http1 { .. } => 1,
             Protocol::Http2 { driver, .. } => {
-                let driver = lock(driver);
-                let allowed = driver
-                    .as_ref()
-                    .map_or(0, Http2Driver::current_max_send_streams);
+                let allowed = driver.look(Http2Connection::current_max_send_streams);
+                let allowed = allowed.unwrap_or(0);
                 // A quarter is left for requests that were given up, which the server counts until
                 // it knows.
                 (allowed - allowed / 4).min(MAX_STREAMS)

@@ -165,7 +165,7 @@ impl Way {
 }
 
 fn established(stream: Stream, is_http_2: bool) -> Established {
-    let (transport, first_bytes) = Transport::new(stream);
+    let (transport, first_bytes) = Transport::new(stream, is_http_2);
     Established {
         transport,
         is_http_2,

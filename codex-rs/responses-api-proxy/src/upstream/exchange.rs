@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::places::Place;
 
-use super::connection::Connection;
+use super::connection::{Connection, OwnDrive};
 use super::connector::Connector;
 use super::pool::Lease;
 
@@ -34,27 +34,45 @@ impl Held {
 }
 
 /// The answer's half of a request under way.
-pub(crate) struct Exchange(Held);
+pub(crate) struct Exchange {
+    held: Held,
+    /// Once all of the request is sent, where nobody else needs the connection.
+    drive: Option<OwnDrive>,
+}
 
 impl Exchange {
     pub(super) fn new(held: Held) -> Self {
-        Self(held)
+        Self { held, drive: None }
+    }
+
+    /// Has the connection hand over what it has received by now, if that takes whoever reads it; false if
+    /// it comes by itself.
+    pub(super) fn receive(&mut self, cx: &mut Context<'_>) -> bool {
+        // Until then the request's body is to go on even if nobody reads the answer.
+        let is_sent = Arc::strong_count(&self.held.0) == 1;
+        if self.drive.is_none() && is_sent {
+            self.drive = self.connection().lend();
+        }
+        if let Some(drive) = &self.drive {
+            drive.drive(cx);
+        }
+        self.drive.is_some()
     }
 
     /// The place among the requests, for another try on another connection; `None` if the body of the
     /// request holds it still.
     pub(super) fn into_place(self) -> Option<Place> {
-        Arc::into_inner(self.0.0).map(|taken| taken.place)
+        Arc::into_inner(self.held.0).map(|taken| taken.place)
     }
 
     pub(super) fn connection(&self) -> &Connection {
-        self.0.connection()
+        self.held.connection()
     }
 
     /// Gives up the request whose answer is `unfinished`: at once if the connection's budget of resets
     /// allows it, later otherwise. Until then it counts as under way.
     pub(super) fn cancel(self, unfinished: impl Send + 'static) {
-        self.0.0.lease.spoil();
+        self.held.0.lease.spoil();
         self.connection().end();
         let wait = match self.connection().resets() {
             Some(resets) => resets.reserve(),

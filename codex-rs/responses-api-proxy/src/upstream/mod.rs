@@ -3,6 +3,7 @@
 mod body;
 mod connection;
 mod connector;
+mod driver;
 mod exchange;
 mod listener_owner;
 mod owner;

@@ -24,9 +24,12 @@ use tokio_rustls::client::TlsStream;
 /// So many bytes are read of one upstream before others have their turn.
 const READ_IN_A_TURN: usize = 64 * 1024;
 
-/// So many bytes are read at once, which is also what bounds hyper's buffer for a body: it doubles what it
-/// makes room for whenever a read fills it, and this never fills 16 KiB.
-const READ_AT_ONCE: u64 = 16 * 1024 - 1;
+/// So many bytes are read at once over HTTP/1.1. That is also what bounds hyper's buffer for a body: it
+/// doubles what it makes room for, from 8 KiB on, whenever a read fills it. The task that reads the answer
+/// reads on at once (`driver.rs`), so it costs little.
+const READ_AT_ONCE: u64 = 8 * 1024 - 1;
+/// The same over HTTP/2, where frames wait elsewhere.
+const READ_AT_ONCE_HTTP_2: u64 = 16 * 1024 - 1;
 
 /// What carries the bytes.
 #[derive(Debug)]
@@ -95,6 +98,7 @@ impl Outgoing {
 #[derive(Debug)]
 pub(crate) struct Transport {
     stream: Take<Stream>,
+    read_at_once: u64,
     /// How much was read since there was last nothing to read.
     read_in_turn: usize,
     /// Told when the first bytes arrive.
@@ -104,10 +108,16 @@ pub(crate) struct Transport {
 
 impl Transport {
     /// The connection, and a promise that is kept when the first bytes arrive.
-    pub(crate) fn new(stream: Stream) -> (Self, oneshot::Receiver<()>) {
+    pub(crate) fn new(stream: Stream, is_http_2: bool) -> (Self, oneshot::Receiver<()>) {
         let (first_bytes, arrived) = oneshot::channel();
+        let read_at_once = if is_http_2 {
+            READ_AT_ONCE_HTTP_2
+        } else {
+            READ_AT_ONCE
+        };
         let transport = Self {
-            stream: stream.take(READ_AT_ONCE),
+            stream: stream.take(read_at_once),
+            read_at_once,
             read_in_turn: 0,
             first_bytes: Some(first_bytes),
             outgoing: Outgoing::default(),
@@ -151,7 +161,7 @@ impl AsyncRead for Transport {
             return Poll::Pending;
         }
         let before = buf.filled().len();
-        this.stream.set_limit(READ_AT_ONCE);
+        this.stream.set_limit(this.read_at_once);
         let Poll::Ready(outcome) = Pin::new(&mut this.stream).poll_read(cx, buf) else {
             this.read_in_turn = 0;
             return Poll::Pending;
@@ -273,7 +283,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let near = TcpStream::connect(listener.local_addr().unwrap()).await;
         let (far, _) = listener.accept().await.unwrap();
-        (Transport::new(Stream::Tcp(near.unwrap())).0, far)
+        (Transport::new(Stream::Tcp(near.unwrap()), false).0, far)
     }
 
     /// What was received is read; then comes an error, and not the end.
