@@ -1,7 +1,7 @@
 //! The upstream's side of the wire, between a socket and hyper.
 //!
-//! Three things hyper leaves to its transport are done here. An upstream that sends without a pause gets
-//! [`READ_IN_A_TURN`] bytes read, and then whatever else the thread serves has its turn. An upstream that
+//! Three things hyper leaves to its transport are done here. An upstream that sends without a pause has
+//! 64 KiB read, and then whatever else the thread serves has its turn. An upstream that
 //! answers and closes while a request is still being sent has its answer read: a write that fails says
 //! nothing about what has been received. And the first bytes that arrive are told to whoever waits to
 //! know what the server allows, which over HTTP/2 is what it says first (RFC 9113, section 3.4).
@@ -19,10 +19,12 @@ use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
 use tokio::sync::oneshot;
+use tokio::task::coop;
 use tokio_rustls::client::TlsStream;
 
-/// So many bytes are read of one upstream before others have their turn.
-const READ_IN_A_TURN: usize = 64 * 1024;
+/// So many bytes take one of the 128 steps that tokio allows a task in each of its turns
+/// ([`tokio::task::coop`]): no more than 64 KiB are read before others have theirs, whoever reads.
+const BYTES_OF_A_STEP: usize = 512;
 
 /// So many bytes are read at once over HTTP/1.1. That is also what bounds hyper's buffer for a body: it
 /// doubles what it makes room for, from 8 KiB on, whenever a read fills it. The task that reads the answer
@@ -99,8 +101,6 @@ impl Outgoing {
 pub(crate) struct Transport {
     stream: Take<Stream>,
     read_at_once: u64,
-    /// How much was read since there was last nothing to read.
-    read_in_turn: usize,
     /// Told when the first bytes arrive.
     first_bytes: Option<oneshot::Sender<()>>,
     outgoing: Outgoing,
@@ -118,7 +118,6 @@ impl Transport {
         let transport = Self {
             stream: stream.take(read_at_once),
             read_at_once,
-            read_in_turn: 0,
             first_bytes: Some(first_bytes),
             outgoing: Outgoing::default(),
         };
@@ -155,25 +154,24 @@ impl AsyncRead for Transport {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if this.read_in_turn >= READ_IN_A_TURN {
-            this.read_in_turn = 0;
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
+        // TLS can have bytes at hand that no socket counts.
+        let step = ready!(coop::poll_proceed(cx));
         let before = buf.filled().len();
         this.stream.set_limit(this.read_at_once);
-        let Poll::Ready(outcome) = Pin::new(&mut this.stream).poll_read(cx, buf) else {
-            this.read_in_turn = 0;
-            return Poll::Pending;
-        };
-        outcome?;
+        ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+        step.made_progress();
         let read = buf.filled().len() - before;
         if read == 0 && buf.remaining() > 0 && this.outgoing.has_failed() {
             // A reset that a write was told of first looks like an end to whoever reads next, and an
             // answer without a length would pass for whole.
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
-        this.read_in_turn += read;
+        for _ in 0..read / BYTES_OF_A_STEP {
+            // When none is left there is nothing more to take; the next read waits.
+            if let Poll::Ready(step) = coop::poll_proceed(cx) {
+                step.made_progress();
+            }
+        }
         if let Some(first_bytes) = this.first_bytes.take() {
             // Whoever wanted to know may have gone.
             let _ = first_bytes.send(());
