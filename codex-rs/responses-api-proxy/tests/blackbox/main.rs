@@ -21,6 +21,7 @@ mod door;
 mod echo;
 mod faults;
 mod framing;
+mod gateway;
 mod headers;
 mod isolation;
 mod key;
@@ -32,7 +33,6 @@ mod start;
 mod stderr;
 mod streaming;
 mod surface;
-mod two_keys;
 
 use codex_test_support::{Answer, Client, MockUpstream, Proxy, ProxyBuilder};
 
