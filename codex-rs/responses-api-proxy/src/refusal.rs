@@ -159,8 +159,9 @@ impl Refusal {
                  with any port"
                 .to_owned(),
             Self::Browser => {
-                "requests from browsers are refused: Origin, Sec-Fetch-Site (other than \
-                 none) and, for /shutdown, any Sec- header must not be sent"
+                "requests from browsers are refused: Origin, Sec-Fetch-Site (other than none) and, \
+                 for /shutdown, whatever else marks a browser (Sec-Fetch-Site, -User, \
+                 -Mode: navigate, -Dest other than empty, Sec-Purpose, Sec-CH-*) must not be sent"
                     .to_owned()
             }
             Self::Stranger => {
