@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
@@ -16,6 +16,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{Request, Response, Url, redirect, retry};
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::deadline::Deadline;
 use crate::fault::{Fault, root};
 use crate::printable::excerpt;
 use crate::provider::Provider;
@@ -147,9 +148,10 @@ impl Client {
         let mut request = Request::new(Method::POST, self.template.url().clone());
         request.headers_mut().clone_from(self.template.headers());
         *request.body_mut() = Some(body.into());
-        let answer = tokio::time::timeout(self.patience, self.http.execute(request))
+        let answer = Deadline::after(self.patience)
+            .before(self.http.execute(request))
             .await
-            .map_err(|_| Fault::Idle(self.patience))?
+            .ok_or(Fault::Idle(self.patience))?
             .map_err(|error| self.not_sent(error))?;
         let status = answer.status();
         if status.is_redirection() {
@@ -274,11 +276,9 @@ impl Client {
     /// The beginning of a body, as far as it comes in time: what cannot be read of an error does
     /// not hide the error.
     async fn read_error_body(&self, mut answer: Response) -> String {
-        let deadline = Instant::now() + ERROR_TIME.min(self.patience);
+        let mut deadline = Deadline::after(ERROR_TIME.min(self.patience));
         let mut body = Vec::new();
-        while let Ok(Ok(Some(piece))) =
-            tokio::time::timeout_at(deadline.into(), answer.chunk()).await
-        {
+        while let Some(Ok(Some(piece))) = deadline.before(answer.chunk()).await {
             let room = MAX_ERROR - body.len();
             body.extend_from_slice(piece.get(..room).unwrap_or(&piece));
             if body.len() == MAX_ERROR {

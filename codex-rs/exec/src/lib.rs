@@ -20,6 +20,7 @@ mod config;
 mod config_fault;
 mod config_override;
 mod conversation;
+mod deadline;
 mod editor;
 mod event;
 mod event_stream;

@@ -21,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use crate::callers::Callers;
+use crate::deadline::Deadline;
 use crate::door::Guest;
 use crate::head_fault::HeadFault;
 use crate::inbound::Inbound;
@@ -70,7 +71,7 @@ pub(crate) struct Downstream {
     callers: Arc<Callers>,
     header_timeout: Duration,
     awaited: Awaited,
-    patience: Option<Pin<Box<Sleep>>>,
+    patience: Option<Deadline>,
     /// How much of an unfinished head is kept, as the door was told.
     kept: usize,
     /// How many heads were passed on.
@@ -90,7 +91,7 @@ pub(crate) struct Downstream {
     /// When to look for the caller otherwise.
     look: Option<Pin<Box<Sleep>>>,
     /// How long the caller takes nothing of its answer.
-    stalled: Option<Pin<Box<Sleep>>>,
+    stalled: Option<Deadline>,
 }
 
 impl Downstream {
@@ -198,13 +199,11 @@ impl Downstream {
             Awaited::First | Awaited::Rest => self.header_timeout,
             Awaited::Next => limits::IDLE,
         };
-        let patience = self
-            .patience
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        let patience = self.patience.get_or_insert_with(|| Deadline::after(limit));
         if !goes_on {
-            patience.as_mut().reset(Instant::now() + limit);
+            patience.put_off(limit);
         }
-        ready!(patience.as_mut().poll(cx));
+        ready!(Pin::new(patience).poll(cx));
         if awaited == Awaited::Rest {
             self.refuse(HeadFault::TooSlow);
             return Poll::Ready(Some(()));
@@ -225,8 +224,8 @@ impl Downstream {
         }
         let stalled = self
             .stalled
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(limits::STALLED)));
-        ready!(stalled.as_mut().poll(cx));
+            .get_or_insert_with(|| Deadline::after(limits::STALLED));
+        ready!(Pin::new(stalled).poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 

@@ -26,6 +26,7 @@ mod config;
 mod confinement;
 mod connection;
 mod credential;
+mod deadline;
 mod door;
 mod downstream;
 mod forward;

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::callers::{Callers, PeerUser, Verdict};
 use crate::connection::Connection;
+use crate::deadline::Deadline;
 use crate::door::{Door, Full, Guest};
 use crate::downstream::Downstream;
 use crate::link::Link;
@@ -80,7 +81,7 @@ pub(crate) async fn serve(listeners: Listeners, terms: Terms) -> usize {
         never = late => match never {},
         _closed = all_done.recv() => {}
         () = shutdown.reached(Stage::Over) => left = all_done.sender_strong_count(),
-        () = tokio::time::sleep(terms.drain_timeout) => left = all_done.sender_strong_count(),
+        () = Deadline::after(terms.drain_timeout) => left = all_done.sender_strong_count(),
     }
     left
 }

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
+use crate::deadline::within;
 use crate::upstream_fault::UpstreamFault;
 
 use super::listener_owner::ListenerOwner;
@@ -102,9 +103,9 @@ impl Connector {
     ///
     /// The [`UpstreamFault`] that names what failed.
     pub(crate) async fn connect(&self) -> Result<Established, UpstreamFault> {
-        tokio::time::timeout(CONNECT_TIMEOUT, self.0.connect())
+        within(CONNECT_TIMEOUT, self.0.connect())
             .await
-            .map_err(|_| UpstreamFault::ConnectTimeout)?
+            .ok_or(UpstreamFault::ConnectTimeout)?
     }
 }
 

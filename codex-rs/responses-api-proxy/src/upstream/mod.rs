@@ -24,6 +24,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use url::Url;
 
 use crate::config::UpstreamUrl;
+use crate::deadline::within;
 use crate::places::Place;
 use crate::upload::{Progress, Upload};
 use crate::upstream_fault::UpstreamFault;
@@ -225,10 +226,10 @@ async fn in_time<T>(
     let mut answer = std::pin::pin!(answer);
     loop {
         let before = progress.made();
-        match tokio::time::timeout(limit, &mut answer).await {
-            Ok(answer) => return Some(answer),
-            Err(_) if progress.made() != before => {}
-            Err(_) => return None,
+        match within(limit, &mut answer).await {
+            Some(answer) => return Some(answer),
+            None if progress.made() != before => {}
+            None => return None,
         }
     }
 }
