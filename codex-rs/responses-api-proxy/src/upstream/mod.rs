@@ -34,6 +34,7 @@ use self::exchange::{Answer, Exchange};
 use self::pool::{Lease, Pool};
 
 pub(crate) use self::body::UpstreamBody;
+pub(crate) use self::connector::CONNECT_TIMEOUT;
 pub(crate) use self::exchange::Held;
 pub(crate) use self::listener_owner::ListenerOwner;
 pub(crate) use self::owner::Owner;
