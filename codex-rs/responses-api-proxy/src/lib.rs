@@ -16,6 +16,7 @@
 //! was cut short ends in a way that no client takes for complete.
 #![forbid(unsafe_code)]
 
+mod accept_fault;
 mod answer;
 mod args;
 mod banner;
