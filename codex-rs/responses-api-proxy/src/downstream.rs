@@ -357,8 +357,11 @@ impl AsyncRead for Downstream {
             let before = buf.filled().len();
             let mut room = |bytes: &[u8]| {
                 let len = bytes.len().min(buf.remaining());
-                buf.put_slice(bytes.get(..len).unwrap_or_default());
-                len
+                // What is not put there has not been moved.
+                bytes.get(..len).map_or(0, |bytes| {
+                    buf.put_slice(bytes);
+                    len
+                })
             };
             match this.inbound.pass_on(&mut room, this.is_quiet) {
                 Ok(true) => {

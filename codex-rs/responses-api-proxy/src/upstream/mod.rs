@@ -84,7 +84,7 @@ impl Upstream {
         connector: Connector,
         max_idle: usize,
     ) -> Result<Self, UpstreamSetupError> {
-        let target = Target::of(url).map_err(|_| UpstreamSetupError::Url)?;
+        let target = Target::of(url)?;
         Ok(Self {
             pool: Pool::new(connector.clone(), max_idle),
             target: Arc::new(target),
@@ -180,9 +180,9 @@ impl fmt::Display for Upstream {
 }
 
 impl Target {
-    fn of(url: UpstreamUrl) -> Result<Self, http::Error> {
+    fn of(url: UpstreamUrl) -> Result<Self, UpstreamSetupError> {
         let parts = url.url();
-        let host = parts.host_str().unwrap_or_default();
+        let host = parts.host_str().ok_or(UpstreamSetupError::Url)?;
         let authority = match parts.port() {
             Some(port) => format!("{host}:{port}"),
             None => host.to_owned(),
@@ -195,11 +195,12 @@ impl Target {
             .scheme(parts.scheme())
             .authority(authority.as_str())
             .path_and_query(origin_form.as_str())
-            .build()?;
+            .build()
+            .map_err(|_| UpstreamSetupError::Url)?;
         Ok(Self {
             absolute,
-            origin_form: origin_form.parse::<Uri>()?,
-            host: HeaderValue::from_str(&authority)?,
+            origin_form: origin_form.parse().map_err(|_| UpstreamSetupError::Url)?,
+            host: HeaderValue::from_str(&authority).map_err(|_| UpstreamSetupError::Url)?,
             url,
         })
     }
