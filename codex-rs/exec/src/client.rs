@@ -23,6 +23,7 @@ use crate::provider::Provider;
 use crate::redact::Redactor;
 use crate::retry::retry_after;
 use crate::server_error::{ServerError, read_error};
+use crate::writer::Writer;
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -44,6 +45,7 @@ pub(crate) struct Client {
     name: String,
     patience: Duration,
     is_local: bool,
+    writer: Option<Writer>,
     redactor: Redactor,
 }
 
@@ -130,6 +132,7 @@ impl Client {
             },
             patience: provider.idle_timeout,
             is_local,
+            writer: provider.writer.clone(),
             redactor: provider.redactor(),
         })
     }
@@ -148,6 +151,10 @@ impl Client {
         let mut request = Request::new(Method::POST, self.template.url().clone());
         request.headers_mut().clone_from(self.template.headers());
         *request.body_mut() = Some(body.into());
+        if let Some(writer) = &self.writer {
+            // Each time: a conversation may outlive its proxy.
+            writer.look().map_err(Fault::Gone)?;
+        }
         let answer = Deadline::after(self.patience)
             .before(self.http.execute(request))
             .await

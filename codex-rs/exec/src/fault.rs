@@ -13,6 +13,7 @@ use crate::event_stream::TooLarge;
 use crate::printable::excerpt;
 use crate::retry::LONGEST_ASKED;
 use crate::server_error::ServerError;
+use crate::writer::Gone;
 
 /// Why there is no answer, or no whole one.
 #[derive(Debug)]
@@ -62,6 +63,8 @@ pub(crate) enum Fault {
     Answer(AnswerFault),
     /// The conversation could not be made into a request.
     Request(serde_json::Error),
+    /// The proxy that a server info names is not there any more.
+    Gone(Gone),
     /// Standard output could not be written to.
     Output(io::Error),
 }
@@ -122,6 +125,7 @@ impl fmt::Display for Fault {
             Self::Event(cause) => cause.fmt(f),
             Self::Answer(cause) => cause.fmt(f),
             Self::Request(cause) => write!(f, "could not write the request: {cause}"),
+            Self::Gone(cause) => cause.fmt(f),
             Self::Output(cause) => write!(f, "could not write the answer: {cause}"),
         }
     }
