@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
@@ -16,12 +16,14 @@ use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{Request, Response, Url, redirect, retry};
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::deadline::Deadline;
 use crate::fault::{Fault, root};
 use crate::printable::excerpt;
 use crate::provider::Provider;
 use crate::redact::Redactor;
 use crate::retry::retry_after;
 use crate::server_error::{ServerError, read_error};
+use crate::writer::Writer;
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -43,6 +45,7 @@ pub(crate) struct Client {
     name: String,
     patience: Duration,
     is_local: bool,
+    writer: Option<Writer>,
     redactor: Redactor,
 }
 
@@ -129,6 +132,7 @@ impl Client {
             },
             patience: provider.idle_timeout,
             is_local,
+            writer: provider.writer.clone(),
             redactor: provider.redactor(),
         })
     }
@@ -147,9 +151,14 @@ impl Client {
         let mut request = Request::new(Method::POST, self.template.url().clone());
         request.headers_mut().clone_from(self.template.headers());
         *request.body_mut() = Some(body.into());
-        let answer = tokio::time::timeout(self.patience, self.http.execute(request))
+        if let Some(writer) = &self.writer {
+            // Each time: a conversation may outlive its proxy.
+            writer.look().map_err(Fault::Gone)?;
+        }
+        let answer = Deadline::after(self.patience)
+            .before(self.http.execute(request))
             .await
-            .map_err(|_| Fault::Idle(self.patience))?
+            .ok_or(Fault::Idle(self.patience))?
             .map_err(|error| self.not_sent(error))?;
         let status = answer.status();
         if status.is_redirection() {
@@ -274,11 +283,9 @@ impl Client {
     /// The beginning of a body, as far as it comes in time: what cannot be read of an error does
     /// not hide the error.
     async fn read_error_body(&self, mut answer: Response) -> String {
-        let deadline = Instant::now() + ERROR_TIME.min(self.patience);
+        let mut deadline = Deadline::after(ERROR_TIME.min(self.patience));
         let mut body = Vec::new();
-        while let Ok(Ok(Some(piece))) =
-            tokio::time::timeout_at(deadline.into(), answer.chunk()).await
-        {
+        while let Some(Ok(Some(piece))) = deadline.before(answer.chunk()).await {
             let room = MAX_ERROR - body.len();
             body.extend_from_slice(piece.get(..room).unwrap_or(&piece));
             if body.len() == MAX_ERROR {
@@ -349,11 +356,14 @@ fn through_socket(
 
 fn tls(roots: RootCertStore) -> Result<ClientConfig, ClientError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    Ok(ClientConfig::builder_with_provider(provider)
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(ClientError::Tls)?
         .with_root_certificates(roots)
-        .with_no_client_auth())
+        .with_no_client_auth();
+    // reqwest asks for nothing where it is given a configuration.
+    config.alpn_protocols = [&b"h2"[..], b"http/1.1"].map(<[u8]>::to_vec).into();
+    Ok(config)
 }
 
 fn native_roots() -> Result<RootCertStore, ClientError> {

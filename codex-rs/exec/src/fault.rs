@@ -10,8 +10,10 @@ use reqwest::StatusCode;
 use crate::answer::AnswerFault;
 use crate::event::EventError;
 use crate::event_stream::TooLarge;
+use crate::printable::excerpt;
 use crate::retry::LONGEST_ASKED;
 use crate::server_error::ServerError;
+use crate::writer::Gone;
 
 /// Why there is no answer, or no whole one.
 #[derive(Debug)]
@@ -61,6 +63,8 @@ pub(crate) enum Fault {
     Answer(AnswerFault),
     /// The conversation could not be made into a request.
     Request(serde_json::Error),
+    /// The proxy that a server info names is not there any more.
+    Gone(Gone),
     /// Standard output could not be written to.
     Output(io::Error),
 }
@@ -121,6 +125,7 @@ impl fmt::Display for Fault {
             Self::Event(cause) => cause.fmt(f),
             Self::Answer(cause) => cause.fmt(f),
             Self::Request(cause) => write!(f, "could not write the request: {cause}"),
+            Self::Gone(cause) => cause.fmt(f),
             Self::Output(cause) => write!(f, "could not write the answer: {cause}"),
         }
     }
@@ -164,13 +169,32 @@ impl Fault {
     }
 }
 
+/// How much is shown of a cause, which may have a server's text in it, in characters.
+const MAX_CAUSE: usize = 300;
+
 /// The innermost cause, which says what happened; the layers above it only say where.
 pub(crate) fn root(error: &(dyn Error + 'static)) -> String {
     let mut innermost = error;
     while let Some(cause) = innermost.source() {
+        // The text of one has the debug data of a GOAWAY in it (RFC 9113, section 6.8).
+        if let Some(reason) = cause.downcast_ref().and_then(of_http_2) {
+            return reason;
+        }
         innermost = cause;
     }
-    innermost.to_string()
+    excerpt(&innermost.to_string(), MAX_CAUSE)
+}
+
+/// Why a server ended an HTTP/2 stream or connection, in the protocol's words.
+fn of_http_2(error: &h2::Error) -> Option<String> {
+    let what = if error.is_go_away() {
+        "HTTP/2 GOAWAY"
+    } else if error.is_reset() {
+        "HTTP/2 stream reset"
+    } else {
+        "HTTP/2"
+    };
+    error.reason().map(|reason| format!("{what}, {reason}"))
 }
 
 /// A time for people.

@@ -20,6 +20,7 @@ mod config;
 mod config_fault;
 mod config_override;
 mod conversation;
+mod deadline;
 mod editor;
 mod event;
 mod event_stream;
@@ -44,6 +45,8 @@ mod stop;
 mod terminal;
 mod turn;
 mod way_out;
+#[cfg_attr(not(target_os = "linux"), path = "writer_elsewhere.rs")]
+mod writer;
 
 pub use args::{ChatArgs, ExecArgs};
 pub use chat::run_chat;

@@ -12,6 +12,7 @@ use crate::headers::{Fields, is_harmless};
 use crate::layer::{BaseUrl, Layer, ProviderLayer};
 use crate::redact::Redactor;
 use crate::server_info::{Place, ServerInfo, ServerInfoError};
+use crate::writer::Writer;
 
 /// The provider that stands for a proxy of this host.
 const LOCAL_PROXY: &str = "local-proxy";
@@ -36,6 +37,8 @@ pub(crate) struct Provider {
     pub(crate) url: Url,
     /// A Unix socket to connect to, whatever the address says.
     pub(crate) socket: Option<PathBuf>,
+    /// Where a proxy's own word leads: that proxy, which has to be there still.
+    pub(crate) writer: Option<Writer>,
     /// Configured fields, the credential among them; marked sensitive.
     pub(crate) headers: HeaderMap,
     pub(crate) request_max_retries: u32,
@@ -226,6 +229,7 @@ impl Provider {
         }
         let mut provider = Self::configured(LOCAL_PROXY, table, environment)?;
         provider.socket = socket;
+        provider.writer = Some(info.writer);
         Ok(provider)
     }
 
@@ -252,6 +256,7 @@ impl Provider {
             id: id.to_owned(),
             url,
             socket: None,
+            writer: None,
             headers: fields.map,
             request_max_retries: table
                 .request_max_retries

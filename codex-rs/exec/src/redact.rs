@@ -36,8 +36,8 @@ impl Redactor {
             let token = token.map_or(value, |(_, token)| token).trim();
             if token.len() >= SHORTEST {
                 // As it stands in JSON as well.
-                let quoted = serde_json::to_string(token).unwrap_or_default();
-                secrets.push(quoted.trim_matches('"').to_owned());
+                let quoted = serde_json::to_string(token);
+                secrets.extend(quoted.map(|quoted| quoted.trim_matches('"').to_owned()));
                 secrets.push(token.to_owned());
             }
         }
@@ -68,7 +68,7 @@ impl Redactor {
 }
 
 /// Text that comes in pieces. No more of it is held back than may be the beginning of a secret.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Pieces {
     held: String,
 }

@@ -7,14 +7,17 @@ use codex_trusted_path::{SmallFileError, read_small};
 use serde::Deserialize;
 
 use crate::secret::Secret;
+use crate::writer::Writer;
 
 /// The longest file, in bytes.
 const MOST: u64 = 64 * 1024;
 
 /// Where a proxy listens and how it may be called.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct ServerInfo {
     pub(crate) place: Place,
+    /// Who wrote it, to be looked for before anything is sent.
+    pub(crate) writer: Writer,
     /// What callers of this proxy have to send as their API key.
     pub(crate) client_token: Option<Secret>,
 }
@@ -28,9 +31,19 @@ pub(crate) enum Place {
     Socket(PathBuf),
 }
 
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Port(port) => write!(f, "127.0.0.1:{port}"),
+            Self::Socket(path) => write!(f, "the Unix socket {}", path.display()),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct Content {
     port: Option<u16>,
+    pid: u32,
     socket: Option<PathBuf>,
     client_token: Option<Secret>,
 }
@@ -93,17 +106,19 @@ impl ServerInfo {
             path: path.to_owned(),
             cause,
         };
-        let bytes = read_small(path, MOST).map_err(|cause| fault(Cause::Unread(cause)))?;
+        let found = read_small(path, MOST).map_err(|cause| fault(Cause::Unread(cause)))?;
+        let bytes = &found.bytes;
         if bytes.trim_ascii().is_empty() {
             return Err(fault(Cause::Empty));
         }
-        let content: Content = serde_json::from_slice(&bytes).map_err(|_| fault(Cause::Content))?;
+        let content: Content = serde_json::from_slice(bytes).map_err(|_| fault(Cause::Content))?;
         let place = match (content.port, content.socket) {
             (Some(port), _) => Place::Port(port),
             (None, Some(socket)) => Place::Socket(socket),
             (None, None) => return Err(fault(Cause::Nowhere)),
         };
         Ok(Self {
+            writer: Writer::new(path, &found, content.pid, place.clone()),
             place,
             client_token: content.client_token,
         })
@@ -139,7 +154,7 @@ mod tests {
             ("", "is empty"),
             ("sk-secret", "is no server info"),
             (
-                "{\"port\":70000,\"client_token\":\"sk-secret\"}",
+                "{\"port\":70000,\"pid\":2,\"client_token\":\"sk-secret\"}",
                 "is no server info",
             ),
             ("{\"pid\":1}", "neither a port nor a socket"),

@@ -8,6 +8,7 @@ use crate::answer::{Answer, Shown};
 use crate::client::Client;
 use crate::config::Config;
 use crate::conversation::Conversation;
+use crate::deadline::Deadline;
 use crate::event::Event;
 use crate::event_stream::EventStream;
 use crate::fault::{Fault, root, seconds};
@@ -104,7 +105,7 @@ impl Asker<'_> {
     ) -> Result<Response, Fault> {
         let patience = self.config.provider.idle_timeout;
         let mut events = EventStream::new();
-        let mut deadline = Instant::now() + patience;
+        let mut deadline = Deadline::after(patience);
         loop {
             let mut is_heard = false;
             while let Some(data) = events.next().map_err(Fault::TooLarge)? {
@@ -115,11 +116,12 @@ impl Asker<'_> {
             }
             if is_heard {
                 // From event to event, as in Codex: a comment is no sign of an answer.
-                deadline = Instant::now() + patience;
+                deadline = Deadline::after(patience);
             }
-            let piece = tokio::time::timeout_at(deadline.into(), response.chunk())
+            let piece = deadline
+                .before(response.chunk())
                 .await
-                .map_err(|_| Fault::Idle(patience))?
+                .ok_or(Fault::Idle(patience))?
                 .map_err(|error| Fault::Cut(root(&error.without_url())))?;
             let ended = || Fault::Cut("the stream ended before response.completed".to_owned());
             events.push(piece.ok_or_else(ended)?);

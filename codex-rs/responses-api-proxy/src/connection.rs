@@ -20,6 +20,7 @@ use crate::callers::PeerUser;
 use crate::downstream::Downstream;
 use crate::inbound::{MAX_HEAD, MAX_HEADERS};
 use crate::link::Link;
+use crate::refusal::Refused;
 use crate::shutdown::{Shutdown, Stage};
 use crate::workers::Share;
 
@@ -101,6 +102,9 @@ async fn answer(
     request.extensions_mut().insert(link);
     request.extensions_mut().insert(user);
     let mut response = router.call(request.map(Body::new)).await?;
+    if response.extensions().get::<Refused>().is_some() {
+        exchange.link().note_refusal();
+    }
     if ends_connection {
         // `inbound.rs` looks for no head behind a chunked body.
         response

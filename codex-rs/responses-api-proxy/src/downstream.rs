@@ -21,6 +21,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use crate::callers::Callers;
+use crate::deadline::Deadline;
 use crate::door::Guest;
 use crate::head_fault::HeadFault;
 use crate::inbound::Inbound;
@@ -70,7 +71,7 @@ pub(crate) struct Downstream {
     callers: Arc<Callers>,
     header_timeout: Duration,
     awaited: Awaited,
-    patience: Option<Pin<Box<Sleep>>>,
+    patience: Option<Deadline>,
     /// How much of an unfinished head is kept, as the door was told.
     kept: usize,
     /// How many heads were passed on.
@@ -90,7 +91,7 @@ pub(crate) struct Downstream {
     /// When to look for the caller otherwise.
     look: Option<Pin<Box<Sleep>>>,
     /// How long the caller takes nothing of its answer.
-    stalled: Option<Pin<Box<Sleep>>>,
+    stalled: Option<Deadline>,
 }
 
 impl Downstream {
@@ -130,15 +131,22 @@ impl Downstream {
         self.last_word = Refusal::Head(fault).to_http1().into();
     }
 
-    /// Something was passed on; if a head was in it, the connection is busy.
-    fn passed_on(&mut self) {
+    /// Something is to be passed on; if a head is in it, the connection is busy.
+    ///
+    /// # Errors
+    ///
+    /// When the connection was turned out before the head came: its place is somebody else's, its task
+    /// ends at the next turn, and nothing of the request may go up.
+    fn pass(&mut self) -> io::Result<()> {
         if self.inbound.heads() > self.heads_passed {
+            if !self.link.become_busy() {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
             self.heads_passed = self.inbound.heads();
             self.is_quiet = false;
             self.awaited = Awaited::Nothing;
-            // If it was turned out, its task ends at the next turn.
-            let _is_served = self.link.become_busy();
         }
+        Ok(())
     }
 
     /// Reads until the first head is there, before there is anything else to serve
@@ -198,19 +206,26 @@ impl Downstream {
             Awaited::First | Awaited::Rest => self.header_timeout,
             Awaited::Next => limits::IDLE,
         };
-        let patience = self
-            .patience
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        let patience = self.patience.get_or_insert_with(|| Deadline::after(limit));
         if !goes_on {
-            patience.as_mut().reset(Instant::now() + limit);
+            patience.put_off(limit);
         }
-        ready!(patience.as_mut().poll(cx));
+        ready!(Pin::new(patience).poll(cx));
         if awaited == Awaited::Rest {
             self.refuse(HeadFault::TooSlow);
             return Poll::Ready(Some(()));
         }
         self.is_refused = true;
         Poll::Ready(None)
+    }
+
+    /// How long the caller may take nothing of what is written to it.
+    fn most_stalled(&self) -> Duration {
+        if self.is_refused || self.link.is_refusal() {
+            limits::REFUSAL_STALLED
+        } else {
+            limits::STALLED
+        }
     }
 
     /// What a write came to; an error if the caller has taken nothing for too long.
@@ -223,10 +238,9 @@ impl Downstream {
             self.stalled = None;
             return written;
         }
-        let stalled = self
-            .stalled
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(limits::STALLED)));
-        ready!(stalled.as_mut().poll(cx));
+        let most = self.most_stalled();
+        let stalled = self.stalled.get_or_insert_with(|| Deadline::after(most));
+        ready!(Pin::new(stalled).poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
@@ -292,7 +306,8 @@ impl Downstream {
     /// caller that is still sending.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.last_word.has_remaining() {
-            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.last_word))?;
+            let written = Pin::new(&mut self.stream).poll_write(cx, &self.last_word);
+            let written = ready!(self.poll_taken(written, cx))?;
             self.last_word.advance(written);
         }
         if self.closing.is_none() {
@@ -339,14 +354,21 @@ impl AsyncRead for Downstream {
             if this.is_refused {
                 return Poll::Ready(Ok(()));
             }
+            let before = buf.filled().len();
             let mut room = |bytes: &[u8]| {
                 let len = bytes.len().min(buf.remaining());
-                buf.put_slice(bytes.get(..len).unwrap_or_default());
-                len
+                // What is not put there has not been moved.
+                bytes.get(..len).map_or(0, |bytes| {
+                    buf.put_slice(bytes);
+                    len
+                })
             };
             match this.inbound.pass_on(&mut room, this.is_quiet) {
                 Ok(true) => {
-                    this.passed_on();
+                    if let Err(error) = this.pass() {
+                        buf.set_filled(before);
+                        return Poll::Ready(Err(error));
+                    }
                     this.keep_account();
                     return Poll::Ready(Ok(()));
                 }
@@ -362,7 +384,6 @@ impl AsyncRead for Downstream {
             if this.inbound.is_over() && this.is_quiet {
                 return Poll::Ready(Ok(()));
             }
-            let before = buf.filled().len();
             let most = if this.inbound.is_chunked() {
                 READ_AT_ONCE_OF_CHUNKS
             } else {
@@ -383,8 +404,10 @@ impl AsyncRead for Downstream {
             }
             match this.inbound.arrive(fresh, this.is_quiet) {
                 Ok(passed) => {
+                    let served = this.pass();
+                    let passed = if served.is_ok() { passed } else { 0 };
                     buf.set_filled(before + passed);
-                    this.passed_on();
+                    served?;
                     this.keep_account();
                     if passed > 0 {
                         return Poll::Ready(Ok(()));
@@ -458,3 +481,6 @@ impl Drop for Downstream {
         self.guest.keep(self.kept, 0);
     }
 }
+
+#[cfg(all(test, unix))]
+mod tests;

@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use http_body::Body as HttpBody;
 
 use crate::credential::Credential;
+use crate::deadline::within;
 use crate::headers;
 use crate::limits::Limits;
 use crate::link::Link;
@@ -93,21 +94,23 @@ pub(crate) async fn preconnect(
 ) {
     let asked = ask_for_nothing(credential, upstream, limits, places);
     let limit = PRECONNECT_TIMEOUT;
-    match tokio::time::timeout(limit, asked).await {
-        Ok(Ok(status)) if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN => {
+    match within(limit, asked).await {
+        Some(Ok(status))
+            if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN =>
+        {
             report::line(format_args!("the upstream refuses the key ({status})"));
         }
-        Ok(Ok(status)) if !status.is_client_error() => {
+        Some(Ok(status)) if !status.is_client_error() => {
             report::line(format_args!(
                 "the upstream answered {status} to a request for nothing \
                  (is --upstream-url right?)"
             ));
         }
-        Ok(Ok(_)) => {}
-        Ok(Err(fault)) => {
+        Some(Ok(_)) => {}
+        Some(Err(fault)) => {
             report::line(format_args!("no connection yet: {}: {fault}", fault.code()))
         }
-        Err(_) => report::line(format_args!(
+        None => report::line(format_args!(
             "no connection yet: no answer within {limit:?}"
         )),
     }

@@ -191,7 +191,14 @@ pub fn headers(data: &[u8]) {
     for name in down.keys() {
         let is_state = matches!(
             name.as_str(),
-            "authorization" | "set-cookie" | "set-cookie2"
+            "authorization"
+                | "set-cookie"
+                | "set-cookie2"
+                | "alt-svc"
+                | "strict-transport-security"
+                | "clear-site-data"
+                | "nel"
+                | "report-to"
         );
         assert!(!is_state && !is_hop_by_hop(name));
         assert!(!name.as_str().starts_with("access-control-"));

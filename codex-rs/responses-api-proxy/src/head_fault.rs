@@ -42,6 +42,8 @@ pub(crate) enum HeadFault {
     TooManyHeaders,
     /// More than an upstream is sure to take on a connection that others share.
     TooMuchToForward,
+    /// We do not know where it ends; cannot happen.
+    Lost,
 }
 
 impl HeadFault {
@@ -103,6 +105,9 @@ impl fmt::Display for HeadFault {
             Self::Crowded => f.write_str("too many request heads are being received; try again"),
             Self::TooLong => write!(f, "the request head is longer than {MAX_HEAD} bytes"),
             Self::TooManyHeaders => write!(f, "the request has more than {MAX_HEADERS} headers"),
+            Self::Lost => {
+                f.write_str("the proxy lost track of where the request ends; send it anew")
+            }
             Self::TooMuchToForward => f.write_str(
                 "the headers that would be forwarded are more than 8 KiB in all, more than 100, or \
                  one has a name of more than 128 bytes",

@@ -68,11 +68,31 @@ const SAYS_ANOTHER_CALL: [HeaderName; 5] = [
     HeaderName::from_static("x-rewrite-url"),
 ];
 
-/// What an upstream may not set on the caller's side.
-const NOT_FOR_CLIENT: [HeaderName; 3] = [
+/// What an upstream may not set on the caller's side: credentials, and whatever a client remembers of a
+/// server or does for it later. The caller takes it for said by this host and port: to go elsewhere
+/// (RFC 7838), to come by TLS alone (RFC 6797), to forget what it has stored, to report to somebody
+/// (Reporting API, Network Error Logging), to tell of itself what it is asked to (RFC 8942), or to ask
+/// with a dictionary in which the answer then is coded (RFC 9842).
+const NOT_FOR_CLIENT: [HeaderName; 19] = [
     AUTHORIZATION,
     SET_COOKIE,
     HeaderName::from_static("set-cookie2"),
+    HeaderName::from_static("accept-ch"),
+    HeaderName::from_static("alt-svc"),
+    HeaderName::from_static("clear-site-data"),
+    HeaderName::from_static("critical-ch"),
+    HeaderName::from_static("expect-ct"),
+    HeaderName::from_static("nel"),
+    HeaderName::from_static("public-key-pins"),
+    HeaderName::from_static("public-key-pins-report-only"),
+    HeaderName::from_static("refresh"),
+    HeaderName::from_static("report-to"),
+    HeaderName::from_static("reporting-endpoints"),
+    HeaderName::from_static("service-worker-allowed"),
+    HeaderName::from_static("set-login"),
+    HeaderName::from_static("speculation-rules"),
+    HeaderName::from_static("strict-transport-security"),
+    HeaderName::from_static("use-as-dictionary"),
 ];
 
 /// The most that is forwarded of a caller's fields: bytes in all (names, values and four for each line),
@@ -431,6 +451,9 @@ mod tests {
             ("set-cookie", "a=b"),
             ("set-cookie", "c=d"),
             ("authorization", "Bearer x"),
+            ("alt-svc", "h3=\":443\""),
+            ("strict-transport-security", "max-age=1"),
+            ("use-as-dictionary", "match=\"/*\""),
             ("access-control-allow-origin", "*"),
             ("access-control-allow-credentials", "true"),
             ("x-request-id", "req_1"),

@@ -62,8 +62,7 @@ enum Framing {
     Chunked,
 }
 
-/// The caller's side of one connection.
-#[derive(Debug)]
+/// The caller's side of one connection. Without `Debug`: credentials and prompts are in it.
 pub(crate) struct Inbound {
     /// Arrived, not yet passed on.
     held: BytesMut,
@@ -96,8 +95,8 @@ impl Inbound {
     pub(crate) fn arrive(&mut self, fresh: &mut [u8], may_begin: bool) -> Result<usize, HeadFault> {
         if self.held.is_empty() {
             let passed = self.clear(fresh, may_begin)?;
-            self.held
-                .extend_from_slice(fresh.get(passed..).unwrap_or_default());
+            let rest = fresh.get(passed..).ok_or(HeadFault::Lost)?;
+            self.held.extend_from_slice(rest);
             self.bound(passed > 0 || !may_begin);
             return Ok(passed);
         }
@@ -156,7 +155,7 @@ impl Inbound {
         if self.cleared == 0 {
             return Ok(false);
         }
-        let moved = room(self.held.get(..self.cleared).unwrap_or_default());
+        let moved = room(self.held.get(..self.cleared).ok_or(HeadFault::Lost)?);
         self.held.advance(moved);
         self.cleared -= moved;
         if self.held.is_empty() {
@@ -225,7 +224,7 @@ impl Inbound {
             Phase::Head(scan) => match scan.find_end(bytes)? {
                 None => return Ok(0),
                 Some(end) => {
-                    let bytes = bytes.get_mut(..end).unwrap_or_default();
+                    let bytes = bytes.get_mut(..end).ok_or(HeadFault::Lost)?;
                     let head = read_head(bytes)?;
                     for at in head.upgrades {
                         mask(bytes, at);
@@ -244,14 +243,15 @@ impl Inbound {
             Phase::Body(left) => {
                 let here = bytes.len().saturating_sub(head);
                 let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(here);
-                *left -= u64::try_from(taken).unwrap_or(u64::MAX);
+                let passed = u64::try_from(taken).map_err(|_| HeadFault::Lost)?;
+                *left = left.checked_sub(passed).ok_or(HeadFault::Lost)?;
                 if *left == 0 {
                     self.phase = Phase::Head(Scan::default());
                 }
                 taken
             }
             Phase::Chunked(chunked) => {
-                let taken = chunked.follow(bytes.get(head..).unwrap_or_default());
+                let taken = chunked.follow(bytes.get(head..).ok_or(HeadFault::Lost)?);
                 if chunked.is_over() {
                     self.phase = Phase::Last;
                 }

@@ -16,6 +16,7 @@
 //! was cut short ends in a way that no client takes for complete.
 #![forbid(unsafe_code)]
 
+mod accept_fault;
 mod answer;
 mod args;
 mod banner;
@@ -26,6 +27,7 @@ mod config;
 mod confinement;
 mod connection;
 mod credential;
+mod deadline;
 mod door;
 mod downstream;
 mod forward;

@@ -8,6 +8,10 @@ pub(crate) const IDLE: Duration = Duration::from_secs(300);
 /// How long a caller may take nothing of its answer before it has to leave.
 pub(crate) const STALLED: Duration = Duration::from_secs(300);
 
+/// The same of an answer that refuses its request: a caller that may not have what it asks for keeps its
+/// place no longer than it takes to be told.
+pub(crate) const REFUSAL_STALLED: Duration = Duration::from_secs(5);
+
 /// The limits that can be set.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {

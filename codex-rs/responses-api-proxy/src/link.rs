@@ -22,6 +22,8 @@ pub(crate) struct Link {
     exchanges_ended: AtomicU64,
     /// The answer has no framing but the end of the connection (HTTP/1.0).
     ends_by_close: AtomicBool,
+    /// The answer refuses the request.
+    is_refusal: AtomicBool,
     /// The proxy is over once this connection is done.
     is_last: AtomicBool,
     /// When it fell quiet, by the door's clock; [`BUSY`] or [`TURNED_OUT`] otherwise.
@@ -53,6 +55,7 @@ impl Link {
     /// A request begins; `ends_by_close` if its answer can only end by closing.
     pub(crate) fn open_exchange(self: &Arc<Self>, ends_by_close: bool) -> Exchange {
         self.ends_by_close.store(ends_by_close, Ordering::Relaxed);
+        self.is_refusal.store(false, Ordering::Relaxed);
         Exchange(Arc::clone(self))
     }
 
@@ -88,6 +91,16 @@ impl Link {
     /// Whether the answer being written has no framing but the end of the connection.
     pub(crate) fn ends_by_close(&self) -> bool {
         self.ends_by_close.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the answer of this exchange refuses the request.
+    pub(crate) fn note_refusal(&self) {
+        self.is_refusal.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the answer being written refuses its request.
+    pub(crate) fn is_refusal(&self) -> bool {
+        self.is_refusal.load(Ordering::Relaxed)
     }
 
     /// Notes that the proxy is over once this connection is done.

@@ -192,7 +192,11 @@ impl Needle {
         let mut from = 0;
         while let Some(run) = self.next_run(text, from) {
             from = run.end;
-            let bytes = text.get(run.clone()).unwrap_or_default();
+            let Some(bytes) = text.get(run.clone()) else {
+                // What cannot be looked at is kept back.
+                found.push(0..text.len());
+                return found;
+            };
             self.look_in_run(bytes, run.start, case, &mut found);
         }
         found
@@ -315,7 +319,8 @@ fn other(byte: u8) -> u8 {
 }
 
 fn is_in_alphabet(byte: u8) -> bool {
-    KEY_BYTES.get(usize::from(byte)).copied().unwrap_or(false)
+    // Each byte is in the table; one that were not would be looked at more closely.
+    KEY_BYTES.get(usize::from(byte)).copied().unwrap_or(true)
 }
 
 impl fmt::Debug for Needle {

@@ -5,7 +5,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use http::header::{HOST, HeaderName, ORIGIN};
+use http::header::{HOST, HeaderName, HeaderValue, ORIGIN};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, Method, Uri};
@@ -92,6 +92,31 @@ pub(crate) fn permit(head: &Parts) -> Result<PermittedCall, Refusal> {
     Ok(PermittedCall(()))
 }
 
+/// Fields that browsers alone send: where a request comes from, that somebody clicked, and that it is
+/// made ahead of its use (the last four, as the standard and older browsers have it).
+const OF_BROWSERS: [&str; 6] = [
+    "sec-fetch-site",
+    "sec-fetch-user",
+    "sec-purpose",
+    "purpose",
+    "x-moz",
+    "x-purpose",
+];
+
+/// Whether something in a head is only ever said by a browser, of a request of any kind.
+///
+/// Not every `Sec-` field is: `fetch` of Node sends `Sec-Fetch-Mode: cors`. A program has nothing to
+/// navigate, though, and nothing to show what it fetches in, so that its destination is empty if it
+/// says one (Fetch standard, "destination").
+fn is_of_browser(name: &HeaderName, value: &HeaderValue) -> bool {
+    let is = |said: &[&str]| said.iter().any(|said| value.as_bytes() == said.as_bytes());
+    match name.as_str() {
+        "sec-fetch-mode" => !is(&["cors", "no-cors", "same-origin"]),
+        "sec-fetch-dest" => !is(&["empty"]),
+        name => OF_BROWSERS.contains(&name) || name.starts_with("sec-ch-"),
+    }
+}
+
 /// Whether a request is the `GET /shutdown` and nothing that merely looks like it.
 ///
 /// Here `Sec-Fetch-Site: none` is refused too: Chromium sends it on a `GET` that a
@@ -103,8 +128,8 @@ pub(crate) fn permit(head: &Parts) -> Result<PermittedCall, Refusal> {
 /// The [`Refusal`] to answer with.
 pub(crate) fn permit_shutdown(head: &Parts) -> Result<(), Refusal> {
     refuse_browsers(&head.headers)?;
-    let mut names = head.headers.keys().map(HeaderName::as_str);
-    if names.any(|name| name.starts_with("sec-")) {
+    let mut fields = head.headers.iter();
+    if fields.any(|(name, value)| is_of_browser(name, value)) {
         return Err(Refusal::Browser);
     }
     if head.method != Method::GET || !is_exactly(&head.uri, SHUTDOWN) {
@@ -294,7 +319,19 @@ mod tests {
         for (name, value) in [
             ("sec-fetch-site", "none"),
             ("sec-purpose", "prefetch"),
+            ("sec-purpose", ""),
+            ("purpose", "prefetch"),
+            ("x-moz", "prefetch"),
+            ("x-purpose", "preview"),
             ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-mode", "websocket"),
+            ("sec-fetch-mode", "Cors"),
+            ("sec-fetch-mode", ""),
+            ("sec-fetch-dest", "document"),
+            ("sec-fetch-dest", "image"),
+            ("sec-fetch-user", "?1"),
+            ("sec-ch-ua", "x"),
+            ("sec-ch-ua-mobile", "?0"),
         ] {
             let request = http::Request::get("/shutdown")
                 .header("host", "localhost")

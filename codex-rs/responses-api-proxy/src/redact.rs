@@ -30,8 +30,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::needle::{Case, Needle};
 
-/// Looks for the key in one answer, piece by piece.
-#[derive(Debug)]
+/// Looks for the key in one answer, piece by piece. Without `Debug`: what it holds back may be the key.
 pub(crate) struct Redactor {
     needle: &'static Needle,
     /// The end of what came so far, as it came: the run of key bytes that is held back.
@@ -99,15 +98,16 @@ impl Redactor {
         // A key that reaches into what is held began before it: it is longer than that.
         let end_of_key = keys.last().map_or(0, |key| key.end).max(self.held_of_key);
         self.held.clear();
-        self.held
-            .extend_from_slice(piece.get(open..).unwrap_or_default());
+        let (_, held) = piece.split_at(open);
+        self.held.extend_from_slice(held);
         let replaced = self.held_of_key.min(open);
         self.held_of_key = end_of_key.saturating_sub(open);
         if keys.is_empty() && replaced == 0 {
             return piece.slice(..open);
         }
         self.found = true;
-        let mut out = BytesMut::from(piece.get(..open).unwrap_or_default());
+        let (passed, _) = piece.split_at(open);
+        let mut out = BytesMut::from(passed);
         for key in keys.into_iter().chain(std::iter::once(0..replaced)) {
             let key = key.start..key.end.min(open);
             if let Some(key) = out.get_mut(key) {

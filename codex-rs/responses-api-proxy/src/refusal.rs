@@ -59,6 +59,10 @@ pub(crate) enum Refusal {
     Upstream(UpstreamFault),
 }
 
+/// Marks an answer as a [`Refusal`], among its extensions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refused;
+
 impl From<Full> for Refusal {
     fn from(full: Full) -> Self {
         match full {
@@ -159,8 +163,9 @@ impl Refusal {
                  with any port"
                 .to_owned(),
             Self::Browser => {
-                "requests from browsers are refused: Origin, Sec-Fetch-Site (other than \
-                 none) and, for /shutdown, any Sec- header must not be sent"
+                "requests from browsers are refused: Origin, Sec-Fetch-Site (other than none) and, \
+                 for /shutdown, whatever else marks a browser (Sec-Fetch-Site, -User, \
+                 -Mode: navigate, -Dest other than empty, Sec-Purpose, Sec-CH-*) must not be sent"
                     .to_owned()
             }
             Self::Stranger => {
@@ -212,6 +217,11 @@ impl Refusal {
         matches!(
             self,
             Self::Head(_)
+                // Who may not call at all has no use for a connection.
+                | Self::Host
+                | Self::Browser
+                | Self::Stranger
+                | Self::Token
                 | Self::BodyTooLarge { .. }
                 | Self::BodyCutShort
                 | Self::BodyStalled
@@ -271,6 +281,7 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::from(self.body()));
         *response.status_mut() = self.status();
+        response.extensions_mut().insert(Refused);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if matches!(self, Self::Token) {

@@ -1,15 +1,16 @@
 //! Accepts connections, hands each to a worker, drains them at the end.
 
 use std::convert::Infallible;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use codex_secret_memory::return_free_memory;
 use tokio::sync::mpsc;
 
+use crate::accept_fault::AcceptFault;
 use crate::callers::{Callers, PeerUser, Verdict};
 use crate::connection::Connection;
+use crate::deadline::Deadline;
 use crate::door::{Door, Full, Guest};
 use crate::downstream::Downstream;
 use crate::link::Link;
@@ -80,7 +81,7 @@ pub(crate) async fn serve(listeners: Listeners, terms: Terms) -> usize {
         never = late => match never {},
         _closed = all_done.recv() => {}
         () = shutdown.reached(Stage::Over) => left = all_done.sender_strong_count(),
-        () = tokio::time::sleep(terms.drain_timeout) => left = all_done.sender_strong_count(),
+        () = Deadline::after(terms.drain_timeout) => left = all_done.sender_strong_count(),
     }
     left
 }
@@ -134,14 +135,19 @@ async fn accept_all(
                     Verdict::Unknown => drop(socket),
                 }
             }
-            Err(error) if is_of_one_connection(&error) => {}
-            // Whoever leaves does so in a turn of its own, perhaps on another thread.
-            Err(_)
-                if strangers.drop_oldest() || refused.drop_oldest() || terms.door.make_room() =>
-            {
-                tokio::time::sleep(SECOND_LOOK).await;
-            }
             Err(error) => {
+                let fault = AcceptFault::from(&error);
+                if fault == AcceptFault::OfOneConnection {
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+                let has_room = fault == AcceptFault::Shortage
+                    && (strangers.drop_oldest() || refused.drop_oldest() || terms.door.make_room());
+                if has_room {
+                    // Whoever leaves does so in a turn of its own, perhaps on another thread.
+                    tokio::time::sleep(SECOND_LOOK).await;
+                    continue;
+                }
                 if !std::mem::replace(&mut failing, true) {
                     report::line(format_args!("cannot accept connections, waiting: {error}"));
                 }
@@ -243,15 +249,4 @@ impl Arrival {
             ))
         });
     }
-}
-
-/// The caller went away between its connect and our accept (accept(2)).
-fn is_of_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::Interrupted
-    )
 }

@@ -113,11 +113,11 @@ impl SockDiag {
         let mut line = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         line.sequence = line.sequence.wrapping_add(1);
         let sequence = line.sequence;
-        line.socket.send(&question(sequence, local, remote))?;
+        line.socket.send(&question(sequence, local, remote)?)?;
         loop {
             let mut answer = [0; 256];
             let length = line.socket.read(&mut answer)?;
-            let answer = answer.get(..length).unwrap_or_default();
+            let answer = answer.get(..length).ok_or(io::ErrorKind::InvalidData)?;
             if word(answer, 8) == Some(sequence) {
                 return owner_in(answer, state);
             }
@@ -138,7 +138,11 @@ fn ask_of_peer(
 }
 
 /// `struct nlmsghdr`, `struct inet_diag_req_v2` (`sock_diag(7)`).
-fn question(sequence: u32, local: SocketAddr, remote: SocketAddr) -> [u8; REQUEST] {
+///
+/// # Errors
+///
+/// When it is not as long as it says: the kernel would answer another question.
+fn question(sequence: u32, local: SocketAddr, remote: SocketAddr) -> io::Result<[u8; REQUEST]> {
     let mut message = Vec::with_capacity(REQUEST);
     message.extend((REQUEST as u32).to_ne_bytes());
     message.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
@@ -160,7 +164,9 @@ fn question(sequence: u32, local: SocketAddr, remote: SocketAddr) -> [u8; REQUES
     message.extend(0_u32.to_ne_bytes());
     // No cookie: the addresses say which one.
     message.extend([0xff; 8]);
-    message.try_into().unwrap_or([0; REQUEST])
+    message
+        .try_into()
+        .map_err(|_| io::ErrorKind::InvalidInput.into())
 }
 
 /// An IPv4 address stands in the table as one, also that of an IPv6 socket.
@@ -180,8 +186,8 @@ fn owner_in(answer: &[u8], state: u8) -> io::Result<Option<u32>> {
         .map(|kind| kind == SOCK_DIAG_BY_FAMILY.to_ne_bytes());
     if kind != Some(true) {
         // NLMSG_ERROR: a negative errno behind the header.
-        let errno = word(answer, HEADER).unwrap_or_default().cast_signed();
-        return match -errno {
+        let errno = word(answer, HEADER).ok_or(io::ErrorKind::InvalidData)?;
+        return match errno.cast_signed().wrapping_neg() {
             libc::ENOENT => Ok(None),
             errno => Err(io::Error::from_raw_os_error(errno)),
         };

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
+use crate::deadline::within;
 use crate::refusal::Refusal;
 use crate::socket::Socket;
 
@@ -76,8 +77,8 @@ impl Unanswered {
     /// a connection that sends nothing is closed without a word.
     pub(crate) async fn answer_when_asked(mut self, patience: Duration) {
         if let Some((socket, _)) = &self.0 {
-            let asked = tokio::time::timeout(patience, socket.readable()).await;
-            if asked.is_err() {
+            let asked = within(patience, socket.readable()).await;
+            if asked.is_none() {
                 self.0 = None;
             }
         }

@@ -13,6 +13,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Sleep;
 
 use crate::coalesce::{Coalesced, Handover};
+use crate::deadline::Deadline;
 use crate::limits::Limits;
 use crate::upstream::{Held, Outgoing};
 
@@ -98,7 +99,7 @@ pub(crate) struct Upload {
     allowance: u64,
     /// How long the caller may send nothing while the upstream would take more.
     patience: Duration,
-    silence: Option<Pin<Box<Sleep>>>,
+    silence: Option<Deadline>,
     progress: Progress,
     /// How much is under way, where that is not bounded by the connection.
     pace: Option<Pace>,
@@ -217,10 +218,8 @@ impl HttpBody for Upload {
         loop {
             let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
                 let limit = this.patience;
-                let silence = this
-                    .silence
-                    .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-                ready!(silence.as_mut().poll(cx));
+                let silence = this.silence.get_or_insert_with(|| Deadline::after(limit));
+                ready!(Pin::new(silence).poll(cx));
                 return this.break_off(UploadError::Stalled, cx);
             };
             this.silence = None;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::printable::excerpt;
-use crate::upstream::{ResolveError, TunnelError};
+use crate::upstream::{CONNECT_TIMEOUT, ResolveError, TunnelError};
 
 /// What went wrong between here and the upstream.
 #[derive(Clone, Debug)]
@@ -35,7 +35,13 @@ pub(crate) enum UpstreamFault {
     /// Connected, but no answer began in time.
     Timeout(Duration),
     /// The proxy on the way, named in the environment, opened no way to the upstream.
-    Proxy(String),
+    Proxy {
+        /// Its host and port.
+        at: String,
+        cause: String,
+        /// Not within the time allowed for a connection.
+        is_late: bool,
+    },
     /// The listener where the key would go in cleartext is that of a user who may not have it.
     Listener { at: String, user: u32 },
     /// The caller has as many connections as one may have, and none had room in time.
@@ -68,21 +74,43 @@ impl UpstreamFault {
         Self::Connect(innermost)
     }
 
-    /// The same, of a connection to the proxy on the way.
-    pub(crate) fn of_proxy(fault: &Self) -> Self {
-        Self::Proxy(match fault {
-            Self::Connect(cause) => format!("could not connect to it: {cause}"),
+    /// The same, of a connection to the proxy `at` that host and port, which is on the way.
+    pub(crate) fn of_proxy(self, at: &str) -> Self {
+        let is_late = matches!(self, Self::ConnectTimeout);
+        let cause = match self {
+            Self::Connect(cause) => format!("no connection to the proxy: {cause}"),
             Self::Dns(cause) => format!("its name has no address: {cause}"),
-            Self::Tls(cause) => format!("no TLS connection to it: {cause}"),
+            Self::Tls(cause) => format!("no TLS connection to the proxy: {cause}"),
+            Self::ConnectTimeout => format!("it did not answer within {CONNECT_TIMEOUT:?}"),
             other => other.to_string(),
-        })
+        };
+        Self::Proxy {
+            at: at.to_owned(),
+            cause,
+            is_late,
+        }
     }
 
-    /// Names what a CONNECT came to.
-    pub(crate) fn from_tunnel(error: &TunnelError) -> Self {
-        match error {
-            TunnelError::Broken(_) => Self::Proxy(format!("{error}: {}", innermost(&chain(error)))),
-            TunnelError::Refused(_) | TunnelError::Target => Self::Proxy(error.to_string()),
+    /// Names what a CONNECT to the proxy `at` that host and port came to.
+    pub(crate) fn from_tunnel(error: &TunnelError, at: &str) -> Self {
+        let cause = match error {
+            TunnelError::Broken(_) => format!("{error}: {}", innermost(&chain(error))),
+            TunnelError::Refused(_) | TunnelError::Target => error.to_string(),
+        };
+        Self::Proxy {
+            at: at.to_owned(),
+            cause,
+            is_late: false,
+        }
+    }
+
+    /// What failed behind the proxy `at` that host and port: it had said that the way was open.
+    pub(crate) fn behind_proxy(self, at: &str) -> Self {
+        let behind = |cause| format!("(through the proxy {at}) {cause}");
+        match self {
+            Self::Connect(cause) => Self::Connect(behind(cause)),
+            Self::Tls(cause) => Self::Tls(behind(cause)),
+            other => other,
         }
     }
 
@@ -109,7 +137,9 @@ impl UpstreamFault {
 
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::ConnectTimeout | Self::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
+            Self::ConnectTimeout | Self::Timeout(_) | Self::Proxy { is_late: true, .. } => {
+                StatusCode::GATEWAY_TIMEOUT
+            }
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_GATEWAY,
         }
@@ -117,13 +147,15 @@ impl UpstreamFault {
 
     pub(crate) fn code(&self) -> &'static str {
         match self {
-            Self::Connect(_) | Self::Proxy(_) => "upstream_connect",
+            Self::Connect(_) | Self::Proxy { is_late: false, .. } => "upstream_connect",
             Self::Dns(_) => "upstream_dns",
             Self::Tls(_) => "upstream_tls",
             Self::Protocol(_) => "upstream_protocol",
             Self::Headers => "upstream_headers",
             Self::Closed(_) => "upstream_closed",
-            Self::ConnectTimeout | Self::Timeout(_) => "upstream_timeout",
+            Self::ConnectTimeout | Self::Timeout(_) | Self::Proxy { is_late: true, .. } => {
+                "upstream_timeout"
+            }
             Self::Listener { .. } => "upstream_listener",
             Self::Busy => "upstream_busy",
             Self::Coding(_) => "upstream_coding",
@@ -156,10 +188,11 @@ impl fmt::Display for UpstreamFault {
             Self::Timeout(limit) => {
                 write!(f, "the upstream did not begin to answer within {limit:?}")
             }
-            Self::Proxy(cause) => write!(
+            Self::Proxy { at, cause, .. } => write!(
                 f,
-                "the proxy named in HTTPS_PROXY or ALL_PROXY did not connect to the upstream: \
-                 {cause}"
+                "the proxy {} (HTTPS_PROXY or ALL_PROXY) opened no way to the upstream; {}",
+                excerpt(at),
+                excerpt(cause)
             ),
             Self::Listener { at, user } => write!(
                 f,

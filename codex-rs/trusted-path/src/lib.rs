@@ -21,7 +21,7 @@ pub use place::{Missing, PathError, Place};
 /// How a file is opened (`open(2)`).
 #[cfg(unix)]
 pub use rustix::fs::OFlags;
-pub use small_file::{SmallFileError, read_small};
+pub use small_file::{SmallFile, SmallFileError, read_small};
 #[cfg(unix)]
 pub use status::{Kind, Status};
 #[cfg(unix)]

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, Read};
 use std::path::Path;
+use std::time::SystemTime;
 
 use crate::place::{PathError, Place};
 use crate::status::{Kind, Status};
@@ -64,6 +65,17 @@ impl From<io::Error> for SmallFileError {
     }
 }
 
+/// What such a file says, and who answers for it.
+#[derive(Clone, Debug)]
+pub struct SmallFile {
+    /// All of it.
+    pub bytes: Vec<u8>,
+    /// Whoever this process trusts, its owner and the owner of its directory.
+    pub trusted: Trusted,
+    /// When it was written last, by the clock of the file system.
+    pub written: SystemTime,
+}
+
 /// Reads a regular file of at most `most` bytes that belongs to the user of this process, to root, to
 /// who became root by sudo(8), or to the owner of its directory, and that not everybody can write.
 /// Links of trusted users are followed. Waits for nobody.
@@ -71,7 +83,7 @@ impl From<io::Error> for SmallFileError {
 /// # Errors
 ///
 /// [`SmallFileError`].
-pub fn read_small(path: &Path, most: u64) -> Result<Vec<u8>, SmallFileError> {
+pub fn read_small(path: &Path, most: u64) -> Result<SmallFile, SmallFileError> {
     let trusted = Trusted::by_this_process();
     let (place, file) = Place::find_file(path, &trusted).map_err(|error| match error {
         PathError::ForeignLink(..) => SmallFileError::ForeignLink(error),
@@ -85,18 +97,24 @@ pub fn read_small(path: &Path, most: u64) -> Result<Vec<u8>, SmallFileError> {
     if found.kind != Kind::File {
         return Err(SmallFileError::NotAFile);
     }
-    if !trusted.includes(found.owner) && found.owner != place.directory_status()?.owner {
+    let directory_owner = place.directory_status()?.owner;
+    if !trusted.includes(found.owner) && found.owner != directory_owner {
         return Err(SmallFileError::Foreign(found.owner));
     }
     if found.is_writable_by_all() {
         return Err(SmallFileError::WritableByAll);
     }
+    let written = file.metadata()?.modified()?;
     let mut bytes = Vec::new();
     file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > most {
         return Err(SmallFileError::TooLarge(most));
     }
-    Ok(bytes)
+    Ok(SmallFile {
+        bytes,
+        trusted: trusted.and(found.owner).and(directory_owner),
+        written,
+    })
 }
 
 const NO_DEVICE: i32 = rustix::io::Errno::NXIO.raw_os_error();
@@ -112,7 +130,7 @@ mod tests {
     use super::*;
 
     fn read(path: &Path) -> Result<Vec<u8>, SmallFileError> {
-        read_small(path, 8)
+        read_small(path, 8).map(|found| found.bytes)
     }
 
     fn file(dir: &tempfile::TempDir, content: &str) -> PathBuf {

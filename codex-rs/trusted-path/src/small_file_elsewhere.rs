@@ -28,12 +28,19 @@ impl fmt::Display for SmallFileError {
 
 impl std::error::Error for SmallFileError {}
 
+/// What such a file says.
+#[derive(Clone, Debug)]
+pub struct SmallFile {
+    /// All of it.
+    pub bytes: Vec<u8>,
+}
+
 /// Reads a file of at most `most` bytes.
 ///
 /// # Errors
 ///
 /// [`SmallFileError`].
-pub fn read_small(path: &Path, most: u64) -> Result<Vec<u8>, SmallFileError> {
+pub fn read_small(path: &Path, most: u64) -> Result<SmallFile, SmallFileError> {
     let file = File::open(path).map_err(|cause| match cause.kind() {
         io::ErrorKind::NotFound => SmallFileError::Missing,
         _ => SmallFileError::Io(cause),
@@ -44,5 +51,5 @@ pub fn read_small(path: &Path, most: u64) -> Result<Vec<u8>, SmallFileError> {
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > most {
         return Err(SmallFileError::TooLarge(most));
     }
-    Ok(bytes)
+    Ok(SmallFile { bytes })
 }

@@ -83,6 +83,32 @@ fn as_seen(text: &str) -> String {
     text.bytes().map(char::from).collect()
 }
 
+/// Between two questions its proxy is killed, and somebody else takes the port.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_conversation_does_not_go_on_with_whoever_takes_its_proxy_s_place() {
+    let upstream = MockUpstream::h1(Reply::responses("It is 42."));
+    let mut proxy = codex_test_support::Proxy::builder(CODEX)
+        .subcommand("responses-api-proxy")
+        .upstream(&upstream)
+        .server_info()
+        .start();
+    let info = proxy.info_file();
+    let run = codex(&["--server-info", info.to_str().unwrap()]);
+    let mut terminal = on_a_terminal(&run);
+    terminal.exp_string(PROMPT).unwrap();
+    terminal.send_line("what is it?").unwrap();
+    terminal.exp_string("It is 42.").unwrap();
+    terminal.exp_string(PROMPT).unwrap();
+    proxy.signal(9);
+    proxy.wait_exit();
+    let stranger = MockUpstream::builder().port(proxy.port()).start();
+    terminal.send_line("and why?").unwrap();
+    terminal.exp_string("has gone").unwrap();
+    terminal.exp_string(PROMPT).unwrap();
+    assert_eq!(stranger.connections(), 0);
+}
+
 #[test]
 fn a_question_an_answer_that_is_cancelled_and_a_second_question() {
     let gate = Gate::new();

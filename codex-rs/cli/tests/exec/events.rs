@@ -62,6 +62,8 @@ fn over_http_2_with_tls() {
     let upstream = MockUpstream::h2(Reply::responses("hello over h2"));
     let run = ask(&upstream).env("SSL_CERT_FILE", upstream.ca_file().to_str().unwrap());
     assert_ended(&run.run(), 0, "hello over h2");
+    let version = format!("{:?}", upstream.requests()[0].version);
+    assert_eq!(version, "HTTP/2.0");
     let output = ask(&upstream).provider("request_max_retries=0").run();
     assert_ended(&output, 1, "");
     assert!(output.stderr.contains("certificate"), "{}", output.stderr);

@@ -52,6 +52,30 @@ fn an_answer_without_end_is_cut_off() {
     );
 }
 
+/// GOAWAY with debug data (RFC 9113, section 6.8): no stream was processed, ENHANCE_YOUR_CALM.
+fn goaway(debug_data: &str) -> Vec<u8> {
+    let length = u32::try_from(8 + debug_data.len()).unwrap().to_be_bytes();
+    let head = [length[1], length[2], length[3], 7, 0, 0, 0, 0, 0];
+    [&head[..], &[0, 0, 0, 0, 0, 0, 0, 11], debug_data.as_bytes()].concat()
+}
+
+#[test]
+fn what_a_server_says_as_it_hangs_up_is_not_repeated() {
+    for debug_data in ["the token is t0ken-0123456789", &"x".repeat(10_000)] {
+        let upstream = MockUpstream::h2(Reply::raw(goaway(debug_data), false));
+        let output = ask(&upstream)
+            .env("SSL_CERT_FILE", upstream.ca_file().to_str().unwrap())
+            .env("TOKEN", "t0ken-0123456789")
+            .provider("env_key='TOKEN'")
+            .provider("request_max_retries=0")
+            .run();
+        assert_ended(&output, 1, "");
+        assert!(output.stderr.contains("GOAWAY"), "{}", output.stderr);
+        assert!(!output.stderr.contains("t0ken"), "{}", output.stderr);
+        assert!(output.stderr.len() < 600, "{}", output.stderr);
+    }
+}
+
 #[test]
 fn an_error_without_end_is_cut_off() {
     let piece = vec![b'x'; 1 << 20];

@@ -155,6 +155,37 @@ fn a_slow_server_is_heard_as_long_as_it_sends_events() {
     }
 }
 
+/// Ctrl-Z, and `fg` when the server would have been silent for too long. Time itself is what is tested.
+#[test]
+fn what_arrived_while_we_were_stopped_was_in_time() {
+    let head = || Reply::event_stream().data([created(), delta("x")].concat());
+    let gates = [Gate::new(), Gate::new()];
+    let upstreams = [
+        MockUpstream::h1(
+            head()
+                .hold(&gates[0])
+                .data([delta("y"), completed()].concat()),
+        ),
+        MockUpstream::h1(
+            Reply::event_stream()
+                .hold_head(&gates[1])
+                .data([created(), delta("xy"), completed()].concat()),
+        ),
+    ];
+    for (upstream, gate) in upstreams.iter().zip(&gates) {
+        let run = ask(upstream)
+            .provider("stream_idle_timeout_ms=600")
+            .provider("stream_max_retries=0");
+        let program = run.start();
+        gate.wait_reached();
+        program.signal("STOP");
+        gate.release();
+        std::thread::sleep(Duration::from_millis(1000));
+        program.signal("CONT");
+        assert_ended(&program.wait_exit(), 0, "xy");
+    }
+}
+
 #[test]
 fn a_server_that_asks_for_an_hour_is_not_waited_for() {
     for (asked, says) in [

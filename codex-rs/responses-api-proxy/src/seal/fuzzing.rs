@@ -42,13 +42,13 @@ fn send(wire: &[u8], control: &[u8]) -> (Vec<u8>, Result<(), Lost>) {
         }
         let mut out = record.to_vec();
         for splice in splices {
-            let end = splice.at + splice.with.len();
+            let with = splice.with.bytes();
+            let end = splice.at + with.len();
             let replaced = &record[splice.at..end];
             assert!(
-                stands_for(&SEAL.plain, replaced, splice.with)
-                    || stands_for(&SEAL.coded, replaced, splice.with)
+                stands_for(&SEAL.plain, replaced, with) || stands_for(&SEAL.coded, replaced, with)
             );
-            out[splice.at..end].copy_from_slice(splice.with);
+            out[splice.at..end].copy_from_slice(with);
         }
         left.extend(out);
     }

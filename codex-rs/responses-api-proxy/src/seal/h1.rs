@@ -55,20 +55,20 @@ impl H1 {
     ) -> Result<(), Lost> {
         let mut at = 0;
         while at < record.len() {
-            let rest = record.get(at..).unwrap_or_default();
+            let rest = record.get(at..).ok_or(Lost)?;
             at += match self.place {
-                Place::Data { left, chunked } => self.pass_data(left, chunked, rest.len()),
+                Place::Data { left, chunked } => self.pass_data(left, chunked, rest.len())?,
                 Place::Head => {
-                    let line = up_to_newline(rest);
+                    let line = up_to_newline(rest)?;
                     self.matcher.take(pair, line, at, splices)?;
-                    if self.keep(line) {
+                    if self.keep(line)? {
                         self.end_head_line()?;
                     }
                     line.len()
                 }
                 Place::ChunkSize | Place::Trailers => {
-                    let line = up_to_newline(rest);
-                    if self.keep(line) {
+                    let line = up_to_newline(rest)?;
+                    if self.keep(line)? {
                         self.end_chunk_line()?;
                     }
                     line.len()
@@ -78,23 +78,25 @@ impl H1 {
         Ok(())
     }
 
-    fn pass_data(&mut self, left: u64, chunked: bool, available: usize) -> usize {
+    fn pass_data(&mut self, left: u64, chunked: bool, available: usize) -> Result<usize, Lost> {
+        // More than there can be is more than there is.
         let taken = usize::try_from(left).unwrap_or(usize::MAX).min(available);
-        let left = left - u64::try_from(taken).unwrap_or(left);
+        let passed = u64::try_from(taken).map_err(|_| Lost)?;
+        let left = left.checked_sub(passed).ok_or(Lost)?;
         self.place = match (left, chunked) {
             (0, true) => Place::ChunkSize,
             (0, false) => self.next_head(),
             _ => Place::Data { left, chunked },
         };
-        taken
+        Ok(taken)
     }
 
     /// Adds to the current line; true when it is whole.
-    fn keep(&mut self, piece: &[u8]) -> bool {
+    fn keep(&mut self, piece: &[u8]) -> Result<bool, Lost> {
         let room = LINE_KEPT.saturating_sub(self.line.len());
-        self.line
-            .extend_from_slice(piece.get(..room.min(piece.len())).unwrap_or_default());
-        piece.ends_with(b"\n")
+        let kept = piece.get(..room.min(piece.len())).ok_or(Lost)?;
+        self.line.extend_from_slice(kept);
+        Ok(piece.ends_with(b"\n"))
     }
 
     fn end_head_line(&mut self) -> Result<(), Lost> {
@@ -146,12 +148,12 @@ impl H1 {
 }
 
 /// The bytes up to and including the first newline, or all of them.
-fn up_to_newline(bytes: &[u8]) -> &[u8] {
+fn up_to_newline(bytes: &[u8]) -> Result<&[u8], Lost> {
     let end = bytes
         .iter()
         .position(|&byte| byte == b'\n')
         .map_or(bytes.len(), |at| at + 1);
-    bytes.get(..end).unwrap_or_default()
+    bytes.get(..end).ok_or(Lost)
 }
 
 fn number(text: &[u8], radix: u32) -> Option<u64> {

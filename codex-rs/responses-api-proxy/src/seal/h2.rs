@@ -46,9 +46,9 @@ impl H2 {
     ) -> Result<(), Lost> {
         let mut at = 0;
         while at < record.len() {
-            let rest = record.get(at..).unwrap_or_default();
+            let rest = record.get(at..).ok_or(Lost)?;
             if self.skip > 0 {
-                let here = rest.get(..self.skip.min(rest.len())).unwrap_or_default();
+                let here = rest.get(..self.skip.min(rest.len())).ok_or(Lost)?;
                 if self.in_block {
                     self.matcher.take(pair, here, at, splices)?;
                 }
@@ -58,15 +58,10 @@ impl H2 {
                     self.end_payload()?;
                 }
             } else {
-                let wanted = self
-                    .header
-                    .get_mut(self.header_filled..)
-                    .unwrap_or_default();
+                let wanted = self.header.get_mut(self.header_filled..).ok_or(Lost)?;
                 let taken = wanted.len().min(rest.len());
-                wanted
-                    .get_mut(..taken)
-                    .unwrap_or_default()
-                    .copy_from_slice(rest.get(..taken).unwrap_or_default());
+                let wanted = wanted.get_mut(..taken).ok_or(Lost)?;
+                wanted.copy_from_slice(rest.get(..taken).ok_or(Lost)?);
                 self.header_filled += taken;
                 at += taken;
                 if self.header_filled == FRAME_HEADER {

@@ -14,8 +14,17 @@ pub(super) struct Pair {
     fallback: Vec<usize>,
 }
 
-/// Bytes in the locked page; `Debug` shows nothing of them.
+/// Bytes in the locked page. `Debug` shows nothing of them, and they are compared with nothing: a
+/// comparison that ends at the first difference says where it is.
+#[derive(Clone, Copy)]
 pub(super) struct Secret(&'static [u8]);
+
+impl Secret {
+    /// What stands in the page.
+    pub(super) fn bytes(self) -> &'static [u8] {
+        self.0
+    }
+}
 
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -57,12 +66,12 @@ impl Pair {
 }
 
 /// One replacement in one piece of plaintext.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Splice {
     /// Where in the piece it begins, in bytes.
     pub(super) at: usize,
     /// What stands there instead, for as many bytes as it is long.
-    pub(super) with: &'static [u8],
+    pub(super) with: Secret,
 }
 
 /// The placeholder was not where it has to be; nothing more may be sent.
@@ -131,6 +140,7 @@ impl Matcher {
         if self.matched > from {
             let with = pair.secret.0.get(from..self.matched).ok_or(Lost)?;
             let at = end.checked_sub(with.len()).ok_or(Lost)?;
+            let with = Secret(with);
             splices.push(Splice { at, with });
         }
         Ok(())

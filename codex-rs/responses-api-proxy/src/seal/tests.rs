@@ -36,6 +36,7 @@ fn send(seal: &Seal, wire: &[u8], cuts: &[usize]) -> Result<Vec<u8>, Lost> {
         stream.take(seal, record, &mut splices)?;
         let mut out = record.to_vec();
         for Splice { at, with } in splices {
+            let with = with.bytes();
             out[at..at + with.len()].copy_from_slice(with);
         }
         left.extend(out);
@@ -122,6 +123,13 @@ fn a_seal_shows_nothing_of_its_key() {
     let shown = format!("{seal:?}");
     assert!(!shown.contains(KEY));
     assert!(!shown.contains(&format!("{:?}", &coded[5..]).replace(['[', ']'], "")));
+    let mut splices = Vec::new();
+    let wire = h1_wire(seal.placeholder().as_bytes(), &[(vec![], false)]);
+    Stream::New.take(&seal, &wire, &mut splices).unwrap();
+    let shown = format!("{splices:?}");
+    assert_eq!(splices.len(), 1);
+    assert!(!shown.contains(&format!("{:?}", &KEY.as_bytes()[..4]).replace(['[', ']'], "")));
+    assert!(!shown.contains("sk-"), "{shown}");
 }
 
 #[test]

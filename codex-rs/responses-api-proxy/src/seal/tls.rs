@@ -10,8 +10,8 @@ use rustls::crypto::cipher::{
     UnsupportedOperationError,
 };
 use rustls::{
-    CipherSuiteCommon, ConnectionTrafficSecrets, ContentType, Error, SupportedCipherSuite,
-    Tls12CipherSuite, Tls13CipherSuite,
+    CipherSuiteCommon, ConnectionTrafficSecrets, ContentType, Error, ProtocolVersion,
+    SupportedCipherSuite, Tls12CipherSuite, Tls13CipherSuite,
 };
 
 use super::matcher::Splice;
@@ -154,6 +154,21 @@ struct Unsealing {
     flat: Vec<u8>,
 }
 
+impl Unsealing {
+    /// Ends the connection in the place of a record. rustls takes an error of a cipher for impossible and
+    /// panics; a fatal alert says the same to the other side, which then hangs up.
+    fn stop(&mut self, version: ProtocolVersion, seq: u64) -> Result<OutboundOpaqueMessage, Error> {
+        self.stream = Stream::Lost;
+        report::line("a request was stopped: its placeholder was not where it has to be");
+        let alert = OutboundPlainMessage {
+            typ: ContentType::Alert,
+            version,
+            payload: OutboundChunks::Single(FATAL_ALERT),
+        };
+        self.inner.encrypt(alert, seq)
+    }
+}
+
 impl MessageEncrypter for Unsealing {
     fn encrypt(
         &mut self,
@@ -175,20 +190,14 @@ impl MessageEncrypter for Unsealing {
         };
         let mut splices = Vec::new();
         if self.stream.take(self.seal, record, &mut splices).is_err() {
-            // rustls takes an error here for impossible and panics; a fatal alert
-            // says the same to the other side, which then hangs up.
-            report::line("a request was stopped: its placeholder was not where it has to be");
-            let alert = OutboundPlainMessage {
-                typ: ContentType::Alert,
-                version: message.version,
-                payload: OutboundChunks::Single(FATAL_ALERT),
-            };
-            return self.inner.encrypt(alert, seq);
+            return self.stop(message.version, seq);
         }
         if splices.is_empty() {
             return self.inner.encrypt(message, seq);
         }
-        let pieces = spliced(record, &splices);
+        let Some(pieces) = spliced(record, &splices) else {
+            return self.stop(message.version, seq);
+        };
         let unsealed = OutboundPlainMessage {
             typ: message.typ,
             version: message.version,
@@ -202,22 +211,23 @@ impl MessageEncrypter for Unsealing {
     }
 }
 
-/// The record with each splice in its place, as references.
-fn spliced<'a>(record: &'a [u8], splices: &[Splice]) -> Vec<&'a [u8]> {
+/// The record with each splice in its place, as references; `None` if a splice lies outside of it or in
+/// another one, which would make another message of it.
+fn spliced<'a>(record: &'a [u8], splices: &[Splice]) -> Option<Vec<&'a [u8]>> {
     let mut pieces = Vec::with_capacity(splices.len() * 2 + 1);
     let mut from = 0;
     for splice in splices {
-        pieces.push(record.get(from..splice.at).unwrap_or_default());
-        pieces.push(splice.with);
-        from = splice.at + splice.with.len();
+        let with = splice.with.bytes();
+        pieces.push(record.get(from..splice.at)?);
+        pieces.push(with);
+        from = splice.at + with.len();
     }
-    pieces.push(record.get(from..).unwrap_or_default());
-    pieces
+    pieces.push(record.get(from..)?);
+    Some(pieces)
 }
 
 #[cfg(test)]
 mod tests {
-    use rustls::ProtocolVersion;
     use rustls::crypto::cipher::InboundOpaqueMessage;
 
     use super::*;
@@ -282,6 +292,23 @@ mod tests {
         let (typ, bytes) = received(cipher, &mut *encrypter, data, head.as_bytes(), 0);
         let expected = b"POST / HTTP/1.1\r\nauthorization: Bearer sk-test-key\r\n\r\n";
         assert_eq!((typ, bytes.as_slice()), (data, &expected[..]));
+    }
+
+    #[test]
+    fn a_splice_that_does_not_fit_makes_no_other_record() {
+        let seal = seal();
+        let head = format!(
+            "POST / HTTP/1.1\r\nauthorization: {}\r\n",
+            seal.placeholder()
+        );
+        let mut splices = Vec::new();
+        let taken = Stream::New.take(seal, head.as_bytes(), &mut splices);
+        assert!(taken.is_ok());
+        assert!(spliced(head.as_bytes(), &splices).is_some());
+        assert!(spliced(&head.as_bytes()[..45], &splices).is_none());
+        assert!(spliced(&head.as_bytes()[..30], &splices).is_none());
+        let twice = [splices[0], splices[0]];
+        assert!(spliced(head.as_bytes(), &twice).is_none());
     }
 
     #[test]

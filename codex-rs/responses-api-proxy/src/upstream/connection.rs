@@ -7,8 +7,9 @@ use std::time::Duration;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 
+use crate::deadline::Timer;
 use crate::upstream_fault::UpstreamFault;
 
 use super::RequestBody;
@@ -250,7 +251,7 @@ fn http1_builder() -> http1::Builder {
 fn http2_builder() -> http2::Builder<TokioExecutor> {
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
-        .timer(TokioTimer::new())
+        .timer(Timer)
         .max_header_list_size(MAX_ANSWER_HEAD)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, Uri};
+use hyper::upgrade::Upgraded;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 #[cfg(unix)]
@@ -14,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
+use crate::deadline::within;
 use crate::upstream_fault::UpstreamFault;
 
 use super::listener_owner::ListenerOwner;
@@ -102,9 +105,9 @@ impl Connector {
     ///
     /// The [`UpstreamFault`] that names what failed.
     pub(crate) async fn connect(&self) -> Result<Established, UpstreamFault> {
-        tokio::time::timeout(CONNECT_TIMEOUT, self.0.connect())
+        within(CONNECT_TIMEOUT, self.0.connect())
             .await
-            .map_err(|_| UpstreamFault::ConnectTimeout)?
+            .ok_or(UpstreamFault::ConnectTimeout)?
     }
 }
 
@@ -146,22 +149,43 @@ impl Way {
                 authority,
                 tls,
             } => {
-                let of_proxy = |fault| UpstreamFault::of_proxy(&fault);
-                let stream = proxy.connect().await.map_err(of_proxy)?;
-                let authorization = authorization.as_ref();
-                let opened = match proxy_tls {
-                    Some(proxy_tls) => {
-                        let (stream, _) = proxy_tls.over(stream).await.map_err(of_proxy)?;
-                        tunnel::open(stream, authority, authorization).await
-                    }
-                    None => tunnel::open(stream, authority, authorization).await,
-                };
-                let opened = opened.map_err(|error| UpstreamFault::from_tunnel(&error))?;
-                let (stream, is_http_2) = tls.over(opened).await?;
+                let at = proxy.name();
+                let open =
+                    open_tunnel(proxy, proxy_tls.as_ref(), authority, authorization.as_ref());
+                // Until it is open, whatever takes long is the proxy's doing.
+                let opened = within(CONNECT_TIMEOUT, open).await;
+                let opened =
+                    opened.ok_or_else(|| UpstreamFault::ConnectTimeout.of_proxy(&at))??;
+                let agreed = tls.over(opened).await;
+                let (stream, is_http_2) = agreed.map_err(|fault| fault.behind_proxy(&at))?;
                 Ok(established(Stream::Tunnel(Box::new(stream)), is_http_2))
             }
         }
     }
+}
+
+/// A connection to `authority` through `proxy`.
+///
+/// # Errors
+///
+/// [`UpstreamFault::Proxy`].
+async fn open_tunnel(
+    proxy: &Tcp,
+    proxy_tls: Option<&Tls>,
+    authority: &str,
+    authorization: Option<&HeaderValue>,
+) -> Result<TokioIo<Upgraded>, UpstreamFault> {
+    let at = proxy.name();
+    let of_proxy = |fault: UpstreamFault| fault.of_proxy(&at);
+    let stream = proxy.connect().await.map_err(of_proxy)?;
+    let opened = match proxy_tls {
+        Some(proxy_tls) => {
+            let (stream, _) = proxy_tls.over(stream).await.map_err(of_proxy)?;
+            tunnel::open(stream, authority, authorization).await
+        }
+        None => tunnel::open(stream, authority, authorization).await,
+    };
+    opened.map_err(|error| UpstreamFault::from_tunnel(&error, &at))
 }
 
 fn established(stream: Stream, is_http_2: bool) -> Established {
@@ -195,6 +219,12 @@ impl Tcp {
         connector.set_keepalive_interval(Some(KEEPALIVE));
         connector.set_keepalive_retries(Some(KEEPALIVE_RETRIES));
         Self { uri, connector }
+    }
+
+    /// Host and port, for messages.
+    fn name(&self) -> String {
+        let authority = self.uri.authority();
+        authority.map_or_else(String::new, ToString::to_string)
     }
 
     async fn connect(&self) -> Result<TcpStream, UpstreamFault> {

@@ -24,6 +24,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use url::Url;
 
 use crate::config::UpstreamUrl;
+use crate::deadline::within;
 use crate::places::Place;
 use crate::upload::{Progress, Upload};
 use crate::upstream_fault::UpstreamFault;
@@ -33,6 +34,7 @@ use self::exchange::{Answer, Exchange};
 use self::pool::{Lease, Pool};
 
 pub(crate) use self::body::UpstreamBody;
+pub(crate) use self::connector::CONNECT_TIMEOUT;
 pub(crate) use self::exchange::Held;
 pub(crate) use self::listener_owner::ListenerOwner;
 pub(crate) use self::owner::Owner;
@@ -82,7 +84,7 @@ impl Upstream {
         connector: Connector,
         max_idle: usize,
     ) -> Result<Self, UpstreamSetupError> {
-        let target = Target::of(url).map_err(|_| UpstreamSetupError::Url)?;
+        let target = Target::of(url)?;
         Ok(Self {
             pool: Pool::new(connector.clone(), max_idle),
             target: Arc::new(target),
@@ -178,9 +180,9 @@ impl fmt::Display for Upstream {
 }
 
 impl Target {
-    fn of(url: UpstreamUrl) -> Result<Self, http::Error> {
+    fn of(url: UpstreamUrl) -> Result<Self, UpstreamSetupError> {
         let parts = url.url();
-        let host = parts.host_str().unwrap_or_default();
+        let host = parts.host_str().ok_or(UpstreamSetupError::Url)?;
         let authority = match parts.port() {
             Some(port) => format!("{host}:{port}"),
             None => host.to_owned(),
@@ -193,11 +195,12 @@ impl Target {
             .scheme(parts.scheme())
             .authority(authority.as_str())
             .path_and_query(origin_form.as_str())
-            .build()?;
+            .build()
+            .map_err(|_| UpstreamSetupError::Url)?;
         Ok(Self {
             absolute,
-            origin_form: origin_form.parse::<Uri>()?,
-            host: HeaderValue::from_str(&authority)?,
+            origin_form: origin_form.parse().map_err(|_| UpstreamSetupError::Url)?,
+            host: HeaderValue::from_str(&authority).map_err(|_| UpstreamSetupError::Url)?,
             url,
         })
     }
@@ -225,10 +228,10 @@ async fn in_time<T>(
     let mut answer = std::pin::pin!(answer);
     loop {
         let before = progress.made();
-        match tokio::time::timeout(limit, &mut answer).await {
-            Ok(answer) => return Some(answer),
-            Err(_) if progress.made() != before => {}
-            Err(_) => return None,
+        match within(limit, &mut answer).await {
+            Some(answer) => return Some(answer),
+            None if progress.made() != before => {}
+            None => return None,
         }
     }
 }

@@ -19,6 +19,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::deadline::within;
 use crate::upstream_fault::UpstreamFault;
 
 use self::connections::{Connections, OwnerPool};
@@ -174,12 +175,12 @@ impl<C: Connect> Pool<C> {
             };
             let deadline = Instant::now() + CONNECT_TIMEOUT;
             let kept = loop {
-                match tokio::time::timeout(TRY_ANOTHER_AFTER, &mut promised).await {
-                    Ok(kept) => break kept,
-                    Err(_) if self.0.is_hopeless(owner) && Instant::now() >= deadline => {
+                match within(TRY_ANOTHER_AFTER, &mut promised).await {
+                    Some(kept) => break kept,
+                    None if self.0.is_hopeless(owner) && Instant::now() >= deadline => {
                         return Err(UpstreamFault::Busy);
                     }
-                    Err(_) => {}
+                    None => {}
                 }
             };
             match kept {
@@ -283,7 +284,7 @@ impl<C: Connect> Shared<C> {
                 let id = self.add(&owner, connection);
                 if is_multiplexed {
                     // Whatever it says then is what holds; if it says nothing, the protocol's default.
-                    let _ = tokio::time::timeout(TRY_ANOTHER_AFTER, has_spoken).await;
+                    let _ = within(TRY_ANOTHER_AFTER, has_spoken).await;
                     self.note_that_it_has_spoken(&owner, id);
                 }
             }

@@ -58,6 +58,64 @@ fn certificates_that_are_not_good() {
     }
 }
 
+/// What stands at the place of the proxy that the environment names, and what is said of it.
+fn assert_fault_of_proxy(at: &str, code: (u16, &str), cause: &str) {
+    let upstream = MockUpstream::h2(Reply::responses("never"));
+    let proxy = in_front_of(&upstream)
+        .env("HTTPS_PROXY", format!("{at}/"))
+        .start();
+    let answer = ask(&proxy);
+    assert_openai_error(&answer, code.0, code.1);
+    let message = answer.json()["error"]["message"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let (_, address) = at.rsplit_once(['/', '@']).unwrap();
+    assert!(message.contains(&format!("proxy {address}")), "{message:?}");
+    assert!(message.contains(cause), "{cause:?} is not in {message:?}");
+    assert!(!message.contains("to the upstream:"), "{message:?}");
+    assert!(message.len() < 600, "{message:?}");
+    proxy.wait_for_stderr(code.1);
+    assert!(!proxy.stderr_so_far().contains("hunter2"));
+    assert!(upstream.requests().is_empty());
+}
+
+#[test]
+fn a_fault_of_the_proxy_on_the_way_is_told_as_its_own() {
+    const CONNECT: (u16, &str) = (502, "upstream_connect");
+    let port = RefusedPort::new();
+    let dead = port.addr();
+    assert_fault_of_proxy(&format!("http://{dead}"), CONNECT, "refused");
+    assert_fault_of_proxy(&format!("https://{dead}"), CONNECT, "refused");
+    assert_fault_of_proxy("http://no-such-proxy.invalid:3128", CONNECT, "no address");
+    for (reply, cause) in [
+        (Reply::new(407), "407"),
+        (Reply::new(403), "403"),
+        (Reply::new(502), "502"),
+        (Reply::raw("SSH-2.0-x\r\n\r\n", true), "did not answer"),
+        (Reply::close_before_head(), "did not answer"),
+    ] {
+        let on_the_way = MockUpstream::h1(reply);
+        let at = format!("http://user:hunter2@{}", on_the_way.addr());
+        assert_fault_of_proxy(&at, CONNECT, cause);
+    }
+    // One that is spoken to by TLS, whose certificate goes on for ever.
+    let name = format!("{}.example", "x".repeat(5_000));
+    let on_the_way = MockUpstream::builder()
+        .tls_h1()
+        .certificate(Certificate::Named(name.leak()))
+        .start();
+    let at = format!("https://{}", on_the_way.addr());
+    assert_fault_of_proxy(&at, CONNECT, "TLS");
+}
+
+#[test]
+fn a_proxy_on_the_way_that_says_nothing_is_named() {
+    let on_the_way = MockUpstream::h1(Reply::silence());
+    let at = format!("http://{}", on_the_way.addr());
+    assert_fault_of_proxy(&at, (504, "upstream_timeout"), "10s");
+}
+
 #[test]
 fn an_upstream_that_does_not_speak_tls() {
     // What a web server's plain port says to a TLS hello.

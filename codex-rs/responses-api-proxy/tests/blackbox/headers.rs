@@ -105,6 +105,19 @@ fn an_answer_keeps_what_clients_read_and_loses_the_rest() {
             .header("set-cookie", "c=d")
             .header("authorization", "Bearer something")
             .header("access-control-allow-origin", "*")
+            .header("alt-svc", "h3=\":443\"; ma=86400")
+            .header("strict-transport-security", "max-age=31536000")
+            .header("clear-site-data", "\"*\"")
+            .header("nel", "{\"report_to\":\"x\",\"max_age\":1}")
+            .header("report-to", "{}")
+            .header("reporting-endpoints", "x=\"https://x.example/\"")
+            .header("public-key-pins", "max-age=1")
+            .header("public-key-pins-report-only", "max-age=1")
+            .header("expect-ct", "max-age=1")
+            .header("service-worker-allowed", "/")
+            .header("accept-ch", "Sec-CH-UA")
+            .header("refresh", "0;url=https://x.example/")
+            .header("via", "1.1 edge")
             .header("proxy-authenticate", "Basic")
             .header("keep-alive", "timeout=5")
             .header("connection", "x-hop")
@@ -126,8 +139,27 @@ fn an_answer_keeps_what_clients_read_and_loses_the_rest() {
             "date",
             "openai-processing-ms",
             "retry-after",
+            "via",
             "x-ratelimit-remaining-requests",
             "x-request-id",
         ]
     );
+}
+
+/// Neither side is to notice that there is a proxy; what others have added is theirs.
+#[test]
+fn no_via_is_added_in_either_direction() {
+    for upstream in [
+        MockUpstream::h1(Reply::responses("hi")),
+        MockUpstream::h2(Reply::responses("hi")),
+    ] {
+        let proxy = in_front_of(&upstream).start();
+        let answer = ask(&proxy);
+        assert_eq!((answer.status, answer.header("via")), (200, None));
+        let theirs = [("via", "1.1 sidecar")];
+        proxy.client().post(RESPONSES, &theirs, "{}").read_answer();
+        let requests = upstream.wait_for_requests(2);
+        assert_eq!(requests[0].header_all("via").len(), 0);
+        assert_eq!(requests[1].header_all("via"), [b"1.1 sidecar"]);
+    }
 }

@@ -14,6 +14,8 @@ pub(crate) fn signal(name: &str) -> i32 {
         "INT" => 2,
         "KILL" => 9,
         "TERM" => 15,
+        "CONT" => 18,
+        "STOP" => 19,
         other => panic!("no number for SIG{other}"),
     }
 }

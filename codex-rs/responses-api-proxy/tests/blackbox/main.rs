@@ -16,6 +16,7 @@ mod confinement;
 mod crowds;
 mod custody;
 mod cuts;
+mod deadlines;
 mod departures;
 mod door;
 mod echo;
