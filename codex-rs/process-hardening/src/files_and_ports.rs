@@ -112,8 +112,7 @@ mod tests {
             None
         });
         if let Some(why) = checked.join().unwrap() {
-            use std::io::Write;
-            let _ = std::io::stderr().write_all(format!("skipped: {why}\n").as_bytes());
+            codex_test_support::skipped(&why);
         }
     }
 }

@@ -69,8 +69,10 @@ impl InfoFile {
             .take(MOST_CONTENT + 1)
             .read_to_end(&mut content)?;
         file.rewind()?;
-        let is_short = u64::try_from(content.len()).is_ok_and(|length| length <= MOST_CONTENT);
-        if !content.is_empty() && !(is_short && is_server_info(&content)) {
+        let is_ours = content.is_empty()
+            || u64::try_from(content.len()).is_ok_and(|length| length <= MOST_CONTENT)
+                && is_server_info(&content);
+        if !is_ours {
             return Err(Cause::NotOurs);
         }
         if private {

@@ -252,6 +252,8 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         report::line(format_args!("cut off without having finished: {cut}"));
     }
     drop(server_info);
+    // Elsewhere there is none.
+    #[cfg(unix)]
     drop(unix_socket);
     Ok(shutdown
         .ended_by_signal()

@@ -14,9 +14,7 @@ fn confined(check: impl FnOnce() + Send + 'static) {
 fn confined_but(needs: Needs, check: impl FnOnce() + Send + 'static) {
     let thread = std::thread::spawn(move || {
         if let Err(why) = restrict(OnRefusedCall::Report, &needs) {
-            use std::io::Write;
-            let _ = io::stderr().write_all(format!("skipped: {why}\n").as_bytes());
-            return;
+            return codex_test_support::skipped(&why.to_string());
         }
         check();
     });

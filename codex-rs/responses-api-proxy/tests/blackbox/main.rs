@@ -3,6 +3,7 @@
 //! Every answer, both standard streams and every file a proxy leaves are
 //! searched for the key by the harness, in every test.
 
+#![cfg(unix)]
 #![allow(
     clippy::indexing_slicing,
     clippy::panic,
