@@ -168,13 +168,20 @@ impl Thread {
     }
 }
 
+/// After so many turns of tasks the sockets are looked at, however many tasks are ready (tokio's default
+/// is 61): a turn can take as long as 32 KiB of an answer.
+const LOOK_EVERY: u32 = 16;
+
 /// The runtime of one thread.
 ///
 /// # Errors
 ///
 /// When the system has no descriptor to poll with.
 pub(crate) fn runtime() -> io::Result<Runtime> {
-    Builder::new_current_thread().enable_all().build()
+    Builder::new_current_thread()
+        .event_interval(LOOK_EVERY)
+        .enable_all()
+        .build()
 }
 
 #[cfg(test)]

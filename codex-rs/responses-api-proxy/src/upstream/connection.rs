@@ -1,7 +1,9 @@
 //! One connection to the upstream that speaks HTTP, with every limit of the protocol set on purpose.
 
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Context;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::Request;
@@ -69,13 +71,45 @@ enum Protocol {
     },
     Http2 {
         sender: http2::SendRequest<RequestBody>,
-        driver: Driver<Http2Connection>,
+        /// Held for the connection to go on.
+        _driver: Driver<Http2Connection>,
+        /// How many requests the server allows at once; 0 once the connection is over.
+        allowed: Arc<AtomicUsize>,
         resets: Arc<ResetBudget>,
     },
 }
 
 type Http1Connection = http1::Connection<TokioIo<Transport>, RequestBody>;
-type Http2Connection = http2::Connection<TokioIo<Transport>, RequestBody, TokioExecutor>;
+
+/// An HTTP/2 connection that tells, after each poll, how many requests the server allows.
+struct Http2Connection {
+    connection: http2::Connection<TokioIo<Transport>, RequestBody, TokioExecutor>,
+    allowed: Arc<AtomicUsize>,
+}
+
+impl Http2Connection {
+    fn tell(&self) {
+        let allowed = self.connection.current_max_send_streams();
+        self.allowed.store(allowed, Ordering::Relaxed);
+    }
+}
+
+impl Future for Http2Connection {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let polled = Pin::new(&mut self.connection).poll(cx);
+        self.tell();
+        // Requests learn by themselves how it ends.
+        polled.map(drop)
+    }
+}
+
+impl Drop for Http2Connection {
+    fn drop(&mut self) {
+        self.allowed.store(0, Ordering::Relaxed);
+    }
+}
 
 /// The connection of one exchange, driven by whoever reads its answer.
 pub(super) struct OwnDrive(Loan<Http1Connection>);
@@ -103,9 +137,15 @@ impl Connection {
         let protocol = if is_http_2 {
             let begun = http2_builder().handshake(io).await;
             let (sender, connection) = begun.map_err(|error| UpstreamFault::from_error(&error))?;
+            let connection = Http2Connection {
+                connection,
+                allowed: Arc::default(),
+            };
+            connection.tell();
             Protocol::Http2 {
                 sender,
-                driver: Driver::spawn(connection),
+                allowed: Arc::clone(&connection.allowed),
+                _driver: Driver::spawn(connection),
                 resets: Arc::new(ResetBudget::new()),
             }
         } else {
@@ -148,11 +188,14 @@ impl Connection {
         }
     }
 
-    /// Leaves driving the connection to whoever reads the answer, where only one is read from it.
+    /// Leaves driving the connection to whoever reads the answer, where only one is read from it, and
+    /// nothing is left to write.
     pub(super) fn lend(&self) -> Option<OwnDrive> {
         match &self.protocol {
-            Protocol::Http1 { driver, .. } => Some(OwnDrive(driver.lend())),
-            Protocol::Http2 { .. } => None,
+            Protocol::Http1 { driver, .. } if self.outgoing.is_flushed() => {
+                Some(OwnDrive(driver.lend()))
+            }
+            _ => None,
         }
     }
 
@@ -201,9 +244,8 @@ impl Pooled for Connection {
     fn capacity(&self) -> usize {
         match &self.protocol {
             Protocol::Http1 { .. } => 1,
-            Protocol::Http2 { driver, .. } => {
-                let allowed = driver.look(Http2Connection::current_max_send_streams);
-                let allowed = allowed.unwrap_or(0);
+            Protocol::Http2 { allowed, .. } => {
+                let allowed = allowed.load(Ordering::Relaxed);
                 // A quarter is left for requests that were given up, which the server counts until
                 // it knows.
                 (allowed - allowed / 4).min(MAX_STREAMS)

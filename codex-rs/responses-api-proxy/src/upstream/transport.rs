@@ -1,7 +1,7 @@
 //! The upstream's side of the wire, between a socket and hyper.
 //!
 //! Three things hyper leaves to its transport are done here. An upstream that sends without a pause has
-//! 64 KiB read, and then whatever else the thread serves has its turn. An upstream that
+//! 32 KiB read, and then whatever else the thread serves has its turn. An upstream that
 //! answers and closes while a request is still being sent has its answer read: a write that fails says
 //! nothing about what has been received. And the first bytes that arrive are told to whoever waits to
 //! know what the server allows, which over HTTP/2 is what it says first (RFC 9113, section 3.4).
@@ -23,8 +23,8 @@ use tokio::task::coop;
 use tokio_rustls::client::TlsStream;
 
 /// So many bytes take one of the 128 steps that tokio allows a task in each of its turns
-/// ([`tokio::task::coop`]): no more than 64 KiB are read before others have theirs, whoever reads.
-const BYTES_OF_A_STEP: usize = 512;
+/// ([`tokio::task::coop`]): no more than 32 KiB are read before others have theirs, whoever reads.
+const BYTES_OF_A_STEP: usize = 256;
 
 /// So many bytes are read at once over HTTP/1.1. That is also what bounds hyper's buffer for a body: it
 /// doubles what it makes room for, from 8 KiB on, whenever a read fills it. The task that reads the answer
@@ -52,6 +52,7 @@ pub(crate) struct Outgoing(Arc<Written>);
 struct Written {
     bytes: AtomicU64,
     has_failed: AtomicBool,
+    is_flushed: AtomicBool,
     /// Who waits for more to be written.
     waiting: Mutex<Option<Waker>>,
 }
@@ -60,6 +61,11 @@ impl Outgoing {
     /// Whether writing has failed: all that can follow is what was received before.
     pub(crate) fn has_failed(&self) -> bool {
         self.0.has_failed.load(Ordering::Relaxed)
+    }
+
+    /// Whether hyper has nothing left to write: it flushes when its own buffer is empty.
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.0.is_flushed.load(Ordering::Relaxed)
     }
 
     /// How many bytes were written so far.
@@ -187,6 +193,7 @@ impl AsyncWrite for Transport {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.outgoing.0.is_flushed.store(false, Ordering::Relaxed);
         let outcome = ready!(Pin::new(this.stream.get_mut()).poll_write(cx, buf));
         Poll::Ready(this.written(outcome, buf.len()))
     }
@@ -197,6 +204,7 @@ impl AsyncWrite for Transport {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.outgoing.0.is_flushed.store(false, Ordering::Relaxed);
         let outcome = ready!(Pin::new(this.stream.get_mut()).poll_write_vectored(cx, bufs));
         let length = bufs.iter().map(|buf| buf.len()).sum();
         Poll::Ready(this.written(outcome, length))
@@ -209,6 +217,7 @@ impl AsyncWrite for Transport {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let outcome = ready!(Pin::new(this.stream.get_mut()).poll_flush(cx));
+        this.outgoing.0.is_flushed.store(true, Ordering::Relaxed);
         Poll::Ready(this.written(outcome.map(|()| 0), 0).map(|_| ()))
     }
 
