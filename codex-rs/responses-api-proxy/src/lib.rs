@@ -28,6 +28,7 @@ mod connection;
 mod credential;
 mod door;
 mod downstream;
+mod environment;
 mod forward;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -36,6 +37,7 @@ mod headers;
 mod inbound;
 #[cfg_attr(not(unix), path = "info_file_elsewhere.rs")]
 mod info_file;
+mod key_beside;
 mod key_source;
 mod limits;
 mod link;
