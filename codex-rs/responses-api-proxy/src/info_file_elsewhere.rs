@@ -102,6 +102,16 @@ impl InfoFile {
         Ok(())
     }
 
+    /// Not known before it is opened.
+    pub(crate) fn check(_path: &Path, _private: bool) -> Result<(), Cause> {
+        Ok(())
+    }
+
+    /// As far as is known.
+    pub(crate) fn is_removable(&self) -> bool {
+        true
+    }
+
     /// None has to be held open here.
     pub(crate) fn directory(&self) -> Option<File> {
         None
