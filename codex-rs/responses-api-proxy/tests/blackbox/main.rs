@@ -34,6 +34,7 @@ mod stderr;
 mod streaming;
 mod surface;
 mod two_keys;
+mod uploads;
 
 use codex_test_support::{Answer, Client, MockUpstream, Proxy, ProxyBuilder};
 
