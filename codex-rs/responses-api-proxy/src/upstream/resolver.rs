@@ -16,6 +16,9 @@ use hyper_util::client::legacy::connect::dns::Name;
 use tokio::sync::oneshot;
 use tower_service::Service;
 
+/// Of the thread, in bytes; glibc's resolver takes tens of KiB, and what nsswitch.conf(5) adds as much.
+const STACK: usize = 512 * 1024;
+
 type Answer = Result<Vec<SocketAddr>, ResolveError>;
 
 /// Why a name has no address, in the C library's words.
@@ -63,6 +66,7 @@ impl Resolver {
         let (questions, asked) = mpsc::channel::<Question>();
         std::thread::Builder::new()
             .name("resolver".to_owned())
+            .stack_size(STACK)
             .spawn(move || {
                 while let Ok(first) = asked.recv() {
                     // Whoever asked has given up meanwhile: nobody needs the answer.
