@@ -36,6 +36,22 @@ const MAX_EXCERPT: usize = 300;
 /// How much of one answer may lie here unread, in bytes (HTTP/2).
 const WINDOW: u32 = 1 << 20;
 
+/// How long a connection is kept between two answers of a conversation.
+const KEPT_IDLE: Duration = Duration::from_secs(90);
+/// The most header lines of an answer, its longest head by HTTP/2 and the longest frame, in bytes.
+const MAX_HEADERS: usize = 256;
+const MAX_HEAD: u32 = 64 << 10;
+const MAX_FRAME: u32 = 16 << 10;
+/// After so long without anything the other side is asked whether it still lives, and how often in vain;
+/// by HTTP/2 by a ping that is answered within so long.
+const ALIVE_AFTER: Duration = Duration::from_secs(15);
+const ALIVE_RETRIES: u32 = 3;
+const PING_ANSWERED_WITHIN: Duration = Duration::from_secs(45);
+/// How long what was sent may be taken by nobody (tcp(7), `TCP_USER_TIMEOUT`): the idle timeout of the
+/// provider counts alone.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED: Option<Duration> = None;
+
 /// A client for one provider.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -90,10 +106,24 @@ impl Client {
             .retry(retry::never())
             .referer(false)
             .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(KEPT_IDLE)
+            .pool_max_idle_per_host(1)
+            .http1_max_headers(MAX_HEADERS)
             .http2_initial_stream_window_size(WINDOW)
             .http2_initial_connection_window_size(WINDOW)
+            .http2_adaptive_window(false)
+            .http2_max_frame_size(MAX_FRAME)
+            .http2_max_header_list_size(MAX_HEAD)
+            .http2_keep_alive_interval(ALIVE_AFTER)
+            .http2_keep_alive_timeout(PING_ANSWERED_WITHIN)
+            .http2_keep_alive_while_idle(false)
+            .tcp_keepalive(ALIVE_AFTER)
+            .tcp_keepalive_interval(ALIVE_AFTER)
+            .tcp_keepalive_retries(ALIVE_RETRIES)
             .tcp_nodelay(true)
             .user_agent(concat!("codex-exec/", env!("CARGO_PKG_VERSION")));
+        #[cfg(target_os = "linux")]
+        let builder = builder.tcp_user_timeout(UNACKNOWLEDGED);
         let is_local = provider.is_on_this_host();
         let builder = if is_local {
             // What stays here passes no proxy, and no name service has a say in what "localhost" is.

@@ -74,6 +74,10 @@ impl Connection {
         let connection = http1::Builder::new()
             // Heads are timed before they get here.
             .header_read_timeout(None)
+            // A caller that closes its side counts as one that left.
+            .half_close(false)
+            // Each answer leaves by itself.
+            .pipeline_flush(false)
             .max_headers(MAX_HEADERS)
             .max_buf_size(CONNECTION_BUFFER)
             .keep_alive(drains)

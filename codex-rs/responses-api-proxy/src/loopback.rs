@@ -11,7 +11,7 @@ use anyhow::Context;
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// How many connections may wait to be accepted; the system may allow fewer.
-const BACKLOG: i32 = 4096;
+pub(crate) const BACKLOG: i32 = 4096;
 
 /// How often a free port is looked for that is free on both addresses.
 const TRIES: usize = 16;

@@ -24,6 +24,9 @@ use crate::printable::printable;
 /// The longest line, in bytes: what a pipe with room is sure to take at once (pipe(7)).
 const LONGEST: usize = 4096;
 
+/// The stack of the thread that writes, in bytes.
+const STACK: usize = 256 * 1024;
+
 /// How many lines may wait to be written.
 const WAITING: usize = 256;
 
@@ -140,7 +143,9 @@ fn write(line: &[u8]) {
 pub(crate) fn write_in_background() {
     let mut lines = REPORT.lock();
     if !lines.has_writer {
-        let writer = thread::Builder::new().name("report".to_owned());
+        let writer = thread::Builder::new()
+            .name("report".to_owned())
+            .stack_size(STACK);
         lines.has_writer = writer.spawn(|| REPORT.write_to(write)).is_ok();
     }
 }

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use codex_process_hardening::{UserError, born_with, group_number};
 use codex_trusted_path::{Kind, Missing, PathError, Place, Status, Trusted};
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
+
+use crate::loopback::BACKLOG;
 
 /// Where to listen, and who may connect.
 #[derive(Clone, Debug)]
@@ -99,6 +101,7 @@ impl UnixSocket {
             place.remove().map_err(io)?;
         }
         let listener = born_with(config.mode, || UnixListener::bind(path)).map_err(io)?;
+        SockRef::from(&listener).listen(BACKLOG).map_err(io)?;
         // There is no way to bind in a directory that is held open, so it is looked at afterwards.
         let bound = place
             .status()

@@ -11,6 +11,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use axum::Router;
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -159,6 +160,7 @@ impl Thread {
         };
         let thread = std::thread::Builder::new()
             .name("worker".to_owned())
+            .stack_size(STACK)
             .spawn(work)?;
         Ok(Self {
             handle,
@@ -168,9 +170,22 @@ impl Thread {
     }
 }
 
-/// After so many turns of tasks the sockets are looked at, however many tasks are ready (tokio's default
-/// is 61): a turn can take as long as 32 KiB of an answer.
-const LOOK_EVERY: u32 = 16;
+/// Threads for what blocks, of each runtime: nothing is given to them; a library might.
+const BLOCKING_THREADS: usize = 1;
+/// Their stack, in bytes, and how long one is kept that has nothing to do.
+const BLOCKING_STACK: usize = 256 * 1024;
+const BLOCKING_KEPT: Duration = Duration::from_secs(10);
+
+/// After so many turns of tasks sockets and timers are looked at, however many tasks there are still (tokio's
+/// default is 61): a turn can take as long as 32 KiB of an answer.
+const TASKS_IN_A_ROW: u32 = 16;
+/// After so many the next one is taken from those that came from another thread; and so many sockets are
+/// looked at before tasks have their turn (tokio's defaults).
+const LOCAL_TASKS_IN_A_ROW: u32 = 31;
+const SOCKETS_IN_A_ROW: usize = 1024;
+
+/// The stack of a thread that serves, in bytes (the standard library's default).
+const STACK: usize = 2 * 1024 * 1024;
 
 /// The runtime of one thread.
 ///
@@ -179,8 +194,13 @@ const LOOK_EVERY: u32 = 16;
 /// When the system has no descriptor to poll with.
 pub(crate) fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread()
-        .event_interval(LOOK_EVERY)
         .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_stack_size(BLOCKING_STACK)
+        .thread_keep_alive(BLOCKING_KEPT)
+        .event_interval(TASKS_IN_A_ROW)
+        .global_queue_interval(LOCAL_TASKS_IN_A_ROW)
+        .max_io_events_per_tick(SOCKETS_IN_A_ROW)
         .build()
 }
 

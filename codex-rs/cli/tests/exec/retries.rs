@@ -242,3 +242,47 @@ fn a_redirect_is_not_followed() {
     }
     assert!(elsewhere.requests().is_empty());
 }
+
+/// The HTTP library's own limit for what a server does not take is half a minute. Time itself is what is
+/// tested.
+#[test]
+fn a_server_that_reads_on_after_half_a_minute_gets_all_of_the_prompt() {
+    use std::io::{Read, Write};
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}/v1", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let (mut head, mut byte) = (Vec::new(), [0]);
+        while !head.ends_with(b"\r\n\r\n") {
+            stream.read_exact(&mut byte).unwrap();
+            head.extend(byte);
+        }
+        std::thread::sleep(Duration::from_secs(31));
+        let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
+        let (_, length) = head.split_once("content-length: ").unwrap();
+        let length = length.lines().next().unwrap().parse().unwrap();
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).unwrap();
+        let answer = [created(), delta("all of it"), completed()].concat();
+        let head =
+            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
+        stream
+            .write_all(&[head.as_bytes(), &answer].concat())
+            .unwrap();
+    });
+    let provider = format!("model_providers.mock.base_url='{base}'");
+    let run = codex(&[
+        "exec",
+        "-c",
+        "model_provider=mock",
+        "-c",
+        "model=m",
+        "-c",
+        &provider,
+    ])
+    .stdin(&"x ".repeat(5 << 20));
+    let program = run.start();
+    server.join().unwrap();
+    assert_ended(&program.wait_exit(), 0, "all of it");
+}

@@ -35,6 +35,18 @@ const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 /// How much of one request body may wait to be written to an upstream that does not read, in bytes.
 const SEND_BUFFER: usize = 16 * 1024;
 
+/// What is kept of header fields that repeat, in bytes, and the longest frame (RFC 9113, sections 6.5.2
+/// and 4.2: the protocol's own values, the smallest that a server has to be granted).
+const HEADER_TABLE: u32 = 4096;
+const MAX_FRAME: u32 = 16 * 1024;
+
+/// Streams that a server may open by itself: pushes, which are switched off.
+const PUSHED_STREAMS: u32 = 0;
+
+/// How many streams a server is taken to allow that does not say (RFC 9113, section 6.5.2: no limit, and
+/// 100 or more is advised).
+const STREAMS_UNTIL_TOLD: usize = 100;
+
 /// Requests at once on one connection, where the server allows as many; RFC 9113, section 6.5.2 advises
 /// it to allow 100 or more.
 const MAX_STREAMS: usize = 75;
@@ -285,6 +297,9 @@ impl Connect for Connector {
 fn http1_builder() -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder
+        .http09_responses(false)
+        .allow_obsolete_multiline_headers_in_responses(false)
+        .ignore_invalid_headers_in_responses(false)
         .max_headers(MAX_ANSWER_HEADERS)
         .max_buf_size(MAX_ANSWER_HEAD as usize);
     builder
@@ -295,11 +310,17 @@ fn http2_builder() -> http2::Builder<TokioExecutor> {
     builder
         .timer(Timer)
         .max_header_list_size(MAX_ANSWER_HEAD)
+        .header_table_size(HEADER_TABLE)
+        .max_frame_size(MAX_FRAME)
+        .max_concurrent_streams(PUSHED_STREAMS)
+        .initial_max_send_streams(STREAMS_UNTIL_TOLD)
+        .adaptive_window(false)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_ANSWERED_WITHIN)
+        .keep_alive_while_idle(false)
         .reset_stream_duration(RESETS_REMEMBERED_FOR)
         .max_concurrent_reset_streams(RESETS_REMEMBERED)
         .max_local_error_reset_streams(MAX_STRAY_FRAMES)

@@ -35,6 +35,16 @@ const HAPPY_EYEBALLS: Duration = Duration::from_millis(300);
 const KEEPALIVE: Duration = Duration::from_secs(15);
 const KEEPALIVE_RETRIES: u32 = 3;
 
+/// How long what was sent may be taken by nobody before the kernel ends the connection (tcp(7),
+/// `TCP_USER_TIMEOUT`): as long as it takes, because an upstream may read on whenever it likes, and
+/// `--upstream-timeout` counts until it answers.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED: Option<Duration> = None;
+
+/// How much of a request is kept encrypted, and before the handshake in clear, until the socket takes it,
+/// in bytes.
+const TLS_BUFFER: usize = 64 * 1024;
+
 /// What speaks first on a connection, and what to tell it from.
 pub(crate) struct Established {
     pub(crate) transport: Transport,
@@ -204,7 +214,10 @@ fn prepared(stream: &TcpStream) -> io::Result<()> {
         .with_time(KEEPALIVE)
         .with_interval(KEEPALIVE)
         .with_retries(KEEPALIVE_RETRIES);
-    socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive)
+    let socket = socket2::SockRef::from(stream);
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(UNACKNOWLEDGED)?;
+    socket.set_tcp_keepalive(&keepalive)
 }
 
 impl Tcp {
@@ -218,6 +231,12 @@ impl Tcp {
         connector.set_keepalive(Some(KEEPALIVE));
         connector.set_keepalive_interval(Some(KEEPALIVE));
         connector.set_keepalive_retries(Some(KEEPALIVE_RETRIES));
+        connector.set_reuse_address(false);
+        // The kernel's own, which grow with what a connection carries (tcp(7)).
+        connector.set_send_buffer_size(None);
+        connector.set_recv_buffer_size(None);
+        #[cfg(target_os = "linux")]
+        connector.set_tcp_user_timeout(UNACKNOWLEDGED);
         Self { uri, connector }
     }
 
@@ -244,8 +263,10 @@ impl Tls {
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
     {
         let connector = TlsConnector::from(Arc::clone(&self.config));
+        let set =
+            |session: &mut rustls::ClientConnection| session.set_buffer_limit(Some(TLS_BUFFER));
         let stream = connector
-            .connect(self.name.clone(), stream)
+            .connect_with(self.name.clone(), stream, set)
             .await
             .map_err(|error| UpstreamFault::from_connect(&error))?;
         let is_http_2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");

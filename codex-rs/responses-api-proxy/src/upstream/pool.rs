@@ -30,9 +30,10 @@ use super::owner::Owner;
 /// world, about as long as a lost SYN. Also how long a server may take to say what it allows.
 const TRY_ANOTHER_AFTER: Duration = Duration::from_secs(1);
 
-/// Multiplexed connections of one owner, on each thread; the default limit of requests in flight fills
-/// 110.
-const MAX_MULTIPLEXED: usize = 128;
+/// Multiplexed connections of one owner, on each thread, from where on another is opened only if each of
+/// them carries a request: where a server allows few streams there have to be more, and where it allows
+/// none more do not help. The default limit of requests in flight fills 110 at a server that allows 100.
+const MANY_MULTIPLEXED: usize = 128;
 
 /// How often idle connections are looked through.
 const SWEEP_EVERY: Duration = Duration::from_secs(20);
@@ -263,8 +264,9 @@ impl<C: Connect> Shared<C> {
         let coming = of_owner.connecting + unheard.count();
         let is_enough = of_owner.waiting.len() <= coming.saturating_mul(expected);
         let takes_long = of_owner.begun.elapsed() >= TRY_ANOTHER_AFTER;
-        let is_full = !self.is_single()
-            && of_owner.multiplexed.len() + of_owner.connecting >= MAX_MULTIPLEXED;
+        let count = of_owner.multiplexed.len() + of_owner.connecting;
+        let in_use: usize = of_owner.multiplexed.iter().map(|slot| slot.in_use).sum();
+        let is_full = !self.is_single() && count >= MANY_MULTIPLEXED && in_use < count;
         if of_owner.waiting.is_empty() || is_full || (is_enough && !takes_long) {
             return false;
         }

@@ -17,6 +17,9 @@ use hyper_util::client::legacy::connect::dns::Name;
 use tokio::sync::oneshot;
 use tower_service::Service;
 
+/// Of the thread, in bytes; glibc's resolver takes tens of KiB, and what nsswitch.conf(5) adds as much.
+const STACK: usize = 512 * 1024;
+
 type Answer = Result<Vec<SocketAddr>, ResolveError>;
 
 /// Why a name has no address, in the C library's words.
@@ -77,6 +80,7 @@ impl Resolver {
         let (questions, asked) = mpsc::channel::<Question>();
         std::thread::Builder::new()
             .name("resolver".to_owned())
+            .stack_size(STACK)
             .spawn(move || {
                 begin();
                 while let Ok(first) = asked.recv() {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use http::Uri;
 use rustls::RootCertStore;
+use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use url::Url;
@@ -21,6 +22,9 @@ use super::connector::{Connector, Tcp, Tls, Way};
 use super::http_proxy::{self, HttpProxy};
 use super::listener_owner::ListenerOwner;
 use super::resolver::Resolver;
+
+/// How many servers' TLS sessions are kept: there is one, and there may be a proxy. rustls rounds it.
+const SESSIONS: usize = 8;
 
 /// Where connections go first: to the upstream or to its proxy.
 #[derive(Clone, Copy, Debug, Default)]
@@ -248,6 +252,12 @@ fn tls(
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    config.resumption = Resumption::in_memory_sessions(SESSIONS);
+    // A request that is sent before the server has answered could be sent again by somebody else (RFC 8446,
+    // section 8), and each costs money.
+    config.enable_early_data = false;
+    // Records are as long as they may be: 16 KiB.
+    config.max_fragment_size = None;
     Ok(Arc::new(config))
 }
 

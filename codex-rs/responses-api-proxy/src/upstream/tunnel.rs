@@ -12,6 +12,10 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+/// The most header lines of a proxy's answer, and its longest head, in bytes.
+const MAX_HEADERS: usize = 100;
+const MAX_HEAD: usize = 64 * 1024;
+
 /// Why a proxy opened no way to the upstream.
 #[derive(Debug)]
 pub(crate) enum TunnelError {
@@ -71,7 +75,10 @@ where
             .headers_mut()
             .insert(PROXY_AUTHORIZATION, authorization.clone());
     }
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+    let (mut sender, connection) = http1::Builder::new()
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEAD)
+        .handshake(TokioIo::new(stream))
         .await
         .map_err(TunnelError::Broken)?;
     // Ends when the stream is handed over, or with the connection.

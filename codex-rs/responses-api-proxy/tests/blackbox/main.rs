@@ -37,6 +37,7 @@ mod start;
 mod stderr;
 mod streaming;
 mod surface;
+mod uploads;
 
 use codex_test_support::{Answer, Client, MockUpstream, Proxy, ProxyBuilder};
 

@@ -48,6 +48,37 @@ fn more_requests_than_a_connection_may_carry_all_start_at_once() {
     );
 }
 
+/// How many requests a connection carries is what the server says; and no number of ours makes those wait
+/// for whom another connection could be had.
+#[test]
+fn a_server_that_allows_few_streams_gets_more_connections() {
+    for (streams, callers) in [(10, 30), (3, 30), (2, 40), (1, 150)] {
+        let gate = Gate::new();
+        let upstream = MockUpstream::builder()
+            .h2()
+            .max_concurrent_streams(streams)
+            .script(Reply::event_stream().data("data: 1\n\n").hold(&gate))
+            .start();
+        let proxy = in_front_of(&upstream).args(["--threads", "1"]).start();
+        let mut callers: Vec<_> = (0..callers)
+            .map(|_| {
+                let mut caller = proxy.client();
+                caller.post(RESPONSES, &[], "{}");
+                caller
+            })
+            .collect();
+        for caller in &mut callers {
+            // Nobody is answered to the end before all have begun.
+            assert_eq!(caller.read_head().status, 200, "{streams} streams");
+        }
+        gate.release();
+        for caller in &mut callers {
+            while caller.read_body_some().is_some() {}
+            assert_eq!(caller.end(), Some(End::Clean));
+        }
+    }
+}
+
 #[test]
 fn room_is_given_back_when_callers_leave() {
     let gate = Gate::new();

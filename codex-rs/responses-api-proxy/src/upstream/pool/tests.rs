@@ -375,22 +375,41 @@ async fn a_burst_over_http_1_that_was_not_known_opens_one_for_each() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_owner_whose_connections_are_all_full_is_told_so_after_a_while() {
+async fn where_a_connection_carries_one_request_each_request_gets_one() {
+    const REQUESTS: usize = MANY_MULTIPLEXED + 20;
     let mut stage = Stage::of(Some(true));
-    let mut waiting = stage.ask(1, MAX_MULTIPLEXED + 1).await;
+    let mut waiting = stage.ask(1, REQUESTS).await;
     let mut leases = Vec::new();
-    for _ in 0..MAX_MULTIPLEXED {
+    for _ in 0..REQUESTS {
         stage.connected(1, true).await;
         stage.servers_speak().await;
         let (more, others) = served(waiting).await;
         leases.extend(more);
         waiting = others;
     }
-    assert_eq!((leases.len(), waiting.len()), (MAX_MULTIPLEXED, 1));
+    assert_eq!((leases.len(), waiting.len()), (REQUESTS, 0));
+    assert_eq!(stage.begun(), REQUESTS);
+}
+
+/// A server that turns out to allow no requests at all.
+#[tokio::test(start_paused = true)]
+async fn an_owner_whose_connections_may_carry_nothing_is_told_so_after_a_while() {
+    let mut stage = Stage::of(Some(true));
+    let mut waiting = stage.ask(1, MANY_MULTIPLEXED).await;
+    for _ in 0..MANY_MULTIPLEXED {
+        stage.connected(0, true).await;
+        stage.servers_speak().await;
+        // Carried before the server had spoken; and over.
+        let (more, others) = served(waiting).await;
+        drop(more);
+        waiting = others;
+    }
+    assert!(waiting.is_empty());
+    let mut late = stage.ask(1, 1).await;
     tokio::time::sleep(CONNECT_TIMEOUT + TRY_ANOTHER_AFTER).await;
-    let refused = waiting.remove(0).await.unwrap();
+    let refused = late.remove(0).await.unwrap();
     assert!(matches!(refused.err(), Some(UpstreamFault::Busy)));
-    assert_eq!(stage.begun(), MAX_MULTIPLEXED);
+    assert_eq!(stage.begun(), MANY_MULTIPLEXED);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,122 @@
+//! A request body on its way up, to an upstream that does not take it as it comes.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixListener;
+use std::thread;
+use std::time::Duration;
+
+use codex_test_support::{Framing, MockUpstream, Proxy, Reply};
+
+use crate::{PROXY, RESPONSES, in_front_of};
+
+const REFUSED: &str = "HTTP/1.1 401 Unauthorized\r\ncontent-type: application/json\r\n\
+                       content-length: 2\r\n\r\n{}";
+
+/// Reads the head of one request, and no more.
+fn read_head(stream: &mut impl Read) {
+    let (mut head, mut byte) = (Vec::new(), [0]);
+    while !head.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).unwrap();
+        head.extend(byte);
+    }
+}
+
+/// Answers at the head, and closes with the body unread, which resets the connection (RFC 9293,
+/// section 3.10.7.1).
+fn refuse(mut stream: impl Read + Write) {
+    read_head(&mut stream);
+    stream.write_all(REFUSED.as_bytes()).unwrap();
+}
+
+#[test]
+fn a_refusal_at_the_head_is_passed_on_although_the_upload_breaks_off() {
+    const TRIES: usize = 80;
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}{RESPONSES}", tcp.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in tcp.incoming() {
+            let stream = stream.unwrap();
+            thread::spawn(move || refuse(stream));
+        }
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("upstream");
+    let unix = UnixListener::bind(&path).unwrap();
+    thread::spawn(move || {
+        for stream in unix.incoming() {
+            let stream = stream.unwrap();
+            thread::spawn(move || refuse(stream));
+        }
+    });
+    let by_socket = format!("unix:{}", path.display());
+    for url in [url, by_socket] {
+        let proxy = Proxy::builder(PROXY).upstream_url(&url).start();
+        for body in [100 << 10, 2_000_000] {
+            for _ in 0..TRIES {
+                let body = vec![b'x'; body];
+                let answer = proxy.client().post(RESPONSES, &[], &body).read_answer();
+                assert_eq!(answer.status, 401, "{}", answer.text());
+            }
+        }
+    }
+}
+
+/// Over TLS, and by HTTP/2, where the server says that it wants no more of the body.
+#[test]
+fn so_it_is_over_tls() {
+    for start in [
+        || MockUpstream::builder().tls_h1(),
+        || MockUpstream::builder().h2(),
+    ] {
+        let upstream = start()
+            .on_head(|_| {
+                Some(Reply::json(401, &serde_json::json!({})).framing(Framing::ContentLength))
+            })
+            .start();
+        let proxy = in_front_of(&upstream).start();
+        for _ in 0..40 {
+            let body = vec![b'x'; 100 << 10];
+            let answer = proxy.client().post(RESPONSES, &[], &body).read_answer();
+            assert_eq!(answer.status, 401, "{}", answer.text());
+        }
+    }
+}
+
+/// Whatever timer a library has for a body that is not taken, it is not to end the request: time itself is
+/// what is tested, and it is more than half a minute.
+#[test]
+fn an_upstream_that_reads_on_after_half_a_minute_gets_all_of_the_body() {
+    const BODY: usize = 8 << 20;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}{RESPONSES}", listener.local_addr().unwrap());
+    let serve = move |mut stream: TcpStream| {
+        read_head(&mut stream);
+        thread::sleep(Duration::from_secs(31));
+        let mut body = vec![0; BODY];
+        stream.read_exact(&mut body).unwrap();
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+            .unwrap();
+    };
+    let upstream = thread::spawn(move || serve(listener.accept().unwrap().0));
+    let proxy = Proxy::builder(PROXY).upstream_url(&url).start();
+    // The caller waits too: it has more to send than there is room for on the way.
+    let mut caller = upload(&proxy, BODY);
+    let mut answer = String::new();
+    caller.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    codex_test_support::assert_no_key(answer.as_bytes(), "the answer");
+    upstream.join().unwrap();
+}
+
+/// A caller that has sent a request with so long a body, in as many pieces as it takes.
+fn upload(proxy: &Proxy, body: usize) -> TcpStream {
+    let mut stream = TcpStream::connect(proxy.addr()).unwrap();
+    let head = format!(
+        "POST {RESPONSES} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {body}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(&vec![b'x'; body]).unwrap();
+    stream
+}
