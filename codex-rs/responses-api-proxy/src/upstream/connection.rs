@@ -1,9 +1,8 @@
 //! One connection to the upstream that speaks HTTP, with every limit of the protocol set on purpose.
 
-use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::Context;
 use std::time::Duration;
 
 use http::Request;
@@ -83,45 +82,15 @@ enum Protocol {
     },
     Http2 {
         sender: http2::SendRequest<RequestBody>,
-        /// Held for the connection to go on.
-        _driver: Driver<Http2Connection>,
-        /// How many requests the server allows at once; 0 once the connection is over.
+        driver: Driver<Http2Connection>,
+        /// How many requests the server allowed at once when that was last seen.
         allowed: Arc<AtomicUsize>,
         resets: Arc<ResetBudget>,
     },
 }
 
 type Http1Connection = http1::Connection<TokioIo<Transport>, RequestBody>;
-
-/// An HTTP/2 connection that tells, after each poll, how many requests the server allows.
-struct Http2Connection {
-    connection: http2::Connection<TokioIo<Transport>, RequestBody, TokioExecutor>,
-    allowed: Arc<AtomicUsize>,
-}
-
-impl Http2Connection {
-    fn tell(&self) {
-        let allowed = self.connection.current_max_send_streams();
-        self.allowed.store(allowed, Ordering::Relaxed);
-    }
-}
-
-impl Future for Http2Connection {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let polled = Pin::new(&mut self.connection).poll(cx);
-        self.tell();
-        // Requests learn by themselves how it ends.
-        polled.map(drop)
-    }
-}
-
-impl Drop for Http2Connection {
-    fn drop(&mut self) {
-        self.allowed.store(0, Ordering::Relaxed);
-    }
-}
+type Http2Connection = http2::Connection<TokioIo<Transport>, RequestBody, TokioExecutor>;
 
 /// The connection of one exchange, driven by whoever reads its answer.
 pub(super) struct OwnDrive(Loan<Http1Connection>);
@@ -149,15 +118,10 @@ impl Connection {
         let protocol = if is_http_2 {
             let begun = http2_builder().handshake(io).await;
             let (sender, connection) = begun.map_err(|error| UpstreamFault::from_error(&error))?;
-            let connection = Http2Connection {
-                connection,
-                allowed: Arc::default(),
-            };
-            connection.tell();
             Protocol::Http2 {
                 sender,
-                allowed: Arc::clone(&connection.allowed),
-                _driver: Driver::spawn(connection),
+                allowed: Arc::new(AtomicUsize::new(connection.current_max_send_streams())),
+                driver: Driver::spawn(connection),
                 resets: Arc::new(ResetBudget::new()),
             }
         } else {
@@ -256,7 +220,13 @@ impl Pooled for Connection {
     fn capacity(&self) -> usize {
         match &self.protocol {
             Protocol::Http1 { .. } => 1,
-            Protocol::Http2 { allowed, .. } => {
+            Protocol::Http2 {
+                driver, allowed, ..
+            } => {
+                let seen = driver.try_look(Http2Connection::current_max_send_streams);
+                if let Some(seen) = seen {
+                    allowed.store(seen.unwrap_or(0), Ordering::Relaxed);
+                }
                 let allowed = allowed.load(Ordering::Relaxed);
                 // A quarter is left for requests that were given up, which the server counts until
                 // it knows.
@@ -326,4 +296,40 @@ fn http2_builder() -> http2::Builder<TokioExecutor> {
         .max_local_error_reset_streams(MAX_STRAY_FRAMES)
         .max_pending_accept_reset_streams(MAX_RESETS_BY_SERVER);
     builder
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use tokio::net::{TcpListener, TcpStream};
+
+    use crate::upstream::transport::Stream;
+
+    use super::*;
+
+    /// Requests end within a poll, and their places are given to others there.
+    #[tokio::test]
+    async fn what_the_pool_asks_is_known_while_the_connection_is_polled() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await;
+        let (_far, _) = listener.accept().await.unwrap();
+        let (transport, _) = Transport::new(Stream::Tcp(near.unwrap()), true);
+        let connection = Connection::begin(transport, true).await.unwrap();
+        let (answer, answered) = mpsc::channel();
+        // In a thread of its own, which a lock that is taken twice stops for ever.
+        thread::spawn(move || {
+            let Protocol::Http2 { driver, .. } = &connection.protocol else {
+                return;
+            };
+            let known = driver.while_polled(|| {
+                let is_usable = connection.is_open() && connection.is_ready();
+                (is_usable, connection.capacity())
+            });
+            answer.send(known).unwrap();
+        });
+        let known = answered.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert_eq!(known, (true, MAX_STREAMS));
+    }
 }

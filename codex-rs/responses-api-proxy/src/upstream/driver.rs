@@ -6,13 +6,13 @@
 //! connection itself: when there is nothing to hand over, it has looked.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::task::{Context, Poll, Waker};
 
 /// A connection that is driven; clones share it. It ends with the last clone, or at [`end`](Self::end).
 ///
 /// It is locked while it is polled, and within a poll requests end, whose places are given to others
-/// then: so nothing but polling may take the lock there, and nothing is asked of the connection by it.
+/// then: what the pool asks must not wait for the lock.
 pub(super) struct Driver<C>(Arc<Mutex<Driven<C>>>);
 
 struct Driven<C> {
@@ -57,6 +57,17 @@ impl<C: Future + Unpin + Send + 'static> Driver<C> {
         driver
     }
 
+    /// What `look` sees: nothing if the connection is over, and not even that while it is polled, perhaps
+    /// by whoever asks.
+    pub(super) fn try_look<T>(&self, look: impl FnOnce(&C) -> T) -> Option<Option<T>> {
+        let driven = match self.0.try_lock() {
+            Ok(driven) => driven,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        Some(driven.connection.as_ref().map(look))
+    }
+
     /// Ends the connection now, whatever was left to do on it.
     pub(super) fn end(&self) {
         let mut driven = lock(&self.0);
@@ -71,6 +82,13 @@ impl<C: Future + Unpin + Send + 'static> Driver<C> {
     pub(super) fn lend(&self) -> Loan<C> {
         lock(&self.0).is_lent = true;
         Loan(self.clone())
+    }
+
+    /// What `ask` comes to while the connection is locked, as it is while it is polled.
+    #[cfg(test)]
+    pub(super) fn while_polled<T>(&self, ask: impl FnOnce() -> T) -> T {
+        let _locked = lock(&self.0);
+        ask()
     }
 
     fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
