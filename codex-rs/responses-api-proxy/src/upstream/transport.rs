@@ -1,7 +1,7 @@
 //! The upstream's side of the wire, between a socket and hyper.
 //!
 //! Three things hyper leaves to its transport are done here. An upstream that sends without a pause has
-//! 32 KiB read, and then whatever else the thread serves has its turn. An upstream that
+//! 32 KiB read (128 KiB over HTTP/2), and then whatever else the thread serves has its turn. An upstream that
 //! answers and closes while a request is still being sent has its answer read: a write that fails says
 //! nothing about what has been received. And the first bytes that arrive are told to whoever waits to
 //! know what the server allows, which over HTTP/2 is what it says first (RFC 9113, section 3.4).
@@ -25,6 +25,9 @@ use tokio_rustls::client::TlsStream;
 /// So many bytes take one of the 128 steps that tokio allows a task in each of its turns
 /// ([`tokio::task::coop`]): no more than 32 KiB are read before others have theirs, whoever reads.
 const BYTES_OF_A_STEP: usize = 256;
+/// The same over HTTP/2: 128 KiB. A frame is read in less time than as many bytes in chunks can take, and
+/// those who wait for the answers find more of them at once, which are then written at once.
+const BYTES_OF_A_STEP_HTTP_2: usize = 1024;
 
 /// So many bytes are read at once over HTTP/1.1. That is also what bounds hyper's buffer for a body: it
 /// doubles what it makes room for, from 8 KiB on, whenever a read fills it. The task that reads the answer
@@ -107,6 +110,7 @@ impl Outgoing {
 pub(crate) struct Transport {
     stream: Take<Stream>,
     read_at_once: u64,
+    bytes_of_a_step: usize,
     /// Told when the first bytes arrive.
     first_bytes: Option<oneshot::Sender<()>>,
     outgoing: Outgoing,
@@ -116,14 +120,15 @@ impl Transport {
     /// The connection, and a promise that is kept when the first bytes arrive.
     pub(crate) fn new(stream: Stream, is_http_2: bool) -> (Self, oneshot::Receiver<()>) {
         let (first_bytes, arrived) = oneshot::channel();
-        let read_at_once = if is_http_2 {
-            READ_AT_ONCE_HTTP_2
+        let (read_at_once, bytes_of_a_step) = if is_http_2 {
+            (READ_AT_ONCE_HTTP_2, BYTES_OF_A_STEP_HTTP_2)
         } else {
-            READ_AT_ONCE
+            (READ_AT_ONCE, BYTES_OF_A_STEP)
         };
         let transport = Self {
             stream: stream.take(read_at_once),
             read_at_once,
+            bytes_of_a_step,
             first_bytes: Some(first_bytes),
             outgoing: Outgoing::default(),
         };
@@ -172,7 +177,7 @@ impl AsyncRead for Transport {
             // answer without a length would pass for whole.
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
-        for _ in 0..read / BYTES_OF_A_STEP {
+        for _ in 0..read / this.bytes_of_a_step {
             // When none is left there is nothing more to take; the next read waits.
             if let Poll::Ready(step) = coop::poll_proceed(cx) {
                 step.made_progress();
