@@ -21,7 +21,7 @@ use super::resets::ResetBudget;
 use super::transport::{Outgoing, Transport};
 
 /// The most header lines of an answer, and its longest head, in bytes.
-const MAX_ANSWER_HEADERS: usize = 256;
+pub(crate) const MAX_ANSWER_HEADERS: usize = 256;
 const MAX_ANSWER_HEAD: u32 = 256 * 1024;
 
 /// How much of one answer may lie here unread, in bytes: what HTTP/2 begins with.
