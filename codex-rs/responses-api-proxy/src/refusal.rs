@@ -13,11 +13,11 @@ use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, UPGRADE, WWW_AUTHENTIC
 use http::{HeaderValue, Method, StatusCode, Uri};
 use serde::Serialize;
 
-use crate::door::Full;
-use crate::head_fault::HeadFault;
-use crate::policy::RESPONSES;
-use crate::printable::printable;
-use crate::upstream_fault::UpstreamFault;
+use crate::access::policy::RESPONSES;
+use crate::downstream::connection_limit::Full;
+use crate::downstream::head_error::HeadFault;
+use crate::observe::printable::printable;
+use crate::upstream::error::UpstreamFault;
 
 /// How much of a request target a message repeats, in bytes.
 const TARGET_SHOWN: usize = 200;

@@ -8,7 +8,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::task::coop;
 
-use crate::upstream_fault::UpstreamFault;
+use crate::upstream::error::UpstreamFault;
 
 use super::exchange::Exchange;
 

@@ -10,8 +10,8 @@ use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
-use crate::deadline::Timer;
-use crate::upstream_fault::UpstreamFault;
+use crate::net::deadline::Timer;
+use crate::upstream::error::UpstreamFault;
 
 use super::RequestBody;
 use super::connector::{Connector, Established};

@@ -16,8 +16,8 @@ use tokio::sync::oneshot;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
-use crate::deadline::within;
-use crate::upstream_fault::UpstreamFault;
+use crate::net::deadline::within;
+use crate::upstream::error::UpstreamFault;
 
 use super::listener_owner::ListenerOwner;
 use super::resolver::Resolver;

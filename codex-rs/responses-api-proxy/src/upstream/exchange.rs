@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::places::Place;
+use crate::access::request_limit::Place;
 
 use super::connection::{Connection, OwnDrive};
 use super::connector::Connector;

@@ -12,8 +12,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::sock_diag::SockDiag;
-use crate::upstream_fault::UpstreamFault;
+use crate::access::sock_diag::SockDiag;
+use crate::upstream::error::UpstreamFault;
 
 /// The users whose listeners may have the key, and a way to know them.
 #[derive(Clone, Debug)]

@@ -4,6 +4,7 @@ mod body;
 mod connection;
 mod connector;
 mod driver;
+pub(crate) mod error;
 mod exchange;
 mod http_proxy;
 mod listener_owner;
@@ -13,6 +14,7 @@ mod resets;
 mod resolver;
 mod route;
 mod transport;
+pub(crate) mod trust_roots;
 mod tunnel;
 
 use std::fmt;
@@ -24,11 +26,11 @@ use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use url::Url;
 
+use crate::access::request_limit::Place;
 use crate::config::UpstreamUrl;
-use crate::deadline::within;
-use crate::places::Place;
-use crate::upload::{Progress, Upload};
-use crate::upstream_fault::UpstreamFault;
+use crate::forward::request_body::{Progress, Upload};
+use crate::net::deadline::within;
+use crate::upstream::error::UpstreamFault;
 
 use self::connector::Connector;
 use self::exchange::{Answer, Exchange};

@@ -19,8 +19,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::deadline::within;
-use crate::upstream_fault::UpstreamFault;
+use crate::net::deadline::within;
+use crate::upstream::error::UpstreamFault;
 
 use self::connections::{Connections, OwnerPool};
 use super::connector::CONNECT_TIMEOUT;
