@@ -18,7 +18,7 @@ use crate::access::policy::{RESPONSES, SHUTDOWN, permit, permit_shutdown};
 use crate::credential::needle::Needle;
 use crate::credential::redact::Redactor;
 use crate::downstream::head::{Inbound, MASKED_UPGRADE, MOST_BEHIND};
-use crate::downstream::head_error::HeadFault;
+use crate::downstream::head_error::HeadError;
 use crate::forward::headers::{for_upstream, retain_for_client};
 
 pub use crate::credential::substitution::fuzzing::{seal_any, seal_requests};
@@ -74,7 +74,7 @@ pub fn inbound(data: &[u8]) {
     }
 }
 
-fn pass(sent: &[u8], control: &[u8]) -> (Vec<u8>, Option<HeadFault>, u64) {
+fn pass(sent: &[u8], control: &[u8]) -> (Vec<u8>, Option<HeadError>, u64) {
     let mut inbound = Inbound::new();
     let mut passed = Vec::new();
     let mut fault = None;
@@ -105,7 +105,7 @@ fn drain(
     passed: &mut Vec<u8>,
     may_begin: bool,
     room: usize,
-) -> Option<HeadFault> {
+) -> Option<HeadError> {
     loop {
         let mut take = |bytes: &[u8]| {
             let taken = bytes.len().min(room);

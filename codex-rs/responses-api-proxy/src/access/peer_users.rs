@@ -13,7 +13,7 @@ use crate::net::socket::Socket;
 /// The users that may call; asked once for each connection, before its first byte
 /// is read.
 #[derive(Debug)]
-pub(crate) struct Callers {
+pub(crate) struct PeerUsers {
     /// `None`: everybody.
     allowed: Option<BTreeSet<u32>>,
     /// `None`: the kernel does not say whose a TCP connection is.
@@ -22,13 +22,13 @@ pub(crate) struct Callers {
 
 /// Why callers cannot be told apart as asked.
 #[derive(Debug)]
-pub(crate) enum CallersError {
+pub(crate) enum PeerUsersError {
     User(UserError),
     Group(String),
     Kernel(io::Error),
 }
 
-impl fmt::Display for CallersError {
+impl fmt::Display for PeerUsersError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::User(_) => f.write_str("--allow-user"),
@@ -42,7 +42,7 @@ impl fmt::Display for CallersError {
     }
 }
 
-impl std::error::Error for CallersError {
+impl std::error::Error for PeerUsersError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::User(cause) => Some(cause),
@@ -61,37 +61,37 @@ pub(crate) struct PeerUser(pub(crate) Option<u32>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// It is served, and counted as this user's; `None` where users are not told apart.
-    Welcome(Option<u32>),
+    Allowed(Option<u32>),
     /// Another user, or one that cannot be told any more.
-    Stranger,
+    Denied,
     /// Everybody may call, users are told apart, and this one cannot be told: it has
     /// left already, or is in another network namespace. Served, it would count as
     /// nobody's, and one user could have as many of them as it likes.
     Unknown,
 }
 
-impl Callers {
+impl PeerUsers {
     /// Resolves names to numbers, now and for good: the user database is out of
     /// reach later. Without any name everybody may call.
     ///
     /// # Errors
     ///
-    /// [`CallersError`]: an unknown name.
+    /// [`PeerUsersError`]: an unknown name.
     pub(crate) fn new(
         users: &[String],
         groups: &[String],
         diag: Option<Arc<SockDiag>>,
-    ) -> Result<Self, CallersError> {
+    ) -> Result<Self, PeerUsersError> {
         let mut allowed = BTreeSet::new();
         for user in users {
             let uid = match user.parse() {
                 Ok(uid) => uid,
-                Err(_) => User::by_name(user).map_err(CallersError::User)?.uid(),
+                Err(_) => User::by_name(user).map_err(PeerUsersError::User)?.uid(),
             };
             allowed.insert(uid);
         }
         for group in groups {
-            let members = members_of(group).map_err(|_| CallersError::Group(group.clone()))?;
+            let members = members_of(group).map_err(|_| PeerUsersError::Group(group.clone()))?;
             allowed.extend(members);
         }
         let everybody = users.is_empty() && groups.is_empty();
@@ -110,13 +110,13 @@ impl Callers {
 
     /// Judges one connection, and says whose it is. Everything that is not a clear yes
     /// is a no.
-    pub(crate) fn judge(&self, socket: &Socket) -> Verdict {
+    pub(crate) fn authorize(&self, socket: &Socket) -> Verdict {
         match (&self.allowed, self.uid(socket)) {
-            (None, Some(uid)) => Verdict::Welcome(Some(uid)),
+            (None, Some(uid)) => Verdict::Allowed(Some(uid)),
             (None, None) if self.tells_apart(socket) => Verdict::Unknown,
-            (None, None) => Verdict::Welcome(None),
-            (Some(allowed), Some(uid)) if allowed.contains(&uid) => Verdict::Welcome(Some(uid)),
-            (Some(_), _) => Verdict::Stranger,
+            (None, None) => Verdict::Allowed(None),
+            (Some(allowed), Some(uid)) if allowed.contains(&uid) => Verdict::Allowed(Some(uid)),
+            (Some(_), _) => Verdict::Denied,
         }
     }
 
@@ -150,7 +150,7 @@ impl Callers {
     }
 }
 
-impl fmt::Display for Callers {
+impl fmt::Display for PeerUsers {
     /// The start-up line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.allowed {
@@ -172,18 +172,18 @@ mod tests {
 
     #[test]
     fn names_and_numbers_are_understood_and_unknown_ones_refused() {
-        let callers = Callers::new(&["root".to_owned(), "4711".to_owned()], &[], None).unwrap();
+        let callers = PeerUsers::new(&["root".to_owned(), "4711".to_owned()], &[], None).unwrap();
         assert_eq!(callers.to_string(), "users 0 4711");
         assert!(matches!(
-            Callers::new(&["no-such-user-here".to_owned()], &[], None),
-            Err(CallersError::User(_))
+            PeerUsers::new(&["no-such-user-here".to_owned()], &[], None),
+            Err(PeerUsersError::User(_))
         ));
         assert!(matches!(
-            Callers::new(&[], &["no-such-group-here".to_owned()], None),
-            Err(CallersError::Group(_))
+            PeerUsers::new(&[], &["no-such-group-here".to_owned()], None),
+            Err(PeerUsersError::Group(_))
         ));
         assert!(
-            Callers::new(&[], &["root".to_owned()], None)
+            PeerUsers::new(&[], &["root".to_owned()], None)
                 .unwrap()
                 .to_string()
                 .contains('0')

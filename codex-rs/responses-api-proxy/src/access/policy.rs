@@ -157,7 +157,7 @@ fn asks_for_websocket(headers: &HeaderMap) -> bool {
 mod tests {
     use super::*;
 
-    fn judge(method: &str, target: &str) -> Result<PermittedCall, Refusal> {
+    fn check(method: &str, target: &str) -> Result<PermittedCall, Refusal> {
         let request = http::Request::builder()
             .method(method)
             .uri(target)
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn the_one_call_is_permitted() {
-        assert!(judge("POST", "/v1/responses").is_ok());
+        assert!(check("POST", "/v1/responses").is_ok());
     }
 
     #[test]
@@ -200,7 +200,7 @@ mod tests {
         ] {
             for method in ["POST", "GET", "CONNECT"] {
                 assert!(
-                    matches!(judge(method, target), Err(Refusal::PathNotAllowed { .. })),
+                    matches!(check(method, target), Err(Refusal::PathNotAllowed { .. })),
                     "{method} {target}"
                 );
             }
@@ -214,7 +214,7 @@ mod tests {
         ] {
             assert!(
                 matches!(
-                    judge(method, "/v1/responses"),
+                    check(method, "/v1/responses"),
                     Err(Refusal::MethodNotAllowed { .. })
                 ),
                 "{method}"

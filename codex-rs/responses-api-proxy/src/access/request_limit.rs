@@ -1,6 +1,6 @@
 //! How many requests may be in flight at once.
 //!
-//! The last eighth of the places is for owners that have few requests in flight, so that
+//! The last eighth of the permits is for owners that have few requests in flight, so that
 //! one user, or holder of a token, does not keep all others out. Where callers are not told apart, all may
 //! have all.
 
@@ -11,7 +11,7 @@ use crate::upstream::Owner;
 
 /// A count with a limit; clones share it.
 #[derive(Clone, Debug)]
-pub(crate) struct Places {
+pub(crate) struct RequestLimit {
     taken: Arc<Mutex<Taken>>,
     most: usize,
 }
@@ -23,20 +23,20 @@ struct Taken {
     by_owner: HashMap<Owner, usize>,
 }
 
-/// One request's place; free again when this is dropped.
+/// One request's permit; given back when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct RequestPermit {
     taken: Arc<Mutex<Taken>>,
     owner: Owner,
 }
 
-impl Place {
+impl RequestPermit {
     pub(crate) fn owner(&self) -> &Owner {
         &self.owner
     }
 }
 
-impl Drop for Place {
+impl Drop for RequestPermit {
     fn drop(&mut self) {
         let mut taken = lock(&self.taken);
         taken.by_all -= 1;
@@ -53,7 +53,7 @@ fn lock(taken: &Mutex<Taken>) -> MutexGuard<'_, Taken> {
     taken.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Places {
+impl RequestLimit {
     pub(crate) fn new(most: usize) -> Self {
         Self {
             taken: Arc::default(),
@@ -61,8 +61,8 @@ impl Places {
         }
     }
 
-    /// A place for a request of `owner`, unless all are taken.
-    pub(crate) fn take(&self, owner: &Owner) -> Option<Place> {
+    /// A permit for a request of `owner`, unless all are taken.
+    pub(crate) fn take(&self, owner: &Owner) -> Option<RequestPermit> {
         let mut taken = lock(&self.taken);
         let own = taken.by_owner.get(owner).copied().unwrap_or(0);
         let has_few = !owner.is_known() || own < self.most / 16;
@@ -73,7 +73,7 @@ impl Places {
         taken.by_all += 1;
         *taken.by_owner.entry(owner.clone()).or_default() += 1;
         drop(taken);
-        Some(Place {
+        Some(RequestPermit {
             taken: Arc::clone(&self.taken),
             owner: owner.clone(),
         })
@@ -91,25 +91,25 @@ mod tests {
     #[test]
     fn there_are_as_many_as_were_asked_for() {
         for owner in [Owner::default(), user(1), Owner::new(None, Some("token"))] {
-            let places = Places::new(2);
-            let (first, second) = (places.take(&owner), places.take(&owner));
+            let limit = RequestLimit::new(2);
+            let (first, second) = (limit.take(&owner), limit.take(&owner));
             assert!(first.is_some() && second.is_some());
-            assert!(places.take(&owner).is_none() && places.take(&owner).is_none());
+            assert!(limit.take(&owner).is_none() && limit.take(&owner).is_none());
             drop(first);
-            assert!(places.take(&owner).is_some());
+            assert!(limit.take(&owner).is_some());
         }
     }
 
     #[test]
     fn one_owner_leaves_some_to_others() {
-        let places = Places::new(64);
-        let take = |owner: u32| (0..64).map_while(|_| places.take(&user(owner))).collect();
-        let flood: Vec<Place> = take(1);
+        let limit = RequestLimit::new(64);
+        let take = |owner: u32| (0..64).map_while(|_| limit.take(&user(owner))).collect();
+        let flood: Vec<RequestPermit> = take(1);
         assert_eq!(flood.len(), 56);
-        let others: Vec<Place> = take(2);
+        let others: Vec<RequestPermit> = take(2);
         assert_eq!(others.len(), 4);
-        assert!(places.take(&user(3)).is_some());
+        assert!(limit.take(&user(3)).is_some());
         drop(flood);
-        assert!(places.take(&user(2)).is_some());
+        assert!(limit.take(&user(2)).is_some());
     }
 }

@@ -108,7 +108,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     pub body_timeout: Duration,
 
-    /// Most connections at once; a quiet one of the user who has most makes room for a new one
+    /// Most connections at once; an idle one of the user who has most is closed for a new one
     #[arg(long, value_name = "N", default_value = "8192", value_parser = parse_count)]
     pub max_connections: usize,
 

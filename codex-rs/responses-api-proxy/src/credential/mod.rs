@@ -16,7 +16,9 @@ use crate::config::UpstreamUrl;
 use crate::credential::needle::Needle;
 use crate::credential::read_api_key::{ApiKey, SCHEME};
 use crate::credential::redact::Redactor;
-use crate::credential::substitution::{Seal, SealError, sealing_provider};
+use crate::credential::substitution::{
+    CredentialSubstitution, SubstitutionError, sealing_provider,
+};
 use crate::observe::printable::{KeyKnown, keep_out};
 
 /// The Authorization header to send: over TLS a placeholder, which `seal` replaces
@@ -35,12 +37,16 @@ impl Credential {
     ///
     /// # Errors
     ///
-    /// [`SealError`]: no placeholder could be made.
-    pub(crate) fn new(key: ApiKey, url: &UpstreamUrl) -> Result<(Self, CryptoProvider), SealError> {
+    /// [`SubstitutionError`]: no placeholder could be made.
+    pub(crate) fn new(
+        key: ApiKey,
+        url: &UpstreamUrl,
+    ) -> Result<(Self, CryptoProvider), SubstitutionError> {
         let provider = rustls::crypto::ring::default_provider();
         let secret = key.header.as_bytes().get(SCHEME.len()..);
         let mut random = |buffer: &mut [u8]| provider.secure_random.fill(buffer).is_ok();
-        let needle = Needle::new(secret.ok_or(SealError)?, &mut random).ok_or(SealError)?;
+        let needle =
+            Needle::new(secret.ok_or(SubstitutionError)?, &mut random).ok_or(SubstitutionError)?;
         // As long-lived as the key itself.
         let needle: &'static Needle = Box::leak(Box::new(needle));
         if url.is_clear() {
@@ -51,9 +57,9 @@ impl Credential {
             };
             return Ok((credential, provider));
         }
-        let seal = Seal::new(key.header, key.coded, &mut random)?;
+        let seal = CredentialSubstitution::new(key.header, key.coded, &mut random)?;
         // As long-lived as the key itself.
-        let seal: &'static Seal = Box::leak(Box::new(seal));
+        let seal: &'static CredentialSubstitution = Box::leak(Box::new(seal));
         let credential = Self {
             header: seal.placeholder(),
             needle,
@@ -104,8 +110,8 @@ mod tests {
         let (credential, _) = Credential::new(KEY, &clear).unwrap();
         assert_eq!(credential.header(), "Bearer sk-secret");
         let mut coded = [0; 32];
-        let len =
-            crate::credential::substitution::coded_form(KEY.header.as_bytes(), &mut coded).unwrap();
+        let len = crate::credential::substitution::huffman_form(KEY.header.as_bytes(), &mut coded)
+            .unwrap();
         let key = ApiKey {
             coded: Box::leak(coded[..len].to_vec().into_boxed_slice()),
             ..KEY
@@ -141,8 +147,8 @@ mod tests {
         }
         let mut written = Vec::new();
         let mut coded = [0; 32];
-        let len =
-            crate::credential::substitution::coded_form(KEY.header.as_bytes(), &mut coded).unwrap();
+        let len = crate::credential::substitution::huffman_form(KEY.header.as_bytes(), &mut coded)
+            .unwrap();
         let coded = &coded[..len];
         // Until all three are there; the connection ends only with the other side's answers.
         let count = |written: &[u8]| {

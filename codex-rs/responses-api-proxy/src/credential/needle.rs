@@ -1,6 +1,6 @@
 //! Finds the whole key in a text, without saying how near a miss was. Pure.
 //!
-//! Callers choose what stands in an answer: the Responses API repeats their
+//! Callers choose what is in an answer: the Responses API repeats their
 //! `instructions`. So a search whose time, or whose outcome, depends on how much of
 //! the key a text holds is an oracle: a guess can be lengthened character by
 //! character. Ordinary searches are of that kind (they stop at the first difference,

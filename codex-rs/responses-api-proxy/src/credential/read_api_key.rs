@@ -113,13 +113,13 @@ pub(crate) fn read_api_key(
     rest.zeroize();
     let header_len = SCHEME.len() + key_len;
     let header = plain.get(..header_len).ok_or(ReadKeyError::TooLarge)?;
-    let coded_len =
-        substitution::coded_form(header, coded).ok_or(ReadKeyError::ForbiddenCharacter)?;
+    let huffman_len =
+        substitution::huffman_form(header, coded).ok_or(ReadKeyError::ForbiddenCharacter)?;
     let (plain, coded) = page.seal().map_err(ReadKeyError::Page)?.split_at(CAPACITY);
     let header = plain.get(..header_len).ok_or(ReadKeyError::TooLarge)?;
     Ok(ApiKey {
         header: std::str::from_utf8(header).map_err(|_| ReadKeyError::ForbiddenCharacter)?,
-        coded: coded.get(..coded_len).ok_or(ReadKeyError::TooLarge)?,
+        coded: coded.get(..huffman_len).ok_or(ReadKeyError::TooLarge)?,
     })
 }
 

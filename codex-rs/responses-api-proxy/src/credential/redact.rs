@@ -8,7 +8,7 @@
 //!
 //! # Non-interference
 //!
-//! Callers choose what stands in an answer, and where its pieces end: the Responses
+//! Callers choose what is in an answer, and where its pieces end: the Responses
 //! API repeats their `instructions`. So for two keys of one length, and any pieces
 //! that hold neither of them whole, what leaves is the same, in the same pieces, at
 //! the same steps. The sizes of pieces do not even depend on whether the key is

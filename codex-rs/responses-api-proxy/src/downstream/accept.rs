@@ -7,12 +7,12 @@ use std::time::Duration;
 use codex_secret_memory::return_free_memory;
 use tokio::sync::mpsc;
 
-use crate::access::peer_users::{Callers, PeerUser, Verdict};
-use crate::downstream::accept_error::AcceptFault;
+use crate::access::peer_users::{PeerUser, PeerUsers, Verdict};
+use crate::downstream::accept_error::AcceptError;
 use crate::downstream::connection::Connection;
-use crate::downstream::connection_limit::{Door, Full, Guest};
-use crate::downstream::connection_state::Link;
-use crate::downstream::rejected::{TurnedAway, Unanswered};
+use crate::downstream::connection_limit::{ConnectionLimit, ConnectionPermit, LimitReached};
+use crate::downstream::connection_state::ConnectionState;
+use crate::downstream::rejected::{Rejected, Unanswered};
 use crate::downstream::transport::Downstream;
 use crate::downstream::workers::Workers;
 use crate::lifecycle::shutdown::{Shutdown, Stage};
@@ -40,8 +40,8 @@ const SECOND_LOOK: Duration = Duration::from_millis(2);
 pub(crate) struct Terms {
     pub(crate) workers: Workers,
     pub(crate) shutdown: Shutdown,
-    pub(crate) door: Arc<Door>,
-    pub(crate) callers: Arc<Callers>,
+    pub(crate) limit: Arc<ConnectionLimit>,
+    pub(crate) callers: Arc<PeerUsers>,
     pub(crate) header_timeout: Duration,
     /// How long answers in flight may go on once draining.
     pub(crate) drain_timeout: Duration,
@@ -53,7 +53,7 @@ pub(crate) struct Terms {
 pub(crate) async fn serve(listeners: Listeners, terms: Terms) -> usize {
     let shutdown = terms.shutdown.clone();
     let terms = Arc::new(terms);
-    tokio::spawn(give_memory_back(Arc::clone(&terms.door)));
+    tokio::spawn(give_memory_back(Arc::clone(&terms.limit)));
     // Every connection of the serving time holds a sender; the last one's end is
     // the end of the channel. Nothing is ever sent.
     let (in_flight, mut all_done) = mpsc::channel::<Infallible>(1);
@@ -87,9 +87,9 @@ pub(crate) async fn serve(listeners: Listeners, terms: Terms) -> usize {
 }
 
 /// After each crowd, for ever.
-async fn give_memory_back(door: Arc<Door>) {
+async fn give_memory_back(limit: Arc<ConnectionLimit>) {
     loop {
-        door.emptied().await;
+        limit.emptied().await;
         for seconds in AFTERMATH {
             tokio::time::sleep(Duration::from_secs(seconds)).await;
             // On a thread of its own: it takes a while, and nobody waits for it. If there is none to
@@ -110,8 +110,8 @@ async fn accept_all(
     let mut failing = false;
     let mut in_a_row = 0;
     // Two, so that who may not call takes no answer from who may.
-    let mut strangers = TurnedAway::new(terms.door.turned_away());
-    let mut refused = TurnedAway::new(terms.door.turned_away());
+    let mut denied = Rejected::new(terms.limit.max_rejected());
+    let mut refused = Rejected::new(terms.limit.max_rejected());
     loop {
         match listeners.accept().await {
             Ok(socket) => {
@@ -122,27 +122,27 @@ async fn accept_all(
                     tokio::task::yield_now().await;
                 }
                 // Now, while the caller is still there to be looked at.
-                match terms.callers.judge(&socket) {
-                    Verdict::Welcome(user) => {
+                match terms.callers.authorize(&socket) {
+                    Verdict::Allowed(user) => {
                         let in_flight = in_flight.cloned();
                         let arrival = Arrival::new(Arc::clone(terms), socket, user, in_flight);
                         arrival.enter_or(&mut refused);
                     }
-                    Verdict::Stranger => {
-                        let stranger = Unanswered::new(socket, Refusal::Stranger);
-                        strangers.take(stranger.answer_when_asked(terms.header_timeout));
+                    Verdict::Denied => {
+                        let unanswered = Unanswered::new(socket, Refusal::CallerDenied);
+                        denied.take(unanswered.answer_when_asked(terms.header_timeout));
                     }
                     Verdict::Unknown => drop(socket),
                 }
             }
             Err(error) => {
-                let fault = AcceptFault::from(&error);
-                if fault == AcceptFault::OfOneConnection {
+                let fault = AcceptError::from(&error);
+                if fault == AcceptError::OfOneConnection {
                     tokio::task::yield_now().await;
                     continue;
                 }
-                let has_room = fault == AcceptFault::Shortage
-                    && (strangers.drop_oldest() || refused.drop_oldest() || terms.door.make_room());
+                let has_room = fault == AcceptError::Shortage
+                    && (denied.drop_oldest() || refused.drop_oldest() || terms.limit.evict_one());
                 if has_room {
                     // Whoever leaves does so in a turn of its own, perhaps on another thread.
                     tokio::time::sleep(SECOND_LOOK).await;
@@ -162,7 +162,7 @@ struct Arrival {
     terms: Arc<Terms>,
     socket: Socket,
     user: Option<u32>,
-    link: Arc<Link>,
+    connection_state: Arc<ConnectionState>,
     in_flight: Option<mpsc::Sender<Infallible>>,
 }
 
@@ -179,33 +179,33 @@ impl Arrival {
             terms,
             socket,
             user,
-            link: Arc::default(),
+            connection_state: Arc::default(),
             in_flight,
         }
     }
 
     /// Gives it to a worker if there is a place for it, and otherwise says so to its
     /// caller.
-    fn enter_or(self, refused: &mut TurnedAway) {
-        match self.terms.door.admit(&self.link, self.user) {
-            Ok(guest) => self.enter(guest),
-            Err(Full::Everywhere) if !refused.is_full() => refused.take(self.look_again()),
+    fn enter_or(self, refused: &mut Rejected) {
+        match self.terms.limit.admit(&self.connection_state, self.user) {
+            Ok(permit) => self.enter(permit),
+            Err(LimitReached::Everywhere) if !refused.is_full() => refused.take(self.look_again()),
             Err(full) => refused.take(Unanswered::new(self.socket, full.into()).answer_now()),
         }
     }
 
-    /// One may be about to fall quiet: its caller has the answer already.
+    /// One may be about to become idle: its caller has the answer already.
     async fn look_again(self) {
         let Self {
             terms,
             socket,
             user,
-            link,
+            connection_state,
             in_flight,
         } = self;
-        let refused = Unanswered::new(socket, Refusal::from(Full::Everywhere));
+        let refused = Unanswered::new(socket, Refusal::from(LimitReached::Everywhere));
         tokio::time::sleep(SECOND_LOOK).await;
-        let Ok(guest) = terms.door.admit(&link, user) else {
+        let Ok(permit) = terms.limit.admit(&connection_state, user) else {
             return refused.answer_now().await;
         };
         if let Some(socket) = refused.take() {
@@ -213,25 +213,25 @@ impl Arrival {
                 terms,
                 socket,
                 user,
-                link,
+                connection_state,
                 in_flight,
             };
-            arrival.enter(guest);
+            arrival.enter(permit);
         }
     }
 
-    fn enter(self, guest: Guest) {
-        let (terms, socket, link) = (self.terms, self.socket, self.link);
+    fn enter(self, permit: ConnectionPermit) {
+        let (terms, socket, connection_state) = (self.terms, self.socket, self.connection_state);
         if !socket.has_bytes() {
             // It may have to make room again before anybody looks at it.
-            link.fall_quiet(guest.tick());
+            connection_state.become_idle(permit.tick());
         }
         socket.set_nodelay();
         let Some((worker, share)) = terms.workers.next() else {
             return;
         };
         let connection = Connection {
-            link: Arc::clone(&link),
+            connection_state: Arc::clone(&connection_state),
             user: PeerUser(self.user),
             router: worker.router(),
             shutdown: terms.shutdown.clone(),
@@ -242,8 +242,8 @@ impl Arrival {
         worker.take_on(socket, move |socket| {
             connection.serve(Downstream::new(
                 socket,
-                link,
-                guest,
+                connection_state,
+                permit,
                 callers,
                 header_timeout,
             ))

@@ -4,7 +4,7 @@ use std::io;
 
 /// What is to be done about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AcceptFault {
+pub(crate) enum AcceptError {
     /// The connection that was to be accepted is gone, or the system lets it not in; the next one may
     /// be fine. accept(2): "errors already pending on the new socket"; they pass to it as from a network
     /// that failed, and are to be treated like "try again". A firewall's refusal is EPERM.
@@ -15,7 +15,7 @@ pub(crate) enum AcceptFault {
     Other,
 }
 
-impl From<&io::Error> for AcceptFault {
+impl From<&io::Error> for AcceptError {
     fn from(error: &io::Error) -> Self {
         if is_shortage(error) {
             Self::Shortage
@@ -72,9 +72,9 @@ mod tests {
 
     #[test]
     fn only_for_a_shortage_has_anybody_to_leave() {
-        let of = |errno| AcceptFault::from(&io::Error::from_raw_os_error(errno));
+        let of = |errno| AcceptError::from(&io::Error::from_raw_os_error(errno));
         for errno in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM] {
-            assert_eq!(of(errno), AcceptFault::Shortage, "{errno}");
+            assert_eq!(of(errno), AcceptError::Shortage, "{errno}");
         }
         // Those of accept(2) that belong to the connection, and a firewall's.
         for errno in [
@@ -92,7 +92,7 @@ mod tests {
             libc::EPERM,
             libc::EACCES,
         ] {
-            assert_eq!(of(errno), AcceptFault::OfOneConnection, "{errno}");
+            assert_eq!(of(errno), AcceptError::OfOneConnection, "{errno}");
         }
         for errno in [
             libc::EINVAL,
@@ -101,7 +101,7 @@ mod tests {
             libc::EIO,
             libc::ENOSYS,
         ] {
-            assert_eq!(of(errno), AcceptFault::Other, "{errno}");
+            assert_eq!(of(errno), AcceptError::Other, "{errno}");
         }
     }
 }

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tower_service::Service;
 
 use crate::access::peer_users::PeerUser;
-use crate::downstream::connection_state::Link;
+use crate::downstream::connection_state::ConnectionState;
 use crate::downstream::head::{MAX_HEAD, MAX_HEADERS};
 use crate::downstream::response::Answer;
 use crate::downstream::transport::Downstream;
@@ -30,7 +30,7 @@ const CONNECTION_BUFFER: usize = MAX_HEAD + 1;
 
 /// One caller's connection, from its acceptance to its end.
 pub(crate) struct Connection {
-    pub(crate) link: Arc<Link>,
+    pub(crate) connection_state: Arc<ConnectionState>,
     pub(crate) user: PeerUser,
     pub(crate) router: Router,
     pub(crate) shutdown: Shutdown,
@@ -44,12 +44,13 @@ impl Connection {
     /// How it ends is the caller's affair; faults of the upstream are reported
     /// where they are found.
     pub(crate) async fn serve(self, downstream: Downstream) {
-        let (link, shutdown) = (Arc::clone(&self.link), self.shutdown.clone());
+        let (connection_state, shutdown) =
+            (Arc::clone(&self.connection_state), self.shutdown.clone());
         tokio::select! {
             () = self.receive_and_answer(downstream) => {}
-            () = link.turned_out() => {}
+            () = connection_state.evicted() => {}
         }
-        if link.ends_the_proxy() {
+        if connection_state.ends_the_proxy() {
             shutdown.advance();
         }
     }
@@ -68,9 +69,10 @@ impl Connection {
 
     async fn answer_all(self, downstream: Downstream) {
         let drains = self.in_flight.is_some();
-        let (link, router, user) = (self.link, self.router, self.user);
-        let service =
-            service_fn(|request| answer(router.clone(), Arc::clone(&link), user, request));
+        let (connection_state, router, user) = (self.connection_state, self.router, self.user);
+        let service = service_fn(|request| {
+            answer(router.clone(), Arc::clone(&connection_state), user, request)
+        });
         let connection = http1::Builder::new()
             // Heads are timed before they get here.
             .header_read_timeout(None)
@@ -96,18 +98,18 @@ impl Connection {
 /// One request, one answer, and what ties them to their connection.
 async fn answer(
     mut router: Router,
-    link: Arc<Link>,
+    connection_state: Arc<ConnectionState>,
     user: PeerUser,
     mut request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
     let ends_by_close = request.version() == Version::HTTP_10;
     let ends_connection = request.headers().contains_key(TRANSFER_ENCODING);
-    let exchange = link.open_exchange(ends_by_close);
-    request.extensions_mut().insert(link);
+    let exchange = connection_state.open_exchange(ends_by_close);
+    request.extensions_mut().insert(connection_state);
     request.extensions_mut().insert(user);
     let mut response = router.call(request.map(Body::new)).await?;
     if response.extensions().get::<Refused>().is_some() {
-        exchange.link().note_refusal();
+        exchange.connection_state().note_refusal();
     }
     if ends_connection {
         // `downstream/head.rs` looks for no head behind a chunked body.

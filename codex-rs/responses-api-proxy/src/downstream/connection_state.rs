@@ -8,12 +8,12 @@ use tokio::sync::Notify;
 
 /// A request of the connection is being answered, or was not looked at yet.
 const BUSY: u64 = 0;
-/// It has to leave for somebody else, and no request can begin on it any more.
-const TURNED_OUT: u64 = u64::MAX;
+/// It is evicted: no request can begin on it any more.
+const EVICTED: u64 = u64::MAX;
 
 /// What the parts of the proxy that serve one connection know of each other.
 #[derive(Debug, Default)]
-pub(crate) struct Link {
+pub(crate) struct ConnectionState {
     /// How often everything written so far had reached the socket.
     flushes: AtomicU64,
     /// Somebody waits for the next flush.
@@ -26,8 +26,8 @@ pub(crate) struct Link {
     is_refusal: AtomicBool,
     /// The proxy is over once this connection is done.
     is_last: AtomicBool,
-    /// When it fell quiet, by the door's clock; [`BUSY`] or [`TURNED_OUT`] otherwise.
-    quiet_since: AtomicU64,
+    /// When it became idle, by the clock of `connection_limit.rs`; [`BUSY`] or [`EVICTED`] otherwise.
+    idle_since: AtomicU64,
     leave: Notify,
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct FlushMark(u64);
 
 /// Held while a request is answered, by whatever is still needed to answer it.
 #[derive(Debug)]
-pub(crate) struct Exchange(Arc<Link>);
+pub(crate) struct Exchange(Arc<ConnectionState>);
 
 impl Drop for Exchange {
     fn drop(&mut self) {
@@ -46,12 +46,12 @@ impl Drop for Exchange {
 }
 
 impl Exchange {
-    pub(crate) fn link(&self) -> &Link {
+    pub(crate) fn connection_state(&self) -> &ConnectionState {
         &self.0
     }
 }
 
-impl Link {
+impl ConnectionState {
     /// A request begins; `ends_by_close` if its answer can only end by closing.
     pub(crate) fn open_exchange(self: &Arc<Self>, ends_by_close: bool) -> Exchange {
         self.ends_by_close.store(ends_by_close, Ordering::Relaxed);
@@ -112,36 +112,36 @@ impl Link {
         self.is_last.load(Ordering::Relaxed)
     }
 
-    /// Nothing of a request is there, from `tick` on. Does nothing if it was quiet
+    /// Nothing of a request is there, from `tick` on. Does nothing if it was idle
     /// before.
-    pub(crate) fn fall_quiet(&self, tick: u64) {
+    pub(crate) fn become_idle(&self, tick: u64) {
         let _ = self
-            .quiet_since
+            .idle_since
             .compare_exchange(BUSY, tick, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// A request begins. False if the connection was turned out before it could.
+    /// A request begins. False if the connection was evicted before it could.
     pub(crate) fn become_busy(&self) -> bool {
         let turned = self
-            .quiet_since
+            .idle_since
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |since| {
-                (since != TURNED_OUT).then_some(BUSY)
+                (since != EVICTED).then_some(BUSY)
             });
         turned.is_ok()
     }
 
-    /// `None` while it is busy or has to leave.
-    pub(crate) fn quiet_since(&self) -> Option<u64> {
-        let since = self.quiet_since.load(Ordering::Relaxed);
-        Some(since).filter(|&since| since != BUSY && since != TURNED_OUT)
+    /// `None` while it is busy or evicted.
+    pub(crate) fn idle_since(&self) -> Option<u64> {
+        let since = self.idle_since.load(Ordering::Relaxed);
+        Some(since).filter(|&since| since != BUSY && since != EVICTED)
     }
 
-    /// Tells the connection to end now, for somebody else; false if a request has
-    /// begun since it was found quiet.
-    pub(crate) fn turn_out(&self, quiet_since: u64) -> bool {
-        let turned = self.quiet_since.compare_exchange(
-            quiet_since,
-            TURNED_OUT,
+    /// Tells the connection to end now, for a new one; false if a request has
+    /// begun since it was found idle.
+    pub(crate) fn evict(&self, idle_since: u64) -> bool {
+        let turned = self.idle_since.compare_exchange(
+            idle_since,
+            EVICTED,
             Ordering::Relaxed,
             Ordering::Relaxed,
         );
@@ -152,12 +152,12 @@ impl Link {
     }
 
     #[cfg(test)]
-    pub(crate) fn is_turned_out(&self) -> bool {
-        self.quiet_since.load(Ordering::Relaxed) == TURNED_OUT
+    pub(crate) fn is_evicted(&self) -> bool {
+        self.idle_since.load(Ordering::Relaxed) == EVICTED
     }
 
-    /// Waits to be turned out.
-    pub(crate) async fn turned_out(&self) {
+    /// Waits to be evicted.
+    pub(crate) async fn evicted(&self) {
         self.leave.notified().await;
     }
 }

@@ -21,7 +21,7 @@ use http::Uri;
 
 use crate::access::policy::RESPONSES;
 use crate::downstream::chunked::Chunked;
-use crate::downstream::head_error::HeadFault;
+use crate::downstream::head_error::HeadError;
 
 /// The longest head that is read, in bytes.
 pub(crate) const MAX_HEAD: usize = 64 * 1024;
@@ -92,10 +92,10 @@ impl Inbound {
     /// # Errors
     ///
     /// The head that begins here can never be accepted.
-    pub(crate) fn arrive(&mut self, fresh: &mut [u8], may_begin: bool) -> Result<usize, HeadFault> {
+    pub(crate) fn arrive(&mut self, fresh: &mut [u8], may_begin: bool) -> Result<usize, HeadError> {
         if self.held.is_empty() {
             let passed = self.clear(fresh, may_begin)?;
-            let rest = fresh.get(passed..).ok_or(HeadFault::Lost)?;
+            let rest = fresh.get(passed..).ok_or(HeadError::Lost)?;
             self.held.extend_from_slice(rest);
             self.bound(passed > 0 || !may_begin);
             return Ok(passed);
@@ -110,7 +110,7 @@ impl Inbound {
     /// # Errors
     ///
     /// The head that begins here can never be accepted.
-    pub(crate) fn hold(&mut self, fresh: &[u8]) -> Result<(), HeadFault> {
+    pub(crate) fn hold(&mut self, fresh: &[u8]) -> Result<(), HeadError> {
         self.held.extend_from_slice(fresh);
         self.clear_held(true)
     }
@@ -150,12 +150,12 @@ impl Inbound {
         &mut self,
         room: &mut dyn FnMut(&[u8]) -> usize,
         may_begin: bool,
-    ) -> Result<bool, HeadFault> {
+    ) -> Result<bool, HeadError> {
         self.clear_held(may_begin)?;
         if self.cleared == 0 {
             return Ok(false);
         }
-        let moved = room(self.held.get(..self.cleared).ok_or(HeadFault::Lost)?);
+        let moved = room(self.held.get(..self.cleared).ok_or(HeadError::Lost)?);
         self.held.advance(moved);
         self.cleared -= moved;
         if self.held.is_empty() {
@@ -205,7 +205,7 @@ impl Inbound {
             }
     }
 
-    fn clear_held(&mut self, may_begin: bool) -> Result<(), HeadFault> {
+    fn clear_held(&mut self, may_begin: bool) -> Result<(), HeadError> {
         if self.cleared == 0 && !self.held.is_empty() {
             let mut held = std::mem::take(&mut self.held);
             let cleared = self.clear(&mut held, may_begin);
@@ -218,13 +218,13 @@ impl Inbound {
 
     /// How much of `bytes`, which begin where the last cleared byte ended, may pass.
     /// At most one head is cleared at a time.
-    fn clear(&mut self, bytes: &mut [u8], may_begin: bool) -> Result<usize, HeadFault> {
+    fn clear(&mut self, bytes: &mut [u8], may_begin: bool) -> Result<usize, HeadError> {
         let head = match &mut self.phase {
             Phase::Head(_) if !may_begin => return Ok(0),
             Phase::Head(scan) => match scan.find_end(bytes)? {
                 None => return Ok(0),
                 Some(end) => {
-                    let bytes = bytes.get_mut(..end).ok_or(HeadFault::Lost)?;
+                    let bytes = bytes.get_mut(..end).ok_or(HeadError::Lost)?;
                     let head = read_head(bytes)?;
                     for at in head.upgrades {
                         mask(bytes, at);
@@ -243,15 +243,15 @@ impl Inbound {
             Phase::Body(left) => {
                 let here = bytes.len().saturating_sub(head);
                 let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(here);
-                let passed = u64::try_from(taken).map_err(|_| HeadFault::Lost)?;
-                *left = left.checked_sub(passed).ok_or(HeadFault::Lost)?;
+                let passed = u64::try_from(taken).map_err(|_| HeadError::Lost)?;
+                *left = left.checked_sub(passed).ok_or(HeadError::Lost)?;
                 if *left == 0 {
                     self.phase = Phase::Head(Scan::default());
                 }
                 taken
             }
             Phase::Chunked(chunked) => {
-                let taken = chunked.follow(bytes.get(head..).ok_or(HeadFault::Lost)?);
+                let taken = chunked.follow(bytes.get(head..).ok_or(HeadError::Lost)?);
                 if chunked.is_over() {
                     self.phase = Phase::Last;
                 }
@@ -285,14 +285,14 @@ struct Scan {
 
 impl Scan {
     /// The length of the head, once its last line is there.
-    fn find_end(&mut self, bytes: &[u8]) -> Result<Option<usize>, HeadFault> {
+    fn find_end(&mut self, bytes: &[u8]) -> Result<Option<usize>, HeadError> {
         for (at, &byte) in bytes.iter().enumerate().skip(self.looked_at) {
             if at >= MAX_HEAD {
-                return Err(HeadFault::TooLong);
+                return Err(HeadError::TooLong);
             }
             self.looked_at = at + 1;
             if self.after_cr != (byte == b'\n') {
-                return Err(HeadFault::LineEnding);
+                return Err(HeadError::LineEnding);
             }
             self.after_cr = byte == b'\r';
             match byte {
@@ -302,10 +302,10 @@ impl Scan {
                     self.in_line = 0;
                 }
                 b'\r' => {}
-                0x16 if at == 0 => return Err(HeadFault::Tls),
+                0x16 if at == 0 => return Err(HeadError::Tls),
                 b'\t' | b' '..=b'~' => self.in_line += 1,
-                0x80.. => return Err(HeadFault::NotAscii),
-                _ => return Err(HeadFault::ControlCharacter),
+                0x80.. => return Err(HeadError::NotAscii),
+                _ => return Err(HeadError::ControlCharacter),
             }
         }
         Ok(None)
@@ -313,21 +313,21 @@ impl Scan {
 }
 
 /// Reads one complete head strictly.
-fn read_head(head: &[u8]) -> Result<Head, HeadFault> {
+fn read_head(head: &[u8]) -> Result<Head, HeadError> {
     let mut lines = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut lines);
     match request.parse(head) {
         Ok(httparse::Status::Complete(_)) => {}
-        Ok(httparse::Status::Partial) => return Err(HeadFault::Syntax(httparse::Error::Token)),
-        Err(httparse::Error::TooManyHeaders) => return Err(HeadFault::TooManyHeaders),
-        Err(cause) => return Err(HeadFault::Syntax(cause)),
+        Ok(httparse::Status::Partial) => return Err(HeadError::Syntax(httparse::Error::Token)),
+        Err(httparse::Error::TooManyHeaders) => return Err(HeadError::TooManyHeaders),
+        Err(cause) => return Err(HeadError::Syntax(cause)),
     }
     if request.method == Some("CONNECT") {
-        return Err(HeadFault::Connect);
+        return Err(HeadError::Connect);
     }
     let target = request.path.unwrap_or_default();
     if target != RESPONSES && (target.contains('#') || target.parse::<Uri>().is_err()) {
-        return Err(HeadFault::Target);
+        return Err(HeadError::Target);
     }
     let upgrades = request
         .headers
@@ -341,7 +341,7 @@ fn read_head(head: &[u8]) -> Result<Head, HeadFault> {
     })
 }
 
-fn framing(request: &httparse::Request<'_, '_>) -> Result<Framing, HeadFault> {
+fn framing(request: &httparse::Request<'_, '_>) -> Result<Framing, HeadError> {
     let is_http_11 = request.version == Some(1);
     let values = |wanted: &'static str| {
         request
@@ -352,24 +352,24 @@ fn framing(request: &httparse::Request<'_, '_>) -> Result<Framing, HeadFault> {
     };
     // RFC 9112 asks this of HTTP/1.1; an HTTP/1.0 client of today sends it too.
     if values("host").count() != 1 {
-        return Err(HeadFault::Host);
+        return Err(HeadError::Host);
     }
     let mut lengths = values("content-length");
     let mut codings = values("transfer-encoding");
     match (lengths.next(), codings.next()) {
-        (Some(_), Some(_)) => Err(HeadFault::TwoLengths),
+        (Some(_), Some(_)) => Err(HeadError::TwoLengths),
         (None, Some(coding)) => {
             let alone = codings.next().is_none();
             if is_http_11 && alone && coding.eq_ignore_ascii_case(b"chunked") {
                 Ok(Framing::Chunked)
             } else {
-                Err(HeadFault::TransferEncoding)
+                Err(HeadError::TransferEncoding)
             }
         }
         (Some(length), None) => {
-            let length = decimal(length).ok_or(HeadFault::ContentLength)?;
+            let length = decimal(length).ok_or(HeadError::ContentLength)?;
             if lengths.next().is_some() {
-                return Err(HeadFault::ContentLength);
+                return Err(HeadError::ContentLength);
             }
             Ok(Framing::Length(length))
         }

@@ -9,7 +9,7 @@ use crate::downstream::head::{MAX_HEAD, MAX_HEADERS};
 
 /// Why a head cannot be accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum HeadFault {
+pub(crate) enum HeadError {
     /// A TLS handshake on a plain port.
     Tls,
     /// A line that ends in LF alone, or a CR that ends no line.
@@ -46,7 +46,7 @@ pub(crate) enum HeadFault {
     Lost,
 }
 
-impl HeadFault {
+impl HeadError {
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Self::TooLong | Self::TooManyHeaders | Self::TooMuchToForward => {
@@ -70,7 +70,7 @@ impl HeadFault {
     }
 }
 
-impl fmt::Display for HeadFault {
+impl fmt::Display for HeadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tls => {

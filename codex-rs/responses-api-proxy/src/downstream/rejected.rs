@@ -1,4 +1,4 @@
-//! Connections that get one answer of ours and no place inside.
+//! Connections that get one answer of ours and no slot.
 //!
 //! Whoever is not let in must not cost those who are: such a connection is answered once,
 //! read to its end for a moment, and closed. There are few of them at once, and the
@@ -22,12 +22,12 @@ const MOST_READ: usize = 4 * 1024 * 1024;
 
 /// Those that are being told, the oldest first.
 #[derive(Debug)]
-pub(crate) struct TurnedAway {
+pub(crate) struct Rejected {
     most: usize,
     under_way: VecDeque<AbortHandle>,
 }
 
-impl TurnedAway {
+impl Rejected {
     /// At most so many at once.
     pub(crate) fn new(most: usize) -> Self {
         Self {
@@ -73,11 +73,11 @@ impl Unanswered {
         self.0.take().map(|(socket, _)| socket)
     }
 
-    /// Answers as soon as something of a request is there, within `patience`, and closes;
+    /// Answers as soon as something of a request is there, within `timeout`, and closes;
     /// a connection that sends nothing is closed without a word.
-    pub(crate) async fn answer_when_asked(mut self, patience: Duration) {
+    pub(crate) async fn answer_when_asked(mut self, timeout: Duration) {
         if let Some((socket, _)) = &self.0 {
-            let asked = within(patience, socket.readable()).await;
+            let asked = within(timeout, socket.readable()).await;
             if asked.is_none() {
                 self.0 = None;
             }

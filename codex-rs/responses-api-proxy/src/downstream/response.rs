@@ -28,7 +28,7 @@ impl Answer {
     pub(crate) fn new(body: Body, exchange: Exchange) -> Self {
         Self {
             body,
-            last: exchange.link().mark(),
+            last: exchange.connection_state().mark(),
             exchange,
             unwritten: 0,
         }
@@ -44,9 +44,9 @@ impl HttpBody for Answer {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = self.get_mut();
-        let link = this.exchange.link();
+        let connection_state = this.exchange.connection_state();
         if this.unwritten >= MOST_UNWRITTEN {
-            ready!(link.poll_flushed_since(this.last));
+            ready!(connection_state.poll_flushed_since(this.last));
             this.unwritten = 0;
         }
         let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
@@ -54,7 +54,7 @@ impl HttpBody for Answer {
             && let Some(data) = frame.data_ref()
         {
             this.unwritten += data.len();
-            this.last = link.mark();
+            this.last = connection_state.mark();
         }
         Poll::Ready(frame)
     }

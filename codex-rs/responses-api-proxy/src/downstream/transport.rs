@@ -20,12 +20,12 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-use crate::access::peer_users::Callers;
+use crate::access::peer_users::PeerUsers;
 use crate::config::limits;
-use crate::downstream::connection_limit::Guest;
-use crate::downstream::connection_state::Link;
+use crate::downstream::connection_limit::ConnectionPermit;
+use crate::downstream::connection_state::ConnectionState;
 use crate::downstream::head::Inbound;
-use crate::downstream::head_error::HeadFault;
+use crate::downstream::head_error::HeadError;
 use crate::net::deadline::Deadline;
 use crate::net::socket::Socket;
 use crate::refusal::Refusal;
@@ -38,7 +38,7 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// How much may come behind a request and be thrown away before the connection is
 /// cut, in bytes: a client that goes on sending all the same is none.
-const MOST_THROWN_AWAY: usize = 1024 * 1024;
+const MAX_DISCARDED: usize = 1024 * 1024;
 
 /// So many bytes are read at once, which is also what bounds hyper's buffer for a body: it doubles what it
 /// makes room for, from 8 KiB on, whenever a read fills it.
@@ -49,7 +49,7 @@ const READ_AT_ONCE_OF_CHUNKS: u64 = 8 * 1024 - 1;
 /// A head up to this long is kept whatever others keep, in bytes.
 const SMALL_HEAD: usize = 8 * 1024;
 
-/// What a quiet connection is waited for, each with a patience of its own.
+/// What an idle connection is waited for, each with a timeout of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Awaited {
     /// Nothing: a request is being answered.
@@ -66,23 +66,23 @@ enum Awaited {
 pub(crate) struct Downstream {
     stream: Socket,
     inbound: Inbound,
-    link: Arc<Link>,
-    guest: Guest,
-    callers: Arc<Callers>,
+    connection_state: Arc<ConnectionState>,
+    permit: ConnectionPermit,
+    callers: Arc<PeerUsers>,
     header_timeout: Duration,
     awaited: Awaited,
-    patience: Option<Deadline>,
-    /// How much of an unfinished head is kept, as the door was told.
-    kept: usize,
+    timeout: Option<Deadline>,
+    /// How much of an unfinished head is buffered, as the limit was told.
+    buffered: usize,
     /// How many heads were passed on.
     heads_passed: u64,
     /// Every request passed on is answered, and every answer is with the kernel: a
     /// further head may be looked at.
-    is_quiet: bool,
+    is_idle: bool,
     /// Nothing more is read: a head was refused.
     is_refused: bool,
     /// Our answer to a refused head, as far as it is not yet written.
-    last_word: Bytes,
+    final_response: Bytes,
     /// Any end of this process resets the connection, until it is shut down in order.
     resets: bool,
     closing: Option<Pin<Box<Sleep>>>,
@@ -91,59 +91,59 @@ pub(crate) struct Downstream {
     /// When to look for the caller otherwise.
     look: Option<Pin<Box<Sleep>>>,
     /// How long the caller takes nothing of its answer.
-    stalled: Option<Deadline>,
+    write_timeout: Option<Deadline>,
 }
 
 impl Downstream {
     pub(crate) fn new(
         stream: Socket,
-        link: Arc<Link>,
-        guest: Guest,
-        callers: Arc<Callers>,
+        connection_state: Arc<ConnectionState>,
+        permit: ConnectionPermit,
+        callers: Arc<PeerUsers>,
         header_timeout: Duration,
     ) -> Self {
         Self {
             stream,
             inbound: Inbound::new(),
-            link,
-            guest,
+            connection_state,
+            permit,
             callers,
             header_timeout,
             awaited: Awaited::Nothing,
-            patience: None,
-            kept: 0,
+            timeout: None,
+            buffered: 0,
             heads_passed: 0,
-            is_quiet: true,
+            is_idle: true,
             is_refused: false,
-            last_word: Bytes::new(),
+            final_response: Bytes::new(),
             resets: false,
             closing: None,
             is_read: false,
             look: None,
-            stalled: None,
+            write_timeout: None,
         }
     }
 
     /// Ends the reading side with an answer of ours. Heads are looked at only while
-    /// the connection is quiet, so it falls into no other answer.
-    fn refuse(&mut self, fault: HeadFault) {
+    /// the connection is idle, so it falls into no other answer.
+    fn refuse(&mut self, fault: HeadError) {
         self.is_refused = true;
-        self.last_word = Refusal::Head(fault).to_http1().into();
+        self.final_response = Refusal::Head(fault).to_http1().into();
     }
 
     /// Something is to be passed on; if a head is in it, the connection is busy.
     ///
     /// # Errors
     ///
-    /// When the connection was turned out before the head came: its place is somebody else's, its task
+    /// When the connection was evicted before the head came: its slot is somebody else's, its task
     /// ends at the next turn, and nothing of the request may go up.
     fn pass(&mut self) -> io::Result<()> {
         if self.inbound.heads() > self.heads_passed {
-            if !self.link.become_busy() {
+            if !self.connection_state.become_busy() {
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
             self.heads_passed = self.inbound.heads();
-            self.is_quiet = false;
+            self.is_idle = false;
             self.awaited = Awaited::Nothing;
         }
         Ok(())
@@ -177,7 +177,7 @@ impl Downstream {
                 }
                 Poll::Ready(_) => return Poll::Ready(false),
                 Poll::Pending => {
-                    if ready!(self.poll_patience(cx)).is_none() {
+                    if ready!(self.poll_timeout(cx)).is_none() {
                         return Poll::Ready(false);
                     }
                 }
@@ -185,10 +185,10 @@ impl Downstream {
         }
     }
 
-    /// Ready when a quiet connection has been waited for long enough: with an answer
+    /// Ready when an idle connection has been waited for long enough: with an answer
     /// of ours on its way if a head was begun, with nothing to say otherwise.
-    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
-        let awaited = match (self.is_quiet, self.inbound.holds_back()) {
+    fn poll_timeout(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
+        let awaited = match (self.is_idle, self.inbound.holds_back()) {
             (false, _) => Awaited::Nothing,
             (true, true) => Awaited::Rest,
             (true, false) if self.inbound.heads() == 0 => Awaited::First,
@@ -198,7 +198,7 @@ impl Downstream {
             awaited == self.awaited || (self.awaited, awaited) == (Awaited::First, Awaited::Rest);
         if awaited != self.awaited && awaited != Awaited::Nothing {
             // Looked at, and no request was there.
-            self.link.fall_quiet(self.guest.tick());
+            self.connection_state.become_idle(self.permit.tick());
         }
         self.awaited = awaited;
         let limit = match awaited {
@@ -206,13 +206,13 @@ impl Downstream {
             Awaited::First | Awaited::Rest => self.header_timeout,
             Awaited::Next => limits::IDLE,
         };
-        let patience = self.patience.get_or_insert_with(|| Deadline::after(limit));
+        let timeout = self.timeout.get_or_insert_with(|| Deadline::after(limit));
         if !goes_on {
-            patience.put_off(limit);
+            timeout.put_off(limit);
         }
-        ready!(Pin::new(patience).poll(cx));
+        ready!(Pin::new(timeout).poll(cx));
         if awaited == Awaited::Rest {
-            self.refuse(HeadFault::TooSlow);
+            self.refuse(HeadError::TooSlow);
             return Poll::Ready(Some(()));
         }
         self.is_refused = true;
@@ -220,8 +220,8 @@ impl Downstream {
     }
 
     /// How long the caller may take nothing of what is written to it.
-    fn most_stalled(&self) -> Duration {
-        if self.is_refused || self.link.is_refusal() {
+    fn longest_write(&self) -> Duration {
+        if self.is_refused || self.connection_state.is_refusal() {
             limits::REFUSAL_STALLED
         } else {
             limits::STALLED
@@ -235,28 +235,30 @@ impl Downstream {
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
         if written.is_ready() {
-            self.stalled = None;
+            self.write_timeout = None;
             return written;
         }
-        let most = self.most_stalled();
-        let stalled = self.stalled.get_or_insert_with(|| Deadline::after(most));
-        ready!(Pin::new(stalled).poll(cx));
+        let most = self.longest_write();
+        let write_timeout = self
+            .write_timeout
+            .get_or_insert_with(|| Deadline::after(most));
+        ready!(Pin::new(write_timeout).poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// Tells the door what is kept of unfinished heads; refuses this one if that is
+    /// Tells the limit what is buffered of unfinished heads; refuses this one if that is
     /// too much in all and it is no small one.
     fn keep_account(&mut self) {
         let now = self.inbound.unfinished();
-        if now == self.kept {
+        if now == self.buffered {
             return;
         }
-        let is_too_much = self.guest.keep(self.kept, now);
-        self.kept = now;
+        let is_too_much = self.permit.buffer(self.buffered, now);
+        self.buffered = now;
         // Behind a request that is being answered it is left alone: no more is read
         // there than one head.
-        if is_too_much && now > SMALL_HEAD && self.is_quiet {
-            self.refuse(HeadFault::Crowded);
+        if is_too_much && now > SMALL_HEAD && self.is_idle {
+            self.refuse(HeadError::Crowded);
         }
     }
 
@@ -268,7 +270,7 @@ impl Downstream {
     ///
     /// When it has left.
     fn look_for_caller(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if self.is_quiet || self.is_read {
+        if self.is_idle || self.is_read {
             return Ok(());
         }
         let look = self
@@ -288,30 +290,30 @@ impl Downstream {
     /// Before an answer whose only end is that of the connection: a close that
     /// nobody meant, by a cut upstream or by the end of this process, must not
     /// pass for that end. With SO_LINGER 0 it is a reset (socket(7)).
-    fn guard_the_end(&mut self) {
-        if !self.resets && self.link.ends_by_close() {
+    fn arm_reset(&mut self) {
+        if !self.resets && self.connection_state.ends_by_close() {
             self.resets = self.stream.close_by_reset();
         }
     }
 
     /// The answer is whole: its end may be taken for what it is.
-    fn allow_the_end(&mut self) -> io::Result<()> {
+    fn disarm_reset(&mut self) -> io::Result<()> {
         if std::mem::take(&mut self.resets) {
             self.stream.close_in_order()?;
         }
         Ok(())
     }
 
-    /// Our last word if there is one, the end of our side, and patience with a
+    /// Our final response if there is one, the end of our side, and patience with a
     /// caller that is still sending.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.last_word.has_remaining() {
-            let written = Pin::new(&mut self.stream).poll_write(cx, &self.last_word);
+        while self.final_response.has_remaining() {
+            let written = Pin::new(&mut self.stream).poll_write(cx, &self.final_response);
             let written = ready!(self.poll_taken(written, cx))?;
-            self.last_word.advance(written);
+            self.final_response.advance(written);
         }
         if self.closing.is_none() {
-            self.allow_the_end()?;
+            self.disarm_reset()?;
             ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
         }
         if self.is_refused || self.inbound.is_unfinished() {
@@ -363,7 +365,7 @@ impl AsyncRead for Downstream {
                     len
                 })
             };
-            match this.inbound.pass_on(&mut room, this.is_quiet) {
+            match this.inbound.pass_on(&mut room, this.is_idle) {
                 Ok(true) => {
                     if let Err(error) = this.pass() {
                         buf.set_filled(before);
@@ -381,7 +383,7 @@ impl AsyncRead for Downstream {
             if this.inbound.is_broken() {
                 return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
             }
-            if this.inbound.is_over() && this.is_quiet {
+            if this.inbound.is_over() && this.is_idle {
                 return Poll::Ready(Ok(()));
             }
             let most = if this.inbound.is_chunked() {
@@ -394,7 +396,7 @@ impl AsyncRead for Downstream {
                 Poll::Ready(read) => read?,
                 Poll::Pending => {
                     this.is_read = true;
-                    ready!(this.poll_patience(cx));
+                    ready!(this.poll_timeout(cx));
                     continue;
                 }
             }
@@ -402,7 +404,7 @@ impl AsyncRead for Downstream {
             if fresh.is_empty() {
                 return Poll::Ready(Ok(()));
             }
-            match this.inbound.arrive(fresh, this.is_quiet) {
+            match this.inbound.arrive(fresh, this.is_idle) {
                 Ok(passed) => {
                     let served = this.pass();
                     let passed = if served.is_ok() { passed } else { 0 };
@@ -412,7 +414,7 @@ impl AsyncRead for Downstream {
                     if passed > 0 {
                         return Poll::Ready(Ok(()));
                     }
-                    if this.inbound.thrown_away() > MOST_THROWN_AWAY {
+                    if this.inbound.thrown_away() > MAX_DISCARDED {
                         return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
                     }
                 }
@@ -432,7 +434,7 @@ impl AsyncWrite for Downstream {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.guard_the_end();
+        this.arm_reset();
         let written = Pin::new(&mut this.stream).poll_write(cx, buf);
         this.poll_taken(written, cx)
     }
@@ -443,7 +445,7 @@ impl AsyncWrite for Downstream {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.guard_the_end();
+        this.arm_reset();
         let written = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
         this.poll_taken(written, cx)
     }
@@ -457,14 +459,14 @@ impl AsyncWrite for Downstream {
         let this = self.get_mut();
         ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
         this.look_for_caller(cx)?;
-        let is_awaited = this.link.note_flush();
-        let was_quiet = this.is_quiet;
-        this.is_quiet = this.link.exchanges_ended() >= this.inbound.heads();
-        if this.is_quiet && !was_quiet && !this.inbound.holds_back() {
-            this.link.fall_quiet(this.guest.tick());
+        let is_awaited = this.connection_state.note_flush();
+        let was_idle = this.is_idle;
+        this.is_idle = this.connection_state.exchanges_ended() >= this.inbound.heads();
+        if this.is_idle && !was_idle && !this.inbound.holds_back() {
+            this.connection_state.become_idle(this.permit.tick());
         }
         let goes_on = this.inbound.holds_back() || this.inbound.is_over();
-        let may_go_on = this.is_quiet && !was_quiet && goes_on;
+        let may_go_on = this.is_idle && !was_idle && goes_on;
         if is_awaited || may_go_on {
             cx.waker().wake_by_ref();
         }
@@ -478,7 +480,7 @@ impl AsyncWrite for Downstream {
 
 impl Drop for Downstream {
     fn drop(&mut self) {
-        self.guest.keep(self.kept, 0);
+        self.permit.buffer(self.buffered, 0);
     }
 }
 

@@ -3,7 +3,7 @@
 //! Each has a runtime of one thread and connections to the upstream of its own, so
 //! that whatever one request needs happens in one place: nobody is woken on another
 //! core to hand on a piece of an answer. The first one also accepts, and is the only
-//! one at work while callers are few; beyond [`COMPANY`] whoever has the fewest
+//! one at work while callers are few; beyond [`SPREAD_ABOVE`] whoever has the fewest
 //! connections gets the next one. docs/benchmarks.md has the figures for this shape
 //! and for the one runtime of several threads that it replaced.
 
@@ -21,7 +21,7 @@ use crate::net::socket::Socket;
 
 /// So many connections stay together: more threads would mean more connections to the
 /// upstream, each with a TLS handshake that some caller waits for.
-const COMPANY: usize = 8;
+const SPREAD_ABOVE: usize = 8;
 
 /// What the runtime of a thread takes: three to poll with, one to be woken by.
 const DESCRIPTORS_OF_A_THREAD: u64 = 4;
@@ -78,7 +78,7 @@ impl Workers {
     /// Who serves the next connection.
     pub(crate) fn next(&self) -> Option<(&Worker, Share)> {
         let busy = |worker: &&Worker| worker.connections.load(Ordering::Relaxed);
-        let first = self.0.first().filter(|first| busy(first) < COMPANY);
+        let first = self.0.first().filter(|first| busy(first) < SPREAD_ABOVE);
         let worker = first.or_else(|| self.0.iter().min_by_key(busy))?;
         worker.connections.fetch_add(1, Ordering::Relaxed);
         Some((worker, Share(Arc::clone(&worker.connections))))
@@ -217,13 +217,21 @@ mod tests {
     fn a_few_connections_stay_together_and_many_are_spread() {
         let threads = Threads::start(2).unwrap();
         let workers = Workers::new(Router::new(), &threads, vec![Router::new(); 2]);
-        let mut shares: Vec<_> = (0..COMPANY).map(|_| workers.next().unwrap().1).collect();
-        assert_eq!(counts(&workers), [COMPANY, 0, 0]);
-        shares.extend((0..COMPANY).map(|_| workers.next().unwrap().1));
-        assert_eq!(counts(&workers), [COMPANY, COMPANY / 2, COMPANY / 2]);
+        let mut shares: Vec<_> = (0..SPREAD_ABOVE)
+            .map(|_| workers.next().unwrap().1)
+            .collect();
+        assert_eq!(counts(&workers), [SPREAD_ABOVE, 0, 0]);
+        shares.extend((0..SPREAD_ABOVE).map(|_| workers.next().unwrap().1));
+        assert_eq!(
+            counts(&workers),
+            [SPREAD_ABOVE, SPREAD_ABOVE / 2, SPREAD_ABOVE / 2]
+        );
         shares.remove(0);
         shares.push(workers.next().unwrap().1);
-        assert_eq!(counts(&workers), [COMPANY, COMPANY / 2, COMPANY / 2]);
+        assert_eq!(
+            counts(&workers),
+            [SPREAD_ABOVE, SPREAD_ABOVE / 2, SPREAD_ABOVE / 2]
+        );
         drop(shares);
         assert_eq!(counts(&workers), [0, 0, 0]);
         threads.end();

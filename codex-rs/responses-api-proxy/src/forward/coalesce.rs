@@ -32,7 +32,7 @@ const FOR_THE_LAST: usize = 1024;
 
 /// So many pieces go out, so that whoever waits for the first one
 /// does not wait for a stream that never pauses.
-const MANY: usize = 128;
+const MAX_PIECES: usize = 128;
 
 /// How often a body in [`Handover::OneByOne`] must have nothing before it has nothing.
 const POLLS_OF_A_YIELD: u8 = 2;
@@ -135,7 +135,7 @@ where
     }
 
     fn has_enough(&self) -> bool {
-        self.gathered.pieces() >= MANY || self.gathered.len() >= self.enough
+        self.gathered.pieces() >= MAX_PIECES || self.gathered.len() >= self.enough
     }
 
     /// Whether what was found missing may be there after a yield.

@@ -15,7 +15,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::downstream::head::MASKED_UPGRADE;
-use crate::downstream::head_error::HeadFault;
+use crate::downstream::head_error::HeadError;
 
 /// Hop-by-hop by definition, whether or not `Connection` names them. The names
 /// that begin with `proxy-` are matched by that prefix.
@@ -107,8 +107,8 @@ const MAX_FORWARDED_FIELDS: usize = 100;
 ///
 /// # Errors
 ///
-/// [`HeadFault::TooMuchToForward`].
-pub(crate) fn limit(for_upstream: &HeaderMap) -> Result<(), HeadFault> {
+/// [`HeadError::TooMuchToForward`].
+pub(crate) fn limit(for_upstream: &HeaderMap) -> Result<(), HeadError> {
     // The first two are ours.
     let of_caller = || {
         for_upstream
@@ -120,7 +120,7 @@ pub(crate) fn limit(for_upstream: &HeaderMap) -> Result<(), HeadFault> {
         .sum();
     let has_long_name = of_caller().any(|(name, _)| name.as_str().len() > MAX_FORWARDED_NAME);
     if bytes > MAX_FORWARDED_BYTES || has_long_name || of_caller().count() > MAX_FORWARDED_FIELDS {
-        return Err(HeadFault::TooMuchToForward);
+        return Err(HeadError::TooMuchToForward);
     }
     Ok(())
 }
@@ -412,7 +412,7 @@ mod tests {
             long(MAX_FORWARDED_NAME + 1, 1),
             long(4, MAX_FORWARDED_BYTES - 7),
         ] {
-            assert_eq!(with(&too_much), Err(HeadFault::TooMuchToForward));
+            assert_eq!(with(&too_much), Err(HeadError::TooMuchToForward));
         }
         // What is not forwarded does not count.
         let cookie = vec![("cookie".to_owned(), "c".repeat(MAX_FORWARDED_BYTES))];

@@ -20,21 +20,21 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use http_body::Body as HttpBody;
 
 use crate::access::policy::PermittedCall;
-use crate::access::request_limit::{Place, Places};
+use crate::access::request_limit::{RequestLimit, RequestPermit};
 use crate::config::limits::{self, Limits};
 use crate::credential::Credential;
-use crate::downstream::connection_state::Link;
-use crate::forward::request_body::{Upload, UploadError};
-use crate::forward::response_body::Relay;
+use crate::downstream::connection_state::ConnectionState;
+use crate::forward::request_body::{RequestBody, RequestBodyError};
+use crate::forward::response_body::ResponseBody;
 use crate::net::deadline::within;
 use crate::observe::stderr;
 use crate::refusal::Refusal;
-use crate::upstream::error::UpstreamFault;
+use crate::upstream::error::UpstreamError;
 use crate::upstream::{MAX_ANSWER_HEADERS, Owner, Upstream};
 
 /// Sends the call upstream with the credential and turns the answer around.
 ///
-/// `place` says whose call it is, and is held until the answer is over.
+/// `permit` says whose call it is, and is held until the answer is over.
 ///
 /// # Errors
 ///
@@ -46,12 +46,12 @@ pub(crate) async fn forward(
     credential: Credential,
     upstream: &Upstream,
     limits: &Limits,
-    place: Place,
-    link: Arc<Link>,
+    permit: RequestPermit,
+    connection_state: Arc<ConnectionState>,
 ) -> Result<Response, Refusal> {
     let limit = limits.max_body;
     let (head, body) = request.into_parts();
-    let upload = Upload::new(body, limits);
+    let upload = RequestBody::new(body, limits);
     if upload.is_declared_too_large() {
         return Err(Refusal::BodyTooLarge { limit });
     }
@@ -60,13 +60,15 @@ pub(crate) async fn forward(
     // With it goes the buffer it was read into; an answer can take minutes to begin.
     drop(head);
     let progress = upload.progress();
-    let answer = upstream.send(outgoing, upload, place).await;
+    let answer = upstream.send(outgoing, upload, permit).await;
     let (mut head, body) = answer.map_err(|fault| match progress.failure() {
         // The request failed because we gave it up.
-        Some(UploadError::TooLarge) => Refusal::BodyTooLarge { limit },
-        Some(UploadError::CutShort) => Refusal::BodyCutShort,
-        Some(UploadError::Stalled) => Refusal::BodyStalled,
-        Some(UploadError::Untaken) => Refusal::Upstream(UpstreamFault::Timeout(limits::STALLED)),
+        Some(RequestBodyError::TooLarge) => Refusal::BodyTooLarge { limit },
+        Some(RequestBodyError::CutShort) => Refusal::BodyCutShort,
+        Some(RequestBodyError::Stalled) => Refusal::BodyStalled,
+        Some(RequestBodyError::Untaken) => {
+            Refusal::Upstream(UpstreamError::Timeout(limits::STALLED))
+        }
         None => Refusal::Upstream(fault),
     })?;
     if let Some(fault) = not_an_answer(&head, upstream.url()) {
@@ -75,7 +77,11 @@ pub(crate) async fn forward(
     headers::retain_for_client(&mut head.headers);
     let mut redactor = credential.redactor();
     redactor.clean_headers(&mut head.headers);
-    let mut response = Response::new(Body::new(Relay::new(body, redactor, link)));
+    let mut response = Response::new(Body::new(ResponseBody::new(
+        body,
+        redactor,
+        connection_state,
+    )));
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
     Ok(response)
@@ -96,9 +102,9 @@ pub(crate) async fn preconnect(
     credential: Credential,
     upstream: &Upstream,
     limits: &Limits,
-    places: &Places,
+    request_limit: &RequestLimit,
 ) {
-    let asked = ask_for_nothing(credential, upstream, limits, places);
+    let asked = ask_for_nothing(credential, upstream, limits, request_limit);
     let limit = PRECONNECT_TIMEOUT;
     match within(limit, asked).await {
         Some(Ok(status))
@@ -126,13 +132,15 @@ async fn ask_for_nothing(
     credential: Credential,
     upstream: &Upstream,
     limits: &Limits,
-    places: &Places,
-) -> Result<StatusCode, UpstreamFault> {
+    request_limit: &RequestLimit,
+) -> Result<StatusCode, UpstreamError> {
     let json = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let outgoing = headers::for_upstream(credential.header(), &HeaderMap::from_iter([json]));
-    let nothing = Upload::new(Body::from("{}"), limits);
-    let place = places.take(&Owner::proxy()).ok_or(UpstreamFault::Busy)?;
-    let (head, mut body) = upstream.send(outgoing, nothing, place).await?;
+    let nothing = RequestBody::new(Body::from("{}"), limits);
+    let permit = request_limit
+        .take(&Owner::proxy())
+        .ok_or(UpstreamError::Busy)?;
+    let (head, mut body) = upstream.send(outgoing, nothing, permit).await?;
     let mut read = 0;
     while head.status.is_client_error()
         && read < UNHEARD
@@ -145,22 +153,22 @@ async fn ask_for_nothing(
 
 /// What is not an answer to this `POST`: a switch of protocols or a form of it that
 /// nobody asked for, and every redirect.
-fn not_an_answer(head: &http::response::Parts, from: &url::Url) -> Option<UpstreamFault> {
+fn not_an_answer(head: &http::response::Parts, from: &url::Url) -> Option<UpstreamError> {
     let status = head.status;
     if status == StatusCode::SWITCHING_PROTOCOLS {
-        return Some(UpstreamFault::Protocol(
+        return Some(UpstreamError::Protocol(
             "it switched protocols without being asked to".to_owned(),
         ));
     }
     // By HTTP/1.1 hyper has counted already.
     if head.headers.len() > MAX_ANSWER_HEADERS {
-        return Some(UpstreamFault::Headers);
+        return Some(UpstreamError::Headers);
     }
     if let Some(form) = headers::not_as_it_stands(status, &head.headers) {
-        return Some(UpstreamFault::Coding(form));
+        return Some(UpstreamError::Coding(form));
     }
     (status.is_redirection() && status != StatusCode::NOT_MODIFIED).then(|| {
-        UpstreamFault::Redirect {
+        UpstreamError::Redirect {
             status,
             origin: origin_of(head.headers.get(LOCATION), from),
         }
@@ -176,7 +184,7 @@ fn origin_of(location: Option<&HeaderValue>, from: &url::Url) -> String {
     match target {
         Some(origin) if origin == from.origin() => "another path of its own".to_owned(),
         Some(origin) if origin.is_tuple() => origin.ascii_serialization(),
-        _ => "no place that can be named".to_owned(),
+        _ => "no permit that can be named".to_owned(),
     }
 }
 
@@ -192,11 +200,11 @@ mod tests {
             ("//b.example/x?token=1", "https://b.example"),
             ("http://api.example/", "http://api.example"),
             ("/v2/responses?token=1", "another path of its own"),
-            ("data:text/plain,x", "no place that can be named"),
+            ("data:text/plain,x", "no permit that can be named"),
         ] {
             let value = HeaderValue::from_static(location);
             assert_eq!(origin_of(Some(&value), &from), origin);
         }
-        assert_eq!(origin_of(None, &from), "no place that can be named");
+        assert_eq!(origin_of(None, &from), "no permit that can be named");
     }
 }

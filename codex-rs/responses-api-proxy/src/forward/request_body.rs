@@ -27,14 +27,14 @@ const UNDER_WAY: u64 = 4 * 1024;
 /// Why an upload was given up. hyper aborts the upstream request on it, so
 /// that what was sent so far never becomes a complete request.
 #[derive(Debug)]
-pub(crate) enum UploadError {
+pub(crate) enum RequestBodyError {
     TooLarge,
     CutShort,
     Stalled,
     Untaken,
 }
 
-impl fmt::Display for UploadError {
+impl fmt::Display for RequestBodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::TooLarge => "the request body is too large",
@@ -45,7 +45,7 @@ impl fmt::Display for UploadError {
     }
 }
 
-impl std::error::Error for UploadError {}
+impl std::error::Error for RequestBodyError {}
 
 /// What the rest of the proxy may know of an upload in flight.
 #[derive(Clone, Debug, Default)]
@@ -61,12 +61,12 @@ struct Shared {
 }
 
 impl Shared {
-    fn note(&self, error: &UploadError) {
+    fn note(&self, error: &RequestBodyError) {
         let flag = match error {
-            UploadError::TooLarge => &self.too_large,
-            UploadError::CutShort => &self.cut_short,
-            UploadError::Stalled => &self.stalled,
-            UploadError::Untaken => &self.untaken,
+            RequestBodyError::TooLarge => &self.too_large,
+            RequestBodyError::CutShort => &self.cut_short,
+            RequestBodyError::Stalled => &self.stalled,
+            RequestBodyError::Untaken => &self.untaken,
         };
         flag.store(true, Ordering::Relaxed);
     }
@@ -79,15 +79,15 @@ impl Progress {
     }
 
     /// Why the upload was given up, if it was.
-    pub(crate) fn failure(&self) -> Option<UploadError> {
+    pub(crate) fn failure(&self) -> Option<RequestBodyError> {
         if self.0.too_large.load(Ordering::Relaxed) {
-            Some(UploadError::TooLarge)
+            Some(RequestBodyError::TooLarge)
         } else if self.0.cut_short.load(Ordering::Relaxed) {
-            Some(UploadError::CutShort)
+            Some(RequestBodyError::CutShort)
         } else if self.0.stalled.load(Ordering::Relaxed) {
-            Some(UploadError::Stalled)
+            Some(RequestBodyError::Stalled)
         } else if self.0.untaken.load(Ordering::Relaxed) {
-            Some(UploadError::Untaken)
+            Some(RequestBodyError::Untaken)
         } else {
             None
         }
@@ -96,7 +96,7 @@ impl Progress {
 
 /// A request body that ends in an error rather than past the limit, and rather
 /// than before its framing says so. Trailers are dropped.
-pub(crate) struct Upload {
+pub(crate) struct RequestBody {
     /// Small pieces are joined: each would be kept for itself where the upstream does not read.
     body: Coalesced<Body>,
     /// As declared by the caller; fixes the upstream's `Content-Length`.
@@ -111,13 +111,13 @@ pub(crate) struct Upload {
     progress: Progress,
     /// How much is under way, where that is not bounded by the connection.
     pace: Option<Pace>,
-    /// Its places, until it is dropped.
+    /// Its limit, until it is dropped.
     held: Option<Held>,
     /// It breaks off for this reason, once the budget of resets allows it.
-    breaking_off: Option<(UploadError, Pin<Box<Sleep>>)>,
+    breaking_off: Option<(RequestBodyError, Pin<Box<Sleep>>)>,
 }
 
-impl Upload {
+impl RequestBody {
     pub(crate) fn new(body: Body, limits: &Limits) -> Self {
         Self {
             declared: body.size_hint(),
@@ -152,9 +152,9 @@ impl Upload {
     /// Breaks off with `error`, now or when the budget of resets allows it; what is over is noted now.
     fn break_off(
         &mut self,
-        error: UploadError,
+        error: RequestBodyError,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         self.progress.0.note(&error);
         let held = self.held.as_ref();
         let resets = held.and_then(|held| held.connection().resets());
@@ -169,7 +169,7 @@ impl Upload {
     fn poll_broken_off(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         if let Some((_, wait)) = &mut self.breaking_off {
             ready!(wait.as_mut().poll(cx));
         }
@@ -209,14 +209,14 @@ impl Pace {
     }
 }
 
-impl HttpBody for Upload {
+impl HttpBody for RequestBody {
     type Data = Bytes;
-    type Error = UploadError;
+    type Error = RequestBodyError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, UploadError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         let this = self.get_mut();
         if this.breaking_off.is_some() {
             return this.poll_broken_off(cx);
@@ -229,7 +229,7 @@ impl HttpBody for Upload {
                 .untaken
                 .get_or_insert_with(|| Deadline::after(limits::STALLED));
             ready!(Pin::new(untaken).poll(cx));
-            return this.break_off(UploadError::Untaken, cx);
+            return this.break_off(RequestBodyError::Untaken, cx);
         }
         this.untaken = None;
         loop {
@@ -237,21 +237,21 @@ impl HttpBody for Upload {
                 let limit = this.patience;
                 let silence = this.silence.get_or_insert_with(|| Deadline::after(limit));
                 ready!(Pin::new(silence).poll(cx));
-                return this.break_off(UploadError::Stalled, cx);
+                return this.break_off(RequestBodyError::Stalled, cx);
             };
             this.silence = None;
             let Some(frame) = frame else {
                 return Poll::Ready(None);
             };
             let Ok(frame) = frame else {
-                return this.break_off(UploadError::CutShort, cx);
+                return this.break_off(RequestBodyError::CutShort, cx);
             };
             let Ok(data) = frame.into_data() else {
                 continue;
             };
             let len = u64::try_from(data.len()).unwrap_or(u64::MAX);
             let Some(allowance) = this.allowance.checked_sub(len) else {
-                return this.break_off(UploadError::TooLarge, cx);
+                return this.break_off(RequestBodyError::TooLarge, cx);
             };
             this.allowance = allowance;
             this.progress.0.frames.fetch_add(1, Ordering::Relaxed);

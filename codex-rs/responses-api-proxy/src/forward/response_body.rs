@@ -4,7 +4,7 @@
 //! When the upstream breaks off, the caller must see its connection break off
 //! too, after everything that had arrived. hyper drops what it has buffered the
 //! moment a body reports an error, so the error is held back until the
-//! connection reports ([`Link::poll_flushed_since`]) that all before it is written.
+//! connection reports ([`ConnectionState::poll_flushed_since`]) that all before it is written.
 
 use std::fmt;
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::credential::redact::Redactor;
-use crate::downstream::connection_state::{FlushMark, Link};
+use crate::downstream::connection_state::{ConnectionState, FlushMark};
 use crate::forward::coalesce::{Coalesced, Handover};
 use crate::observe::stderr;
 use crate::upstream::UpstreamBody;
@@ -36,10 +36,10 @@ impl fmt::Display for CutShort {
 impl std::error::Error for CutShort {}
 
 /// A response body fed by the upstream. Dropping it cancels the upstream.
-pub(crate) struct Relay {
+pub(crate) struct ResponseBody {
     upstream: Coalesced<UpstreamBody>,
     redactor: Redactor,
-    link: Arc<Link>,
+    connection_state: Arc<ConnectionState>,
     state: State,
 }
 
@@ -52,18 +52,22 @@ enum State {
     Over,
 }
 
-impl Relay {
-    pub(crate) fn new(upstream: UpstreamBody, redactor: Redactor, link: Arc<Link>) -> Self {
+impl ResponseBody {
+    pub(crate) fn new(
+        upstream: UpstreamBody,
+        redactor: Redactor,
+        connection_state: Arc<ConnectionState>,
+    ) -> Self {
         Self {
             upstream: Coalesced::new(upstream, Handover::AtOnce, WRITTEN_AT_ONCE),
             redactor,
-            link,
+            connection_state,
             state: State::Flowing,
         }
     }
 }
 
-impl Drop for Relay {
+impl Drop for ResponseBody {
     fn drop(&mut self) {
         if self.redactor.has_found() {
             stderr::line(
@@ -74,7 +78,7 @@ impl Drop for Relay {
     }
 }
 
-impl HttpBody for Relay {
+impl HttpBody for ResponseBody {
     type Data = Bytes;
     type Error = CutShort;
 
@@ -108,10 +112,10 @@ impl HttpBody for Relay {
                 },
                 State::Breaking => match this.redactor.finish() {
                     Some(held) => return Poll::Ready(Some(Ok(Frame::data(held)))),
-                    None => this.state = State::Broken(this.link.mark()),
+                    None => this.state = State::Broken(this.connection_state.mark()),
                 },
                 State::Broken(mark) => {
-                    ready!(this.link.poll_flushed_since(mark));
+                    ready!(this.connection_state.poll_flushed_since(mark));
                     this.state = State::Over;
                     return Poll::Ready(Some(Err(CutShort)));
                 }

@@ -13,10 +13,10 @@ use http::{HeaderValue, Request};
 use crate::access::client_tokens::Tokens;
 use crate::access::peer_users::PeerUser;
 use crate::access::policy::{self, RESPONSES, SHUTDOWN};
-use crate::access::request_limit::Places;
+use crate::access::request_limit::RequestLimit;
 use crate::config::limits::Limits;
 use crate::credential::Credential;
-use crate::downstream::connection_state::Link;
+use crate::downstream::connection_state::ConnectionState;
 use crate::forward::forward;
 use crate::lifecycle::shutdown::Shutdown;
 use crate::observe::stderr;
@@ -29,7 +29,7 @@ pub(crate) struct Shared {
     pub(crate) credential: Credential,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) limits: Limits,
-    pub(crate) places: Places,
+    pub(crate) request_limit: RequestLimit,
     pub(crate) tokens: Tokens,
     pub(crate) shutdown: Shutdown,
 }
@@ -48,7 +48,7 @@ pub(crate) fn router(shared: Arc<Shared>, http_shutdown: bool) -> Router {
 
 async fn responses(
     State(shared): State<Arc<Shared>>,
-    Extension(link): Extension<Arc<Link>>,
+    Extension(connection_state): Extension<Arc<ConnectionState>>,
     Extension(PeerUser(user)): Extension<PeerUser>,
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
@@ -59,8 +59,8 @@ async fn responses(
         return Err(Refusal::ShuttingDown);
     }
     let owner = Owner::new(user, caller.as_deref());
-    let place = shared.places.take(&owner);
-    let place = place.ok_or(Refusal::TooManyRequests)?;
+    let permit = shared.request_limit.take(&owner);
+    let permit = permit.ok_or(Refusal::TooManyRequests)?;
     let request = Request::from_parts(head, body);
     let answer = forward(
         permitted,
@@ -68,8 +68,8 @@ async fn responses(
         shared.credential,
         &shared.upstream,
         &shared.limits,
-        place,
-        link,
+        permit,
+        connection_state,
     );
     answer.await.inspect_err(|refusal| {
         if let Refusal::Upstream(fault) = refusal {
@@ -86,7 +86,7 @@ async fn responses(
 /// with it, and its end is the end of the proxy (`downstream/accept.rs`).
 async fn shut_down(
     State(shared): State<Arc<Shared>>,
-    Extension(link): Extension<Arc<Link>>,
+    Extension(connection_state): Extension<Arc<ConnectionState>>,
     request: Request<Body>,
 ) -> Response {
     let (head, _) = request.into_parts();
@@ -95,7 +95,7 @@ async fn shut_down(
         return refusal.into_response();
     }
     if shared.shutdown.is_begun() {
-        link.end_with_this();
+        connection_state.end_with_this();
     } else {
         shared.shutdown.advance();
     }

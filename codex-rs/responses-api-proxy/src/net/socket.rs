@@ -22,13 +22,13 @@ pub(crate) enum Socket {
 
 /// A connection that no runtime polls, on its way to another one.
 #[derive(Debug)]
-pub(crate) enum Loose {
+pub(crate) enum DetachedSocket {
     Tcp(std::net::TcpStream),
     #[cfg(unix)]
     Unix(std::os::unix::net::UnixStream),
 }
 
-impl Loose {
+impl DetachedSocket {
     /// Has it polled by the runtime around this.
     pub(crate) fn attach(self) -> io::Result<Socket> {
         Ok(match self {
@@ -41,11 +41,11 @@ impl Loose {
 
 impl Socket {
     /// Takes it away from its runtime.
-    pub(crate) fn detach(self) -> io::Result<Loose> {
+    pub(crate) fn detach(self) -> io::Result<DetachedSocket> {
         Ok(match self {
-            Self::Tcp(stream) => Loose::Tcp(stream.into_std()?),
+            Self::Tcp(stream) => DetachedSocket::Tcp(stream.into_std()?),
             #[cfg(unix)]
-            Self::Unix(stream) => Loose::Unix(stream.into_std()?),
+            Self::Unix(stream) => DetachedSocket::Unix(stream.into_std()?),
         })
     }
 

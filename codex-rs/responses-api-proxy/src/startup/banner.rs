@@ -9,7 +9,7 @@ use codex_process_hardening::Measure;
 use codex_secret_memory::SecretPage;
 
 use crate::access::client_tokens::Tokens;
-use crate::access::peer_users::Callers;
+use crate::access::peer_users::PeerUsers;
 use crate::config::args::Sandbox;
 use crate::observe::stderr;
 use crate::upstream::Route;
@@ -56,7 +56,7 @@ impl Banner {
     pub(crate) fn describe(
         &mut self,
         route: &Route,
-        callers: &Callers,
+        callers: &PeerUsers,
         tokens: &Tokens,
         mode: Sandbox,
         measures: &[Measure],

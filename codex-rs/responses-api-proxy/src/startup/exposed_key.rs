@@ -19,7 +19,7 @@ const PIECE: usize = 64 * 1024;
 
 /// A process that keeps the key where others can read it.
 #[derive(Debug)]
-pub(crate) struct Keeper {
+pub(crate) struct ExposedKey {
     pid: u32,
     name: String,
     place: Place,
@@ -31,7 +31,7 @@ enum Place {
     Arguments,
 }
 
-impl fmt::Display for Keeper {
+impl fmt::Display for ExposedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { pid, name, place } = self;
         match place {
@@ -52,7 +52,7 @@ impl fmt::Display for Keeper {
 
 /// Who of those that this process was started by, and of those they were started by, keeps `key`. What may
 /// not be looked at is passed over: whoever may, may read it.
-pub(crate) fn keepers(key: &[u8]) -> Vec<Keeper> {
+pub(crate) fn keepers(key: &[u8]) -> Vec<ExposedKey> {
     let mut found = Vec::new();
     let Some((_, mut pid)) = status("self") else {
         return found;
@@ -69,7 +69,7 @@ pub(crate) fn keepers(key: &[u8]) -> Vec<Keeper> {
                 .and_then(|mut file| holds(&mut file, key));
             if matches!(holds, Ok(true)) {
                 let name = name.clone();
-                found.push(Keeper { pid, name, place });
+                found.push(ExposedKey { pid, name, place });
             }
         }
         if parent == 0 {

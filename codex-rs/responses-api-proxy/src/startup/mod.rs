@@ -15,8 +15,8 @@ use codex_process_hardening::{
 use codex_secret_memory::SecretPage;
 
 use crate::access::client_tokens::Tokens;
-use crate::access::peer_users::{Callers, CallersError};
-use crate::access::request_limit::Places;
+use crate::access::peer_users::{PeerUsers, PeerUsersError};
+use crate::access::request_limit::RequestLimit;
 use crate::access::sock_diag::SockDiag;
 use crate::access::token_file::TokenFile;
 use crate::access::user_namespace::stand_in_for_unmapped;
@@ -26,7 +26,7 @@ use crate::config::{ClientTokens, Config};
 use crate::credential::Credential;
 use crate::credential::source::key_from_stdin;
 use crate::downstream::accept::{Terms, serve};
-use crate::downstream::connection_limit::Door;
+use crate::downstream::connection_limit::ConnectionLimit;
 use crate::downstream::workers::{self, Threads, Workers};
 use crate::forward::preconnect;
 use crate::forward::router::{Shared, router};
@@ -79,7 +79,7 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     let user = config.user.as_deref().map(user_to_become).transpose()?;
     let limits = config.limits;
     let (diag, untold) = socket_table(&config)?;
-    let callers = Callers::new(&config.allow_users, &config.allow_groups, diag.clone())?;
+    let callers = PeerUsers::new(&config.allow_users, &config.allow_groups, diag.clone())?;
     let stand_in = stand_in_for_unmapped().filter(|&uid| callers.are_named(uid));
     let upstream_users = config
         .upstream_users
@@ -230,7 +230,7 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         credential,
         upstream,
         limits,
-        places: Places::new(limits.max_requests),
+        request_limit: RequestLimit::new(limits.max_requests),
         tokens: tokens.clone(),
         shutdown: shutdown.clone(),
     });
@@ -252,7 +252,7 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
             routers,
         ),
         shutdown: shutdown.clone(),
-        door: Arc::new(Door::new(
+        limit: Arc::new(ConnectionLimit::new(
             limits.max_connections,
             limits.max_connections_per_user,
             descriptors,
@@ -282,10 +282,10 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
                     credential,
                     upstream,
                     limits,
-                    places,
+                    request_limit,
                     ..
                 } = &*shared;
-                preconnect(*credential, upstream, limits, places).await;
+                preconnect(*credential, upstream, limits, request_limit).await;
             });
         }
         anyhow::Ok(serve(listeners, terms).await)
@@ -409,7 +409,7 @@ fn socket_table(config: &Config) -> anyhow::Result<(Option<Arc<SockDiag>>, Optio
     match SockDiag::open() {
         Ok(diag) => Ok((Some(Arc::new(diag)), None)),
         Err(_) if config.port.is_none() => Ok((None, None)),
-        Err(cause) if must_tell => Err(CallersError::Kernel(cause).into()),
+        Err(cause) if must_tell => Err(PeerUsersError::Kernel(cause).into()),
         Err(cause) => Ok((None, Some(cause))),
     }
 }

@@ -17,7 +17,7 @@ use crate::upstream::{CONNECT_TIMEOUT, ResolveError, TunnelError};
 
 /// What went wrong between here and the upstream.
 #[derive(Clone, Debug)]
-pub(crate) enum UpstreamFault {
+pub(crate) enum UpstreamError {
     /// No connection: refused, unreachable, or a proxy on the way said no.
     Connect(String),
     /// The name has no address.
@@ -52,7 +52,7 @@ pub(crate) enum UpstreamFault {
     Redirect { status: StatusCode, origin: String },
 }
 
-impl UpstreamFault {
+impl UpstreamError {
     /// Names what kept a connection from coming about: an error of the connector or of TLS.
     pub(crate) fn from_connect(error: &(dyn Error + 'static)) -> Self {
         let causes = chain(error);
@@ -165,7 +165,7 @@ impl UpstreamFault {
     }
 }
 
-impl fmt::Display for UpstreamFault {
+impl fmt::Display for UpstreamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connect(cause) => {
@@ -220,7 +220,7 @@ impl fmt::Display for UpstreamFault {
     }
 }
 
-impl Error for UpstreamFault {}
+impl Error for UpstreamError {}
 
 /// An error and all its causes.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {

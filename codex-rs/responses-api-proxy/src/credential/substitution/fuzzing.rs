@@ -7,14 +7,14 @@
 
 use std::sync::LazyLock;
 
-use super::{Lost, Pair, Seal, Stream, coded_form};
+use super::{CredentialSubstitution, Desynchronized, Pair, Stream, huffman_form};
 use crate::fuzzing::{cut, split_control};
 
 const CREDENTIAL: &str = "Bearer sk-proj-Zz09_XqWvK3JmNpAb7CdEfGh1IjKlMnOpQrStUvWxYz";
 
-static SEAL: LazyLock<Seal> = LazyLock::new(|| {
+static SUBSTITUTION: LazyLock<CredentialSubstitution> = LazyLock::new(|| {
     let mut coded = vec![0; 2048];
-    let len = coded_form(CREDENTIAL.as_bytes(), &mut coded).unwrap();
+    let len = huffman_form(CREDENTIAL.as_bytes(), &mut coded).unwrap();
     coded.truncate(len);
     let mut state = 1_u32;
     // Not random, so that what was found is found again.
@@ -25,20 +25,20 @@ static SEAL: LazyLock<Seal> = LazyLock::new(|| {
         });
         true
     };
-    Seal::new(CREDENTIAL, coded.leak(), &mut random).unwrap()
+    CredentialSubstitution::new(CREDENTIAL, coded.leak(), &mut random).unwrap()
 });
 
 /// Sends `wire` in records; what leaves, up to where track was lost. Nothing is ever replaced
 /// but the placeholder, by what stands at its place in the credential.
-fn send(wire: &[u8], control: &[u8]) -> (Vec<u8>, Result<(), Lost>) {
+fn send(wire: &[u8], control: &[u8]) -> (Vec<u8>, Result<(), Desynchronized>) {
     let mut stream = Stream::New;
     let mut left = Vec::new();
     for (record, _) in cut(wire, control) {
         let mut splices = Vec::new();
-        if stream.take(&SEAL, record, &mut splices).is_err() {
+        if stream.take(&SUBSTITUTION, record, &mut splices).is_err() {
             // From then on nothing passes.
-            assert!(stream.take(&SEAL, b"x", &mut Vec::new()).is_err());
-            return (left, Err(Lost));
+            assert!(stream.take(&SUBSTITUTION, b"x", &mut Vec::new()).is_err());
+            return (left, Err(Desynchronized));
         }
         let mut out = record.to_vec();
         for splice in splices {
@@ -46,7 +46,8 @@ fn send(wire: &[u8], control: &[u8]) -> (Vec<u8>, Result<(), Lost>) {
             let end = splice.at + with.len();
             let replaced = &record[splice.at..end];
             assert!(
-                stands_for(&SEAL.plain, replaced, with) || stands_for(&SEAL.coded, replaced, with)
+                stands_for(&SUBSTITUTION.plain, replaced, with)
+                    || stands_for(&SUBSTITUTION.coded, replaced, with)
             );
             out[splice.at..end].copy_from_slice(with);
         }
@@ -67,8 +68,8 @@ fn expand(data: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     for &byte in data {
         match byte {
-            0xff => out.extend(SEAL.placeholder.bytes()),
-            0xfe => out.extend(SEAL.coded.sides().0),
+            0xff => out.extend(SUBSTITUTION.placeholder.bytes()),
+            0xfe => out.extend(SUBSTITUTION.coded.sides().0),
             _ => out.push(byte),
         }
     }
@@ -94,7 +95,10 @@ pub fn seal_requests(data: &[u8]) {
     for body in rest.split(|&byte| byte == 0) {
         let is_chunked = body.first().is_some_and(|byte| byte & 1 == 1);
         let body = expand(body);
-        for (out, credential) in [(&mut wire, SEAL.placeholder), (&mut expected, CREDENTIAL)] {
+        for (out, credential) in [
+            (&mut wire, SUBSTITUTION.placeholder),
+            (&mut expected, CREDENTIAL),
+        ] {
             out.extend(
                 format!("POST /v1/responses HTTP/1.1\r\nauthorization: {credential}\r\n").bytes(),
             );

@@ -3,7 +3,7 @@
 //! The client is ours, so its framing is known to be well formed: names in lower
 //! case, one length, CR LF. Anything else means that track is lost.
 
-use super::matcher::{Lost, Matcher, Pair, Splice};
+use super::matcher::{Desynchronized, Matcher, Pair, Splice};
 
 /// How much of a header line is kept to tell what it is.
 const LINE_KEPT: usize = 64;
@@ -52,10 +52,10 @@ impl H1 {
         pair: &Pair,
         record: &[u8],
         splices: &mut Vec<Splice>,
-    ) -> Result<(), Lost> {
+    ) -> Result<(), Desynchronized> {
         let mut at = 0;
         while at < record.len() {
-            let rest = record.get(at..).ok_or(Lost)?;
+            let rest = record.get(at..).ok_or(Desynchronized)?;
             at += match self.place {
                 Place::Data { left, chunked } => self.pass_data(left, chunked, rest.len())?,
                 Place::Head => {
@@ -78,11 +78,16 @@ impl H1 {
         Ok(())
     }
 
-    fn pass_data(&mut self, left: u64, chunked: bool, available: usize) -> Result<usize, Lost> {
+    fn pass_data(
+        &mut self,
+        left: u64,
+        chunked: bool,
+        available: usize,
+    ) -> Result<usize, Desynchronized> {
         // More than there can be is more than there is.
         let taken = usize::try_from(left).unwrap_or(usize::MAX).min(available);
-        let passed = u64::try_from(taken).map_err(|_| Lost)?;
-        let left = left.checked_sub(passed).ok_or(Lost)?;
+        let passed = u64::try_from(taken).map_err(|_| Desynchronized)?;
+        let left = left.checked_sub(passed).ok_or(Desynchronized)?;
         self.place = match (left, chunked) {
             (0, true) => Place::ChunkSize,
             (0, false) => self.next_head(),
@@ -92,22 +97,22 @@ impl H1 {
     }
 
     /// Adds to the current line; true when it is whole.
-    fn keep(&mut self, piece: &[u8]) -> Result<bool, Lost> {
+    fn keep(&mut self, piece: &[u8]) -> Result<bool, Desynchronized> {
         let room = LINE_KEPT.saturating_sub(self.line.len());
-        let kept = piece.get(..room.min(piece.len())).ok_or(Lost)?;
+        let kept = piece.get(..room.min(piece.len())).ok_or(Desynchronized)?;
         self.line.extend_from_slice(kept);
         Ok(piece.ends_with(b"\n"))
     }
 
-    fn end_head_line(&mut self) -> Result<(), Lost> {
+    fn end_head_line(&mut self) -> Result<(), Desynchronized> {
         let line = self.line.trim_ascii_end();
         if let Some(length) = line.strip_prefix(b"content-length: ") {
-            self.body = Body::Length(number(length, 10).ok_or(Lost)?);
+            self.body = Body::Length(number(length, 10).ok_or(Desynchronized)?);
         } else if line.starts_with(b"transfer-encoding: ") {
             self.body = Body::Chunked;
         } else if line.is_empty() {
             if !self.matcher.is_done() {
-                return Err(Lost);
+                return Err(Desynchronized);
             }
             self.place = match self.body {
                 Body::Length(0) => self.next_head(),
@@ -122,13 +127,13 @@ impl H1 {
         Ok(())
     }
 
-    fn end_chunk_line(&mut self) -> Result<(), Lost> {
+    fn end_chunk_line(&mut self) -> Result<(), Desynchronized> {
         let line = self.line.trim_ascii_end();
         self.place = match self.place {
-            Place::ChunkSize => match number(line, 16).ok_or(Lost)? {
+            Place::ChunkSize => match number(line, 16).ok_or(Desynchronized)? {
                 0 => Place::Trailers,
                 size => Place::Data {
-                    left: size.checked_add(2).ok_or(Lost)?,
+                    left: size.checked_add(2).ok_or(Desynchronized)?,
                     chunked: true,
                 },
             },
@@ -148,12 +153,12 @@ impl H1 {
 }
 
 /// The bytes up to and including the first newline, or all of them.
-fn up_to_newline(bytes: &[u8]) -> Result<&[u8], Lost> {
+fn up_to_newline(bytes: &[u8]) -> Result<&[u8], Desynchronized> {
     let end = bytes
         .iter()
         .position(|&byte| byte == b'\n')
         .map_or(bytes.len(), |at| at + 1);
-    bytes.get(..end).ok_or(Lost)
+    bytes.get(..end).ok_or(Desynchronized)
 }
 
 fn number(text: &[u8], radix: u32) -> Option<u64> {

@@ -3,7 +3,7 @@
 //! One record can hold several frames and one frame can lie in several records.
 //! Only header blocks are looked into, each for exactly one placeholder.
 
-use super::matcher::{Lost, Matcher, Pair, Splice};
+use super::matcher::{Desynchronized, Matcher, Pair, Splice};
 
 /// What opens the connection (RFC 9113, section 3.4).
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -43,12 +43,14 @@ impl H2 {
         pair: &Pair,
         record: &[u8],
         splices: &mut Vec<Splice>,
-    ) -> Result<(), Lost> {
+    ) -> Result<(), Desynchronized> {
         let mut at = 0;
         while at < record.len() {
-            let rest = record.get(at..).ok_or(Lost)?;
+            let rest = record.get(at..).ok_or(Desynchronized)?;
             if self.skip > 0 {
-                let here = rest.get(..self.skip.min(rest.len())).ok_or(Lost)?;
+                let here = rest
+                    .get(..self.skip.min(rest.len()))
+                    .ok_or(Desynchronized)?;
                 if self.in_block {
                     self.matcher.take(pair, here, at, splices)?;
                 }
@@ -58,10 +60,13 @@ impl H2 {
                     self.end_payload()?;
                 }
             } else {
-                let wanted = self.header.get_mut(self.header_filled..).ok_or(Lost)?;
+                let wanted = self
+                    .header
+                    .get_mut(self.header_filled..)
+                    .ok_or(Desynchronized)?;
                 let taken = wanted.len().min(rest.len());
-                let wanted = wanted.get_mut(..taken).ok_or(Lost)?;
-                wanted.copy_from_slice(rest.get(..taken).ok_or(Lost)?);
+                let wanted = wanted.get_mut(..taken).ok_or(Desynchronized)?;
+                wanted.copy_from_slice(rest.get(..taken).ok_or(Desynchronized)?);
                 self.header_filled += taken;
                 at += taken;
                 if self.header_filled == FRAME_HEADER {
@@ -73,7 +78,7 @@ impl H2 {
         Ok(())
     }
 
-    fn begin_payload(&mut self) -> Result<(), Lost> {
+    fn begin_payload(&mut self) -> Result<(), Desynchronized> {
         let [high, middle, low, kind, flags, ..] = self.header;
         self.skip = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
         self.in_block = matches!(kind, HEADERS | CONTINUATION);
@@ -87,9 +92,9 @@ impl H2 {
         Ok(())
     }
 
-    fn end_payload(&mut self) -> Result<(), Lost> {
+    fn end_payload(&mut self) -> Result<(), Desynchronized> {
         if self.in_block && self.ends_block && !self.matcher.is_done() {
-            return Err(Lost);
+            return Err(Desynchronized);
         }
         self.in_block = false;
         Ok(())

@@ -76,7 +76,7 @@ pub(super) struct Splice {
 
 /// The placeholder was not where it has to be; nothing more may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Lost;
+pub(super) struct Desynchronized;
 
 /// Looks for one placeholder in one block of headers.
 #[derive(Debug, Default)]
@@ -103,16 +103,16 @@ impl Matcher {
         bytes: &[u8],
         offset: usize,
         splices: &mut Vec<Splice>,
-    ) -> Result<(), Lost> {
+    ) -> Result<(), Desynchronized> {
         if self.found {
             return Ok(());
         }
         for (at, byte) in bytes.iter().enumerate() {
             while self.matched > 0 && pair.placeholder.get(self.matched) != Some(byte) {
-                let shorter = *pair.fallback.get(self.matched - 1).ok_or(Lost)?;
+                let shorter = *pair.fallback.get(self.matched - 1).ok_or(Desynchronized)?;
                 // What was sent as the secret's beginning turns out not to be it.
                 if self.sent > pair.shared && shorter < self.matched {
-                    return Err(Lost);
+                    return Err(Desynchronized);
                 }
                 self.matched = shorter;
                 self.sent = self.sent.min(shorter);
@@ -134,12 +134,21 @@ impl Matcher {
 
     /// Replaces what is matched beyond the shared part and has not left yet; it
     /// ends at `end` of the piece.
-    fn replace(&mut self, pair: &Pair, end: usize, splices: &mut Vec<Splice>) -> Result<(), Lost> {
+    fn replace(
+        &mut self,
+        pair: &Pair,
+        end: usize,
+        splices: &mut Vec<Splice>,
+    ) -> Result<(), Desynchronized> {
         let from = self.sent.max(pair.shared);
         self.sent = self.matched;
         if self.matched > from {
-            let with = pair.secret.0.get(from..self.matched).ok_or(Lost)?;
-            let at = end.checked_sub(with.len()).ok_or(Lost)?;
+            let with = pair
+                .secret
+                .0
+                .get(from..self.matched)
+                .ok_or(Desynchronized)?;
+            let at = end.checked_sub(with.len()).ok_or(Desynchronized)?;
             let with = Secret(with);
             splices.push(Splice { at, with });
         }

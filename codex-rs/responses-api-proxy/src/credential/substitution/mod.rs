@@ -32,17 +32,17 @@ use std::fmt;
 
 use self::h1::H1;
 use self::h2::H2;
-use self::matcher::{Lost, Pair, Splice};
+use self::matcher::{Desynchronized, Pair, Splice};
 use crate::credential::read_api_key::SCHEME;
 
 pub(crate) use self::tls::sealing_provider;
 
 /// The scheme is no secret, and in either form it ends on a byte.
-const SCHEME_CODED: usize = 5;
+const SCHEME_HUFFMAN: usize = 5;
 
 /// A placeholder and both forms of what it stands for.
 #[derive(Debug)]
-pub(crate) struct Seal {
+pub(crate) struct CredentialSubstitution {
     placeholder: &'static str,
     plain: Pair,
     coded: Pair,
@@ -50,43 +50,45 @@ pub(crate) struct Seal {
 
 /// Why there is no seal.
 #[derive(Debug)]
-pub(crate) struct SealError;
+pub(crate) struct SubstitutionError;
 
-impl fmt::Display for SealError {
+impl fmt::Display for SubstitutionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("could not make a placeholder for the key")
     }
 }
 
-impl std::error::Error for SealError {}
+impl std::error::Error for SubstitutionError {}
 
 /// Writes the coded form of a credential such as `Bearer sk-...` to `out`;
 /// returns its length in bytes. `None` if it does not fit.
-pub(crate) fn coded_form(credential: &[u8], out: &mut [u8]) -> Option<usize> {
+pub(crate) fn huffman_form(credential: &[u8], out: &mut [u8]) -> Option<usize> {
     huffman::encode(credential, out)
 }
 
-impl Seal {
+impl CredentialSubstitution {
     /// `credential` is the header value `Bearer <key>` and `coded` its
-    /// [`coded_form`], both in the locked page. `random` fills a buffer.
+    /// [`huffman_form`], both in the locked page. `random` fills a buffer.
     ///
     /// # Errors
     ///
-    /// [`SealError`] when there is no randomness or the forms do not belong together.
+    /// [`SubstitutionError`] when there is no randomness or the forms do not belong together.
     pub(crate) fn new(
         credential: &'static str,
         coded: &'static [u8],
         random: &mut dyn FnMut(&mut [u8]) -> bool,
-    ) -> Result<Self, SealError> {
+    ) -> Result<Self, SubstitutionError> {
         let placeholder = placeholder_for(credential.as_bytes(), coded.len(), random)?;
-        let mut placeholder_coded = vec![0; coded.len()];
-        huffman::encode(&placeholder, &mut placeholder_coded).ok_or(SealError)?;
-        let text = String::from_utf8(placeholder.clone()).map_err(|_| SealError)?;
+        let mut placeholder_huffman = vec![0; coded.len()];
+        huffman::encode(&placeholder, &mut placeholder_huffman).ok_or(SubstitutionError)?;
+        let text = String::from_utf8(placeholder.clone()).map_err(|_| SubstitutionError)?;
         Ok(Self {
             // Lives as long as the process, like what it stands for.
             placeholder: Box::leak(text.into_boxed_str()),
-            plain: Pair::new(placeholder, credential.as_bytes(), SCHEME.len()).ok_or(SealError)?,
-            coded: Pair::new(placeholder_coded, coded, SCHEME_CODED).ok_or(SealError)?,
+            plain: Pair::new(placeholder, credential.as_bytes(), SCHEME.len())
+                .ok_or(SubstitutionError)?,
+            coded: Pair::new(placeholder_huffman, coded, SCHEME_HUFFMAN)
+                .ok_or(SubstitutionError)?,
         })
     }
 
@@ -96,22 +98,22 @@ impl Seal {
     }
 }
 
-/// `Bearer ` and random letters, as long as `credential` in plain and `coded_len`
+/// `Bearer ` and random letters, as long as `credential` in plain and `huffman_len`
 /// bytes long in code.
 fn placeholder_for(
     credential: &[u8],
-    coded_len: usize,
+    huffman_len: usize,
     random: &mut dyn FnMut(&mut [u8]) -> bool,
-) -> Result<Vec<u8>, SealError> {
+) -> Result<Vec<u8>, SubstitutionError> {
     let mut text = credential.to_vec();
-    let letters = text.get_mut(SCHEME.len()..).ok_or(SealError)?;
+    let letters = text.get_mut(SCHEME.len()..).ok_or(SubstitutionError)?;
     if !random(letters) {
-        return Err(SealError);
+        return Err(SubstitutionError);
     }
     for byte in letters.iter_mut() {
         *byte = huffman::letter(*byte);
     }
-    let wanted = u32::try_from(coded_len).map_err(|_| SealError)?;
+    let wanted = u32::try_from(huffman_len).map_err(|_| SubstitutionError)?;
     // Exchange letters for longer or shorter coded ones until the length fits: a
     // few steps for a key that looks random, some hundreds for an odd one.
     for _ in 0..100_000 {
@@ -121,19 +123,19 @@ fn placeholder_for(
         }
         let mut dice = [0; 3];
         if !random(&mut dice) {
-            return Err(SealError);
+            return Err(SubstitutionError);
         }
         let [high, low, letter] = dice;
-        let letters = text.get_mut(SCHEME.len()..).ok_or(SealError)?;
+        let letters = text.get_mut(SCHEME.len()..).ok_or(SubstitutionError)?;
         let place = usize::from(u16::from_be_bytes([high, low])) % letters.len().max(1);
-        let old = letters.get_mut(place).ok_or(SealError)?;
+        let old = letters.get_mut(place).ok_or(SubstitutionError)?;
         let new = huffman::letter(letter);
         let (old_bits, new_bits) = (huffman::bits(&[*old]), huffman::bits(&[new]));
         if (coded < wanted) == (new_bits > old_bits) && new_bits != old_bits {
             *old = new;
         }
     }
-    Err(SealError)
+    Err(SubstitutionError)
 }
 
 /// The plaintext one connection has sent so far, as far as it matters here.
@@ -146,12 +148,17 @@ enum Stream {
     /// A CONNECT to a proxy: the request to the upstream runs in a TLS connection
     /// of its own inside this one.
     Tunnel,
-    Lost,
+    Desynchronized,
 }
 
 impl Stream {
     /// Finds what is to be replaced in the next record.
-    fn take(&mut self, seal: &Seal, record: &[u8], splices: &mut Vec<Splice>) -> Result<(), Lost> {
+    fn take(
+        &mut self,
+        seal: &CredentialSubstitution,
+        record: &[u8],
+        splices: &mut Vec<Splice>,
+    ) -> Result<(), Desynchronized> {
         if record.is_empty() {
             return Ok(());
         }
@@ -160,17 +167,17 @@ impl Stream {
                 _ if record.starts_with(h2::PREFACE) => Self::H2(H2::new()),
                 _ if record.starts_with(b"POST ") => Self::H1(H1::new()),
                 _ if record.starts_with(b"CONNECT ") => Self::Tunnel,
-                _ => Self::Lost,
+                _ => Self::Desynchronized,
             };
         }
         let taken = match self {
             Self::H1(stream) => stream.take(&seal.plain, record, splices),
             Self::H2(stream) => stream.take(&seal.coded, record, splices),
             Self::Tunnel => Ok(()),
-            Self::New | Self::Lost => Err(Lost),
+            Self::New | Self::Desynchronized => Err(Desynchronized),
         };
         if taken.is_err() {
-            *self = Self::Lost;
+            *self = Self::Desynchronized;
         }
         taken
     }

@@ -7,20 +7,24 @@ fn random(buffer: &mut [u8]) -> bool {
     default_provider().secure_random.fill(buffer).is_ok()
 }
 
-fn seal_for(key: &str) -> (Seal, &'static [u8], &'static [u8]) {
+fn seal_for(key: &str) -> (CredentialSubstitution, &'static [u8], &'static [u8]) {
     let plain: &'static str = Box::leak(format!("Bearer {key}").into_boxed_str());
     let mut coded = vec![0; 2048];
-    let len = coded_form(plain.as_bytes(), &mut coded).unwrap();
+    let len = huffman_form(plain.as_bytes(), &mut coded).unwrap();
     coded.truncate(len);
     let coded: &'static [u8] = Box::leak(coded.into_boxed_slice());
-    let seal = Seal::new(plain, coded, &mut random).unwrap();
+    let seal = CredentialSubstitution::new(plain, coded, &mut random).unwrap();
     (seal, plain.as_bytes(), coded)
 }
 
 const KEY: &str = "sk-proj-Zz09_XqWvK3JmNpAb7CdEfGh1IjKlMnOpQrStUvWxYz";
 
 /// Sends `wire` in records cut at `cuts`; what leaves, or that track was lost.
-fn send(seal: &Seal, wire: &[u8], cuts: &[usize]) -> Result<Vec<u8>, Lost> {
+fn send(
+    seal: &CredentialSubstitution,
+    wire: &[u8],
+    cuts: &[usize],
+) -> Result<Vec<u8>, Desynchronized> {
     let mut stream = Stream::New;
     let mut left = Vec::new();
     let mut offsets = vec![0, wire.len()];
@@ -106,8 +110,8 @@ fn a_placeholder_is_as_long_as_its_key_in_both_forms_and_shares_only_the_scheme(
     ] {
         let (seal, plain, coded) = seal_for(key);
         assert_eq!(seal.placeholder().len(), plain.len());
-        let mut placeholder_coded = vec![0; coded.len()];
-        let len = huffman::encode(seal.placeholder().as_bytes(), &mut placeholder_coded);
+        let mut placeholder_huffman = vec![0; coded.len()];
+        let len = huffman::encode(seal.placeholder().as_bytes(), &mut placeholder_huffman);
         assert_eq!(len, Some(coded.len()), "{key}");
         assert!(seal.placeholder().starts_with("Bearer "));
     }
@@ -137,11 +141,11 @@ fn a_head_without_the_placeholder_stops_the_connection() {
     let (seal, _, coded) = seal_for(KEY);
     assert_eq!(
         send(&seal, &h1_wire(b"Bearer other", &[(vec![], false)]), &[]),
-        Err(Lost)
+        Err(Desynchronized)
     );
     assert_eq!(
         send(&seal, &h2_wire(&vec![0; coded.len()], &[vec![]], 9), &[]),
-        Err(Lost)
+        Err(Desynchronized)
     );
 }
 
@@ -156,9 +160,9 @@ fn a_match_that_was_begun_in_one_record_must_go_on_in_the_next() {
         .take(&seal, &[&head[..], begun].concat(), &mut splices)
         .unwrap();
     assert_eq!(splices.len(), 1);
-    assert_eq!(stream.take(&seal, b"!", &mut splices), Err(Lost));
+    assert_eq!(stream.take(&seal, b"!", &mut splices), Err(Desynchronized));
     // And there is no way back.
-    assert_eq!(stream.take(&seal, head, &mut splices), Err(Lost));
+    assert_eq!(stream.take(&seal, head, &mut splices), Err(Desynchronized));
 }
 
 #[test]
@@ -185,7 +189,7 @@ fn a_tunnel_is_passed_and_anything_else_is_not() {
     .concat();
     assert_eq!(send(&seal, &tunnel, &[30]).unwrap(), tunnel);
     for wire in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\x00\x00\x00\x04", b"P"] {
-        assert_eq!(send(&seal, wire, &[]), Err(Lost));
+        assert_eq!(send(&seal, wire, &[]), Err(Desynchronized));
     }
 }
 

@@ -15,7 +15,7 @@ use rustls::{
 };
 
 use super::matcher::Splice;
-use super::{Seal, Stream};
+use super::{CredentialSubstitution, Stream};
 use crate::observe::stderr;
 
 /// Fatal, internal_error (RFC 8446, section 6.2).
@@ -24,7 +24,7 @@ const FATAL_ALERT: &[u8] = &[2, 80];
 /// ring's provider, with `seal` undone in what it encrypts as application data.
 ///
 /// The suites live as long as the process, as rustls asks; call it once.
-pub(crate) fn sealing_provider(seal: &'static Seal) -> CryptoProvider {
+pub(crate) fn sealing_provider(seal: &'static CredentialSubstitution) -> CryptoProvider {
     let mut provider = rustls::crypto::ring::default_provider();
     provider.cipher_suites = provider
         .cipher_suites
@@ -34,7 +34,7 @@ pub(crate) fn sealing_provider(seal: &'static Seal) -> CryptoProvider {
                 SupportedCipherSuite::Tls13(Box::leak(Box::new(Tls13CipherSuite {
                     common: common(&inner.common),
                     hkdf_provider: inner.hkdf_provider,
-                    aead_alg: Box::leak(Box::new(Sealing {
+                    aead_alg: Box::leak(Box::new(SubstitutingSuite {
                         inner: inner.aead_alg,
                         seal,
                     })),
@@ -47,7 +47,7 @@ pub(crate) fn sealing_provider(seal: &'static Seal) -> CryptoProvider {
                     prf_provider: inner.prf_provider,
                     kx: inner.kx,
                     sign: inner.sign,
-                    aead_alg: Box::leak(Box::new(Sealing {
+                    aead_alg: Box::leak(Box::new(SubstitutingSuite {
                         inner: inner.aead_alg,
                         seal,
                     })),
@@ -73,20 +73,20 @@ thread_local! {
 }
 
 /// A cipher that hands out unsealing encrypters.
-struct Sealing<A: 'static> {
+struct SubstitutingSuite<A: 'static> {
     inner: A,
-    seal: &'static Seal,
+    seal: &'static CredentialSubstitution,
 }
 
-impl<A> Sealing<A> {
+impl<A> SubstitutingSuite<A> {
     fn wrap(&self, inner: Box<dyn MessageEncrypter>) -> Box<dyn MessageEncrypter> {
         // In mid-stream there is no telling where a head begins.
         let stream = if RENEWING.take() {
-            Stream::Lost
+            Stream::Desynchronized
         } else {
             Stream::New
         };
-        Box::new(Unsealing {
+        Box::new(SubstitutingEncrypter {
             inner,
             seal: self.seal,
             stream,
@@ -95,7 +95,7 @@ impl<A> Sealing<A> {
     }
 }
 
-impl Tls13AeadAlgorithm for Sealing<&'static dyn Tls13AeadAlgorithm> {
+impl Tls13AeadAlgorithm for SubstitutingSuite<&'static dyn Tls13AeadAlgorithm> {
     fn encrypter(&self, key: AeadKey, iv: Iv) -> Box<dyn MessageEncrypter> {
         self.wrap(self.inner.encrypter(key, iv))
     }
@@ -118,7 +118,7 @@ impl Tls13AeadAlgorithm for Sealing<&'static dyn Tls13AeadAlgorithm> {
     }
 }
 
-impl Tls12AeadAlgorithm for Sealing<&'static dyn Tls12AeadAlgorithm> {
+impl Tls12AeadAlgorithm for SubstitutingSuite<&'static dyn Tls12AeadAlgorithm> {
     fn encrypter(&self, key: AeadKey, iv: &[u8], extra: &[u8]) -> Box<dyn MessageEncrypter> {
         self.wrap(self.inner.encrypter(key, iv, extra))
     }
@@ -146,19 +146,19 @@ impl Tls12AeadAlgorithm for Sealing<&'static dyn Tls12AeadAlgorithm> {
 /// A renewal of keys makes a new one in mid-stream, which ends the connection: the
 /// requests on it fail where an upstream does that, or after 16 million records,
 /// and never is a placeholder sent.
-struct Unsealing {
+struct SubstitutingEncrypter {
     inner: Box<dyn MessageEncrypter>,
-    seal: &'static Seal,
+    seal: &'static CredentialSubstitution,
     stream: Stream,
     /// A record that comes in several pieces, in one; without the key.
     flat: Vec<u8>,
 }
 
-impl Unsealing {
+impl SubstitutingEncrypter {
     /// Ends the connection in the place of a record. rustls takes an error of a cipher for impossible and
     /// panics; a fatal alert says the same to the other side, which then hangs up.
     fn stop(&mut self, version: ProtocolVersion, seq: u64) -> Result<OutboundOpaqueMessage, Error> {
-        self.stream = Stream::Lost;
+        self.stream = Stream::Desynchronized;
         stderr::line("a request was stopped: its placeholder was not where it has to be");
         let alert = OutboundPlainMessage {
             typ: ContentType::Alert,
@@ -169,7 +169,7 @@ impl Unsealing {
     }
 }
 
-impl MessageEncrypter for Unsealing {
+impl MessageEncrypter for SubstitutingEncrypter {
     fn encrypt(
         &mut self,
         message: OutboundPlainMessage<'_>,
@@ -231,21 +231,21 @@ mod tests {
     use rustls::crypto::cipher::InboundOpaqueMessage;
 
     use super::*;
-    use crate::credential::substitution::coded_form;
+    use crate::credential::substitution::huffman_form;
 
-    fn seal() -> &'static Seal {
+    fn seal() -> &'static CredentialSubstitution {
         let credential = "Bearer sk-test-key";
         let mut coded = vec![0; 64];
-        let len = coded_form(credential.as_bytes(), &mut coded).unwrap();
+        let len = huffman_form(credential.as_bytes(), &mut coded).unwrap();
         coded.truncate(len);
         let random = rustls::crypto::ring::default_provider().secure_random;
-        let seal = Seal::new(credential, coded.leak(), &mut |buffer| {
+        let seal = CredentialSubstitution::new(credential, coded.leak(), &mut |buffer| {
             random.fill(buffer).is_ok()
         });
         Box::leak(Box::new(seal.unwrap()))
     }
 
-    fn cipher(seal: &'static Seal) -> &'static dyn Tls13AeadAlgorithm {
+    fn cipher(seal: &'static CredentialSubstitution) -> &'static dyn Tls13AeadAlgorithm {
         let provider = sealing_provider(seal);
         let suite = provider
             .cipher_suites

@@ -3,7 +3,7 @@ use super::*;
 use proptest::prelude::*;
 
 /// Feeds `pieces` and collects what is passed on, up to the first fault.
-fn feed<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, Option<HeadFault>) {
+fn feed<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, Option<HeadError>) {
     let mut inbound = Inbound::new();
     let mut passed = Vec::new();
     for piece in pieces {
@@ -29,7 +29,7 @@ fn feed<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, Option<Head
     (passed, None)
 }
 
-fn fault(request: &[u8]) -> Option<HeadFault> {
+fn fault(request: &[u8]) -> Option<HeadError> {
     feed([request]).1
 }
 
@@ -65,7 +65,7 @@ fn well_formed_requests_pass_unchanged() {
 
 #[test]
 fn what_can_be_read_in_two_ways_is_refused() {
-    use HeadFault::*;
+    use HeadError::*;
     for (lines, expected) in [
         (
             "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
@@ -107,7 +107,7 @@ fn what_can_be_read_in_two_ways_is_refused() {
 
 #[test]
 fn bytes_that_have_no_place_in_a_head_are_refused_where_they_stand() {
-    use HeadFault::*;
+    use HeadError::*;
     for (request, expected) in [
         (&b"GET / HTTP/1.1\n"[..], LineEnding),
         (b"GET / HTTP/1.1\rHost: x\r\n", LineEnding),
@@ -137,7 +137,7 @@ fn heads_of_another_grammar_are_refused() {
         b"GET / HTTP/3.0\r\nHost: x\r\n\r\n",
     ] {
         assert!(
-            matches!(fault(request), Some(HeadFault::Syntax(_))),
+            matches!(fault(request), Some(HeadError::Syntax(_))),
             "{:?}",
             String::from_utf8_lossy(request)
         );
@@ -150,14 +150,14 @@ fn the_limits_are_those_named() {
     assert_eq!(fault(&head(&format!("X: {padding}\r\n"))), None);
     assert_eq!(
         fault(&head(&format!("X: {padding}a\r\n"))),
-        Some(HeadFault::TooLong)
+        Some(HeadError::TooLong)
     );
-    assert_eq!(fault(&vec![b'a'; MAX_HEAD + 1]), Some(HeadFault::TooLong));
+    assert_eq!(fault(&vec![b'a'; MAX_HEAD + 1]), Some(HeadError::TooLong));
     let lines = "A: 1\r\n".repeat(MAX_HEADERS - 1);
     assert_eq!(fault(&head(&lines)), None);
     assert_eq!(
         fault(&head(&format!("{lines}A: 1\r\n"))),
-        Some(HeadFault::TooManyHeaders)
+        Some(HeadError::TooManyHeaders)
     );
 }
 
@@ -166,7 +166,7 @@ fn a_bad_head_behind_a_good_request_does_not_take_it_down() {
     let good = [head("Content-Length: 2\r\n"), b"hi".to_vec()].concat();
     let (passed, fault) = feed([&[&good[..], b"\x00"].concat()[..]]);
     assert_eq!(passed, good);
-    assert_eq!(fault, Some(HeadFault::ControlCharacter));
+    assert_eq!(fault, Some(HeadError::ControlCharacter));
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn what_comes_behind_a_request_waits_until_it_may_begin() {
     assert_eq!(inbound.pass_on(&mut room, false), Ok(false));
     assert_eq!(inbound.arrive(&mut b"more".to_vec(), false), Ok(0));
     assert_eq!(inbound.heads(), 1);
-    assert_eq!(inbound.pass_on(&mut room, true), Err(HeadFault::LineEnding));
+    assert_eq!(inbound.pass_on(&mut room, true), Err(HeadError::LineEnding));
 }
 
 #[test]
@@ -261,13 +261,13 @@ fn targets_that_are_none_and_methods_of_another_kind_of_proxy_are_refused() {
         let found = fault(request.as_bytes());
         // Some of these are targets to some parsers; none of them is served.
         assert!(
-            matches!(found, Some(HeadFault::Target | HeadFault::Syntax(_)) | None),
+            matches!(found, Some(HeadError::Target | HeadError::Syntax(_)) | None),
             "{target}: {found:?}"
         );
         assert!(found.is_some() || !target.contains('#'), "{target}");
     }
     let connect = b"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example\r\n\r\n";
-    assert_eq!(fault(connect), Some(HeadFault::Connect));
+    assert_eq!(fault(connect), Some(HeadError::Connect));
 }
 
 proptest! {

@@ -7,12 +7,12 @@ use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 
 use super::*;
-use crate::downstream::connection_limit::Door;
+use crate::downstream::connection_limit::ConnectionLimit;
 
 struct Served {
     downstream: Downstream,
-    link: Arc<Link>,
-    door: Arc<Door>,
+    connection_state: Arc<ConnectionState>,
+    limit: Arc<ConnectionLimit>,
     /// Our end once more, and the other one.
     ours: Peer,
     peer: Peer,
@@ -24,16 +24,22 @@ fn served() -> Served {
     ours.set_nonblocking(true).unwrap();
     let socket = UnixStream::from_std(ours.try_clone().unwrap()).unwrap();
     let socket = Socket::Unix(socket);
-    let door = Arc::new(Door::new(1, None, u64::MAX));
-    let link = Arc::new(Link::default());
-    let guest = door.admit(&link, None).unwrap();
-    let callers = Arc::new(Callers::new(&[], &[], None).unwrap());
+    let limit = Arc::new(ConnectionLimit::new(1, None, u64::MAX));
+    let connection_state = Arc::new(ConnectionState::default());
+    let permit = limit.admit(&connection_state, None).unwrap();
+    let callers = Arc::new(PeerUsers::new(&[], &[], None).unwrap());
     let header_timeout = Duration::from_secs(10);
-    let downstream = Downstream::new(socket, Arc::clone(&link), guest, callers, header_timeout);
+    let downstream = Downstream::new(
+        socket,
+        Arc::clone(&connection_state),
+        permit,
+        callers,
+        header_timeout,
+    );
     Served {
         downstream,
-        link,
-        door,
+        connection_state,
+        limit,
         ours,
         peer,
     }
@@ -47,8 +53,8 @@ const REQUEST: &[u8] =
 async fn nothing_is_read_from_a_connection_that_was_turned_out() {
     let mut served = served();
     // As the connection's own task sees it that is about to be told.
-    served.link.fall_quiet(served.door.tick());
-    assert!(served.door.make_room());
+    served.connection_state.become_idle(served.limit.tick());
+    assert!(served.limit.evict_one());
     served.peer.write_all(REQUEST).unwrap();
     assert!(served.downstream.receive().await);
     let mut room = Vec::new();
@@ -61,8 +67,8 @@ async fn nothing_is_read_from_a_connection_that_was_turned_out() {
 #[tokio::test]
 async fn nor_is_what_comes_as_hyper_reads() {
     let mut served = served();
-    served.link.fall_quiet(served.door.tick());
-    assert!(served.door.make_room());
+    served.connection_state.become_idle(served.limit.tick());
+    assert!(served.limit.evict_one());
     served.peer.write_all(REQUEST).unwrap();
     let mut room = Vec::new();
     let read = served.downstream.read_buf(&mut room).await;

@@ -129,10 +129,10 @@ fn with_nothing_in_hand_it_waits_for_the_upstream_alone() {
 
 #[test]
 fn a_stream_that_never_pauses_is_not_gathered_for_ever() {
-    let script = (0..MANY + 1).flat_map(|_| [piece("a"), Nothing]);
+    let script = (0..MAX_PIECES + 1).flat_map(|_| [piece("a"), Nothing]);
     let (out, _) = polls(Handover::OneByOne, script);
     let pieces: Vec<_> = out.into_iter().filter(|said| *said != Nothing).collect();
-    assert_eq!(pieces, [piece(&"a".repeat(MANY)), piece("a")]);
+    assert_eq!(pieces, [piece(&"a".repeat(MAX_PIECES)), piece("a")]);
 }
 
 #[test]
