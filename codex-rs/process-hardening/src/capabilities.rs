@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::measures::check;
+use crate::mitigations::check;
 
 /// `_LINUX_CAPABILITY_VERSION_3` of `<linux/capability.h>`: two words per set.
 const VERSION_3: u32 = 0x2008_0522;

@@ -17,34 +17,34 @@
 
 #[cfg(unix)]
 mod group;
-mod measures;
-#[cfg_attr(not(unix), path = "stdin_elsewhere.rs")]
+mod mitigations;
+#[cfg_attr(not(unix), path = "stdin_unsupported.rs")]
 mod stdin;
 
 #[cfg(target_os = "linux")]
 mod capabilities;
 #[cfg(target_os = "linux")]
-mod files_and_ports;
-#[cfg(target_os = "linux")]
-mod refused_calls;
+mod landlock;
 mod sandbox;
+#[cfg(target_os = "linux")]
+mod seccomp;
 #[cfg(unix)]
 mod signals;
+#[cfg(target_os = "linux")]
+mod sigsys;
 mod start;
 mod stderr;
-#[cfg(target_os = "linux")]
-mod system_calls;
-#[cfg_attr(not(unix), path = "terminal_elsewhere.rs")]
+#[cfg_attr(not(unix), path = "terminal_unsupported.rs")]
 mod terminal;
 #[cfg(unix)]
 mod umask;
-#[cfg_attr(not(unix), path = "user_elsewhere.rs")]
+#[cfg_attr(not(unix), path = "user_unsupported.rs")]
 mod user;
 
 #[cfg(unix)]
 pub use group::{group_number, members_of};
-pub use measures::{Measure, harden, raise_descriptor_limit};
-pub use sandbox::{Needs, OnRefusedCall, enter_sandbox};
+pub use mitigations::{Mitigation, harden, raise_descriptor_limit};
+pub use sandbox::{OnRefusedCall, SandboxPolicy, enter_sandbox};
 #[cfg(unix)]
 pub use signals::is_ignored;
 pub use start::{Exposure, exposure_at_start, tracer};
@@ -52,7 +52,7 @@ pub use stderr::stderr_has_room;
 pub use stdin::take_stdin;
 pub use terminal::EchoOff;
 #[cfg(unix)]
-pub use umask::born_with;
+pub use umask::with_umask;
 #[cfg(not(unix))]
 pub use user::members_of;
 #[cfg(target_os = "linux")]

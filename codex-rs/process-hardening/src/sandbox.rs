@@ -3,11 +3,11 @@
 use std::fs::File;
 use std::path::PathBuf;
 
-use crate::measures::Measure;
+use crate::mitigations::Mitigation;
 
 /// What the process still has to be able to do. All else is refused.
 #[derive(Debug, Default)]
-pub struct Needs {
+pub struct SandboxPolicy {
     /// TCP ports it connects to: the upstream's or its proxy's, and the resolver's.
     pub connect_to: Vec<u16>,
     /// It connects to a Unix socket: its upstream is one.
@@ -37,21 +37,21 @@ pub enum OnRefusedCall {
 /// is reason enough to stop.
 #[cfg(target_os = "linux")]
 #[must_use]
-pub fn enter_sandbox(needs: &Needs, on_refused_call: OnRefusedCall) -> Vec<Measure> {
+pub fn enter_sandbox(needs: &SandboxPolicy, on_refused_call: OnRefusedCall) -> Vec<Mitigation> {
     if needs.resolve_names {
         load_resolver();
     }
-    let mut measures = vec![Measure {
+    let mut mitigations = vec![Mitigation {
         name: "no capabilities".into(),
         outcome: crate::capabilities::drop_all(),
     }];
     // Before the list of system calls, which has none of those this takes.
-    measures.extend(crate::files_and_ports::restrict(needs));
-    measures.push(Measure {
+    mitigations.extend(crate::landlock::restrict(needs));
+    mitigations.push(Mitigation {
         name: "listed system calls only".into(),
-        outcome: crate::system_calls::restrict(on_refused_call, needs),
+        outcome: crate::seccomp::restrict(on_refused_call, needs),
     });
-    measures
+    mitigations
 }
 
 /// Looks something up, so that glibc before 2.34 has loaded the parts of its resolver: they are shared
@@ -68,17 +68,17 @@ fn load_resolver() {
     const TOO_LONG: usize = 64;
 
     // Without seccomp there will be no list either, which is told then.
-    let _ = crate::system_calls::refuse_unix_sockets();
+    let _ = crate::seccomp::refuse_unix_sockets();
     let name = format!("{}.invalid", "x".repeat(TOO_LONG));
     // What it says is that there is no such name.
     let _ = (name, 0).to_socket_addrs();
 }
 
-/// There is no sandbox here; the measure says so.
+/// There is no sandbox here; the mitigation says so.
 #[cfg(not(target_os = "linux"))]
 #[must_use]
-pub fn enter_sandbox(_needs: &Needs, _on_refused_call: OnRefusedCall) -> Vec<Measure> {
-    vec![Measure {
+pub fn enter_sandbox(_needs: &SandboxPolicy, _on_refused_call: OnRefusedCall) -> Vec<Mitigation> {
+    vec![Mitigation {
         name: "sandbox".into(),
         outcome: Err(std::io::ErrorKind::Unsupported.into()),
     }]

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::measures::check;
+use crate::mitigations::check;
 
 /// Whether `signal` is ignored, as whoever started this process may have decided: a shell does for what
 /// it starts in the background without job control (POSIX.1-2024, XCU 2.12), and nohup(1) does. Ask

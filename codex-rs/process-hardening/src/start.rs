@@ -139,7 +139,7 @@ fn look() -> io::Result<Option<Exposure>> {
 fn users() -> io::Result<[libc::uid_t; 3]> {
     let [mut real, mut effective, mut saved] = [0; 3];
     // SAFETY: the call fills the three numbers it is given.
-    crate::measures::check(unsafe { libc::getresuid(&mut real, &mut effective, &mut saved) })?;
+    crate::mitigations::check(unsafe { libc::getresuid(&mut real, &mut effective, &mut saved) })?;
     Ok([real, effective, saved])
 }
 

@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::measures::check;
+use crate::mitigations::check;
 use crate::signals::action_of;
 
 /// Signals that end the process at a prompt and would leave the terminal quiet.

@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::fmt;
 use std::io;
 
-use crate::measures::check;
+use crate::mitigations::check;
 
 /// A user of this system, by the numbers that count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,14 +97,14 @@ impl User {
     ///
     /// `EPERM` unless root; the process may then have given up part of what it had.
     #[cfg(target_os = "linux")]
-    pub fn become_for_good(self) -> io::Result<()> {
+    pub fn drop_privileges_to(self) -> io::Result<()> {
         // SAFETY: an empty list; the pointer is not looked at.
         check(unsafe { libc::setgroups(0, std::ptr::null()) })?;
         // SAFETY: numbers only.
         check(unsafe { libc::setresgid(self.gid, self.gid, self.gid) })?;
         // SAFETY: numbers only.
         check(unsafe { libc::setresuid(self.uid, self.uid, self.uid) })?;
-        crate::measures::forbid_tracing()
+        crate::mitigations::forbid_tracing()
     }
 
     /// As on Linux, by the calls that other systems have.
@@ -113,14 +113,14 @@ impl User {
     ///
     /// `EPERM` unless root.
     #[cfg(not(target_os = "linux"))]
-    pub fn become_for_good(self) -> io::Result<()> {
+    pub fn drop_privileges_to(self) -> io::Result<()> {
         // SAFETY: an empty list; the pointer is not looked at.
         check(unsafe { libc::setgroups(0, std::ptr::null()) })?;
         // SAFETY: numbers only.
         check(unsafe { libc::setgid(self.gid) })?;
         // SAFETY: numbers only.
         check(unsafe { libc::setuid(self.uid) })?;
-        crate::measures::forbid_tracing()
+        crate::mitigations::forbid_tracing()
     }
 }
 
@@ -160,7 +160,7 @@ pub fn open_files_as_everybody() -> io::Result<()> {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
     // A change of user makes the process what `suid_dumpable` says (proc_sys_fs(5)).
-    crate::measures::forbid_tracing()
+    crate::mitigations::forbid_tracing()
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@
 
 mod heap;
 // Miri has no memory protection: there the page is tested on the plain heap.
-#[cfg_attr(any(not(unix), miri), path = "mapping_elsewhere.rs")]
+#[cfg_attr(any(not(unix), miri), path = "mapping_unsupported.rs")]
 mod mapping;
 mod page;
 mod protection;

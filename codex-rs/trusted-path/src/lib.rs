@@ -9,7 +9,7 @@
 
 #[cfg(unix)]
 mod place;
-#[cfg_attr(not(unix), path = "small_file_elsewhere.rs")]
+#[cfg_attr(not(unix), path = "small_file_unsupported.rs")]
 mod small_file;
 #[cfg(unix)]
 mod status;

@@ -7,7 +7,7 @@ use std::io;
 pub(crate) use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use codex_process_hardening::{UserError, born_with, group_number};
+use codex_process_hardening::{UserError, group_number, with_umask};
 use codex_trusted_path::{Kind, Missing, PathError, Place, Status, Trusted};
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
@@ -100,7 +100,7 @@ impl UnixSocket {
         if is_in_the_way(path, &place, &trusted)? {
             place.remove().map_err(io)?;
         }
-        let listener = born_with(config.mode, || UnixListener::bind(path)).map_err(io)?;
+        let listener = with_umask(config.mode, || UnixListener::bind(path)).map_err(io)?;
         SockRef::from(&listener).listen(BACKLOG).map_err(io)?;
         // There is no way to bind in a directory that is held open, so it is looked at afterwards.
         let bound = place

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use codex_process_hardening::Measure;
+use codex_process_hardening::Mitigation;
 use codex_secret_memory::SecretPage;
 
 use crate::access::client_tokens::Tokens;
@@ -59,7 +59,7 @@ impl Banner {
         callers: &PeerUsers,
         tokens: &Tokens,
         mode: Sandbox,
-        measures: &[Measure],
+        mitigations: &[Mitigation],
     ) {
         self.lines.insert(0, format!("upstream: {route}"));
         self.asks_for_token = tokens.are_asked_for();
@@ -69,17 +69,20 @@ impl Banner {
             ""
         };
         self.lines.push(format!("callers: {callers}{tokens}"));
-        let applied: Vec<&str> = measures
+        let applied: Vec<&str> = mitigations
             .iter()
-            .filter(|measure| measure.outcome.is_ok())
-            .map(|measure| measure.name.as_ref())
+            .filter(|mitigation| mitigation.outcome.is_ok())
+            .map(|mitigation| mitigation.name.as_ref())
             .collect();
         self.lines.push(format!("process: {}", applied.join(", ")));
         if mode == Sandbox::Off {
             self.lines
                 .push("not applied: the sandbox (--sandbox=off)".to_owned());
         }
-        for missing in measures.iter().filter(|measure| measure.outcome.is_err()) {
+        for missing in mitigations
+            .iter()
+            .filter(|mitigation| mitigation.outcome.is_err())
+        {
             self.lines.push(missing.to_string());
         }
     }

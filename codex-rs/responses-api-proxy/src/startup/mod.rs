@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use codex_process_hardening::{
-    Measure, User, exposure_at_start, harden, raise_descriptor_limit, tracer,
+    Mitigation, User, exposure_at_start, harden, raise_descriptor_limit, tracer,
 };
 use codex_secret_memory::SecretPage;
 
@@ -64,7 +64,7 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     let _flush = FlushAtTheEnd;
     // Before anything else: what others could do until here, and that it ends here.
     let exposure = exposure_at_start();
-    let mut measures = harden();
+    let mut mitigations = harden();
     let config = Config::try_from(args)?;
     if config.sandbox == Sandbox::Require
         && let Some(exposure) = &exposure
@@ -72,7 +72,7 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         bail!("--sandbox=require, but {exposure}");
     }
     // From here on only root can attach.
-    measures.extend(refuse_a_tracer()?);
+    mitigations.extend(refuse_a_tracer()?);
     let descriptors = raise_descriptor_limit().unwrap_or(FEWEST_DESCRIPTORS);
 
     environment::check_sudo_uid()?;
@@ -101,9 +101,9 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         ServerInfo::check(path, client_token.is_some())?;
     }
     if config.sandbox == Sandbox::Require
-        && let Some(measures) = rehearse(config.sandbox)
+        && let Some(mitigations) = rehearse(config.sandbox)
     {
-        require_all(&measures)?;
+        require_all(&mitigations)?;
     }
     let page = SecretPage::new(config.allow_unlocked_key).context(
         "no safe place for the key (--allow-unlocked-key starts with one that can be swapped out)",
@@ -160,7 +160,7 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
 
     if let (Some(user), Some(name)) = (user, &config.user) {
-        user.become_for_good()
+        user.drop_privileges_to()
             .with_context(|| format!("cannot become the user {name} (--user needs root)"))?;
         warn_of_what_stays(server_info.as_ref(), unix_socket.as_ref(), &mut banner);
     }
@@ -178,13 +178,13 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         let mode = config.sandbox;
         let (resolver, confined) = Resolver::start(move || confine_resolver(mode))
             .context("the thread that looks up names cannot start (ulimit -u)")?;
-        let is_missing = |measure: &Measure| measure.outcome.is_err();
-        measures.extend(confined.into_iter().filter(is_missing));
+        let is_missing = |mitigation: &Mitigation| mitigation.outcome.is_err();
+        mitigations.extend(confined.into_iter().filter(is_missing));
         resolver
     } else {
         Resolver::absent()
     };
-    measures.extend(confine(
+    mitigations.extend(confine(
         config.sandbox,
         &route,
         server_info.as_ref(),
@@ -194,7 +194,7 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     // A thread is as confined as the one that starts it.
     stderr::write_in_background();
     if config.sandbox == Sandbox::Require {
-        require_all(&measures)?;
+        require_all(&mitigations)?;
     }
     if let Some(file) = &token_file
         && let Err(error) = tokens.reload(file)
@@ -223,7 +223,7 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         route.connector(resolver)?,
         max_idle(descriptors),
     )?);
-    banner.describe(&route, &callers, &tokens, config.sandbox, &measures);
+    banner.describe(&route, &callers, &tokens, config.sandbox, &mitigations);
 
     let shutdown = Shutdown::new();
     let shared = Arc::new(Shared {
@@ -322,9 +322,12 @@ fn user_to_become(name: &str) -> anyhow::Result<User> {
 
 /// # Errors
 ///
-/// The first measure that could not be had.
-fn require_all(measures: &[Measure]) -> anyhow::Result<()> {
-    match measures.iter().find(|measure| measure.outcome.is_err()) {
+/// The first mitigation that could not be had.
+fn require_all(mitigations: &[Mitigation]) -> anyhow::Result<()> {
+    match mitigations
+        .iter()
+        .find(|mitigation| mitigation.outcome.is_err())
+    {
         Some(missing) => bail!("--sandbox=require, but {missing}"),
         None => Ok(()),
     }
@@ -414,15 +417,15 @@ fn socket_table(config: &Config) -> anyhow::Result<(Option<Arc<SockDiag>>, Optio
     }
 }
 
-/// The key is not read while another process can look on; a measure if that is not known.
-fn refuse_a_tracer() -> anyhow::Result<Option<Measure>> {
+/// The key is not read while another process can look on; a mitigation if that is not known.
+fn refuse_a_tracer() -> anyhow::Result<Option<Mitigation>> {
     match tracer() {
         Ok(None) => Ok(None),
         Ok(Some(pid)) => bail!(
             "process {pid} traces this one (ptrace: a debugger, strace) and could read the key; \
              start it without a tracer"
         ),
-        Err(cause) => Ok(Some(Measure {
+        Err(cause) => Ok(Some(Mitigation {
             name: "no tracer attached".into(),
             outcome: Err(cause),
         })),

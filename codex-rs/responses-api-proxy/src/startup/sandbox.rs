@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use codex_process_hardening::{Measure, Needs, OnRefusedCall, enter_sandbox};
+use codex_process_hardening::{Mitigation, OnRefusedCall, SandboxPolicy, enter_sandbox};
 
 use crate::config::args::Sandbox;
 use crate::lifecycle::server_info::ServerInfo;
@@ -42,19 +42,19 @@ const RESOLVER_DIRECTORIES: [&str; 7] = [
 const MOST_LINKS: usize = 40;
 
 /// Enters the sandbox that `mode` asks for. What could not be had is in the
-/// measures; for [`Sandbox::Require`] the caller stops on it.
+/// mitigations; for [`Sandbox::Require`] the caller stops on it.
 pub(crate) fn confine(
     mode: Sandbox,
     route: &Route,
     server_info: Option<&ServerInfo>,
     socket: Option<&UnixSocket>,
     token_file: Option<&Path>,
-) -> Vec<Measure> {
+) -> Vec<Mitigation> {
     let Some(on_refused_call) = on_refused_call(mode) else {
         return Vec::new();
     };
     let hop = route.first_hop;
-    let needs = Needs {
+    let needs = SandboxPolicy {
         connect_to: if hop.is_socket {
             vec![]
         } else {
@@ -67,37 +67,37 @@ pub(crate) fn confine(
             .into_iter()
             .chain(socket.and_then(UnixSocket::directory))
             .collect(),
-        ..Needs::default()
+        ..SandboxPolicy::default()
     };
     enter_sandbox(&needs, on_refused_call)
 }
 
 /// The same for the thread that looks names up, which needs what no other does. Measures that could not
 /// be had say whose they are.
-pub(crate) fn confine_resolver(mode: Sandbox) -> Vec<Measure> {
+pub(crate) fn confine_resolver(mode: Sandbox) -> Vec<Mitigation> {
     let Some(on_refused_call) = on_refused_call(mode) else {
         return Vec::new();
     };
-    let needs = Needs {
+    let needs = SandboxPolicy {
         connect_to: vec![DNS],
         read: resolver_files(),
         resolve_names: true,
-        ..Needs::default()
+        ..SandboxPolicy::default()
     };
-    let mut measures = enter_sandbox(&needs, on_refused_call);
-    for measure in &mut measures {
-        measure.name = format!("{} where names are looked up", measure.name).into();
+    let mut mitigations = enter_sandbox(&needs, on_refused_call);
+    for mitigation in &mut mitigations {
+        mitigation.name = format!("{} where names are looked up", mitigation.name).into();
     }
-    measures
+    mitigations
 }
 
 /// Whether there is a sandbox to be had, tried on a thread that ends again: nothing is given up by it.
 /// `None` if there is no thread to try it on.
-pub(crate) fn rehearse(mode: Sandbox) -> Option<Vec<Measure>> {
+pub(crate) fn rehearse(mode: Sandbox) -> Option<Vec<Mitigation>> {
     let on_refused_call = on_refused_call(mode)?;
     let rehearsal = std::thread::Builder::new()
         .name("rehearsal".to_owned())
-        .spawn(move || enter_sandbox(&Needs::default(), on_refused_call));
+        .spawn(move || enter_sandbox(&SandboxPolicy::default(), on_refused_call));
     rehearsal.ok()?.join().ok()
 }
 

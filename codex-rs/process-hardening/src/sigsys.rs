@@ -9,7 +9,7 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::measures::check;
+use crate::mitigations::check;
 
 /// `si_code` of a signal that seccomp raised (`<asm-generic/siginfo.h>`).
 const SYS_SECCOMP: libc::c_int = 1;

@@ -8,10 +8,10 @@ use super::*;
 /// Runs `check` in a thread of its own with the filters installed: they bind the
 /// thread that asks for them and what it starts.
 fn confined(check: impl FnOnce() + Send + 'static) {
-    confined_but(Needs::default(), check);
+    confined_but(SandboxPolicy::default(), check);
 }
 
-fn confined_but(needs: Needs, check: impl FnOnce() + Send + 'static) {
+fn confined_but(needs: SandboxPolicy, check: impl FnOnce() + Send + 'static) {
     let thread = std::thread::spawn(move || {
         if let Err(why) = restrict(OnRefusedCall::Report, &needs) {
             return codex_test_support::skipped(&why.to_string());
@@ -238,9 +238,9 @@ fn no_way_around_the_ports_and_none_to_a_service_of_this_host() {
 
 #[test]
 fn names_can_be_looked_up_where_that_is_needed() {
-    let needs = Needs {
+    let needs = SandboxPolicy {
         resolve_names: true,
-        ..Needs::default()
+        ..SandboxPolicy::default()
     };
     confined_but(needs, || {
         assert!(std::net::UdpSocket::bind("127.0.0.1:0").is_ok());

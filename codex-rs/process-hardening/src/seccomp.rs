@@ -20,8 +20,8 @@ use seccompiler::{
     SeccompFilter, SeccompRule, apply_filter, sock_filter,
 };
 
-use crate::refused_calls;
-use crate::sandbox::{Needs, OnRefusedCall};
+use crate::sandbox::{OnRefusedCall, SandboxPolicy};
+use crate::sigsys;
 
 /// Allowed whatever the arguments.
 const ALLOWED: &[libc::c_long] = &[
@@ -113,10 +113,10 @@ const ALLOWED_HERE: &[libc::c_long] = &[];
 /// # Errors
 ///
 /// When the kernel has no seccomp, or the architecture has no list here.
-pub(crate) fn restrict(on_refused: OnRefusedCall, needs: &Needs) -> io::Result<()> {
+pub(crate) fn restrict(on_refused: OnRefusedCall, needs: &SandboxPolicy) -> io::Result<()> {
     let refused = match on_refused {
         OnRefusedCall::Report => {
-            refused_calls::report()?;
+            sigsys::report()?;
             SeccompAction::Trap
         }
         OnRefusedCall::Kill => SeccompAction::KillProcess,
@@ -176,7 +176,7 @@ fn answering_newer(newest: libc::c_long) -> io::Result<BpfProgram> {
     Ok(vec![load_number, is_newer, answer])
 }
 
-fn allowed(needs: &Needs) -> io::Result<BTreeMap<libc::c_long, Vec<SeccompRule>>> {
+fn allowed(needs: &SandboxPolicy) -> io::Result<BTreeMap<libc::c_long, Vec<SeccompRule>>> {
     let unconditional = ALLOWED.iter().chain(ALLOWED_HERE);
     let mut calls: BTreeMap<_, _> = unconditional.map(|&call| (call, vec![])).collect();
     let pid = libc::c_int::try_from(std::process::id()).map_err(io::Error::other)?;
@@ -231,7 +231,7 @@ const KIND: libc::c_int = 0xf;
 
 /// TCP; where names are looked up also UDP, and the netlink that the C library
 /// orders addresses by.
-fn sockets(needs: &Needs) -> io::Result<Vec<SeccompRule>> {
+fn sockets(needs: &SandboxPolicy) -> io::Result<Vec<SeccompRule>> {
     let inet = |domain, kind, protocol| {
         all([
             equals(0, domain)?,

@@ -7,27 +7,27 @@ use landlock::{
     Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 
-use crate::measures::Measure;
-use crate::sandbox::Needs;
+use crate::mitigations::Mitigation;
+use crate::sandbox::SandboxPolicy;
 
 /// The newest rights to files this file knows: what a newer kernel adds is not asked for.
 const NEWEST: ABI = ABI::V6;
 
 /// Refuses every access to files and every TCP port but what is needed, and abstract sockets and signals
-/// outside of this process. Three measures, because kernels learnt them one by one.
-pub(crate) fn restrict(needs: &Needs) -> [Measure; 3] {
+/// outside of this process. Three mitigations, because kernels learnt them one by one.
+pub(crate) fn restrict(needs: &SandboxPolicy) -> [Mitigation; 3] {
     [
-        measure("no files but those needed", "5.13", files(needs)),
-        measure("no TCP ports but those needed", "6.7", ports(needs)),
-        measure("no abstract sockets or signals outside", "6.12", scopes()),
+        mitigation("no files but those needed", "5.13", files(needs)),
+        mitigation("no TCP ports but those needed", "6.7", ports(needs)),
+        mitigation("no abstract sockets or signals outside", "6.12", scopes()),
     ]
 }
 
-fn measure(
+fn mitigation(
     name: &'static str,
     since: &str,
     status: Result<RulesetStatus, RulesetError>,
-) -> Measure {
+) -> Mitigation {
     let cause = match status {
         Ok(RulesetStatus::FullyEnforced) => None,
         Ok(_) => Some(String::new()),
@@ -42,7 +42,7 @@ fn measure(
             ),
         )),
     };
-    Measure {
+    Mitigation {
         name: name.into(),
         outcome,
     }
@@ -51,7 +51,7 @@ fn measure(
 /// The rights of the first version are all or nothing. Those that came later (renaming between
 /// directories, truncating, device control) are taken along where they are there; where they are not the
 /// list of system calls refuses what they are about.
-fn files(needs: &Needs) -> Result<RulesetStatus, RulesetError> {
+fn files(needs: &SandboxPolicy) -> Result<RulesetStatus, RulesetError> {
     let mut ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
         .handle_access(AccessFs::from_all(ABI::V1))?
@@ -75,7 +75,7 @@ fn files(needs: &Needs) -> Result<RulesetStatus, RulesetError> {
     Ok(status)
 }
 
-fn ports(needs: &Needs) -> Result<RulesetStatus, RulesetError> {
+fn ports(needs: &SandboxPolicy) -> Result<RulesetStatus, RulesetError> {
     let mut ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
         .handle_access(AccessNet::from_all(NEWEST))?
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn what_is_enforced_in_part_is_not_enforced() {
-        let outcome = |status| measure("m", "6.7", Ok(status)).outcome;
+        let outcome = |status| mitigation("m", "6.7", Ok(status)).outcome;
         outcome(RulesetStatus::FullyEnforced).unwrap();
         for status in [RulesetStatus::PartiallyEnforced, RulesetStatus::NotEnforced] {
             let why = outcome(status).unwrap_err().to_string();
@@ -122,7 +122,7 @@ mod tests {
         let wanted = TcpListener::bind("127.0.0.1:0").unwrap();
         let unwanted = TcpListener::bind("127.0.0.1:0").unwrap();
         let [wanted_at, unwanted_at] = [&wanted, &unwanted].map(|l| l.local_addr().unwrap());
-        let needs = Needs {
+        let needs = SandboxPolicy {
             connect_to_socket: false,
             connect_to: vec![wanted_at.port()],
             read: vec![readable.clone(), "/does/not/exist".into()],
@@ -132,11 +132,11 @@ mod tests {
         // Landlock binds the thread that asks for it and its children.
         let checked = std::thread::spawn(move || {
             // Landlock asks for this unless one has CAP_SYS_ADMIN (landlock(7)).
-            for measure in crate::harden() {
-                measure.outcome.unwrap();
+            for mitigation in crate::harden() {
+                mitigation.outcome.unwrap();
             }
-            for measure in restrict(&needs) {
-                if let Err(why) = measure.outcome {
+            for mitigation in restrict(&needs) {
+                if let Err(why) = mitigation.outcome {
                     return Some(why.to_string());
                 }
             }

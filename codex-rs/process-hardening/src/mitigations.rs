@@ -1,19 +1,19 @@
-//! The measures themselves, one function each.
+//! The mitigations themselves, one function each.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
-/// One measure and what became of it.
+/// One mitigation and what became of it.
 #[derive(Debug)]
-pub struct Measure {
+pub struct Mitigation {
     /// What it prevents, in a few words, such as `no core dumps`.
     pub name: Cow<'static, str>,
     /// `Err` where this system refused it or does not have it.
     pub outcome: io::Result<()>,
 }
 
-impl fmt::Display for Measure {
+impl fmt::Display for Mitigation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.outcome {
             Ok(()) => write!(f, "applied: {}", self.name),
@@ -22,11 +22,11 @@ impl fmt::Display for Measure {
     }
 }
 
-/// Applies every measure that must precede the key, in order.
+/// Applies every mitigation that must precede the key, in order.
 ///
 /// Nothing stops at a failure: the caller reports what could not be had.
 #[must_use]
-pub fn harden() -> Vec<Measure> {
+pub fn harden() -> Vec<Mitigation> {
     [
         ("no core dumps", forbid_core_dumps as fn() -> io::Result<()>),
         ("not dumpable, not traceable", forbid_tracing),
@@ -34,7 +34,7 @@ pub fn harden() -> Vec<Measure> {
         ("no descriptor passed on", close_descriptors_on_exec),
     ]
     .into_iter()
-    .map(|(name, apply)| Measure {
+    .map(|(name, apply)| Mitigation {
         name: name.into(),
         outcome: apply(),
     })
@@ -163,8 +163,8 @@ mod tests {
 
     #[test]
     fn the_kernel_confirms_each_measure() {
-        for measure in harden() {
-            assert!(measure.outcome.is_ok(), "{measure:?}");
+        for mitigation in harden() {
+            assert!(mitigation.outcome.is_ok(), "{mitigation:?}");
         }
         let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
         let core = limits

@@ -36,7 +36,7 @@ impl User {
     /// # Errors
     ///
     /// Never called: there is no value of this type.
-    pub fn become_for_good(self) -> io::Result<()> {
+    pub fn drop_privileges_to(self) -> io::Result<()> {
         match self {}
     }
 }
