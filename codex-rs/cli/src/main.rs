@@ -1,4 +1,4 @@
-//! The door: parse, dispatch, exit code.
+//! Parse, dispatch, exit code.
 #![forbid(unsafe_code)]
 
 mod multitool;

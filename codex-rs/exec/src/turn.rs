@@ -6,7 +6,7 @@ use reqwest::Response;
 
 use crate::config::Config;
 use crate::conversation::Conversation;
-use crate::events::answer::{Answer, Shown};
+use crate::events::answer::{Answer, Output};
 use crate::events::event::Event;
 use crate::events::stream::EventStream;
 use crate::terminal::screen::Screen;
@@ -17,7 +17,7 @@ use crate::transport::redact::Pieces;
 use crate::transport::retry;
 
 /// How long a server may take to end a stream that is complete.
-const GOODBYE: Duration = Duration::from_millis(200);
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// How long an answer took.
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +89,7 @@ impl Asker<'_> {
         };
         screen.end_line().await.map_err(Fault::Output)?;
         screen.note(&times.summary(answer, &provider.id));
-        let _ = tokio::time::timeout(GOODBYE, rest(complete)).await;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, rest(complete)).await;
         Ok(())
     }
 
@@ -103,9 +103,9 @@ impl Asker<'_> {
         times: &mut Times,
         screen: &mut Screen,
     ) -> Result<Response, Fault> {
-        let patience = self.config.provider.idle_timeout;
+        let timeout = self.config.provider.idle_timeout;
         let mut events = EventStream::new();
-        let mut deadline = Deadline::after(patience);
+        let mut deadline = Deadline::after(timeout);
         loop {
             let mut is_heard = false;
             while let Some(data) = events.next().map_err(Fault::TooLarge)? {
@@ -116,12 +116,12 @@ impl Asker<'_> {
             }
             if is_heard {
                 // From event to event, as in Codex: a comment is no sign of an answer.
-                deadline = Deadline::after(patience);
+                deadline = Deadline::after(timeout);
             }
             let piece = deadline
                 .before(response.chunk())
                 .await
-                .ok_or(Fault::Idle(patience))?
+                .ok_or(Fault::Idle(timeout))?
                 .map_err(|error| Fault::Cut(root(&error.without_url())))?;
             let ended = || Fault::Cut("the stream ended before response.completed".to_owned());
             events.push(piece.ok_or_else(ended)?);
@@ -147,15 +147,15 @@ impl Asker<'_> {
         screen.event(&data).await.map_err(Fault::Output)?;
         for shown in answer.take(event).map_err(Fault::Answer)? {
             match shown {
-                Shown::Text(text) => {
+                Output::Text(text) => {
                     times.first_text.get_or_insert_with(Instant::now);
                     let text = pieces.push(redactor, &text);
                     screen.text(&text).await.map_err(Fault::Output)?;
                 }
-                Shown::Reasoning(text) if self.config.summary.is_some() => screen.reasoning(&text),
-                Shown::Reasoning(_) => {}
-                Shown::Note(text) => screen.note(&text),
-                Shown::End => return Ok(true),
+                Output::Reasoning(text) if self.config.summary.is_some() => screen.reasoning(&text),
+                Output::Reasoning(_) => {}
+                Output::Note(text) => screen.note(&text),
+                Output::End => return Ok(true),
             }
         }
         Ok(false)

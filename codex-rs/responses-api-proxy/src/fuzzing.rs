@@ -1,4 +1,4 @@
-//! What the fuzz targets in `fuzz/` call: one entry for each pure room, each with what has to hold.
+//! What the fuzz targets in `fuzz/` call: one entry for each pure part, each with what has to hold.
 //!
 //! Compiled only under `cfg(fuzzing)`, which cargo-fuzz sets; the shipped library has none of it.
 #![allow(

@@ -39,7 +39,7 @@ enum Part {
 
 /// What an event changes for whoever looks on.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Shown {
+pub(crate) enum Output {
     /// More text of the answer.
     Text(String),
     /// More of a summary of the model's reasoning.
@@ -52,7 +52,7 @@ pub(crate) enum Shown {
 
 /// How an answer can fail to be one.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum AnswerFault {
+pub(crate) enum AnswerError {
     /// The server gave up: `response.failed` or `error`.
     Failed(ServerError),
     /// The model did not get to the end, and why.
@@ -65,7 +65,7 @@ pub(crate) enum AnswerFault {
     Mixed,
 }
 
-impl fmt::Display for AnswerFault {
+impl fmt::Display for AnswerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(error) => write!(f, "the server failed: {error}"),
@@ -88,20 +88,20 @@ impl fmt::Display for AnswerFault {
     }
 }
 
-impl std::error::Error for AnswerFault {}
+impl std::error::Error for AnswerError {}
 
 impl Answer {
     /// Takes one event in.
     ///
     /// # Errors
     ///
-    /// [`AnswerFault`]: no further event can make an answer of it.
-    pub(crate) fn take(&mut self, event: Event) -> Result<Vec<Shown>, AnswerFault> {
+    /// [`AnswerError`]: no further event can make an answer of it.
+    pub(crate) fn take(&mut self, event: Event) -> Result<Vec<Output>, AnswerError> {
         let mut shown = Vec::new();
         match event {
             Event::Created(response) => {
                 if self.has_begun {
-                    return Err(AnswerFault::Mixed);
+                    return Err(AnswerError::Mixed);
                 }
                 self.has_begun = true;
                 self.id = response.id.as_deref().map(name);
@@ -117,40 +117,40 @@ impl Answer {
             Event::ReasoningDelta(delta) => {
                 self.reasoning = self.reasoning.saturating_add(delta.delta.len());
                 if self.reasoning > MAX_TEXT {
-                    return Err(AnswerFault::TooLong);
+                    return Err(AnswerError::TooLong);
                 }
-                shown.push(Shown::Reasoning(delta.delta));
+                shown.push(Output::Reasoning(delta.delta));
             }
             Event::ReasoningPart => {
                 if self.reasoning > 0 {
-                    shown.push(Shown::Reasoning("\n\n".to_owned()));
+                    shown.push(Output::Reasoning("\n\n".to_owned()));
                 }
             }
             Event::ItemDone(done) => self.item(done.output_index, done.item, &mut shown)?,
             Event::Completed(response) => {
                 self.end(response, &mut shown)?;
-                shown.push(Shown::End);
+                shown.push(Output::End);
             }
             Event::Incomplete(response) => {
                 let reason = response.incomplete_details.as_ref();
                 let reason = reason.and_then(|details| details.reason.clone());
                 self.usage = response.usage.map(|usage| usage.0);
-                return Err(AnswerFault::Incomplete(reason));
+                return Err(AnswerError::Incomplete(reason));
             }
             Event::Failed(response) => {
-                return Err(AnswerFault::Failed(
+                return Err(AnswerError::Failed(
                     response.error.map_or_else(ServerError::default, Into::into),
                 ));
             }
-            Event::Error(error) => return Err(AnswerFault::Failed(error)),
+            Event::Error(error) => return Err(AnswerError::Failed(error)),
             Event::Other => {}
         }
         Ok(shown)
     }
 
-    fn room_for(&self, more: usize) -> Result<(), AnswerFault> {
+    fn room_for(&self, more: usize) -> Result<(), AnswerError> {
         if self.text.len() + self.refusal.len() + more > MAX_TEXT {
-            return Err(AnswerFault::TooLong);
+            return Err(AnswerError::TooLong);
         }
         Ok(())
     }
@@ -160,21 +160,21 @@ impl Answer {
         &mut self,
         place: Place,
         text: String,
-        shown: &mut Vec<Shown>,
-    ) -> Result<(), AnswerFault> {
+        shown: &mut Vec<Output>,
+    ) -> Result<(), AnswerError> {
         self.room_for(text.len())?;
         if text.is_empty() {
             return Ok(());
         }
         if !self.parts.contains_key(&place) {
             if self.parts.len() == MAX_PARTS {
-                return Err(AnswerFault::TooManyParts);
+                return Err(AnswerError::TooManyParts);
             }
             let is_another = |other: &Place| other.output_index != place.output_index;
             if self.parts.keys().any(is_another) {
                 // Another message: a paragraph of its own.
                 self.text.push_str("\n\n");
-                shown.push(Shown::Text("\n\n".to_owned()));
+                shown.push(Output::Text("\n\n".to_owned()));
             }
         }
         let part = self.parts.entry(place);
@@ -182,7 +182,7 @@ impl Answer {
             streamed.push_str(&text);
         }
         self.text.push_str(&text);
-        shown.push(Shown::Text(text));
+        shown.push(Output::Text(text));
         Ok(())
     }
 
@@ -191,8 +191,8 @@ impl Answer {
         &mut self,
         place: Place,
         text: &str,
-        shown: &mut Vec<Shown>,
-    ) -> Result<(), AnswerFault> {
+        shown: &mut Vec<Output>,
+    ) -> Result<(), AnswerError> {
         let streamed = match self.parts.get(&place) {
             Some(Part::Streamed(streamed)) => streamed.as_str(),
             // Said once is enough.
@@ -206,7 +206,7 @@ impl Answer {
             }
             None if streamed.trim() == text.trim() => Ok(()),
             None => {
-                shown.push(Shown::Note(
+                shown.push(Output::Note(
                     "the server's last word on the text differs from what it streamed".to_owned(),
                 ));
                 self.parts.insert(place, Part::Contradicted);
@@ -215,7 +215,7 @@ impl Answer {
         }
     }
 
-    fn refuse(&mut self, refusal: String) -> Result<(), AnswerFault> {
+    fn refuse(&mut self, refusal: String) -> Result<(), AnswerError> {
         if self.refusal.is_empty() {
             self.room_for(refusal.len())?;
             self.refusal = refusal;
@@ -227,8 +227,8 @@ impl Answer {
         &mut self,
         output_index: u64,
         item: Item,
-        shown: &mut Vec<Shown>,
-    ) -> Result<(), AnswerFault> {
+        shown: &mut Vec<Output>,
+    ) -> Result<(), AnswerError> {
         match item.kind.as_str() {
             "message" => {
                 for (content_index, content) in (0..).zip(item.content.0) {
@@ -247,7 +247,7 @@ impl Answer {
             kind => {
                 let name = name(item.name.as_deref().unwrap_or(kind));
                 self.tool.get_or_insert_with(|| name.clone());
-                shown.push(Shown::Note(format!(
+                shown.push(Output::Note(format!(
                     "the model called the tool {name}; this is a chat client and runs none"
                 )));
             }
@@ -255,11 +255,11 @@ impl Answer {
         Ok(())
     }
 
-    fn end(&mut self, response: Response, shown: &mut Vec<Shown>) -> Result<(), AnswerFault> {
+    fn end(&mut self, response: Response, shown: &mut Vec<Output>) -> Result<(), AnswerError> {
         if let (Some(begun), Some(ended)) = (&self.id, &response.id)
             && *begun != name(ended)
         {
-            return Err(AnswerFault::Mixed);
+            return Err(AnswerError::Mixed);
         }
         self.usage = response.usage.map(|usage| usage.0);
         if let Some(model) = &response.model {
@@ -274,7 +274,7 @@ impl Answer {
             }
         }
         if self.text.is_empty() && self.refusal.is_empty() {
-            return Err(AnswerFault::Empty(self.tool.take()));
+            return Err(AnswerError::Empty(self.tool.take()));
         }
         Ok(())
     }

@@ -11,26 +11,26 @@ pub(crate) const MAX_PARTS: usize = 1024;
 
 /// A list that ends with an error instead of filling the memory.
 #[derive(Debug)]
-pub(crate) struct AtMost<T>(pub(crate) Vec<T>);
+pub(crate) struct BoundedList<T>(pub(crate) Vec<T>);
 
-impl<T> Default for AtMost<T> {
+impl<T> Default for BoundedList<T> {
     fn default() -> Self {
         Self(Vec::new())
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for AtMost<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for BoundedList<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct Items<T>(PhantomData<T>);
         impl<'de, T: Deserialize<'de>> Visitor<'de> for Items<T> {
-            type Value = AtMost<T>;
+            type Value = BoundedList<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, "a list of at most {MAX_PARTS}, or null")
             }
 
             fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
-                Ok(AtMost::default())
+                Ok(BoundedList::default())
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Self::Value, A::Error> {
@@ -38,12 +38,12 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for AtMost<T> {
                 while items.len() < MAX_PARTS {
                     match from.next_element()? {
                         Some(item) => items.push(item),
-                        None => return Ok(AtMost(items)),
+                        None => return Ok(BoundedList(items)),
                     }
                 }
                 match from.next_element::<IgnoredAny>()? {
                     Some(_) => Err(de::Error::custom("too many")),
-                    None => Ok(AtMost(items)),
+                    None => Ok(BoundedList(items)),
                 }
             }
         }

@@ -8,9 +8,9 @@ use std::fmt;
 
 use serde::{Deserialize, de};
 
-use crate::events::bounded_list::AtMost;
+use crate::events::bounded_list::BoundedList;
 use crate::events::lenient::{Count, Object};
-use crate::events::server_error::{ServerError, Told, read_error};
+use crate::events::server_error::{ErrorPayload, ServerError, read_error};
 use crate::terminal::printable::{MAX_NAME, excerpt};
 
 /// One event.
@@ -109,7 +109,7 @@ pub(crate) struct Item {
     /// Of a function that is called.
     pub(crate) name: Option<String>,
     #[serde(default)]
-    pub(crate) content: AtMost<Content>,
+    pub(crate) content: BoundedList<Content>,
 }
 
 /// A piece of a message.
@@ -132,9 +132,9 @@ pub(crate) struct Response {
     pub(crate) id: Option<String>,
     pub(crate) model: Option<String>,
     #[serde(default)]
-    pub(crate) output: AtMost<Item>,
+    pub(crate) output: BoundedList<Item>,
     pub(crate) usage: Option<Object<Usage>>,
-    pub(crate) error: Option<Told>,
+    pub(crate) error: Option<ErrorPayload>,
     pub(crate) incomplete_details: Option<IncompleteDetails>,
 }
 

@@ -69,15 +69,15 @@ impl fmt::Display for ServerError {
 pub(crate) fn read_error(data: &str) -> Result<ServerError, serde_json::Error> {
     #[derive(Deserialize)]
     struct Outer {
-        error: Option<Told>,
+        error: Option<ErrorPayload>,
     }
     let Ok(Outer { error: Some(told) }) = serde_json::from_str(data) else {
         return serde_json::from_str(data);
     };
     match told {
-        Told::Fields(error) => Ok(error),
+        ErrorPayload::Fields(error) => Ok(error),
         // It says nothing that a message beside it does not.
-        Told::Sentence(sentence) => {
+        ErrorPayload::Sentence(sentence) => {
             let mut error: ServerError = serde_json::from_str(data).unwrap_or_default();
             error.message.get_or_insert(sentence);
             Ok(error)
@@ -87,16 +87,16 @@ pub(crate) fn read_error(data: &str) -> Result<ServerError, serde_json::Error> {
 
 /// What stands below `error`: some servers only have a sentence.
 #[derive(Debug)]
-pub(crate) enum Told {
+pub(crate) enum ErrorPayload {
     Fields(ServerError),
     Sentence(String),
 }
 
-impl From<Told> for ServerError {
-    fn from(told: Told) -> Self {
+impl From<ErrorPayload> for ServerError {
+    fn from(told: ErrorPayload) -> Self {
         match told {
-            Told::Fields(error) => error,
-            Told::Sentence(sentence) => Self {
+            ErrorPayload::Fields(error) => error,
+            ErrorPayload::Sentence(sentence) => Self {
                 message: Some(sentence),
                 ..Self::default()
             },
@@ -104,22 +104,22 @@ impl From<Told> for ServerError {
     }
 }
 
-impl<'de> Deserialize<'de> for Told {
+impl<'de> Deserialize<'de> for ErrorPayload {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct Either;
         impl<'de> Visitor<'de> for Either {
-            type Value = Told;
+            type Value = ErrorPayload;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an error or a sentence")
             }
 
-            fn visit_str<E: de::Error>(self, sentence: &str) -> Result<Told, E> {
-                Ok(Told::Sentence(sentence.to_owned()))
+            fn visit_str<E: de::Error>(self, sentence: &str) -> Result<ErrorPayload, E> {
+                Ok(ErrorPayload::Sentence(sentence.to_owned()))
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, from: A) -> Result<Told, A::Error> {
-                ServerError::deserialize(MapAccessDeserializer::new(from)).map(Told::Fields)
+            fn visit_map<A: MapAccess<'de>>(self, from: A) -> Result<ErrorPayload, A::Error> {
+                ServerError::deserialize(MapAccessDeserializer::new(from)).map(ErrorPayload::Fields)
             }
         }
         from.deserialize_any(Either)

@@ -17,7 +17,7 @@ use crate::terminal::printable::{MAX_NAME, excerpt, one_line, printable};
 const TICK: Duration = Duration::from_millis(100);
 
 /// How long the end of an answer's line may take.
-const LAST_WORD: Duration = Duration::from_millis(100);
+const FINAL_LINE: Duration = Duration::from_millis(100);
 
 /// The two streams.
 #[derive(Debug)]
@@ -135,7 +135,7 @@ impl Screen {
 
     /// The same where it is the last thing: a terminal that takes nothing must not hold it up.
     pub(crate) async fn leave_answer(&mut self) -> io::Result<()> {
-        let ended = tokio::time::timeout(LAST_WORD, self.end_line()).await;
+        let ended = tokio::time::timeout(FINAL_LINE, self.end_line()).await;
         ended.unwrap_or(Ok(()))
     }
 

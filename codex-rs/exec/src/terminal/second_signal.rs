@@ -25,30 +25,30 @@ pub(crate) enum Interrupt {
 
 /// When a signal was last noticed where it should be.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Noticed(Arc<Mutex<Option<Instant>>>);
+pub(crate) struct FirstSignal(Arc<Mutex<Option<Instant>>>);
 
-impl Noticed {
+impl FirstSignal {
     pub(crate) fn now(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     /// The two threads hear of the same signal in no particular order.
     fn since(&self, time: Instant) -> bool {
-        let noticed = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        noticed.is_some_and(|noticed| noticed + GRACE > time)
+        let first_signal = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        first_signal.is_some_and(|first_signal| first_signal + GRACE > time)
     }
 }
 
 /// Watches from a thread of its own until the process ends. Where there can be no such thread
 /// there is one way out only.
-pub(crate) fn watch(interrupt: Interrupt, settings: Saved, noticed: Noticed) {
+pub(crate) fn watch(interrupt: Interrupt, settings: Saved, first_signal: FirstSignal) {
     let thread = std::thread::Builder::new().name("way-out".to_owned());
     let _ = thread.spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
         if let Ok(runtime) = runtime {
-            let signal = runtime.block_on(stuck(interrupt, &noticed));
+            let signal = runtime.block_on(stuck(interrupt, &first_signal));
             settings.restore();
             signal.end_process();
         }
@@ -56,7 +56,7 @@ pub(crate) fn watch(interrupt: Interrupt, settings: Saved, noticed: Noticed) {
 }
 
 /// Waits for a signal that nothing comes of.
-async fn stuck(interrupt: Interrupt, noticed: &Noticed) -> Signal {
+async fn stuck(interrupt: Interrupt, first_signal: &FirstSignal) -> Signal {
     let Ok(mut signals) = Received::listen() else {
         return std::future::pending().await;
     };
@@ -71,9 +71,9 @@ async fn stuck(interrupt: Interrupt, noticed: &Noticed) -> Signal {
         let deadline = tokio::time::Instant::from_std(came + NOTICE);
         match tokio::time::timeout_at(deadline, signals.next()).await {
             Ok(Signal::Terminate) => signal = Signal::Terminate,
-            Ok(Signal::Interrupt) if noticed.since(came) => came = Instant::now(),
+            Ok(Signal::Interrupt) if first_signal.since(came) => came = Instant::now(),
             Ok(Signal::Interrupt) => {}
-            Err(_) if noticed.since(came) => {
+            Err(_) if first_signal.since(came) => {
                 signal = signals.next().await;
                 came = Instant::now();
             }

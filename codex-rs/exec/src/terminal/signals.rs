@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::terminal::second_signal::{Interrupt, Noticed, watch};
+use crate::terminal::second_signal::{FirstSignal, Interrupt, watch};
 use crate::terminal::settings::Saved;
 
 /// Who told.
@@ -47,7 +47,7 @@ impl Signal {
 #[derive(Debug)]
 pub(crate) struct Signals {
     received: Received,
-    noticed: Noticed,
+    first_signal: FirstSignal,
 }
 
 impl Signals {
@@ -58,14 +58,17 @@ impl Signals {
     /// The system refuses the handlers.
     pub(crate) fn listen(interrupt: Interrupt, settings: Saved) -> io::Result<Self> {
         let received = Received::listen()?;
-        let noticed = Noticed::default();
-        watch(interrupt, settings, noticed.clone());
-        Ok(Self { received, noticed })
+        let first_signal = FirstSignal::default();
+        watch(interrupt, settings, first_signal.clone());
+        Ok(Self {
+            received,
+            first_signal,
+        })
     }
 
     pub(crate) async fn next(&mut self) -> Signal {
         let signal = self.received.next().await;
-        self.noticed.now();
+        self.first_signal.now();
         signal
     }
 }

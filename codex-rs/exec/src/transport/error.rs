@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 
-use crate::events::answer::AnswerFault;
+use crate::events::answer::AnswerError;
 use crate::events::event::EventError;
 use crate::events::server_error::ServerError;
 use crate::events::stream::TooLarge;
@@ -60,7 +60,7 @@ pub(crate) enum Fault {
     Idle(Duration),
     TooLarge(TooLarge),
     Event(EventError),
-    Answer(AnswerFault),
+    Answer(AnswerError),
     /// The conversation could not be made into a request.
     Request(serde_json::Error),
     /// The proxy that a server info names is not there any more.

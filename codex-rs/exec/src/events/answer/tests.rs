@@ -2,7 +2,7 @@ use super::*;
 use crate::events::lenient::Count;
 
 /// What is shown of the given events, and how it ended.
-fn fold(events: &[&str]) -> (String, Answer, Result<bool, AnswerFault>) {
+fn fold(events: &[&str]) -> (String, Answer, Result<bool, AnswerError>) {
     let mut answer = Answer::default();
     let mut seen = String::new();
     for event in events {
@@ -10,10 +10,10 @@ fn fold(events: &[&str]) -> (String, Answer, Result<bool, AnswerFault>) {
             Ok(shown) => {
                 for shown in shown {
                     match shown {
-                        Shown::Text(text) => seen.push_str(&text),
-                        Shown::Reasoning(text) => seen.push_str(&format!("<{text}>")),
-                        Shown::Note(_) => seen.push('!'),
-                        Shown::End => return (seen, answer, Ok(true)),
+                        Output::Text(text) => seen.push_str(&text),
+                        Output::Reasoning(text) => seen.push_str(&format!("<{text}>")),
+                        Output::Note(_) => seen.push('!'),
+                        Output::End => return (seen, answer, Ok(true)),
                     }
                 }
             }
@@ -148,5 +148,5 @@ fn the_bad_ends() {
 fn parts_without_end_are_an_error() {
     let mut answer = Answer::default();
     let fault = (0..).find_map(|n| answer.take(Event::parse(&delta("x", n, 0)).unwrap()).err());
-    assert_eq!(fault, Some(AnswerFault::TooManyParts));
+    assert_eq!(fault, Some(AnswerError::TooManyParts));
 }
