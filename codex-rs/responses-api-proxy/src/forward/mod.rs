@@ -184,7 +184,7 @@ fn origin_of(location: Option<&HeaderValue>, from: &url::Url) -> String {
     match target {
         Some(origin) if origin == from.origin() => "another path of its own".to_owned(),
         Some(origin) if origin.is_tuple() => origin.ascii_serialization(),
-        _ => "no permit that can be named".to_owned(),
+        _ => "no place that can be named".to_owned(),
     }
 }
 
@@ -200,11 +200,11 @@ mod tests {
             ("//b.example/x?token=1", "https://b.example"),
             ("http://api.example/", "http://api.example"),
             ("/v2/responses?token=1", "another path of its own"),
-            ("data:text/plain,x", "no permit that can be named"),
+            ("data:text/plain,x", "no place that can be named"),
         ] {
             let value = HeaderValue::from_static(location);
             assert_eq!(origin_of(Some(&value), &from), origin);
         }
-        assert_eq!(origin_of(None, &from), "no permit that can be named");
+        assert_eq!(origin_of(None, &from), "no place that can be named");
     }
 }

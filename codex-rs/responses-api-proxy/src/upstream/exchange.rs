@@ -1,4 +1,4 @@
-//! One request under way: its permit on a connection and among the requests, until all of it is over.
+//! One request under way: its place on a connection and among the requests, until all of it is over.
 //!
 //! The two halves end on their own: an upstream may answer, and end its answer, before it has the whole
 //! request. So both hold the permit, the answer as an [`Exchange`] and the request body as [`Held`].
