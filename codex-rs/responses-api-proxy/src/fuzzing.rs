@@ -14,7 +14,8 @@ use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, Uri};
 
-use crate::access::policy::{RESPONSES, SHUTDOWN, permit, permit_shutdown};
+use crate::access::policy::{RESPONSES, SHUTDOWN, check, permit_shutdown};
+use crate::credential::Authorization;
 use crate::credential::needle::Needle;
 use crate::credential::redact::Redactor;
 use crate::downstream::head::{Inbound, MASKED_UPGRADE, MOST_BEHIND};
@@ -159,7 +160,7 @@ pub fn headers(data: &[u8]) {
         assert!(given.get_all(name).iter().eq(kept.get_all(name)));
     };
 
-    let up = for_upstream(HeaderValue::from_static("Bearer ours"), &given);
+    let up = for_upstream(Authorization::for_tests("Bearer ours"), &given);
     let ours = up.iter().next().unwrap();
     assert_eq!(
         (ours.0.as_str(), ours.1.as_bytes()),
@@ -228,7 +229,7 @@ pub fn policy(data: &[u8]) {
     let (mut head, ()) = Request::new(()).into_parts();
     (head.method, head.uri, head.headers) = (method.clone(), uri, header_lines(rest));
 
-    if permit(&head).is_ok() {
+    if check(&head).is_ok() {
         assert_eq!((method.as_str(), target), ("POST", RESPONSES.as_bytes()));
         let upgrades = head.headers.get_all(MASKED_UPGRADE);
         assert!(!upgrades.iter().any(|value| value == "websocket"));

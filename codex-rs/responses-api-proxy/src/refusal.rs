@@ -122,7 +122,7 @@ impl Refusal {
         }
     }
 
-    fn code(&self) -> &'static str {
+    pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::PathNotAllowed { .. } => "path_not_allowed",
             Self::MethodNotAllowed { .. } => "method_not_allowed",

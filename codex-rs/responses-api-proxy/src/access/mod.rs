@@ -8,3 +8,103 @@ pub(crate) mod request_limit;
 pub(crate) mod sock_diag;
 pub(crate) mod token_file;
 pub(crate) mod user_namespace;
+
+use http::request::Parts;
+
+use crate::access::client_tokens::Tokens;
+use crate::access::policy::PermittedCall;
+use crate::access::request_limit::{RequestLimit, RequestPermit};
+use crate::refusal::Refusal;
+use crate::upstream::Owner;
+
+/// What requests are authorized against; clones share it. Connections have passed
+/// [`peer_users`] by then.
+#[derive(Clone, Debug)]
+pub(crate) struct Access {
+    pub(crate) tokens: Tokens,
+    pub(crate) request_limit: RequestLimit,
+}
+
+/// A request that may be forwarded, and what it holds until its answer is over.
+pub(crate) struct Grant {
+    pub(crate) call: PermittedCall,
+    /// The name of the caller's token, where callers have one.
+    pub(crate) token: Option<String>,
+    pub(crate) permit: RequestPermit,
+}
+
+impl Access {
+    /// Decides about a request of `user`, in this order: is it the one permitted call, has it a token, is the
+    /// proxy still taking requests, and is there a permit left for one more of this owner. So a caller
+    /// without a token learns nothing of the proxy's state.
+    ///
+    /// # Errors
+    ///
+    /// The [`Refusal`] to answer with.
+    pub(crate) fn authorize(
+        &self,
+        user: Option<u32>,
+        head: Parts,
+        is_draining: bool,
+    ) -> Result<Grant, Refusal> {
+        let call = policy::permit(head)?;
+        let token = self.tokens.check(call.headers())?;
+        if is_draining {
+            return Err(Refusal::ShuttingDown);
+        }
+        let owner = Owner::new(user, token.as_deref());
+        let permit = self.request_limit.take(&owner);
+        Ok(Grant {
+            call,
+            token,
+            permit: permit.ok_or(Refusal::TooManyRequests)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(path: &str, token: Option<&str>) -> Parts {
+        let mut request = http::Request::post(path).header("host", "localhost");
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    #[test]
+    fn the_call_comes_first_then_the_token_then_whether_there_is_anything_to_be_had() {
+        let (tokens, token) = Tokens::generate(&|buffer| {
+            buffer.fill(7);
+            true
+        })
+        .unwrap();
+        let access = Access {
+            tokens,
+            request_limit: RequestLimit::new(1),
+        };
+        let refused = |path: &str, token: Option<&str>, is_draining| {
+            let refusal = access.authorize(None, head(path, token), is_draining).err();
+            refusal.map(|refusal| refusal.code())
+        };
+        let token = Some(token.as_str());
+        assert_eq!(refused("/v1/models", None, true), Some("path_not_allowed"));
+        assert_eq!(
+            refused("/v1/responses", None, true),
+            Some("client_token_required")
+        );
+        assert_eq!(refused("/v1/responses", token, true), Some("shutting_down"));
+        let grant = access
+            .authorize(None, head("/v1/responses", token), false)
+            .ok();
+        assert!(grant.is_some());
+        assert_eq!(
+            refused("/v1/responses", token, false),
+            Some("too_many_requests")
+        );
+        drop(grant);
+        assert_eq!(refused("/v1/responses", token, false), None);
+    }
+}

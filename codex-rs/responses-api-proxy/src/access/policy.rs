@@ -1,11 +1,12 @@
 //! Which calls may carry the credential. Pure: no I/O, no state.
 //!
-//! The answer is a [`PermittedCall`], which only this file can make and which
-//! `forward/mod.rs` demands: a request that was not judged cannot get the key.
+//! The answer is a [`PermittedCall`], which only this file can make, out of the head that it checked, and
+//! without which the credential gives no header away (`Credential::authorize`): a request that was not
+//! checked cannot get the key.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use http::header::{HOST, HeaderName, HeaderValue, ORIGIN};
+use http::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, ORIGIN};
 use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, Method, Uri};
@@ -18,9 +19,26 @@ pub(crate) const RESPONSES: &str = "/v1/responses";
 /// The path that ends the proxy, where that was asked for.
 pub(crate) const SHUTDOWN: &str = "/shutdown";
 
-/// Proof that a request was found to be a `POST /v1/responses`.
-#[derive(Debug)]
-pub(crate) struct PermittedCall(());
+/// The fields of a request that was found to be a `POST /v1/responses`. Without `Debug`: they are a
+/// caller's.
+pub(crate) struct PermittedCall {
+    headers: HeaderMap,
+}
+
+impl PermittedCall {
+    /// The one call that is not a caller's: the request for nothing of `--preconnect`, with a body of JSON.
+    pub(crate) fn probe() -> Self {
+        let json = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Self {
+            headers: HeaderMap::from_iter([json]),
+        }
+    }
+
+    /// As the caller sent them.
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+}
 
 /// Refuses what comes from a web page, by what browsers say of themselves.
 ///
@@ -73,12 +91,24 @@ fn is_loopback(host: &[u8]) -> bool {
     is_port && (is_address || name.eq_ignore_ascii_case("localhost"))
 }
 
-/// Judges a request by its head.
+/// Takes the head of a request that may carry the credential.
 ///
 /// # Errors
 ///
 /// The [`Refusal`] to answer with.
-pub(crate) fn permit(head: &Parts) -> Result<PermittedCall, Refusal> {
+pub(crate) fn permit(head: Parts) -> Result<PermittedCall, Refusal> {
+    check(&head)?;
+    Ok(PermittedCall {
+        headers: head.headers,
+    })
+}
+
+/// Whether a request may carry the credential, by its head.
+///
+/// # Errors
+///
+/// The [`Refusal`] to answer with.
+pub(crate) fn check(head: &Parts) -> Result<(), Refusal> {
     refuse_browsers(&head.headers)?;
     if !is_exactly(&head.uri, RESPONSES) {
         return Err(Refusal::path(&head.method, &head.uri));
@@ -89,7 +119,7 @@ pub(crate) fn permit(head: &Parts) -> Result<PermittedCall, Refusal> {
     if head.method != Method::POST {
         return Err(Refusal::method(&head.method));
     }
-    Ok(PermittedCall(()))
+    Ok(())
 }
 
 /// Fields that browsers alone send: where a request comes from, that somebody clicked, and that it is
@@ -157,19 +187,19 @@ fn asks_for_websocket(headers: &HeaderMap) -> bool {
 mod tests {
     use super::*;
 
-    fn check(method: &str, target: &str) -> Result<PermittedCall, Refusal> {
+    fn checked(method: &str, target: &str) -> Result<(), Refusal> {
         let request = http::Request::builder()
             .method(method)
             .uri(target)
             .header("host", "localhost")
             .body(())
             .unwrap();
-        permit(&request.into_parts().0)
+        check(&request.into_parts().0)
     }
 
     #[test]
     fn the_one_call_is_permitted() {
-        assert!(check("POST", "/v1/responses").is_ok());
+        assert!(checked("POST", "/v1/responses").is_ok());
     }
 
     #[test]
@@ -200,7 +230,7 @@ mod tests {
         ] {
             for method in ["POST", "GET", "CONNECT"] {
                 assert!(
-                    matches!(check(method, target), Err(Refusal::PathNotAllowed { .. })),
+                    matches!(checked(method, target), Err(Refusal::PathNotAllowed { .. })),
                     "{method} {target}"
                 );
             }
@@ -214,7 +244,7 @@ mod tests {
         ] {
             assert!(
                 matches!(
-                    check(method, "/v1/responses"),
+                    checked(method, "/v1/responses"),
                     Err(Refusal::MethodNotAllowed { .. })
                 ),
                 "{method}"
@@ -230,7 +260,7 @@ mod tests {
             .body(())
             .unwrap();
         assert!(matches!(
-            permit(&request.into_parts().0),
+            check(&request.into_parts().0),
             Err(Refusal::WebSocket)
         ));
     }

@@ -12,6 +12,7 @@ use std::fmt;
 use http::HeaderValue;
 use rustls::crypto::CryptoProvider;
 
+use crate::access::policy::PermittedCall;
 use crate::config::UpstreamUrl;
 use crate::credential::needle::Needle;
 use crate::credential::read_api_key::{ApiKey, SCHEME};
@@ -67,11 +68,11 @@ impl Credential {
         Ok((credential, sealing_provider(seal)))
     }
 
-    /// A header value that copies nothing, and that no log prints.
-    pub(crate) fn header(self) -> HeaderValue {
+    /// The Authorization of a call that was found to be permitted: the only way to it.
+    pub(crate) fn authorize(self, _call: &PermittedCall) -> Authorization {
         let mut value = HeaderValue::from_static(self.header);
         value.set_sensitive(true);
-        value
+        Authorization(value)
     }
 
     /// From now on no line and no message of ours has the key in it.
@@ -86,6 +87,21 @@ impl Credential {
     /// Looks for the key in one answer.
     pub(crate) fn redactor(self) -> Redactor {
         Redactor::new(self.needle)
+    }
+}
+
+/// What goes up with one request. It copies nothing, and no log prints it. Without `Debug` or `Clone`.
+pub(crate) struct Authorization(HeaderValue);
+
+impl Authorization {
+    /// The field's value.
+    pub(crate) fn into_value(self) -> HeaderValue {
+        self.0
+    }
+
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn for_tests(value: &'static str) -> Self {
+        Self(HeaderValue::from_static(value))
     }
 }
 
@@ -104,11 +120,15 @@ mod tests {
         coded: &[],
     };
 
+    fn header(credential: Credential) -> HeaderValue {
+        credential.authorize(&PermittedCall::probe()).into_value()
+    }
+
     #[test]
     fn in_clear_it_is_the_key_and_over_tls_it_is_not() {
         let clear = UpstreamUrl::parse("http://127.0.0.1/").unwrap();
         let (credential, _) = Credential::new(KEY, &clear).unwrap();
-        assert_eq!(credential.header(), "Bearer sk-secret");
+        assert_eq!(header(credential), "Bearer sk-secret");
         let mut coded = [0; 32];
         let len = crate::credential::substitution::huffman_form(KEY.header.as_bytes(), &mut coded)
             .unwrap();
@@ -118,8 +138,8 @@ mod tests {
         };
         let tls = UpstreamUrl::parse("https://example.com/").unwrap();
         let (credential, _) = Credential::new(key, &tls).unwrap();
-        assert_ne!(credential.header(), "Bearer sk-secret");
-        assert_eq!(credential.header().len(), KEY.header.len());
+        assert_ne!(header(credential), "Bearer sk-secret");
+        assert_eq!(header(credential).len(), KEY.header.len());
     }
 
     /// A field that is indexed stands in the other side's table, and later requests say only
@@ -141,8 +161,10 @@ mod tests {
         let mut answers = Vec::new();
         for _ in 0..3 {
             let mut request = http::Request::post("http://127.0.0.1/").body(()).unwrap();
-            *request.headers_mut() =
-                crate::forward::headers::for_upstream(credential.header(), &http::HeaderMap::new());
+            *request.headers_mut() = crate::forward::headers::for_upstream(
+                credential.authorize(&PermittedCall::probe()),
+                &http::HeaderMap::new(),
+            );
             answers.push(send.send_request(request, true).unwrap());
         }
         let mut written = Vec::new();
@@ -170,6 +192,6 @@ mod tests {
         let clear = UpstreamUrl::parse("http://127.0.0.1/").unwrap();
         let (credential, _) = Credential::new(KEY, &clear).unwrap();
         assert_eq!(format!("{credential:?}"), "Credential");
-        assert_eq!(format!("{:?}", credential.header()), "Sensitive");
+        assert_eq!(format!("{:?}", header(credential)), "Sensitive");
     }
 }

@@ -14,6 +14,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 
+use crate::credential::Authorization;
 use crate::downstream::head::MASKED_UPGRADE;
 use crate::downstream::head_error::HeadError;
 
@@ -129,10 +130,10 @@ pub(crate) fn limit(for_upstream: &HeaderMap) -> Result<(), HeadError> {
 /// answer as it stands, then what is kept of the caller's, duplicates in their order.
 ///
 /// First, because `seal` looks at a head no further than to there.
-pub(crate) fn for_upstream(authorization: HeaderValue, from_client: &HeaderMap) -> HeaderMap {
+pub(crate) fn for_upstream(authorization: Authorization, from_client: &HeaderMap) -> HeaderMap {
     let named = named_by_connection(from_client);
     let mut kept = HeaderMap::with_capacity(from_client.len() + 2);
-    kept.insert(AUTHORIZATION, authorization);
+    kept.insert(AUTHORIZATION, authorization.into_value());
     kept.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     for (name, value) in from_client {
         let drop = is_hop_by_hop(name, &named)
@@ -242,7 +243,7 @@ mod tests {
     }
 
     fn up(from_client: &HeaderMap) -> HeaderMap {
-        for_upstream(HeaderValue::from_static("Bearer ours"), from_client)
+        for_upstream(Authorization::for_tests("Bearer ours"), from_client)
     }
 
     fn names(headers: &HeaderMap) -> Vec<&str> {

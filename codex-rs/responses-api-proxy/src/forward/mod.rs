@@ -15,8 +15,8 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, LOCATION};
-use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http::header::LOCATION;
+use http::{HeaderValue, StatusCode};
 use http_body::Body as HttpBody;
 
 use crate::access::policy::PermittedCall;
@@ -41,8 +41,8 @@ use crate::upstream::{MAX_ANSWER_HEADERS, Owner, Upstream};
 /// The [`Refusal`] to answer with: a body that is too large or cut short, or
 /// the upstream's fault.
 pub(crate) async fn forward(
-    _proof: PermittedCall,
-    request: Request<Body>,
+    call: PermittedCall,
+    body: Body,
     credential: Credential,
     upstream: &Upstream,
     limits: &Limits,
@@ -50,15 +50,14 @@ pub(crate) async fn forward(
     connection_state: Arc<ConnectionState>,
 ) -> Result<Response, Refusal> {
     let limit = limits.max_body;
-    let (head, body) = request.into_parts();
     let upload = RequestBody::new(body, limits);
     if upload.is_declared_too_large() {
         return Err(Refusal::BodyTooLarge { limit });
     }
-    let outgoing = headers::for_upstream(credential.header(), &head.headers);
+    let outgoing = headers::for_upstream(credential.authorize(&call), call.headers());
     headers::limit(&outgoing).map_err(Refusal::Head)?;
     // With it goes the buffer it was read into; an answer can take minutes to begin.
-    drop(head);
+    drop(call);
     let progress = upload.progress();
     let answer = upstream.send(outgoing, upload, permit).await;
     let (mut head, body) = answer.map_err(|fault| match progress.failure() {
@@ -134,8 +133,8 @@ async fn ask_for_nothing(
     limits: &Limits,
     request_limit: &RequestLimit,
 ) -> Result<StatusCode, UpstreamError> {
-    let json = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let outgoing = headers::for_upstream(credential.header(), &HeaderMap::from_iter([json]));
+    let call = PermittedCall::probe();
+    let outgoing = headers::for_upstream(credential.authorize(&call), call.headers());
     let nothing = RequestBody::new(Body::from("{}"), limits);
     let permit = request_limit
         .take(&Owner::proxy())

@@ -10,10 +10,9 @@ use axum::{Extension, Router};
 use http::header::CONNECTION;
 use http::{HeaderValue, Request};
 
-use crate::access::client_tokens::Tokens;
+use crate::access::Access;
 use crate::access::peer_users::PeerUser;
 use crate::access::policy::{self, RESPONSES, SHUTDOWN};
-use crate::access::request_limit::RequestLimit;
 use crate::config::limits::Limits;
 use crate::credential::Credential;
 use crate::downstream::connection_state::ConnectionState;
@@ -21,7 +20,7 @@ use crate::forward::forward;
 use crate::lifecycle::shutdown::Shutdown;
 use crate::observe::stderr;
 use crate::refusal::Refusal;
-use crate::upstream::{Owner, Upstream};
+use crate::upstream::Upstream;
 
 /// What every handler shares; the upstream with those of its thread.
 #[derive(Clone, Debug)]
@@ -29,8 +28,7 @@ pub(crate) struct Shared {
     pub(crate) credential: Credential,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) limits: Limits,
-    pub(crate) request_limit: RequestLimit,
-    pub(crate) tokens: Tokens,
+    pub(crate) access: Access,
     pub(crate) shutdown: Shutdown,
 }
 
@@ -53,30 +51,22 @@ async fn responses(
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
-    let permitted = policy::permit(&head)?;
-    let caller = shared.tokens.check(&head.headers)?;
-    if shared.shutdown.is_begun() {
-        return Err(Refusal::ShuttingDown);
-    }
-    let owner = Owner::new(user, caller.as_deref());
-    let permit = shared.request_limit.take(&owner);
-    let permit = permit.ok_or(Refusal::TooManyRequests)?;
-    let request = Request::from_parts(head, body);
+    let is_draining = shared.shutdown.is_begun();
+    let grant = shared.access.authorize(user, head, is_draining)?;
     let answer = forward(
-        permitted,
-        request,
+        grant.call,
+        body,
         shared.credential,
         &shared.upstream,
         &shared.limits,
-        permit,
+        grant.permit,
         connection_state,
     );
     answer.await.inspect_err(|refusal| {
         if let Refusal::Upstream(fault) = refusal {
-            let caller = caller
-                .as_deref()
-                .map_or(String::new(), |name| format!(" for {name}"));
-            stderr::line(format_args!("no answer{caller}: {}: {fault}", fault.code()));
+            let token = grant.token.as_deref();
+            let whose = token.map_or(String::new(), |name| format!(" for {name}"));
+            stderr::line(format_args!("no answer{whose}: {}: {fault}", fault.code()));
         }
     })
 }
@@ -91,7 +81,7 @@ async fn shut_down(
 ) -> Response {
     let (head, _) = request.into_parts();
     let permitted = policy::permit_shutdown(&head);
-    if let Err(refusal) = permitted.and_then(|()| shared.tokens.check(&head.headers)) {
+    if let Err(refusal) = permitted.and_then(|()| shared.access.tokens.check(&head.headers)) {
         return refusal.into_response();
     }
     if shared.shutdown.is_begun() {
@@ -108,8 +98,8 @@ async fn shut_down(
 
 async fn refuse(request: Request<Body>) -> Refusal {
     let (head, _) = request.into_parts();
-    match policy::permit(&head) {
+    match policy::check(&head) {
         Err(refusal) => refusal,
-        Ok(_unused) => Refusal::path(&head.method, &head.uri),
+        Ok(()) => Refusal::path(&head.method, &head.uri),
     }
 }

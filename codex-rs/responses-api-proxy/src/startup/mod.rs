@@ -14,6 +14,7 @@ use codex_process_hardening::{
 };
 use codex_secret_memory::SecretPage;
 
+use crate::access::Access;
 use crate::access::client_tokens::Tokens;
 use crate::access::peer_users::{PeerUsers, PeerUsersError};
 use crate::access::request_limit::RequestLimit;
@@ -230,8 +231,10 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         credential,
         upstream,
         limits,
-        request_limit: RequestLimit::new(limits.max_requests),
-        tokens: tokens.clone(),
+        access: Access {
+            tokens: tokens.clone(),
+            request_limit: RequestLimit::new(limits.max_requests),
+        },
         shutdown: shutdown.clone(),
     });
     let routers = (0..others)
@@ -282,10 +285,10 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
                     credential,
                     upstream,
                     limits,
-                    request_limit,
+                    access,
                     ..
                 } = &*shared;
-                preconnect(*credential, upstream, limits, request_limit).await;
+                preconnect(*credential, upstream, limits, &access.request_limit).await;
             });
         }
         anyhow::Ok(serve(listeners, terms).await)
