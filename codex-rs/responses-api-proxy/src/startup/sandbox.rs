@@ -199,7 +199,7 @@ fn nearest_of_network(file: &Path) -> Option<PathBuf> {
         .then_some(nearest)
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use std::fs;
 

@@ -156,10 +156,6 @@ fn named_by(file: Option<OsString>, directories: Option<&OsString>) -> Vec<Sourc
     file.into_iter().chain(directories).collect()
 }
 
-fn in_directory(directory: &Path) -> CertificateResult {
-    load_certs_from_paths(None, Some(directory))
-}
-
 /// What is wrong, without a word of what stands in the file.
 fn told(error: &rustls_native_certs::Error) -> String {
     match &error.kind {
@@ -184,7 +180,7 @@ fn of_the_system() -> Source {
         places.cert_file.as_deref(),
         directories.next().map(PathBuf::as_path),
     );
-    let others = directories.map(|directory| in_directory(directory));
+    let others = directories.map(|directory| load_certs_from_paths(None, Some(directory)));
     Source::new(THE_SYSTEM, [first].into_iter().chain(others))
 }
 
