@@ -24,7 +24,7 @@ use crate::refusal::Refusal;
 use crate::relay::Relay;
 use crate::report;
 use crate::upload::{Upload, UploadError};
-use crate::upstream::{Owner, Upstream};
+use crate::upstream::{MAX_ANSWER_HEADERS, Owner, Upstream};
 use crate::upstream_fault::UpstreamFault;
 
 /// Sends the call upstream with the credential and turns the answer around.
@@ -145,6 +145,10 @@ fn not_an_answer(head: &http::response::Parts, from: &url::Url) -> Option<Upstre
         return Some(UpstreamFault::Protocol(
             "it switched protocols without being asked to".to_owned(),
         ));
+    }
+    // By HTTP/1.1 hyper has counted already.
+    if head.headers.len() > MAX_ANSWER_HEADERS {
+        return Some(UpstreamFault::Headers);
     }
     if let Some(form) = headers::not_as_it_stands(status, &head.headers) {
         return Some(UpstreamFault::Coding(form));

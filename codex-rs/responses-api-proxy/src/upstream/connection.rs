@@ -18,14 +18,12 @@ use super::driver::{Driver, Loan};
 use super::pool::{Connect, Pooled};
 use super::resets::ResetBudget;
 use super::transport::{Outgoing, Transport};
+use super::windows::STREAM_WINDOW;
 
 /// The most header lines of an answer, and its longest head, in bytes.
-const MAX_ANSWER_HEADERS: usize = 256;
+pub(crate) const MAX_ANSWER_HEADERS: usize = 256;
 const MAX_ANSWER_HEAD: u32 = 256 * 1024;
 
-/// How much of one answer may lie here unread, in bytes: what HTTP/2 begins with.
-/// Many small frames take several times as much memory.
-const STREAM_WINDOW: u32 = 65_535;
 /// Of all answers on one connection, the most there can be (RFC 9113, section
 /// 6.9.1): a caller that does not read holds back its own answer and no other.
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;

@@ -69,6 +69,13 @@ impl Exchange {
         self.held.connection()
     }
 
+    /// Has an HTTP/1.1 connection end with this exchange. A server that refuses a request may not have read
+    /// all of its body, which is with the kernel by then; if it closes the connection because of that, a request
+    /// that was sent meanwhile is lost.
+    pub(super) fn use_no_more(&self) {
+        self.held.0.lease.spoil();
+    }
+
     /// Gives up the request whose answer is `unfinished`: at once if the connection's budget of resets
     /// allows it, later otherwise. Until then it counts as under way.
     pub(super) fn cancel(self, unfinished: impl Send + 'static) {

@@ -13,6 +13,7 @@ mod resolver;
 mod route;
 mod transport;
 mod tunnel;
+mod windows;
 
 use std::fmt;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use self::exchange::{Answer, Exchange};
 use self::pool::{Lease, Pool};
 
 pub(crate) use self::body::UpstreamBody;
+pub(crate) use self::connection::MAX_ANSWER_HEADERS;
 pub(crate) use self::connector::CONNECT_TIMEOUT;
 pub(crate) use self::exchange::Held;
 pub(crate) use self::listener_owner::ListenerOwner;
@@ -156,6 +158,9 @@ impl Upstream {
             match outcome {
                 Ok(answer) => {
                     let (head, body) = answer.into_parts();
+                    if head.status.is_client_error() || head.status.is_server_error() {
+                        exchange.use_no_more();
+                    }
                     return Ok((head, UpstreamBody::new(body, exchange)));
                 }
                 // The connection ended just then, and nothing of the request was sent.

@@ -121,7 +121,8 @@ impl<C: Connect> Drop for Lease<C> {
 /// How it stands with a request that needs a connection.
 enum Turn<C: Connect> {
     Now(Lease<C>),
-    /// After a turn of the task that drives a connection whose answer has just been read to its end.
+    /// After a turn of the runtime, which looks at the sockets, and of the tasks that drive idle connections:
+    /// the answer on one has just been read to its end, or the server has closed it since.
     Soon,
     /// When one has room. If the request had one opened, that one's failure is its own.
     Later {
@@ -212,11 +213,11 @@ impl<C: Connect> Shared<C> {
         let mut connections = self.lock();
         self.sweep_from_now_on(&mut connections);
         connections.adopt_for(owner);
+        if may_yield && connections.of(owner).idle.iter().any(|slot| slot.is_used) {
+            return Turn::Soon;
+        }
         if let Some(lease) = self.lease(owner, &mut connections) {
             return Turn::Now(lease);
-        }
-        if may_yield && !connections.of(owner).idle.is_empty() {
-            return Turn::Soon;
         }
         let (promise, promised) = oneshot::channel();
         let of_owner = connections.of(owner);

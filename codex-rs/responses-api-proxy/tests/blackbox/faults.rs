@@ -240,9 +240,10 @@ fn an_answer_with_more_headers_than_are_accepted() {
             (200, Some("1"))
         );
     }
-    let upstream = MockUpstream::h1(with(300));
-    let proxy = in_front_of(&upstream).start();
-    assert_fault(&proxy, 502, "upstream_headers", "256");
+    for upstream in [MockUpstream::h1(with(300)), MockUpstream::h2(with(300))] {
+        let proxy = in_front_of(&upstream).start();
+        assert_fault(&proxy, 502, "upstream_headers", "256");
+    }
 }
 
 #[test]

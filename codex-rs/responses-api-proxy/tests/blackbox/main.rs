@@ -35,6 +35,7 @@ mod streaming;
 mod surface;
 mod two_keys;
 mod uploads;
+mod windows;
 
 use codex_test_support::{Answer, Client, MockUpstream, Proxy, ProxyBuilder};
 
