@@ -15,127 +15,98 @@
 //! DATA frames without data that do not end a stream are dropped: they say nothing, and h2 ends a connection
 //! for the hundred and first in its life.
 
+mod frame;
+mod held;
+
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::BytesMut;
 use tokio::time::Instant;
+
+use self::frame::{
+    CONTINUATION, DATA, END_STREAM, FRAME_HEAD, HEADERS, Head, Outgoing, Said, put_window_update,
+};
+use self::held::Held;
 
 /// h2's window of each stream, and what HTTP/2 begins with, in bytes: how much of an answer lies with h2
 /// unread. Many small frames take several times as much memory.
 pub(super) const STREAM_WINDOW: u32 = 65_535;
+const WINDOW: usize = STREAM_WINDOW as usize;
 
 /// The most that is granted beyond it: to one stream, to those of one connection, and in all, in bytes.
-const MOST_OF_STREAM: usize = 4 * 1024 * 1024;
-const MOST_OF_CONNECTION: usize = 8 * 1024 * 1024;
+const MOST_OF_STREAM: usize = 8 * 1024 * 1024;
+const MOST_OF_CONNECTION: usize = 12 * 1024 * 1024;
 const MOST_IN_ALL: usize = 32 * 1024 * 1024;
 
 /// By how much a window grows at a time: from 64 KiB to 1 MiB to the most.
 const GROWTH: usize = 16;
 
+/// While less than this is granted in all, it grows to the most at once, which spares a round trip; and a
+/// request on a connection whose last answers were read fast has it from the beginning, which spares another.
+const PLENTY: usize = MOST_IN_ALL / 2;
+
 /// It grows where three quarters of it came, and were read, at this rate at least, in bytes a second. By 64 KiB
 /// a round trip that is what comes from half a second away; and it is far more than a model writes.
 const FAST: usize = 128 * 1024;
 
-/// The preface, which opens the connection (section 3.4), and the head of a frame (section 4.1).
-const PREFACE: usize = 24;
-const FRAME_HEAD: usize = 9;
 /// The longest frame that h2 takes; it ends the connection for a longer one.
 const MAX_FRAME: usize = 16 * 1024;
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const WINDOW_UPDATE: u8 = 8;
-const CONTINUATION: u8 = 9;
-const END_STREAM: u8 = 1;
-const END_HEADERS: u8 = 4;
-
 /// How much has been granted by all connections together.
 static GRANTED: AtomicUsize = AtomicUsize::new(0);
-
-/// The head of a frame.
-#[derive(Clone, Copy, Debug)]
-struct Head {
-    length: usize,
-    kind: u8,
-    flags: u8,
-    stream: u32,
-}
-
-impl Head {
-    fn read(bytes: [u8; FRAME_HEAD]) -> Self {
-        let [high, middle, low, kind, flags, stream @ ..] = bytes;
-        Self {
-            length: usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low),
-            kind,
-            flags,
-            // The first bit is reserved.
-            stream: u32::from_be_bytes(stream) & 0x7fff_ffff,
-        }
-    }
-
-    /// The one at the front of `bytes`, if it is there with all of its frame.
-    fn of_whole(bytes: &[u8]) -> Option<Self> {
-        let head = Self::read(*bytes.first_chunk()?);
-        (bytes.len() >= FRAME_HEAD + head.length).then_some(head)
-    }
-
-    fn ends_stream(self) -> bool {
-        self.kind == RST_STREAM
-            || (matches!(self.kind, DATA | HEADERS) && self.flags & END_STREAM != 0)
-    }
-
-    fn ends_block(self) -> bool {
-        self.flags & END_HEADERS != 0
-    }
-}
 
 /// What becomes of the frame that is coming in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     Pass,
+    /// It may pass, but what was held back and may pass now comes first.
+    Behind,
     Hold(u32),
     Drop,
 }
 
-/// One stream, from the head of its answer to its end.
+/// One stream, from its request or the head of its answer to its end.
 struct Stream {
     /// What h2 may get of it.
     window: usize,
     /// How much has come, since the window grew or since `since`.
     received: usize,
     since: Instant,
-    /// What the server was granted beyond h2's window.
+    /// What the server was granted beyond h2's window, and whether that was of use.
     extra: usize,
-    /// Whole frames, apart from the last one, that h2 may not have yet.
-    held: BytesMut,
+    has_come_fast: bool,
+    /// What h2 may not have yet.
+    held: Held,
     /// It has ended, or was given up: h2 may have whatever comes, and knows what to do with it.
     is_over: bool,
 }
 
 impl Stream {
+    fn new(now: Instant) -> Self {
+        Self {
+            window: WINDOW,
+            received: 0,
+            since: now,
+            extra: 0,
+            has_come_fast: false,
+            held: Held::default(),
+            is_over: false,
+        }
+    }
+
     /// Whether most of a window has come, and at a rate for which a larger one would be of use. Begins
     /// anew where it has come more slowly, and where it has come.
-    fn comes_fast(&mut self, whole: usize, now: Instant) -> bool {
+    fn comes_fast(&mut self, whole: usize, now: Instant) -> Option<bool> {
         if self.received < whole / 4 * 3 {
-            return false;
+            return None;
         }
         let millis = now.saturating_duration_since(self.since).as_millis();
         let millis = usize::try_from(millis).unwrap_or(usize::MAX);
         let is_fast = self.received >= (FAST / 1000).saturating_mul(millis);
         self.received = 0;
         self.since = now;
-        is_fast
-    }
-
-    /// Lets h2 have whatever comes; returns what it was granted beyond h2's window, which is given back.
-    fn end(&mut self) -> usize {
-        self.is_over = true;
-        self.window = usize::MAX;
-        let extra = std::mem::take(&mut self.extra);
-        give_back(extra);
-        extra
+        Some(is_fast)
     }
 }
 
@@ -144,6 +115,8 @@ pub(super) struct Windows {
     streams: HashMap<u32, Stream>,
     /// What all of them were granted beyond h2's windows.
     extra: usize,
+    /// The last window of an answer that had all come was read as fast as it came.
+    is_fast: bool,
     /// The head of the frame that is coming in, as far as it is there.
     head: BytesMut,
     /// How much of that frame's payload is still to come, and where it goes.
@@ -151,8 +124,10 @@ pub(super) struct Windows {
     way: Way,
     /// A header block that is coming in.
     block: Option<Way>,
-    /// Frames that were held back and may pass.
+    /// Frames that were held back and may pass, and those behind them.
     ready: BytesMut,
+    /// A frame that comes behind them, or a header block, as far as it is there.
+    behind: BytesMut,
     /// Frames are not known any more; h2 says what is wrong with them.
     is_lost: bool,
     outgoing: Outgoing,
@@ -165,11 +140,13 @@ impl Default for Windows {
         Self {
             streams: HashMap::new(),
             extra: 0,
+            is_fast: false,
             head: BytesMut::new(),
             to_come: 0,
             way: Way::Pass,
             block: None,
             ready: BytesMut::new(),
+            behind: BytesMut::new(),
             is_lost: false,
             outgoing: Outgoing::default(),
             grants: BytesMut::new(),
@@ -177,14 +154,15 @@ impl Default for Windows {
     }
 }
 
+/// What comes from the server.
 impl Windows {
     /// The beginning of a frame's head, which comes before the next bytes from the socket.
     pub(super) fn unfinished_head(&self) -> &[u8] {
         &self.head
     }
 
-    /// Takes bytes that have come from the socket by `now`, with [`unfinished_head`](Self::unfinished_head) before
-    /// them, and leaves those that may pass at the front; returns how many they are.
+    /// Takes bytes that have come from the socket by `now`, with [`unfinished_head`](Self::unfinished_head)
+    /// before them, and leaves those that may pass at the front; returns how many they are.
     pub(super) fn sort(&mut self, fresh: &mut [u8], now: Instant) -> usize {
         self.head.clear();
         let (mut at, mut passed) = (0, 0);
@@ -207,6 +185,7 @@ impl Windows {
             };
             match self.way {
                 Way::Hold(stream) if !self.is_lost => self.hold(stream, rest.get(..here)),
+                Way::Behind if !self.is_lost => self.put_behind(rest.get(..here)),
                 Way::Drop if !self.is_lost => {}
                 _ => {
                     if at != passed {
@@ -220,19 +199,6 @@ impl Windows {
         passed
     }
 
-    /// Keeps a part of a frame, and lets pass what may once all of it is there: frames other than DATA
-    /// wait for those before them alone.
-    fn hold(&mut self, id: u32, part: Option<&[u8]>) {
-        match (self.streams.get_mut(&id), part) {
-            (Some(stream), Some(part)) => stream.held.extend_from_slice(part),
-            // A frame without its beginning is none.
-            _ => self.is_lost = true,
-        }
-        if self.to_come == 0 {
-            self.release(id);
-        }
-    }
-
     /// Decides about the frame that begins.
     fn begin(&mut self, head: Head, now: Instant) {
         if head.length > MAX_FRAME {
@@ -240,17 +206,9 @@ impl Windows {
             return;
         }
         self.to_come = head.length;
-        let begins_answer = head.kind == HEADERS && head.flags & END_STREAM == 0;
-        if begins_answer && !self.is_known(head.stream) {
-            let fresh = Stream {
-                window: STREAM_WINDOW as usize,
-                received: 0,
-                since: now,
-                extra: 0,
-                held: BytesMut::new(),
-                is_over: false,
-            };
-            self.streams.insert(head.stream, fresh);
+        if head.kind == HEADERS && head.flags & END_STREAM == 0 {
+            let fresh = || Stream::new(now);
+            self.streams.entry(head.stream).or_insert_with(fresh);
         }
         self.way = match self.streams.get_mut(&head.stream) {
             _ if head.kind == CONTINUATION => self.block.unwrap_or(Way::Pass),
@@ -267,16 +225,46 @@ impl Windows {
                 }
             }
         };
+        if self.way == Way::Pass && head.kind != CONTINUATION && !self.ready.is_empty() {
+            self.way = Way::Behind;
+        }
+        if let Way::Hold(id) = self.way
+            && let Some(stream) = self.streams.get_mut(&id)
+        {
+            stream.held.begin(head);
+        }
         if matches!(head.kind, HEADERS | CONTINUATION) {
             self.block = (!head.ends_block()).then_some(self.way);
         }
-        if self.way == Way::Pass && head.ends_stream() {
+        if matches!(self.way, Way::Pass | Way::Behind) && head.ends_stream() {
             self.end(head.stream);
         }
     }
 
-    fn is_known(&self, stream: u32) -> bool {
-        self.streams.contains_key(&stream)
+    /// Keeps a part of a frame that comes behind what is ready, and makes it ready when all of it is there.
+    fn put_behind(&mut self, part: Option<&[u8]>) {
+        match part {
+            Some(part) => self.behind.extend_from_slice(part),
+            None => self.is_lost = true,
+        }
+        if self.to_come == 0 && self.block.is_none() {
+            self.ready.extend_from_slice(&self.behind);
+            self.behind.clear();
+        }
+    }
+
+    /// Keeps a part of a frame, and lets pass what may once all of it is there: frames other than DATA
+    /// wait for those before them alone.
+    fn hold(&mut self, id: u32, part: Option<&[u8]>) {
+        let is_kept = match (self.streams.get_mut(&id), part) {
+            (Some(stream), Some(part)) => stream.held.put(part),
+            _ => false,
+        };
+        // A frame without its beginning is none.
+        self.is_lost |= !is_kept;
+        if self.to_come == 0 {
+            self.release(id);
+        }
     }
 
     /// Lets pass what h2's window allows of what was held back of a stream.
@@ -284,66 +272,33 @@ impl Windows {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
-        while let Some((head, length)) = whole_at_front(&stream.held) {
-            if head.kind == DATA && head.length > stream.window {
-                break;
-            }
+        while let Some(head) = stream.held.first() {
             if head.kind == DATA {
+                if head.length > stream.window {
+                    break;
+                }
                 stream.window -= head.length;
             }
-            self.ready.extend_from_slice(&stream.held.split_to(length));
+            stream.held.pass_first(&mut self.ready);
             if head.ends_stream() {
-                self.extra -= stream.end();
+                let granted = end(stream);
+                self.extra -= granted;
+                self.is_fast &= granted == 0 || stream.has_come_fast;
             }
         }
-        if stream.held.is_empty() {
-            // Nothing is kept for it.
-            stream.held = BytesMut::new();
-            if stream.is_over {
-                self.streams.remove(&id);
-            }
+        if stream.is_over && stream.held.is_empty() {
+            self.streams.remove(&id);
         }
     }
 
-    /// The stream is over, or given up.
+    /// The server has said all of it.
     fn end(&mut self, id: u32) {
         if let Some(stream) = self.streams.get_mut(&id) {
-            self.extra -= stream.end();
+            let granted = end(stream);
+            self.extra -= granted;
+            self.is_fast &= granted == 0 || stream.has_come_fast;
             self.release(id);
         }
-    }
-
-    /// Takes bytes that h2 has sent by `now`, in their order.
-    pub(super) fn follow(&mut self, sent: &[u8], now: Instant) {
-        let mut said = Vec::new();
-        self.outgoing.follow(sent, &mut said);
-        for said in said {
-            match said {
-                Said::Read(id, bytes) => self.note_read(id, bytes, now),
-                Said::GivenUp(id) => self.end(id),
-            }
-        }
-    }
-
-    /// The caller of a stream has read on, and h2 has told the server that it may send so much more.
-    fn note_read(&mut self, id: u32, bytes: usize, now: Instant) {
-        let left = MOST_OF_CONNECTION.saturating_sub(self.extra);
-        let Some(stream) = self.streams.get_mut(&id) else {
-            return;
-        };
-        stream.window = stream.window.saturating_add(bytes);
-        let whole = STREAM_WINDOW as usize + stream.extra;
-        let keeps_up = stream.held.len() <= whole / 4;
-        if keeps_up && !stream.is_over && stream.comes_fast(whole, now) {
-            let wanted = whole.saturating_mul(GROWTH).min(MOST_OF_STREAM);
-            let more = take(wanted.saturating_sub(stream.extra).min(left));
-            if more > 0 {
-                stream.extra += more;
-                self.extra += more;
-                grant(&mut self.grants, id, more);
-            }
-        }
-        self.release(id);
     }
 
     /// At most so much of what was held back and may pass now; nothing in the middle of a frame or of a header
@@ -370,11 +325,94 @@ impl Windows {
     /// the middle of a frame that h2 has begun to read nothing can.
     pub(super) fn holds_back(&self) -> bool {
         let is_between = self.to_come == 0 || self.way != Way::Pass;
-        let can_pass = |stream: &Stream| whole_at_front(&stream.held).is_some();
+        let can_pass = |stream: &Stream| stream.held.first().is_some();
         is_between && (self.is_ready() || self.streams.values().any(can_pass))
     }
+}
 
-    /// What is to be sent before anything else of h2's; nothing in the middle of a frame.
+/// What h2 says.
+impl Windows {
+    /// Takes bytes that h2 has sent by `now`, in their order.
+    pub(super) fn follow(&mut self, sent: &[u8], now: Instant) {
+        let mut said = Vec::new();
+        self.outgoing.follow(sent, &mut said);
+        for said in said {
+            match said {
+                Said::Begun(id) => self.note_begun(id, now),
+                Said::Read(id, bytes) => self.note_read(id, bytes, now),
+                Said::GivenUp(id) => self.give_up(id),
+            }
+        }
+    }
+
+    /// A request begins.
+    fn note_begun(&mut self, id: u32, now: Instant) {
+        let has_nothing = self.extra == 0;
+        if self.is_fast && has_nothing && is_plenty() && !self.streams.contains_key(&id) {
+            self.streams.insert(id, Stream::new(now));
+            self.grant(id, MOST_OF_STREAM);
+        }
+    }
+
+    /// The caller of a stream has read on, and h2 has told the server that it may send so much more.
+    fn note_read(&mut self, id: u32, bytes: usize, now: Instant) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        stream.window = stream.window.saturating_add(bytes);
+        let whole = WINDOW + stream.extra;
+        let keeps_up = stream.held.len() <= whole / 4;
+        // A window that is large already says nothing of whoever reads little.
+        let is_fast = stream.comes_fast(whole.min(1024 * 1024), now);
+        if let Some(is_fast) = is_fast.filter(|_| !stream.is_over) {
+            self.is_fast = is_fast && keeps_up;
+            if self.is_fast {
+                stream.has_come_fast = true;
+                let factor = if is_plenty() { MOST_OF_STREAM } else { GROWTH };
+                self.grant(id, whole.saturating_mul(factor).min(MOST_OF_STREAM));
+            }
+        }
+        self.release(id);
+    }
+
+    /// Grants a stream so much beyond h2's window, as far as there is so much.
+    fn grant(&mut self, id: u32, wanted: usize) {
+        let left = MOST_OF_CONNECTION.saturating_sub(self.extra);
+        if let Some(stream) = self.streams.get_mut(&id) {
+            let more = take(wanted.saturating_sub(stream.extra).min(left));
+            if let Ok(bytes @ 1..) = u32::try_from(more) {
+                stream.extra += more;
+                self.extra += more;
+                put_window_update(&mut self.grants, id, bytes);
+            }
+        }
+    }
+
+    /// Nobody wants the answer any more. h2 throws away what comes of it; so is what was held back, but for header
+    /// blocks, which h2 has to read to know later ones. That none of it was for h2 is made up for to the server.
+    fn give_up(&mut self, id: u32) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        self.extra -= end(stream);
+        let mut dropped = 0;
+        while let Some(head) = stream.held.first() {
+            if head.kind == DATA {
+                stream.held.drop_first();
+                dropped += head.length;
+            } else {
+                stream.held.pass_first(&mut self.ready);
+            }
+        }
+        if stream.held.is_empty() {
+            self.streams.remove(&id);
+        }
+        if let Ok(bytes @ 1..) = u32::try_from(dropped) {
+            put_window_update(&mut self.grants, 0, bytes);
+        }
+    }
+
+    /// What is to be sent before anything else of h2's; nothing in the middle of a frame or of a header block.
     pub(super) fn grants(&mut self) -> Option<&mut BytesMut> {
         (self.outgoing.is_between() && !self.grants.is_empty()).then_some(&mut self.grants)
     }
@@ -386,16 +424,18 @@ impl Drop for Windows {
     }
 }
 
-/// The frame at the front, or the header block, if all of it is there: its first head, and the length of all.
-fn whole_at_front(frames: &[u8]) -> Option<(Head, usize)> {
-    let first = Head::of_whole(frames)?;
-    let mut length = FRAME_HEAD + first.length;
-    let mut last = first;
-    while matches!(last.kind, HEADERS | CONTINUATION) && !last.ends_block() {
-        last = Head::of_whole(frames.get(length..)?)?;
-        length += FRAME_HEAD + last.length;
-    }
-    Some((first, length))
+/// Lets h2 have whatever comes of a stream; returns what that was granted beyond h2's window, which is given
+/// back.
+fn end(stream: &mut Stream) -> usize {
+    stream.is_over = true;
+    stream.window = usize::MAX;
+    let extra = std::mem::take(&mut stream.extra);
+    give_back(extra);
+    extra
+}
+
+fn is_plenty() -> bool {
+    GRANTED.load(Ordering::Relaxed) < PLENTY
 }
 
 /// Takes as much of what all may be granted as there is of `wanted`.
@@ -411,94 +451,6 @@ fn take(wanted: usize) -> usize {
 
 fn give_back(taken: usize) {
     GRANTED.fetch_sub(taken, Ordering::Relaxed);
-}
-
-/// Appends a WINDOW_UPDATE (section 6.9).
-fn grant(frames: &mut BytesMut, stream: u32, bytes: usize) {
-    frames.put_slice(&[0, 0, 4, WINDOW_UPDATE, 0]);
-    frames.put_u32(stream);
-    // At most as much as one stream may be granted.
-    frames.put_u32(u32::try_from(bytes).unwrap_or(STREAM_WINDOW));
-}
-
-/// What h2 says to the server that matters here.
-#[derive(Clone, Copy, Debug)]
-enum Said {
-    /// So much of a stream was read.
-    Read(u32, usize),
-    /// A stream was reset.
-    GivenUp(u32),
-}
-
-/// The frames that h2 sends.
-struct Outgoing {
-    /// Bytes to pass before the next head: the preface, or a payload.
-    skip: usize,
-    /// A head, and behind that of a WINDOW_UPDATE its payload.
-    kept: BytesMut,
-}
-
-impl Default for Outgoing {
-    fn default() -> Self {
-        Self {
-            skip: PREFACE,
-            kept: BytesMut::new(),
-        }
-    }
-}
-
-impl Outgoing {
-    fn is_between(&self) -> bool {
-        self.skip == 0 && self.kept.is_empty()
-    }
-
-    fn follow(&mut self, mut sent: &[u8], said: &mut Vec<Said>) {
-        while !sent.is_empty() {
-            let skipped = self.skip.min(sent.len());
-            sent.advance(skipped);
-            self.skip -= skipped;
-            let wanted = match self.kept.first_chunk() {
-                Some(&head) => FRAME_HEAD + kept_of(Head::read(head)),
-                None => FRAME_HEAD,
-            };
-            let (more, rest) =
-                sent.split_at(wanted.saturating_sub(self.kept.len()).min(sent.len()));
-            self.kept.extend_from_slice(more);
-            sent = rest;
-            if let Some(&head) = self.kept.first_chunk() {
-                self.look(Head::read(head), said);
-            }
-        }
-    }
-
-    /// Looks at a frame of which all is there that matters.
-    fn look(&mut self, head: Head, said: &mut Vec<Said>) {
-        let payload = self.kept.get(FRAME_HEAD..).unwrap_or(&[]);
-        if payload.len() < kept_of(head) {
-            return;
-        }
-        match head.kind {
-            WINDOW_UPDATE if head.stream != 0 => {
-                if let Some(&bytes) = payload.first_chunk() {
-                    let bytes = u32::from_be_bytes(bytes) & 0x7fff_ffff;
-                    said.push(Said::Read(head.stream, bytes as usize));
-                }
-            }
-            RST_STREAM => said.push(Said::GivenUp(head.stream)),
-            _ => {}
-        }
-        self.skip = head.length - payload.len();
-        self.kept.clear();
-    }
-}
-
-/// How much of a frame's payload is kept to be looked at.
-fn kept_of(head: Head) -> usize {
-    if head.kind == WINDOW_UPDATE {
-        head.length.min(4)
-    } else {
-        0
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::frame::{END_HEADERS, RST_STREAM, WINDOW_UPDATE};
 use super::*;
 
 /// What all connections may be granted together is shared by tests, too.
@@ -84,6 +85,20 @@ impl Wire {
         }
     }
 
+    /// What h2 got of the data of a stream, the last frame apart if it is not whole.
+    fn got_so_far(&self, id: u32) -> usize {
+        let (mut rest, mut sum) = (&self.received[..], 0);
+        while let Some(head) = Head::of_whole(rest) {
+            sum += if (head.kind, head.stream) == (DATA, id) {
+                head.length
+            } else {
+                0
+            };
+            rest = &rest[FRAME_HEAD + head.length..];
+        }
+        sum
+    }
+
     /// What h2 got of the data of a stream, and whether that ended; everything is whole frames.
     fn got(&self, id: u32) -> (usize, bool) {
         let (mut rest, mut sum, mut has_ended) = (&self.received[..], 0, false);
@@ -100,8 +115,6 @@ impl Wire {
         (sum, has_ended)
     }
 }
-
-const WINDOW: usize = STREAM_WINDOW as usize;
 
 /// A stream whose server has used up its window and whose caller has read it all.
 fn grown(wire: &mut Wire, id: u32) {
@@ -124,6 +137,12 @@ fn read(wire: &mut Wire, id: u32, pieces: u32, each: Duration) {
 #[test]
 fn an_answer_that_is_read_as_fast_as_it_comes_gets_more_and_more() {
     let _alone = alone();
+    // While there is plenty, all at once.
+    let mut others: Vec<_> = (0..2).map(|_| Wire::new()).collect();
+    for other in &mut others {
+        grown(other, 1);
+        assert_eq!(other.granted, [(1, u32::try_from(MOST_OF_STREAM).unwrap())]);
+    }
     let mut wire = Wire::new();
     grown(&mut wire, 1);
     let first = WINDOW * GROWTH;
@@ -134,6 +153,25 @@ fn an_answer_that_is_read_as_fast_as_it_comes_gets_more_and_more() {
     let sum: u32 = wire.granted.iter().map(|(_, bytes)| bytes).sum();
     assert_eq!((wire.granted.len(), sum as usize), (2, MOST_OF_STREAM));
     read(&mut wire, 1, 1000, Duration::from_millis(1));
+    assert_eq!(wire.granted.len(), 2);
+}
+
+#[test]
+fn where_the_last_answer_was_read_fast_the_next_one_has_it_all_from_the_beginning() {
+    let _alone = alone();
+    let mut wire = Wire::new();
+    grown(&mut wire, 1);
+    wire.receive(&frame(DATA, END_STREAM, 1, b"x"));
+    let most = u32::try_from(MOST_OF_STREAM).unwrap();
+    wire.send(&head(3));
+    assert_eq!(wire.granted, [(1, most), (3, most)]);
+    // Another one beside it begins as always.
+    wire.send(&head(5));
+    assert_eq!(wire.granted.len(), 2);
+    // It was of no use: the one after it has to show again that it is.
+    wire.receive(&[head(3), frame(DATA, END_STREAM, 3, b"x")].concat());
+    assert_eq!(wire.windows.extra, 0);
+    wire.send(&head(7));
     assert_eq!(wire.granted.len(), 2);
 }
 
@@ -209,7 +247,10 @@ fn what_was_given_up_passes_and_gives_back_what_it_was_granted() {
     assert_eq!(wire.windows.extra, 0);
     wire.receive(&data(1, 16_000)[1000..]);
     wire.receive(&data(1, 16_000));
-    assert_eq!(wire.got(1).0, 64_000 + 192_000);
+    // What was whole is thrown away, and made up for on the connection; h2 gets what comes later.
+    let (_, thrown_away) = wire.granted[1];
+    assert_eq!(wire.granted[1].0, 0);
+    assert_eq!(wire.got(1).0 + thrown_away as usize, 64_000 + 192_000);
     assert!(wire.windows.streams.is_empty());
 }
 
@@ -338,7 +379,26 @@ proptest::proptest! {
                 }
             };
             sent.extend(&fresh);
-            wire.receive_in(&fresh, size);
+            for piece in fresh.chunks(size) {
+                wire.receive(piece);
+                // Somebody reads while a frame is coming in, and another one may come behind it.
+                if length % 3 == 0 {
+                    let (index, id) = (length % 4, 2 * (u32::try_from(length).unwrap() % 4) + 1);
+                    let got = wire.got_so_far(id);
+                    if got > read[index] {
+                        wire.send(&update(id, u32::try_from(got - read[index]).unwrap()));
+                        read[index] = got;
+                    }
+                }
+            }
+            if length % 5 == 0 {
+                // Two frames in one piece.
+                let both = [data(id, length / 2), frame(6, 0, 0, &[0; 8])].concat();
+                if !is_over[index] {
+                    sent.extend(&both);
+                    wire.receive(&both);
+                }
+            }
             for (id, read) in (1..).step_by(2).zip(read) {
                 assert!(wire.got(id).0 <= read + WINDOW, "beyond h2's window");
             }
@@ -365,4 +425,25 @@ proptest::proptest! {
             rest = &rest[FRAME_HEAD + head.length..];
         }
     }
+}
+
+/// A frame that was held back passes while the next one of its stream comes in the same piece.
+#[test]
+fn nothing_overtakes_what_may_pass() {
+    let _alone = alone();
+    let mut wire = Wire::new();
+    grown(&mut wire, 1);
+    for _ in 0..5 {
+        wire.receive(&data(1, 16_000));
+    }
+    let last = frame(DATA, END_STREAM, 1, &[b'x'; 16_000]);
+    let (begun, rest) = last.split_at(5_000);
+    wire.receive(begun);
+    // All that has come is read, and there is room for the last frame when it is whole.
+    wire.send(&update(1, 60_000));
+    assert!(!wire.got(1).1);
+    let reset = frame(RST_STREAM, 0, 1, &[0; 4]);
+    wire.receive(&[rest, &reset[..], &head(3)].concat());
+    let end = [&last[..], &reset, &head(3)].concat();
+    assert!(wire.received.ends_with(&end), "not in this order");
 }
