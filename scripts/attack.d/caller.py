@@ -54,32 +54,40 @@ def reset(peer):
 
 
 class Reader:
-    """Reads answers from one connection."""
+    """Reads answers from one connection. In linear time, however small the chunks are."""
 
     def __init__(self, peer):
-        self.peer, self.buffer = peer, b""
+        self.peer, self.buffer, self.taken = peer, bytearray(), 0
 
     def _more(self):
         piece = self.peer.recv(262144)
         if not piece:
             raise EOFError
+        del self.buffer[: self.taken]
+        self.taken = 0
         self.buffer += piece
 
-    def _until(self, mark):
-        while mark not in self.buffer:
-            self._more()
-        found, _, self.buffer = self.buffer.partition(mark)
+    def _take(self, length):
+        found = bytes(self.buffer[self.taken : self.taken + length])
+        self.taken += length
         return found
 
-    def _exactly(self, length):
-        while len(self.buffer) < length:
+    def _until(self, mark):
+        while (at := self.buffer.find(mark, self.taken)) < 0:
             self._more()
-        found, self.buffer = self.buffer[:length], self.buffer[length:]
-        return found
+        return self._take(at + len(mark) - self.taken)[: -len(mark)]
+
+    def _left(self):
+        return len(self.buffer) - self.taken
+
+    def _exactly(self, length):
+        while self._left() < length:
+            self._more()
+        return self._take(length)
 
     def answer(self, on_piece=None):
         """One answer; `on_piece(bytes)` is told of each chunk of its body as it arrives."""
-        status, lines, body, pieces, raw, whole = 0, b"", b"", [], b"", False
+        status, lines, body, pieces, raw, whole = 0, b"", bytearray(), [], b"", False
         try:
             while True:
                 lines = self._until(b"\r\n\r\n")
@@ -102,9 +110,9 @@ class Reader:
                 # Kept as it arrives: a cut answer is to be seen as far as it got.
                 left = int(fields[b"content-length"])
                 while left:
-                    if not self.buffer:
+                    if not self._left():
                         self._more()
-                    piece = self._exactly(min(left, len(self.buffer)))
+                    piece = self._exactly(min(left, self._left()))
                     left -= len(piece)
                     body += piece
                     pieces.append((time.monotonic(), len(piece)))
@@ -113,10 +121,12 @@ class Reader:
                 with contextlib.suppress(EOFError):
                     while True:
                         self._more()
-                body, self.buffer, whole = self.buffer, b"", True
+                body += self._take(self._left())
+                whole = True
         except (EOFError, OSError, ValueError):
-            body += self.buffer
-        return Answer(status, lines, body, whole, raw + body + self.buffer, pieces)
+            body += self._take(self._left())
+        body, rest = bytes(body), bytes(self.buffer[self.taken :])
+        return Answer(status, lines, body, whole, raw + body + rest, pieces)
 
 
 def ask(port, what, extra=(), timeout=10, address="127.0.0.1", path="/v1/responses"):

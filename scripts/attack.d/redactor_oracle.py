@@ -6,6 +6,7 @@ depends on whether the guess is right - where it is cut into chunks, what stands
 arrives - the caller finds the key one character after the other.
 """
 
+import bisect
 import collections
 import concurrent.futures
 import math
@@ -97,18 +98,19 @@ def _boundaries(line, known, letters, pad):
     answer = line.ask(["\n"] + [text + letter for letter in letters] + ["\n"])
     size, tail = len(text) + 1, len(known) + 2
     features = {letter: [] for letter in letters}
-    delays = {}
-    offset, before = 0, None
+    offset, ends = 0, []
     for arrived, length in answer.pieces:
         offset += length
+        ends.append((offset, arrived))
         # The piece that this chunk ended in, and how far from that piece's end.
         number, place = divmod(offset - 2, size)
         missing = size - 1 - place
         if 0 <= number < len(letters) and missing < tail:
             features[letters[number]].append(missing)
-            if missing == 0 and before is not None:
-                delays[letters[number]] = arrived - before
-        before = arrived
+    # When the last byte of each piece was there, wherever chunks end, since that of the piece before.
+    offsets = [end for end, _ in ends]
+    came = [ends[bisect.bisect_left(offsets, 1 + number * size)][1] for number in range(len(letters) + 1)]
+    delays = {letter: came[number + 1] - came[number] for number, letter in enumerate(letters)}
     return {letter: tuple(feature) for letter, feature in features.items()}, delays
 
 
@@ -180,9 +182,7 @@ def with_the_rest_known(lines, key, deadline):
             for one, delay in measured.items():
                 delays[one].append(delay)
         middle = {one: statistics.median(values) for one, values in delays.items()}
-        # One whose piece never ended where it was cut is the slowest of all.
-        missing = [one for one in KEY_ALPHABET if one not in middle]
-        slowest = missing[0] if len(missing) == 1 else max(middle, key=middle.get, default=None)
+        slowest = max(middle, key=middle.get, default=None)
         tries += 1
         right["slowest"] += slowest == letter
         right["fastest"] += min(middle, key=middle.get, default=None) == letter

@@ -80,7 +80,7 @@ fn every_test_of_an_incident_is_there() {
     let tests = tests();
     let text = fs::read_to_string(root().join("docs/incidents.md")).unwrap();
     let incidents: Vec<&str> = text.split("\n### ").skip(1).collect();
-    assert!(incidents.len() >= 20);
+    assert!(incidents.len() >= 20, "{}", incidents.len());
     for incident in incidents {
         let (title, rest) = incident.split_once('\n').unwrap();
         let behind = rest.split_once("Test: ");

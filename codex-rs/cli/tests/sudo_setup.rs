@@ -1,5 +1,6 @@
 //! `scripts/sudo-setup` and `scripts/sudo-setup-undo` with real users and a real proxy; the files
-//! lie under a directory of their own. Only root can do this; anybody else sees why it was skipped.
+//! lie under a directory of their own, and the users exist in namespaces of their own: the accounts
+//! of this machine are not touched. Only root can do this; anybody else sees why it was skipped.
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::indexing_slicing,
@@ -12,20 +13,30 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use codex_test_support::{MockUpstream, Reply, TEST_KEY, assert_no_key};
+use codex_test_support::{MockUpstream, Reply, TEST_KEY, assert_no_key, skipped};
 
 const CODEX: &str = env!("CARGO_BIN_EXE_codex");
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts");
 
-/// The user database has one lock, and those who find it taken give up.
-static USERS: Mutex<()> = Mutex::new(());
+/// Only in the copy of `/etc` that [`APART`] makes.
+const OWN_ACCOUNTS: &str = "/etc/accounts-of-a-test";
 
-/// Says why a test proves nothing here; libtest does not hold this line back.
-fn skipped(why: &str) {
-    let _ = std::io::stderr().write_all(format!("skipped: {why}\n").as_bytes());
-}
+/// Runs its arguments where accounts can be made and removed and the machine keeps its own: what
+/// useradd(8), userdel(8) and gpasswd(1) write, `/etc`, `/var/log` and `/var/mail`, is a copy or
+/// empty in this mount namespace. The shell stays, as the first process of the PID namespace, for
+/// the processes whose parents have ended; none of them outlives it.
+const APART: &str = r#"
+    set -e
+    mount -t tmpfs -o mode=755 accounts /mnt
+    cp -a /etc /mnt/etc
+    : >/mnt/etc/accounts-of-a-test
+    mount --bind /mnt/etc /etc
+    for place in /var/log /var/mail; do
+        if [ -d "$place" ]; then mount -t tmpfs -o mode=755 accounts "$place"; fi
+    done
+    "$0" "$@"
+"#;
 
 /// How a command ended, and what it printed on both streams.
 #[derive(Debug)]
@@ -73,18 +84,20 @@ struct Host {
     admin: String,
     proxy_user: String,
     sudo: &'static str,
-    _alone: MutexGuard<'static, ()>,
 }
 
 impl Host {
-    /// `None`, and a line that says why, where this cannot be tried.
-    fn new(tools: &[&str]) -> Option<Self> {
+    /// `None` where accounts are the machine's own: the test of this name, the caller, has then run
+    /// again apart from them, unless it cannot be tried here, and a line says why.
+    fn new(test: &str, tools: &[&str]) -> Option<Self> {
         let own = std::fs::metadata("/proc/self").unwrap();
         if own.uid() != 0 {
             skipped("only root can set the proxy up for others");
             return None;
         }
-        let needed = ["bash", "useradd", "userdel", "gpasswd", "setpriv", "getent"];
+        let needed = [
+            "bash", "useradd", "userdel", "gpasswd", "setpriv", "getent", "unshare",
+        ];
         if let Some(tool) = needed.iter().chain(tools).find(|tool| !is_there(tool)) {
             skipped(&format!("{tool} is not installed"));
             return None;
@@ -94,7 +107,10 @@ impl Host {
             skipped("there is no group sudo or wheel");
             return None;
         };
-        let alone = USERS.lock().unwrap_or_else(PoisonError::into_inner);
+        if !Path::new(OWN_ACCOUNTS).exists() {
+            run_apart(test);
+            return None;
+        }
         // Not where TMPDIR says: the way there must be root's, and open to the callers.
         let made = Command::new("mktemp")
             .args(["-d", "/tmp/codex-test-XXXXXXXX"])
@@ -109,7 +125,6 @@ impl Host {
             proxy_user: format!("codex-test-p{suffix}"),
             root,
             sudo,
-            _alone: alone,
         };
         open_to_all(&host.root);
         let added = Done::of(Command::new("useradd").args([
@@ -192,6 +207,29 @@ impl Host {
     }
 }
 
+/// Runs one test of this file again, by [`APART`].
+#[track_caller]
+fn run_apart(test: &str) {
+    let apart = Done::of(
+        Command::new("unshare")
+            .args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
+            .args(["sh", "-c", APART])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", test]),
+    );
+    let said = &apart.said;
+    if said.starts_with("unshare: ") {
+        return skipped(said.trim_end());
+    }
+    // A name that no test has is no failure to libtest.
+    assert!(said.contains("1 passed"), "{:?} {said}", apart.code);
+    for line in said.lines() {
+        if let Some(why) = line.strip_prefix("skipped: ") {
+            skipped(why);
+        }
+    }
+}
+
 impl Drop for Host {
     fn drop(&mut self) {
         // Whatever a failing test left; none of it may fail in turn.
@@ -227,7 +265,10 @@ fn mode_of(path: &Path) -> u32 {
 
 #[test]
 fn the_agent_uses_the_key_and_never_reads_it_and_its_user_is_no_longer_root() {
-    let Some(host) = Host::new(&["curl"]) else {
+    let Some(host) = Host::new(
+        "the_agent_uses_the_key_and_never_reads_it_and_its_user_is_no_longer_root",
+        &["curl"],
+    ) else {
         return;
     };
     let upstream = MockUpstream::h1(Reply::responses("hi"));
@@ -410,7 +451,10 @@ fn at_a_terminal(command: &Command, dialogue: &[(&str, &str)]) -> Done {
 
 #[test]
 fn what_is_typed_is_not_shown_and_a_wrong_name_drops_nothing() {
-    let Some(host) = Host::new(&["script", "timeout", "stty"]) else {
+    let Some(host) = Host::new(
+        "what_is_typed_is_not_shown_and_a_wrong_name_drops_nothing",
+        &["script", "timeout", "stty"],
+    ) else {
         return;
     };
     let upstream = MockUpstream::h1(Reply::responses("hi"));
@@ -449,7 +493,9 @@ fn what_is_typed_is_not_shown_and_a_wrong_name_drops_nothing() {
 
 #[test]
 fn what_is_not_safe_is_refused_before_anything_is_made() {
-    let Some(host) = Host::new(&[]) else { return };
+    let Some(host) = Host::new("what_is_not_safe_is_refused_before_anything_is_made", &[]) else {
+        return;
+    };
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     let key_file = host.key_file();
     let refused = |file: &Path, code: i32, saying: &str, more: &[&str]| {
@@ -503,7 +549,12 @@ fn what_is_not_safe_is_refused_before_anything_is_made() {
 
 #[test]
 fn what_is_only_installed_is_a_unit_that_names_the_key_and_does_not_hold_it() {
-    let Some(host) = Host::new(&[]) else { return };
+    let Some(host) = Host::new(
+        "what_is_only_installed_is_a_unit_that_names_the_key_and_does_not_hold_it",
+        &[],
+    ) else {
+        return;
+    };
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     let key_file = host.key_file();
     let more = [

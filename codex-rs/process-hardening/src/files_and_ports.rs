@@ -4,49 +4,57 @@ use std::io;
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, NetPort, PathBeneath, PathFd,
-    Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
+    Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 
 use crate::measures::Measure;
 use crate::sandbox::Needs;
 
-/// The newest rules this file knows: what a newer kernel adds is not asked for,
-/// what an older one lacks is left out and said.
+/// The newest rights to files this file knows: what a newer kernel adds is not asked for.
 const NEWEST: ABI = ABI::V6;
 
-/// Refuses every access to files and every TCP port but what is needed, and
-/// abstract sockets and signals outside of this process.
-pub(crate) fn restrict(needs: &Needs) -> Measure {
-    let name = "no files or ports but those needed";
-    match apply(needs) {
-        Ok(RulesetStatus::FullyEnforced) => Measure {
-            name: name.into(),
-            outcome: Ok(()),
-        },
-        Ok(RulesetStatus::PartiallyEnforced) => Measure {
-            name: format!("{name} (as far as this kernel can)").into(),
-            outcome: Ok(()),
-        },
-        Ok(_) => Measure {
-            name: name.into(),
-            outcome: Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "this kernel has no Landlock, or it is switched off",
-            )),
-        },
-        Err(error) => Measure {
-            name: name.into(),
-            outcome: Err(io::Error::other(error)),
-        },
+/// Refuses every access to files and every TCP port but what is needed, and abstract sockets and signals
+/// outside of this process. Three measures, because kernels learnt them one by one.
+pub(crate) fn restrict(needs: &Needs) -> [Measure; 3] {
+    [
+        measure("no files but those needed", "5.13", files(needs)),
+        measure("no TCP ports but those needed", "6.7", ports(needs)),
+        measure("no abstract sockets or signals outside", "6.12", scopes()),
+    ]
+}
+
+fn measure(
+    name: &'static str,
+    since: &str,
+    status: Result<RulesetStatus, RulesetError>,
+) -> Measure {
+    let cause = match status {
+        Ok(RulesetStatus::FullyEnforced) => None,
+        Ok(_) => Some(String::new()),
+        Err(error) => Some(format!(": {error}")),
+    };
+    let outcome = match cause {
+        None => Ok(()),
+        Some(cause) => Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            format!(
+                "this kernel has no Landlock for it (Linux {since}), or it is switched off{cause}"
+            ),
+        )),
+    };
+    Measure {
+        name: name.into(),
+        outcome,
     }
 }
 
-fn apply(needs: &Needs) -> Result<RulesetStatus, landlock::RulesetError> {
+/// The rights of the first version are all or nothing. Those that came later (renaming between
+/// directories, truncating, device control) are taken along where they are there; where they are not the
+/// list of system calls refuses what they are about.
+fn files(needs: &Needs) -> Result<RulesetStatus, RulesetError> {
     let mut ruleset = Ruleset::default()
-        .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(AccessFs::from_all(NEWEST))?
-        .handle_access(AccessNet::from_all(NEWEST))?
-        .scope(Scope::from_all(NEWEST))?
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(ABI::V1))?
         .create()?;
     for path in &needs.read {
         // What is not there needs no rule.
@@ -57,10 +65,32 @@ fn apply(needs: &Needs) -> Result<RulesetStatus, landlock::RulesetError> {
     for directory in &needs.remove_from {
         ruleset = ruleset.add_rule(PathBeneath::new(directory, AccessFs::RemoveFile))?;
     }
+    let status = ruleset.restrict_self()?.ruleset;
+    // Nobody needs one of these. Asked for on their own, so that they weaken nothing where they are not.
+    let later = AccessFs::from_all(NEWEST) & !AccessFs::from_all(ABI::V1);
+    let later = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(later)?;
+    later.create()?.restrict_self()?;
+    Ok(status)
+}
+
+fn ports(needs: &Needs) -> Result<RulesetStatus, RulesetError> {
+    let mut ruleset = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessNet::from_all(NEWEST))?
+        .create()?;
     for &port in &needs.connect_to {
         ruleset = ruleset.add_rule(NetPort::new(port, AccessNet::ConnectTcp))?;
     }
     Ok(ruleset.restrict_self()?.ruleset)
+}
+
+fn scopes() -> Result<RulesetStatus, RulesetError> {
+    let ruleset = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .scope(Scope::from_all(NEWEST))?;
+    Ok(ruleset.create()?.restrict_self()?.ruleset)
 }
 
 #[cfg(test)]
@@ -69,6 +99,16 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
 
     use super::*;
+
+    #[test]
+    fn what_is_enforced_in_part_is_not_enforced() {
+        let outcome = |status| measure("m", "6.7", Ok(status)).outcome;
+        outcome(RulesetStatus::FullyEnforced).unwrap();
+        for status in [RulesetStatus::PartiallyEnforced, RulesetStatus::NotEnforced] {
+            let why = outcome(status).unwrap_err().to_string();
+            assert!(why.contains("Linux 6.7"), "{why}");
+        }
+    }
 
     #[test]
     fn only_what_is_needed_can_be_reached() {
@@ -95,8 +135,10 @@ mod tests {
             for measure in crate::harden() {
                 measure.outcome.unwrap();
             }
-            if let Err(why) = restrict(&needs).outcome {
-                return Some(why.to_string());
+            for measure in restrict(&needs) {
+                if let Err(why) = measure.outcome {
+                    return Some(why.to_string());
+                }
             }
             assert_eq!(fs::read_to_string(&readable).unwrap(), "r");
             assert!(fs::write(&readable, "x").is_err());
@@ -112,8 +154,7 @@ mod tests {
             None
         });
         if let Some(why) = checked.join().unwrap() {
-            use std::io::Write;
-            let _ = std::io::stderr().write_all(format!("skipped: {why}\n").as_bytes());
+            codex_test_support::skipped(&why);
         }
     }
 }

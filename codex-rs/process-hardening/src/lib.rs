@@ -28,6 +28,8 @@ mod files_and_ports;
 #[cfg(target_os = "linux")]
 mod refused_calls;
 mod sandbox;
+#[cfg(unix)]
+mod signals;
 mod start;
 mod stderr;
 #[cfg(target_os = "linux")]
@@ -43,6 +45,8 @@ mod user;
 pub use group::{group_number, members_of};
 pub use measures::{Measure, harden, raise_descriptor_limit};
 pub use sandbox::{Needs, OnRefusedCall, enter_sandbox};
+#[cfg(unix)]
+pub use signals::is_ignored;
 pub use start::{Exposure, exposure_at_start, tracer};
 pub use stderr::stderr_has_room;
 pub use stdin::take_stdin;
@@ -51,4 +55,6 @@ pub use terminal::EchoOff;
 pub use umask::born_with;
 #[cfg(not(unix))]
 pub use user::members_of;
+#[cfg(target_os = "linux")]
+pub use user::open_files_as_everybody;
 pub use user::{User, UserError};

@@ -3,13 +3,21 @@
 //! Some calls are allowed for some arguments only. There is no way to run a
 //! program, to start a process, to listen, to open anything for writing, to map
 //! memory as code, to trace, or to reach a Unix socket.
+//!
+//! The list is for every C library that the proxy may be linked with: glibc from 2.17 on, and musl. They
+//! ask for the same things by different calls: `open(2)` or `openat(2)`, `poll(2)` or `ppoll(2)`.
+//!
+//! What is not listed is refused with `EPERM`, and reported, or ends the process. A call that is newer than
+//! all that are listed is one that this list does not know. It is answered with `ENOSYS`, as by a kernel
+//! that does not have it, because a C library that tries a new call falls back on an older one at that
+//! answer only.
 
 use std::collections::BTreeMap;
 use std::io;
 
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen::Dword, SeccompCmpOp, SeccompCondition,
-    SeccompFilter, SeccompRule, apply_filter,
+    SeccompFilter, SeccompRule, apply_filter, sock_filter,
 };
 
 use crate::refused_calls;
@@ -27,6 +35,8 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_recvfrom,
     libc::SYS_recvmsg,
     libc::SYS_recvmmsg,
+    // Where it would connect on the way it is answered by a filter of its own.
+    libc::SYS_sendmsg,
     libc::SYS_setsockopt,
     libc::SYS_shutdown,
     // Descriptors that are open.
@@ -113,26 +123,57 @@ pub(crate) fn restrict(on_refused: OnRefusedCall, needs: &Needs) -> io::Result<(
     };
     // Of several filters the strictest answer counts, so the ones that answer
     // without a report come first and let everything else through.
-    let silent = [
-        (
-            libc::SYS_clone3,
-            SeccompAction::Errno(errno(libc::ENOSYS)),
-            vec![],
-        ),
-        // The C library asks a name service daemon first and does without it.
-        (
-            libc::SYS_socket,
-            SeccompAction::Errno(errno(libc::EPERM)),
-            vec![is(0, libc::AF_UNIX)?],
-        ),
-    ];
-    for (call, answer, rules) in silent {
-        if call == libc::SYS_socket && needs.connect_to_socket {
-            continue;
-        }
-        install([(call, rules)].into(), SeccompAction::Allow, answer)?;
+    answer(libc::SYS_clone3, vec![], libc::ENOSYS)?;
+    // musl tries this first where an answer of DNS is too long for UDP, and connects if it cannot be had.
+    let fast_open = has(2, libc::MSG_FASTOPEN, libc::MSG_FASTOPEN)?;
+    answer(libc::SYS_sendmsg, vec![fast_open], libc::EPERM)?;
+    if !needs.connect_to_socket {
+        refuse_unix_sockets()?;
     }
-    install(allowed(needs)?, refused, SeccompAction::Allow)
+    let calls = allowed(needs)?;
+    let newest = calls.keys().max().copied().unwrap_or_default();
+    let mut program = answering_newer(newest)?;
+    program.append(&mut compiled(calls, refused, SeccompAction::Allow)?);
+    apply_filter(&program).map_err(io::Error::other)
+}
+
+/// From now on this thread and all that it starts get no Unix socket; `EPERM`, without a report. The C
+/// library asks daemons for names by one (nscd(8), nss-resolve(8)) and does without them.
+///
+/// # Errors
+///
+/// When the kernel has no seccomp.
+pub(crate) fn refuse_unix_sockets() -> io::Result<()> {
+    answer(libc::SYS_socket, vec![is(0, libc::AF_UNIX)?], libc::EPERM)
+}
+
+/// Answers a call that one of the rules is about, or any with this number if there are none, with an
+/// error, and lets everything else through.
+fn answer(call: libc::c_long, rules: Vec<SeccompRule>, with: libc::c_int) -> io::Result<()> {
+    let with = SeccompAction::Errno(with.unsigned_abs());
+    let program = compiled([(call, rules)].into(), SeccompAction::Allow, with)?;
+    apply_filter(&program).map_err(io::Error::other)
+}
+
+/// The beginning of a filter, for which seccompiler has no words: a call whose number is higher than
+/// `newest` is one that the kernel does not have. For every architecture the numbers of new calls follow
+/// on those of older ones, and those of x32 are higher than all.
+fn answering_newer(newest: libc::c_long) -> io::Result<BpfProgram> {
+    let statement = |code: u32, k: u32, jump_if_not: u8| {
+        Ok::<_, io::Error>(sock_filter {
+            code: u16::try_from(code).map_err(io::Error::other)?,
+            jt: 0,
+            jf: jump_if_not,
+            k,
+        })
+    };
+    let newest = u32::try_from(newest).map_err(io::Error::other)?;
+    // The number comes first in `struct seccomp_data` (seccomp(2)).
+    let load_number = statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0)?;
+    let is_newer = statement(libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K, newest, 1)?;
+    let unknown = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs();
+    let answer = statement(libc::BPF_RET | libc::BPF_K, unknown, 0)?;
+    Ok(vec![load_number, is_newer, answer])
 }
 
 fn allowed(needs: &Needs) -> io::Result<BTreeMap<libc::c_long, Vec<SeccompRule>>> {
@@ -151,6 +192,8 @@ fn allowed(needs: &Needs) -> io::Result<BTreeMap<libc::c_long, Vec<SeccompRule>>
         (libc::SYS_mprotect, vec![has(2, libc::PROT_EXEC, 0)?]),
         // To read.
         (libc::SYS_openat, vec![has(2, writing, 0)?]),
+        #[cfg(target_arch = "x86_64")]
+        (libc::SYS_open, vec![has(1, writing, 0)?]),
         // Not to type into a terminal (TIOCSTI).
         (
             libc::SYS_ioctl,
@@ -171,7 +214,6 @@ fn allowed(needs: &Needs) -> io::Result<BTreeMap<libc::c_long, Vec<SeccompRule>>
         ),
         // Without connecting on the way, which Landlock does not see.
         (libc::SYS_sendto, vec![has(3, libc::MSG_FASTOPEN, 0)?]),
-        (libc::SYS_sendmsg, vec![has(2, libc::MSG_FASTOPEN, 0)?]),
         (libc::SYS_sendmmsg, vec![has(3, libc::MSG_FASTOPEN, 0)?]),
         // To itself: abort(3).
         (libc::SYS_tgkill, vec![is(0, pid)?]),
@@ -249,21 +291,16 @@ fn condition(
     SeccompCondition::new(index, Dword, operator, value).map_err(io::Error::other)
 }
 
-fn install(
+fn compiled(
     rules: BTreeMap<libc::c_long, Vec<SeccompRule>>,
     otherwise: SeccompAction,
     matched: SeccompAction,
-) -> io::Result<()> {
+) -> io::Result<BpfProgram> {
     let here = std::env::consts::ARCH
         .try_into()
         .map_err(io::Error::other)?;
     let filter = SeccompFilter::new(rules, otherwise, matched, here).map_err(io::Error::other)?;
-    let program: BpfProgram = filter.try_into().map_err(io::Error::other)?;
-    apply_filter(&program).map_err(io::Error::other)
-}
-
-fn errno(number: libc::c_int) -> u32 {
-    number.unsigned_abs()
+    filter.try_into().map_err(io::Error::other)
 }
 
 fn cast(request: libc::Ioctl) -> io::Result<libc::c_int> {

@@ -7,12 +7,15 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::measures::check;
+use crate::signals::action_of;
 
 /// Signals that end the process at a prompt and would leave the terminal quiet.
 const ENDINGS: [libc::c_int; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
 
 /// The terminal as it was, for the signal handler.
 static BEFORE: OnceLock<(libc::c_int, libc::termios)> = OnceLock::new();
+/// What was done at each of [`ENDINGS`], in the same order.
+static ACTIONS: OnceLock<[libc::sigaction; 4]> = OnceLock::new();
 /// Whether it is quiet now.
 static QUIET: AtomicBool = AtomicBool::new(false);
 
@@ -33,9 +36,20 @@ impl EchoOff {
         // SAFETY: the call fills the one struct it is given.
         check(unsafe { libc::tcgetattr(fd, &mut before) })?;
         let _ = BEFORE.set((fd, before));
-        for signal in ENDINGS {
-            // SAFETY: the handler does only what signal-safety(7) allows.
-            unsafe { libc::signal(signal, on_ending as *const () as libc::sighandler_t) };
+        let [int, term, hup, quit] = ENDINGS;
+        let actions = [
+            action_of(int)?,
+            action_of(term)?,
+            action_of(hup)?,
+            action_of(quit)?,
+        ];
+        let _ = ACTIONS.set(actions);
+        for (signal, action) in ENDINGS.into_iter().zip(actions) {
+            // What is ignored ends nothing.
+            if action.sa_sigaction != libc::SIG_IGN {
+                // SAFETY: the handler does only what signal-safety(7) allows.
+                unsafe { libc::signal(signal, on_ending as *const () as libc::sighandler_t) };
+            }
         }
         let mut silent = before;
         silent.c_lflag &= !libc::ECHO;
@@ -50,10 +64,18 @@ impl EchoOff {
 impl Drop for EchoOff {
     fn drop(&mut self) {
         restore();
-        for signal in ENDINGS {
-            // SAFETY: back to the default that was there before.
-            unsafe { libc::signal(signal, libc::SIG_DFL) };
-        }
+        ENDINGS.into_iter().for_each(restore_action);
+    }
+}
+
+/// Does at this signal again what was done before.
+fn restore_action(signal: libc::c_int) {
+    let at = ENDINGS.iter().position(|&ending| ending == signal);
+    let before = ACTIONS.get().zip(at).and_then(|(all, at)| all.get(at));
+    if let Some(before) = before {
+        // SAFETY: the call reads the one struct it is given, which the kernel filled in, and is
+        // allowed in a signal handler.
+        unsafe { libc::sigaction(signal, before, std::ptr::null_mut()) };
     }
 }
 
@@ -69,11 +91,10 @@ fn restore() {
     }
 }
 
-/// Restores the terminal, then lets the signal do what it does by default.
+/// Restores the terminal, then lets the signal do what it did before.
 extern "C" fn on_ending(signal: libc::c_int) {
     restore();
-    // SAFETY: the default action, for the signal being handled.
-    unsafe { libc::signal(signal, libc::SIG_DFL) };
+    restore_action(signal);
     // SAFETY: sent to this process alone; delivered when the handler returns.
     unsafe { libc::raise(signal) };
 }
@@ -89,5 +110,36 @@ mod tests {
             panic!("/dev/null passed for a terminal");
         };
         assert_eq!(refused.raw_os_error(), Some(libc::ENOTTY));
+    }
+
+    #[test]
+    fn what_was_done_at_a_signal_is_done_again_afterwards() {
+        use std::os::fd::FromRawFd;
+
+        extern "C" fn of_ours(_signal: libc::c_int) {}
+
+        let [mut near, mut far] = [-1; 2];
+        let null = std::ptr::null_mut;
+        // SAFETY: the call fills the two numbers it is given.
+        let opened =
+            unsafe { libc::openpty(&mut far, &mut near, null(), null().cast(), null().cast()) };
+        check(opened).unwrap();
+        // SAFETY: the call above returned this descriptor to us and to nobody else.
+        let terminal = unsafe { File::from_raw_fd(near) };
+        let ours = of_ours as *const () as libc::sighandler_t;
+        for (signal, action) in [(libc::SIGHUP, libc::SIG_IGN), (libc::SIGQUIT, ours)] {
+            // SAFETY: a handler that does nothing, or none.
+            unsafe { libc::signal(signal, action) };
+        }
+        let action = |signal| action_of(signal).unwrap().sa_sigaction;
+        let quiet = EchoOff::new(&terminal).unwrap();
+        let handler = on_ending as *const () as libc::sighandler_t;
+        assert_eq!(
+            ENDINGS.map(action),
+            [handler, handler, libc::SIG_IGN, handler]
+        );
+        drop(quiet);
+        let before = [libc::SIG_DFL, libc::SIG_DFL, libc::SIG_IGN, ours];
+        assert_eq!(ENDINGS.map(action), before);
     }
 }

@@ -124,9 +124,65 @@ impl User {
     }
 }
 
+/// The user and the group that own nothing (`proc_sys_kernel(5)`, `overflowuid`).
+#[cfg(target_os = "linux")]
+const NOBODY: libc::uid_t = 65_534;
+
+/// From now on this thread, and what it starts, opens files with the rights of everybody at most, and not
+/// with those of root, who owns what others may not read (`setfsuid(2)`, `setfsgid(2)`). For a thread of
+/// root that needs no privilege any more; any other stays as it is.
+///
+/// # Errors
+///
+/// When root cannot do that: without the capability, or in a user namespace without that user.
+#[cfg(target_os = "linux")]
+pub fn open_files_as_everybody() -> io::Result<()> {
+    // SAFETY: tells a number.
+    if unsafe { libc::geteuid() } != 0 {
+        return Ok(());
+    }
+    // Not by the C library, which would do it in all threads (nptl(7)).
+    let none = std::ptr::null::<libc::gid_t>();
+    // SAFETY: an empty list; the pointer is not looked at.
+    let done = unsafe { libc::syscall(libc::SYS_setgroups, 0, none) };
+    check(libc::c_int::try_from(done).unwrap_or(-1))?;
+    // SAFETY: numbers only.
+    unsafe { libc::setfsgid(NOBODY) };
+    // SAFETY: numbers only.
+    unsafe { libc::setfsuid(NOBODY) };
+    // Both return what was before, also when they fail; a number that is none changes nothing.
+    // SAFETY: numbers only.
+    let group = unsafe { libc::setfsgid(libc::gid_t::MAX) };
+    // SAFETY: numbers only.
+    let user = unsafe { libc::setfsuid(libc::uid_t::MAX) };
+    let nobody = libc::c_int::try_from(NOBODY).map_err(io::Error::other)?;
+    if [group, user] != [nobody; 2] {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    // A change of user makes the process what `suid_dumpable` says (proc_sys_fs(5)).
+    crate::measures::forbid_tracing()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_thread_of_root_that_opens_files_as_everybody_reads_no_secret_of_root() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_owned();
+        let thread = std::thread::spawn(move || {
+            // SAFETY: tells a number.
+            let is_root = unsafe { libc::geteuid() } == 0;
+            if open_files_as_everybody().is_ok() && is_root {
+                assert!(std::fs::read("/etc/passwd").is_ok());
+                assert!(std::fs::read(path).is_err());
+            }
+        });
+        thread.join().unwrap();
+        assert!(std::fs::read(file.path()).is_ok());
+    }
 
     #[test]
     fn root_is_known_and_nobody_else_is_made_up() {

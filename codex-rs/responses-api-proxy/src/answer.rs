@@ -12,7 +12,7 @@ use crate::link::{Exchange, FlushMark};
 
 /// Once so much of an answer was handed to hyper, in bytes, the rest waits until that has
 /// reached the socket. hyper's own limit is as large as a request head.
-const MOST_UNWRITTEN: usize = 32 * 1024;
+const MOST_UNWRITTEN: usize = 4 * 1024;
 
 /// Any answer, ours or the upstream's, on its way to hyper.
 pub(crate) struct Answer {

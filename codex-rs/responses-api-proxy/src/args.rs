@@ -187,5 +187,6 @@ Examples:
 Environment:
   HTTPS_PROXY, ALL_PROXY, NO_PROXY   reach an https upstream through a CONNECT proxy
   SSL_CERT_FILE, SSL_CERT_DIR        certificate authorities to trust instead of the system's
+  What is set is in force, or the start is refused with the name of the variable.
 
 Exit status: 0 after a shutdown, 1 when something failed, 2 for a wrong command line.";

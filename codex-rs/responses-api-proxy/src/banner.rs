@@ -14,9 +14,6 @@ use crate::report;
 use crate::tokens::Tokens;
 use crate::upstream::Route;
 
-/// Where a key must not stand, because every program started from there gets it.
-const KEY_VARIABLES: [&str; 2] = ["OPENAI_API_KEY", "PROXY_API_KEY"];
-
 /// Lines gathered while starting, printed when connections are accepted.
 pub(crate) struct Banner {
     lines: Vec<String>,
@@ -37,6 +34,22 @@ impl Banner {
     /// Adds something to look after.
     pub(crate) fn warn(&mut self, of: impl std::fmt::Display) {
         self.lines.push(format!("warning: {of}"));
+    }
+
+    /// Adds something that may be meant otherwise.
+    pub(crate) fn hint(&mut self, of: impl std::fmt::Display) {
+        self.lines.push(format!("hint: {of}"));
+    }
+
+    /// Of a variable of our own with a key in it; once for each.
+    pub(crate) fn warn_of_variable(&mut self, name: &str) {
+        let line = format!(
+            "warning: {name} stands in the environment of the proxy, where root can read it; start with \
+             env -u {name}"
+        );
+        if !self.lines.contains(&line) {
+            self.lines.push(line);
+        }
     }
 
     /// Adds what is known once all is set up.
@@ -68,14 +81,6 @@ impl Banner {
         }
         for missing in measures.iter().filter(|measure| measure.outcome.is_err()) {
             self.lines.push(missing.to_string());
-        }
-        for name in KEY_VARIABLES {
-            if std::env::var_os(name).is_some() {
-                self.lines.push(format!(
-                    "warning: {name} stands in the environment of the proxy, where root can read \
-                     it; start with env -u {name}"
-                ));
-            }
         }
     }
 

@@ -64,6 +64,7 @@ pub(crate) enum UpstreamUrlError {
     Scheme(String),
     UserInfo,
     ClearText(String),
+    Fragment,
     Socket,
 }
 
@@ -87,6 +88,9 @@ impl fmt::Display for UpstreamUrlError {
                 "is plain http to {host}, so the key would cross the network in cleartext; \
                  use https (http is accepted for 127.0.0.1, [::1] and localhost)"
             ),
+            Self::Fragment => f.write_str(
+                "has a fragment, which is not sent; take off what begins with #, or write it as %23",
+            ),
             Self::Socket => f.write_str(
                 "names a Unix socket without an absolute path; write it as unix:/PATH, or as \
                  unix:/PATH:/TARGET if requests are not for /v1/responses there",
@@ -105,8 +109,7 @@ impl UpstreamUrl {
         if let Some(socket) = text.strip_prefix("unix:") {
             return Self::parse_socket(socket);
         }
-        let mut url =
-            Url::parse(text).map_err(|cause| UpstreamUrlError::NotAUrl(cause.to_string()))?;
+        let url = Url::parse(text).map_err(|cause| UpstreamUrlError::NotAUrl(cause.to_string()))?;
         let clear = match url.scheme() {
             "https" => false,
             "http" => true,
@@ -119,7 +122,9 @@ impl UpstreamUrl {
         if clear && !is_loopback(host) {
             return Err(UpstreamUrlError::ClearText(host.to_owned()));
         }
-        url.set_fragment(None);
+        if url.fragment().is_some() {
+            return Err(UpstreamUrlError::Fragment);
+        }
         Ok(Self { url, socket: None })
     }
 
@@ -129,6 +134,9 @@ impl UpstreamUrl {
             .map_err(|cause| UpstreamUrlError::NotAUrl(cause.to_string()))?;
         if !path.starts_with('/') || !target.starts_with('/') {
             return Err(UpstreamUrlError::Socket);
+        }
+        if url.fragment().is_some() {
+            return Err(UpstreamUrlError::Fragment);
         }
         Ok(Self {
             url,
@@ -145,6 +153,25 @@ impl UpstreamUrl {
         self.socket.as_deref()
     }
 
+    /// What to write instead, if this looks like the base URL that clients are given, to which they add
+    /// the path of a call: the path does not end in `/responses`.
+    pub(crate) fn if_it_is_a_base(&self) -> Option<String> {
+        let path = self.url.path();
+        if path.ends_with("/responses") {
+            return None;
+        }
+        let path = path.trim_end_matches('/');
+        let whole = match path {
+            "" => SOCKET_TARGET.to_owned(),
+            path if path.ends_with("/responses") => path.to_owned(),
+            path => format!("{path}/responses"),
+        };
+        let mut url = self.url.clone();
+        url.set_path(&whole);
+        let socket = self.socket.clone();
+        Some(Self { url, socket }.to_string())
+    }
+
     /// Whether the key travels without TLS, which is on this host only.
     pub(crate) fn is_clear(&self) -> bool {
         self.url.scheme() == "http"
@@ -152,11 +179,21 @@ impl UpstreamUrl {
 }
 
 impl fmt::Display for UpstreamUrl {
+    /// Without what stands in the query: some services take a credential there.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.socket {
-            Some(socket) => write!(f, "unix:{}:{}", socket.display(), self.url.path()),
-            None => self.url.fmt(f),
+            Some(socket) => write!(f, "unix:{}:{}", socket.display(), self.url.path())?,
+            None => write!(
+                f,
+                "{}{}",
+                self.url.origin().ascii_serialization(),
+                self.url.path()
+            )?,
         }
+        if self.url.query().is_some() {
+            f.write_str("?...")?;
+        }
+        Ok(())
     }
 }
 
@@ -169,10 +206,36 @@ fn is_loopback(host: &str) -> bool {
             .is_ok_and(|address| address.is_loopback())
 }
 
+/// What is wrong with what was typed.
+#[derive(Debug)]
+pub(crate) enum ConfigError {
+    Upstream(UpstreamUrlError),
+    /// `--upstream-user` where it means nothing.
+    UpstreamUser,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Upstream(error) => error.fmt(f),
+            Self::UpstreamUser => f.write_str(
+                "--upstream-user is about an upstream on this host (http://127.0.0.1 or unix:), and \
+                 --upstream-url names another one; leave it out",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
 impl TryFrom<Args> for Config {
-    type Error = UpstreamUrlError;
+    type Error = ConfigError;
 
     fn try_from(args: Args) -> Result<Self, Self::Error> {
+        let upstream = UpstreamUrl::parse(&args.upstream_url).map_err(ConfigError::Upstream)?;
+        if !upstream.is_clear() && !args.upstream_users.is_empty() {
+            return Err(ConfigError::UpstreamUser);
+        }
         Ok(Self {
             port: match (args.port, &args.listen) {
                 (None, Some(_)) => None,
@@ -187,7 +250,7 @@ impl TryFrom<Args> for Config {
             http_shutdown: args.http_shutdown,
             preconnect: args.preconnect,
             threads: args.threads,
-            upstream: UpstreamUrl::parse(&args.upstream_url)?,
+            upstream,
             upstream_timeout: args.upstream_timeout,
             upstream_users: args.upstream_users,
             limits: Limits {
@@ -301,6 +364,43 @@ mod tests {
             UpstreamUrl::parse("https://:pw@example.com/"),
             Err(UserInfo)
         ));
+    }
+
+    #[test]
+    fn a_base_url_is_told_from_that_of_a_call() {
+        for (url, whole) in [
+            ("https://host", Some("https://host/v1/responses")),
+            ("https://host/", Some("https://host/v1/responses")),
+            ("https://host/v1", Some("https://host/v1/responses")),
+            ("https://host/v1/", Some("https://host/v1/responses")),
+            (
+                "https://host/openai/v1?v=1",
+                Some("https://host/openai/v1/responses?..."),
+            ),
+            (
+                "https://host/v1/responses/",
+                Some("https://host/v1/responses"),
+            ),
+            (
+                "http://127.0.0.1:1/v1",
+                Some("http://127.0.0.1:1/v1/responses"),
+            ),
+            ("unix:/run/s:/v1", Some("unix:/run/s:/v1/responses")),
+            ("https://host/v1/responses", None),
+            ("https://host/openai/responses?v=1", None),
+            ("unix:/run/s", None),
+        ] {
+            let said = UpstreamUrl::parse(url).unwrap().if_it_is_a_base();
+            assert_eq!(said.as_deref(), whole, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_stands_in_a_query_is_not_shown() {
+        let url = UpstreamUrl::parse("https://host/responses?api-version=1&sig=hunter2").unwrap();
+        let shown = url.to_string();
+        assert_eq!(shown, "https://host/responses?...");
+        assert!(UpstreamUrl::parse("https://host/responses#x").is_err());
     }
 
     #[test]

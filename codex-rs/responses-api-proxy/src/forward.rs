@@ -16,7 +16,7 @@ use http_body::Body as HttpBody;
 use crate::credential::Credential;
 use crate::deadline::within;
 use crate::headers;
-use crate::limits::Limits;
+use crate::limits::{self, Limits};
 use crate::link::Link;
 use crate::places::{Place, Places};
 use crate::policy::PermittedCall;
@@ -61,6 +61,7 @@ pub(crate) async fn forward(
         Some(UploadError::TooLarge) => Refusal::BodyTooLarge { limit },
         Some(UploadError::CutShort) => Refusal::BodyCutShort,
         Some(UploadError::Stalled) => Refusal::BodyStalled,
+        Some(UploadError::Untaken) => Refusal::Upstream(UpstreamFault::Timeout(limits::STALLED)),
         None => Refusal::Upstream(fault),
     })?;
     if let Some(fault) = not_an_answer(&head, upstream.url()) {

@@ -86,6 +86,8 @@ pub(crate) struct InfoFile {
     place: Place,
     /// Closed once it is written: the reader of a FIFO waits for that.
     file: Option<File>,
+    /// The regular file, to be emptied where it cannot be removed.
+    emptied: Option<File>,
     /// As it was when we made it.
     made: Option<Status>,
     /// The regular file as it was when we had written it; only while nobody wrote it after us is it
@@ -127,6 +129,7 @@ impl InfoFile {
             made: is_new.then_some(status),
             place,
             file: Some(file),
+            emptied: None,
             written: None,
             replaceable_by: None,
         };
@@ -134,6 +137,29 @@ impl InfoFile {
             opened.replaceable_by = replaceable_by(&opened.place.directory_status()?, &trusted);
         }
         Ok(opened)
+    }
+
+    /// Whether [`open`](Self::open) would succeed, as far as that is known without making or changing
+    /// anything, and without an end for the reader of a FIFO.
+    ///
+    /// # Errors
+    ///
+    /// [`Cause`].
+    pub(crate) fn check(path: &Path, private: bool) -> Result<(), Cause> {
+        let trusted = Trusted::by_this_process();
+        let place = match Place::find(path, &trusted, Missing::Refuse) {
+            // Its directory will be made.
+            Err(PathError::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            found => found?,
+        };
+        match place.status()? {
+            None => Ok(place.may_be_changed()?),
+            Some(found) => match found.kind {
+                Kind::Fifo | Kind::CharacterDevice if private => Err(Cause::Kind),
+                Kind::Fifo | Kind::CharacterDevice => Ok(()),
+                _ => open_found(&place, &found, &trusted).map(drop),
+            },
+        }
     }
 
     /// Writes the line in the place of what was there, once.
@@ -163,8 +189,15 @@ impl InfoFile {
         }
         if is_file {
             self.written = Some(Status::of(&file)?);
+            self.emptied = Some(file);
         }
         Ok(())
+    }
+
+    /// Whether it can be removed at the end by the user that this process is now. If not it is emptied.
+    pub(crate) fn is_removable(&self) -> bool {
+        let is_file = |file: &File| Status::of(file).is_ok_and(|found| found.kind == Kind::File);
+        !self.file.as_ref().is_some_and(is_file) || self.place.may_be_changed().is_ok()
     }
 
     /// The directory to remove it from, open.
@@ -191,9 +224,13 @@ impl Drop for InfoFile {
             (None, Some(made)) => found.is_same_file(made) && found.size == 0,
             (None, None) => false,
         };
-        if is_ours {
-            // Not being allowed to (codex-action gives the file to root) is no error.
-            let _ = self.place.remove();
+        // Not being allowed to remove it (codex-action gives the file to root, and `--user` leaves a
+        // directory of root's) is no error: then it says nothing any more, as before.
+        if is_ours
+            && self.place.remove().is_err()
+            && let Some(file) = &self.emptied
+        {
+            let _ = file.set_len(0);
         }
     }
 }

@@ -69,8 +69,10 @@ impl InfoFile {
             .take(MOST_CONTENT + 1)
             .read_to_end(&mut content)?;
         file.rewind()?;
-        let is_short = u64::try_from(content.len()).is_ok_and(|length| length <= MOST_CONTENT);
-        if !content.is_empty() && !(is_short && is_server_info(&content)) {
+        let is_ours = content.is_empty()
+            || u64::try_from(content.len()).is_ok_and(|length| length <= MOST_CONTENT)
+                && is_server_info(&content);
+        if !is_ours {
             return Err(Cause::NotOurs);
         }
         if private {
@@ -98,6 +100,16 @@ impl InfoFile {
         file.write_all(line)?;
         self.written = Some(file.metadata()?);
         Ok(())
+    }
+
+    /// Not known before it is opened.
+    pub(crate) fn check(_path: &Path, _private: bool) -> Result<(), Cause> {
+        Ok(())
+    }
+
+    /// As far as is known.
+    pub(crate) fn is_removable(&self) -> bool {
+        true
     }
 
     /// None has to be held open here.

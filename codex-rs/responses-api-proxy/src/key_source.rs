@@ -30,11 +30,12 @@ pub(crate) fn key_from_stdin(page: SecretPage) -> Result<ApiKey, ReadKeyError> {
 }
 
 /// Runs `read`; if it takes long, says once what is being waited for. The thread
-/// that does so has ended when this returns.
+/// that does so has ended when this returns. Where there is none to be had
+/// (setrlimit(2), `RLIMIT_NPROC`) nothing is said.
 fn saying_so_if_quiet<T>(read: impl FnOnce() -> T) -> T {
     let (done, quiet) = mpsc::channel::<()>();
     std::thread::scope(|threads| {
-        threads.spawn(move || {
+        let _notice = std::thread::Builder::new().spawn_scoped(threads, move || {
             if quiet.recv_timeout(QUIET) == Err(RecvTimeoutError::Timeout) {
                 report::line("waiting for the API key on stdin (one line)");
             }

@@ -30,6 +30,7 @@ mod credential;
 mod deadline;
 mod door;
 mod downstream;
+mod environment;
 mod forward;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -38,6 +39,7 @@ mod headers;
 mod inbound;
 #[cfg_attr(not(unix), path = "info_file_elsewhere.rs")]
 mod info_file;
+mod key_beside;
 mod key_source;
 mod limits;
 mod link;

@@ -72,6 +72,16 @@ pub(crate) struct ApiKey {
     pub(crate) coded: &'static [u8],
 }
 
+impl ApiKey {
+    /// The key alone.
+    pub(crate) fn secret(&self) -> &'static [u8] {
+        self.header
+            .as_bytes()
+            .get(SCHEME.len()..)
+            .unwrap_or_default()
+    }
+}
+
 /// Reads one line and keeps it as the header value `Bearer <key>` in the page.
 ///
 /// Stops at the first newline without waiting for the end of input, so that a

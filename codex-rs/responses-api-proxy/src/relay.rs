@@ -21,7 +21,7 @@ use crate::report;
 use crate::upstream::UpstreamBody;
 
 /// How much of an answer is written at once if it comes in small pieces, in bytes.
-const WRITTEN_AT_ONCE: usize = 16 * 1024;
+const WRITTEN_AT_ONCE: usize = 12 * 1024;
 
 /// The answer was cut; the caller's connection is aborted because of it.
 #[derive(Debug)]

@@ -92,10 +92,10 @@ async fn give_memory_back(door: Arc<Door>) {
         door.emptied().await;
         for seconds in AFTERMATH {
             tokio::time::sleep(Duration::from_secs(seconds)).await;
-            // On a thread of its own: it takes a while, and nobody waits for it.
-            let given = tokio::task::spawn_blocking(return_free_memory);
-            // It cannot panic; if there is no thread for it, there will be the next time.
-            let _ = given.await;
+            // On a thread of its own: it takes a while, and nobody waits for it. If there is none to
+            // be had, there will be the next time; the runtime's own threads would panic then.
+            let thread = std::thread::Builder::new().name("trim".to_owned());
+            let _ = thread.spawn(return_free_memory);
         }
     }
 }

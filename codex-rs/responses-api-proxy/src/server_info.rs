@@ -112,6 +112,27 @@ impl ServerInfo {
         }
     }
 
+    /// Whether [`open`](Self::open) would succeed, as far as is known without doing it.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub(crate) fn check(path: &Path, private: bool) -> Result<(), ServerInfoError> {
+        InfoFile::check(path, private).map_err(|cause| ServerInfoError {
+            path: path.to_owned(),
+            cause,
+        })
+    }
+
+    /// Whether it can be removed at the end by the user that this process is now.
+    pub(crate) fn is_removable(&self) -> bool {
+        self.file.is_removable()
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Writes `{"port":N,"pid":N}`, with the path of a Unix socket as `socket` and a
     /// token as `client_token`, and a newline: whoever sees it may connect.
     ///

@@ -58,8 +58,9 @@ impl Shutdown {
         Some(self.ended_by.load(Ordering::Relaxed)).filter(|&signal| signal > 0)
     }
 
-    /// Lets SIGTERM and SIGINT move the state on, from now on. SIGHUP keeps its
-    /// default, which is to end the process.
+    /// Lets SIGTERM and SIGINT move the state on, from now on, unless whoever started this process had
+    /// it ignore them: a shell does with SIGINT for what runs in the background while somebody else
+    /// has the terminal. SIGHUP keeps what it does, which by default is to end the process.
     ///
     /// # Errors
     ///
@@ -69,6 +70,9 @@ impl Shutdown {
         use tokio::signal::unix::{SignalKind, signal};
 
         for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+            if codex_process_hardening::is_ignored(kind.as_raw_value())? {
+                continue;
+            }
             let mut signals = signal(kind)?;
             let shutdown = self.clone();
             let number = u8::try_from(kind.as_raw_value()).unwrap_or_default();

@@ -133,8 +133,12 @@ impl Socket {
 
     /// A small event must leave at once, not wait for the last one's ACK (tcp(7)).
     pub(crate) fn set_nodelay(&self) {
-        if let Self::Tcp(stream) = self {
-            let _ = stream.set_nodelay(true);
+        match self {
+            Self::Tcp(stream) => {
+                let _ = stream.set_nodelay(true);
+            }
+            #[cfg(unix)]
+            Self::Unix(_) => {}
         }
     }
 }

@@ -14,13 +14,15 @@ use crate::args::{Args, Sandbox};
 use crate::banner::Banner;
 use crate::callers::{Callers, CallersError};
 use crate::config::{ClientTokens, Config};
-use crate::confinement::confine;
+use crate::confinement::{confine, confine_resolver, may_be_replaced, rehearse};
 use crate::credential::Credential;
 use crate::door::Door;
+use crate::environment;
 use crate::forward::preconnect;
+use crate::key_beside::keepers;
 use crate::key_source::key_from_stdin;
 use crate::listeners::Listeners;
-use crate::loopback::listen_on;
+use crate::loopback::ReservedPort;
 use crate::places::Places;
 use crate::report::{self, FlushAtTheEnd};
 use crate::router::{Shared, router};
@@ -69,7 +71,8 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     measures.extend(refuse_a_tracer()?);
     let descriptors = raise_descriptor_limit().unwrap_or(FEWEST_DESCRIPTORS);
 
-    let user = config.user.as_deref().map(User::by_name).transpose()?;
+    environment::check_sudo_uid()?;
+    let user = config.user.as_deref().map(user_to_become).transpose()?;
     let limits = config.limits;
     let (diag, untold) = socket_table(&config)?;
     let callers = Callers::new(&config.allow_users, &config.allow_groups, diag.clone())?;
@@ -81,8 +84,33 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         .collect::<anyhow::Result<Vec<u32>>>()?;
     let becomes = user.map(User::uid);
     let (tokens, token_file, client_token) = client_tokens(&config.client_tokens, becomes)?;
-    let page = SecretPage::new(config.allow_unlocked_key)?;
+    let mut route = Route::to(config.upstream.clone())?;
+    let port = config.port.map(ReservedPort::new).transpose()?;
+    let address = port.as_ref().map(ReservedPort::address);
+    if address.is_some_and(|address| route.is_ourselves(address.port())) {
+        bail!("--upstream-url is this proxy itself; name the server that requests should go to");
+    }
+    if let Some(unix) = &config.unix_socket {
+        UnixSocket::check(unix)?;
+    }
+    if let Some(path) = &config.server_info {
+        ServerInfo::check(path, client_token.is_some())?;
+    }
+    if config.sandbox == Sandbox::Require
+        && let Some(measures) = rehearse(config.sandbox)
+    {
+        require_all(&measures)?;
+    }
+    let page = SecretPage::new(config.allow_unlocked_key).context(
+        "no safe place for the key (--allow-unlocked-key starts with one that can be swapped out)",
+    )?;
     let mut banner = Banner::new(&page);
+    if let Some(whole) = config.upstream.if_it_is_a_base() {
+        banner.hint(format_args!(
+            "requests go to the upstream URL as it stands; if it is the base URL of an API, write \
+             --upstream-url {whole}"
+        ));
+    }
     if let Some(cause) = untold {
         banner.warn(format_args!(
             "the kernel does not say whose a connection is ({cause}): users are not told \
@@ -99,16 +127,17 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     if let Some(exposure) = exposure {
         banner.warn(exposure);
     }
-    let key = key_from_stdin(page)?;
-
-    let (credential, provider) = Credential::new(key, &config.upstream)?;
-    credential.keep_out_of_text()?;
-    let mut route = Route::to(config.upstream.clone(), provider)?;
-    let tcp = config.port.map(listen_on).transpose()?;
-    let address = tcp.as_ref().map(|port| port.v4.local_addr()).transpose()?;
-    if let Some(warning) = tcp.as_ref().and_then(|port| port.warning.as_ref()) {
+    if let Some(warning) = port.as_ref().and_then(ReservedPort::warning) {
         banner.warn(warning);
     }
+
+    // Whatever could be refused without the key has been.
+    let key = key_from_stdin(page)?;
+    warn_of_copies(key.secret(), &mut banner);
+    let (credential, provider) = Credential::new(key, &config.upstream)?;
+    credential.keep_out_of_text()?;
+    route.encrypt_by(provider)?;
+    let tcp = port.map(ReservedPort::listen).transpose()?;
     let unix = config
         .unix_socket
         .as_ref()
@@ -116,9 +145,6 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         .transpose()?;
     let (unix, unix_socket) = unix.unzip();
     let socket = unix_socket.as_ref().map(UnixSocket::path);
-    if address.is_some_and(|address| route.is_ourselves(address.port())) {
-        bail!("--upstream-url is this proxy itself; name the server that requests should go to");
-    }
     let mut server_info = config
         .server_info
         .map(|path| ServerInfo::open(&path, client_token.is_some()))
@@ -132,7 +158,28 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     if let (Some(user), Some(name)) = (user, &config.user) {
         user.become_for_good()
             .with_context(|| format!("cannot become the user {name} (--user needs root)"))?;
+        warn_of_what_stays(server_info.as_ref(), unix_socket.as_ref(), &mut banner);
     }
+    if let Some(file) = token_file.as_ref().map(TokenFile::path)
+        && config.sandbox != Sandbox::Off
+        && !may_be_replaced(file)
+    {
+        banner.hint(format_args!(
+            "SIGHUP reads --client-token-file {} again if it is rewritten in place; a new file in its \
+             place is found only where the file is alone in a directory of its own",
+            file.display()
+        ));
+    }
+    let resolver = if route.first_hop.is_name {
+        let mode = config.sandbox;
+        let (resolver, confined) = Resolver::start(move || confine_resolver(mode))
+            .context("the thread that looks up names cannot start (ulimit -u)")?;
+        let is_missing = |measure: &Measure| measure.outcome.is_err();
+        measures.extend(confined.into_iter().filter(is_missing));
+        resolver
+    } else {
+        Resolver::absent()
+    };
     measures.extend(confine(
         config.sandbox,
         &route,
@@ -142,10 +189,8 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     ));
     // A thread is as confined as the one that starts it.
     report::write_in_background();
-    if config.sandbox == Sandbox::Require
-        && let Some(missing) = measures.iter().find(|measure| measure.outcome.is_err())
-    {
-        bail!("--sandbox=require, but {missing}");
+    if config.sandbox == Sandbox::Require {
+        require_all(&measures)?;
     }
     if let Some(file) = &token_file
         && let Err(error) = tokens.reload(file)
@@ -160,11 +205,6 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         let owner = listener_owner(&route, &upstream_users, diag)?;
         route.allow_listener_of(owner);
     }
-    let resolver = if route.first_hop.is_name {
-        Resolver::start().context("the resolver's thread cannot start")?
-    } else {
-        Resolver::absent()
-    };
     let wanted = config.threads.unwrap_or(processors);
     let (others, descriptors) = workers::affordable(wanted, descriptors);
     if config.threads.is_some_and(|wanted| wanted > others + 1) {
@@ -199,7 +239,8 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
             router(Arc::new(shared), config.http_shutdown)
         })
         .collect();
-    let threads = Threads::start(others).context("a thread cannot start")?;
+    let threads =
+        Threads::start(others).context("a thread cannot start (ulimit -u, or fewer --threads)")?;
     let terms = Terms {
         workers: Workers::new(
             router(Arc::clone(&shared), config.http_shutdown),
@@ -252,6 +293,8 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
         report::line(format_args!("cut off without having finished: {cut}"));
     }
     drop(server_info);
+    // Elsewhere there is none.
+    #[cfg(unix)]
     drop(unix_socket);
     Ok(shutdown
         .ended_by_signal()
@@ -261,6 +304,63 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
 /// How many upstream connections that nothing uses are kept on each thread.
 fn max_idle(descriptors: u64) -> usize {
     usize::try_from(descriptors / 16).map_or(MAX_IDLE, |share| share.min(MAX_IDLE))
+}
+
+/// The user that `--user` names.
+fn user_to_become(name: &str) -> anyhow::Result<User> {
+    let user = User::by_name(name).context("--user")?;
+    #[cfg(unix)]
+    if !rustix::process::geteuid().is_root() {
+        bail!("cannot become the user {name} (--user needs root)");
+    }
+    Ok(user)
+}
+
+/// # Errors
+///
+/// The first measure that could not be had.
+fn require_all(measures: &[Measure]) -> anyhow::Result<()> {
+    match measures.iter().find(|measure| measure.outcome.is_err()) {
+        Some(missing) => bail!("--sandbox=require, but {missing}"),
+        None => Ok(()),
+    }
+}
+
+/// Of copies of the key outside, made on its way here.
+fn warn_of_copies(key: &[u8], banner: &mut Banner) {
+    for name in environment::holding(key) {
+        banner.warn_of_variable(&name);
+    }
+    for name in environment::OF_A_KEY {
+        if environment::path(name).is_some() {
+            banner.warn_of_variable(name);
+        }
+    }
+    for keeper in keepers(key) {
+        banner.warn(keeper);
+    }
+}
+
+/// Of files that were made as root, in directories that the proxy's user may not write.
+fn warn_of_what_stays(
+    server_info: Option<&ServerInfo>,
+    socket: Option<&UnixSocket>,
+    banner: &mut Banner,
+) {
+    if let Some(socket) = socket.filter(|socket| !socket.is_removable()) {
+        banner.hint(format_args!(
+            "unix:{} stays behind at the end, refusing connections, because the user of --user may not \
+             write its directory; the next start by root takes its place",
+            socket.path().display()
+        ));
+    }
+    if let Some(info) = server_info.filter(|info| !info.is_removable()) {
+        banner.hint(format_args!(
+            "{} is emptied at the end and not removed, because the user of --user may not write its \
+             directory",
+            info.path().display()
+        ));
+    }
 }
 
 /// A user's number, from its name or as it stands.

@@ -11,7 +11,6 @@ use ring::digest::{Digest, SHA256, digest};
 use subtle::ConstantTimeEq;
 
 use crate::refusal::Refusal;
-use crate::report;
 use crate::token_file::TokenFile;
 
 /// How many random bytes a token of our own is made of.
@@ -110,6 +109,7 @@ impl Tokens {
     /// When the handler cannot be installed. Needs a runtime around it.
     #[cfg(unix)]
     pub(crate) fn reload_on_hangup(&self, file: TokenFile) -> io::Result<()> {
+        use crate::report;
         use tokio::signal::unix::{SignalKind, signal};
 
         let mut hangups = signal(SignalKind::hangup())?;

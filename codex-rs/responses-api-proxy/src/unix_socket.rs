@@ -94,18 +94,12 @@ impl UnixSocket {
     pub(crate) fn bind(config: &UnixSocketConfig) -> Result<(UnixListener, Self), UnixSocketError> {
         let path = &config.path;
         let io = |cause| UnixSocketError::Io(path.clone(), cause);
-        let group = config
-            .group
-            .as_deref()
-            .map(group_number)
-            .transpose()
-            .map_err(UnixSocketError::Group)?;
+        let group = group_of(config)?;
         let trusted = Trusted::by_this_process();
-        let place = Place::find(path, &trusted, Missing::Refuse).map_err(|error| match error {
-            PathError::Io(cause) => io(cause),
-            error => UnixSocketError::ForeignLink(path.clone(), error),
-        })?;
-        make_way(path, &place, &trusted)?;
+        let place = find(path, &trusted)?;
+        if is_in_the_way(path, &place, &trusted)? {
+            place.remove().map_err(io)?;
+        }
         let listener = born_with(config.mode, || UnixListener::bind(path)).map_err(io)?;
         SockRef::from(&listener).listen(BACKLOG).map_err(io)?;
         // There is no way to bind in a directory that is held open, so it is looked at afterwards.
@@ -126,8 +120,28 @@ impl UnixSocket {
         Ok((listener, socket))
     }
 
+    /// Whether [`bind`](Self::bind) would succeed, as far as that is known without doing it.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub(crate) fn check(config: &UnixSocketConfig) -> Result<(), UnixSocketError> {
+        group_of(config)?;
+        let trusted = Trusted::by_this_process();
+        let place = find(&config.path, &trusted)?;
+        is_in_the_way(&config.path, &place, &trusted)?;
+        place
+            .may_be_changed()
+            .map_err(|cause| UnixSocketError::Io(config.path.clone(), cause))
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether it can be removed at the end by the user that this process is now.
+    pub(crate) fn is_removable(&self) -> bool {
+        self.place.may_be_changed().is_ok()
     }
 
     /// The directory to remove it from, open.
@@ -145,10 +159,23 @@ impl Drop for UnixSocket {
     }
 }
 
-fn make_way(path: &Path, place: &Place, trusted: &Trusted) -> Result<(), UnixSocketError> {
+fn group_of(config: &UnixSocketConfig) -> Result<Option<u32>, UnixSocketError> {
+    let group = config.group.as_deref().map(group_number).transpose();
+    group.map_err(UnixSocketError::Group)
+}
+
+fn find(path: &Path, trusted: &Trusted) -> Result<Place, UnixSocketError> {
+    Place::find(path, trusted, Missing::Refuse).map_err(|error| match error {
+        PathError::Io(cause) => UnixSocketError::Io(path.to_owned(), cause),
+        error => UnixSocketError::ForeignLink(path.to_owned(), error),
+    })
+}
+
+/// Whether a socket stands there that nobody listens on any more, and that may be removed.
+fn is_in_the_way(path: &Path, place: &Place, trusted: &Trusted) -> Result<bool, UnixSocketError> {
     let io = |cause| UnixSocketError::Io(path.to_owned(), cause);
     let Some(found) = place.status().map_err(io)? else {
-        return Ok(());
+        return Ok(false);
     };
     if found.kind != Kind::Socket {
         return Err(UnixSocketError::NotASocket(path.to_owned()));
@@ -166,7 +193,7 @@ fn make_way(path: &Path, place: &Place, trusted: &Trusted) -> Result<(), UnixSoc
     if !trusted.includes(found.owner) && found.owner != directory.owner {
         return Err(UnixSocketError::Foreign(path.to_owned(), found.owner));
     }
-    place.remove().map_err(io)
+    Ok(true)
 }
 
 /// Without waiting for anybody.
@@ -195,6 +222,8 @@ mod tests {
     fn it_has_the_mode_asked_for_and_goes_away() {
         let dir = tempfile::tempdir().unwrap();
         let config = config(dir.path().join("s"));
+        UnixSocket::check(&config).unwrap();
+        assert!(!config.path.exists());
         let (_listener, bound) = UnixSocket::bind(&config).unwrap();
         let mode = fs::metadata(&config.path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o620);
@@ -207,7 +236,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let config = config(dir.path().join("s"));
         drop(UnixListener::bind(&config.path).unwrap());
+        UnixSocket::check(&config).unwrap();
         let (_listener, _bound) = UnixSocket::bind(&config).unwrap();
+        assert!(matches!(
+            UnixSocket::check(&config),
+            Err(UnixSocketError::InUse(_))
+        ));
         assert!(matches!(
             UnixSocket::bind(&config),
             Err(UnixSocketError::InUse(_))

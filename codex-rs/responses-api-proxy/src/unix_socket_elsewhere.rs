@@ -38,6 +38,14 @@ impl UnixSocket {
         Err(UnixSocketError)
     }
 
+    pub(crate) fn check(_: &UnixSocketConfig) -> Result<(), UnixSocketError> {
+        Err(UnixSocketError)
+    }
+
+    pub(crate) fn is_removable(&self) -> bool {
+        match *self {}
+    }
+
     pub(crate) fn path(&self) -> &Path {
         match *self {}
     }

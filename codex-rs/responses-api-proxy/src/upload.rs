@@ -14,7 +14,7 @@ use tokio::time::Sleep;
 
 use crate::coalesce::{Coalesced, Handover};
 use crate::deadline::Deadline;
-use crate::limits::Limits;
+use crate::limits::{self, Limits};
 use crate::upstream::{Held, Outgoing};
 
 /// How much of a body is written at once if it comes in small pieces, in bytes: so that an upstream that
@@ -31,6 +31,7 @@ pub(crate) enum UploadError {
     TooLarge,
     CutShort,
     Stalled,
+    Untaken,
 }
 
 impl fmt::Display for UploadError {
@@ -39,6 +40,7 @@ impl fmt::Display for UploadError {
             Self::TooLarge => "the request body is too large",
             Self::CutShort => "the request body was cut short",
             Self::Stalled => "the request body stopped coming",
+            Self::Untaken => "the upstream takes nothing of the request body",
         })
     }
 }
@@ -55,6 +57,7 @@ struct Shared {
     too_large: AtomicBool,
     cut_short: AtomicBool,
     stalled: AtomicBool,
+    untaken: AtomicBool,
 }
 
 impl Shared {
@@ -63,6 +66,7 @@ impl Shared {
             UploadError::TooLarge => &self.too_large,
             UploadError::CutShort => &self.cut_short,
             UploadError::Stalled => &self.stalled,
+            UploadError::Untaken => &self.untaken,
         };
         flag.store(true, Ordering::Relaxed);
     }
@@ -82,6 +86,8 @@ impl Progress {
             Some(UploadError::CutShort)
         } else if self.0.stalled.load(Ordering::Relaxed) {
             Some(UploadError::Stalled)
+        } else if self.0.untaken.load(Ordering::Relaxed) {
+            Some(UploadError::Untaken)
         } else {
             None
         }
@@ -100,6 +106,8 @@ pub(crate) struct Upload {
     /// How long the caller may send nothing while the upstream would take more.
     patience: Duration,
     silence: Option<Deadline>,
+    /// How long the upstream takes nothing of it.
+    untaken: Option<Deadline>,
     progress: Progress,
     /// How much is under way, where that is not bounded by the connection.
     pace: Option<Pace>,
@@ -117,6 +125,7 @@ impl Upload {
             allowance: limits.max_body,
             patience: limits.body_timeout,
             silence: None,
+            untaken: None,
             progress: Progress::default(),
             held: None,
             pace: None,
@@ -212,9 +221,17 @@ impl HttpBody for Upload {
         if this.breaking_off.is_some() {
             return this.poll_broken_off(cx);
         }
-        if let Some(pace) = &this.pace {
-            ready!(pace.poll_room(cx));
+        if let Some(pace) = &this.pace
+            && pace.poll_room(cx).is_pending()
+        {
+            // By then the answer may be over, and the caller gone without anybody noticing.
+            let untaken = this
+                .untaken
+                .get_or_insert_with(|| Deadline::after(limits::STALLED));
+            ready!(Pin::new(untaken).poll(cx));
+            return this.break_off(UploadError::Untaken, cx);
         }
+        this.untaken = None;
         loop {
             let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
                 let limit = this.patience;

@@ -170,16 +170,17 @@ impl Thread {
     }
 }
 
-/// Threads for what blocks, of each runtime: giving memory back is all there is, one at a time.
+/// Threads for what blocks, of each runtime: nothing is given to them; a library might.
 const BLOCKING_THREADS: usize = 1;
 /// Their stack, in bytes, and how long one is kept that has nothing to do.
 const BLOCKING_STACK: usize = 256 * 1024;
 const BLOCKING_KEPT: Duration = Duration::from_secs(10);
 
-/// After so many tasks sockets and timers are looked at, however many tasks there are still; after so many
-/// the next one is taken from those that came from another thread; and so many sockets are looked at
-/// before tasks have their turn (tokio's defaults).
-const TASKS_IN_A_ROW: u32 = 61;
+/// After so many turns of tasks sockets and timers are looked at, however many tasks there are still (tokio's
+/// default is 61): a turn can take as long as 32 KiB of an answer.
+const TASKS_IN_A_ROW: u32 = 16;
+/// After so many the next one is taken from those that came from another thread; and so many sockets are
+/// looked at before tasks have their turn (tokio's defaults).
 const LOCAL_TASKS_IN_A_ROW: u32 = 31;
 const SOCKETS_IN_A_ROW: usize = 1024;
 

@@ -128,6 +128,17 @@ impl Guarded {
     }
 }
 
+/// How many bytes this process may lock (`getrlimit(2)`, `RLIMIT_MEMLOCK`), if that is known.
+pub(crate) fn lock_limit() -> Option<u64> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the call fills the one struct it is given.
+    let done = unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &mut limit) };
+    (done == 0).then_some(limit.rlim_cur)
+}
+
 impl Drop for Guarded {
     fn drop(&mut self) {
         // SAFETY: the three pages were mapped by `reserve`, nothing refers to

@@ -17,8 +17,10 @@ pub const CAPACITY: usize = 4096;
 pub enum PageError {
     /// The kernel gave no memory.
     Map(io::Error),
-    /// The memory cannot be kept out of swap, and that was not waived.
+    /// The memory cannot be kept out of swap because of a limit, and that was not waived.
     Lock(io::Error),
+    /// The same, and it is no limit that is in the way: something refuses `mlock(2)` itself.
+    LockFiltered(io::Error),
     /// The memory could not be made read-only after it was filled.
     Seal(io::Error),
 }
@@ -31,6 +33,10 @@ impl fmt::Display for PageError {
                 "could not lock the key's page in RAM (raise the limit with `ulimit -l`, \
                  it needs one page)"
             }
+            Self::LockFiltered(_) => {
+                "could not lock the key's page in RAM: it is not a limit that refuses mlock(2) but a \
+                 filter of system calls (seccomp, such as a container's profile); allow mlock there"
+            }
             Self::Seal(_) => "could not make the key's page read-only",
         })
     }
@@ -39,7 +45,10 @@ impl fmt::Display for PageError {
 impl std::error::Error for PageError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Map(cause) | Self::Lock(cause) | Self::Seal(cause) => Some(cause),
+            Self::Map(cause)
+            | Self::Lock(cause)
+            | Self::LockFiltered(cause)
+            | Self::Seal(cause) => Some(cause),
         }
     }
 }
@@ -68,7 +77,7 @@ impl SecretPage {
     /// # Errors
     ///
     /// [`PageError::Map`] when there is no memory to map, [`PageError::Lock`]
-    /// when it cannot be locked (usually `RLIMIT_MEMLOCK`) and that was not waived.
+    /// or [`PageError::LockFiltered`] when it cannot be locked and that was not waived.
     pub fn new(allow_unlocked: bool) -> Result<Self, PageError> {
         let guarded = Guarded::reserve().map_err(PageError::Map)?;
         let protection = if guarded.open_secret().is_ok() {
@@ -83,7 +92,10 @@ impl SecretPage {
             let locked = match guarded.lock() {
                 Ok(()) => true,
                 Err(_) if allow_unlocked => false,
-                Err(cause) => return Err(PageError::Lock(cause)),
+                Err(cause) if is_of_a_limit(&cause, crate::mapping::lock_limit()) => {
+                    return Err(PageError::Lock(cause));
+                }
+                Err(cause) => return Err(PageError::LockFiltered(cause)),
             };
             Protection {
                 backing: Backing::Anonymous,
@@ -158,9 +170,43 @@ impl fmt::Debug for SecretPage {
     }
 }
 
+/// Whether a limit of so many bytes explains why `mlock(2)` failed. By its manual page it fails with
+/// `ENOMEM` (or `EAGAIN`) beyond a limit, and with `EPERM` only where the limit is 0.
+fn is_of_a_limit(cause: &io::Error, limit: Option<u64>) -> bool {
+    match cause.raw_os_error() {
+        #[cfg(unix)]
+        Some(libc::EPERM) => limit.is_none_or(|limit| limit == 0),
+        #[cfg(unix)]
+        Some(libc::ENOMEM | libc::EAGAIN) => true,
+        _ => limit.is_none(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_filter_is_told_from_a_limit() {
+        for (errno, limit, is_limit) in [
+            (libc::ENOMEM, 0, true),
+            (libc::ENOMEM, 4096, true),
+            (libc::EAGAIN, 65536, true),
+            (libc::EPERM, 0, true),
+            (libc::EPERM, 65536, false),
+            (libc::EPERM, u64::MAX, false),
+            (libc::ENOSYS, 65536, false),
+            (libc::EACCES, 0, false),
+        ] {
+            let cause = io::Error::from_raw_os_error(errno);
+            assert_eq!(
+                is_of_a_limit(&cause, Some(limit)),
+                is_limit,
+                "{cause} {limit}"
+            );
+        }
+    }
 
     #[test]
     fn a_fresh_page_is_zero_and_as_long_as_promised() {
@@ -192,7 +238,9 @@ mod tests {
     fn a_page_is_locked_on_this_system_or_the_error_says_why() {
         match SecretPage::new(false) {
             Ok(page) => assert!(page.protection().locked),
-            Err(PageError::Lock(cause)) => assert!(cause.raw_os_error().is_some()),
+            Err(PageError::Lock(cause) | PageError::LockFiltered(cause)) => {
+                assert!(cause.raw_os_error().is_some());
+            }
             Err(other) => panic!("neither locked nor a locking error: {other}"),
         }
     }

@@ -1,8 +1,7 @@
 //! What an attacker who may read a process's memory finds of the key there.
 
 use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
+use std::io::{self, Read, Seek, SeekFrom};
 
 use crate::scan::{Leak, Scanner};
 
@@ -42,10 +41,11 @@ pub(crate) fn copies(pid: u32, scanner: &Scanner) -> io::Result<Vec<(String, Lea
     Ok(found)
 }
 
-fn read_as_much_as_possible(memory: &File, start: u64, bytes: &mut [u8]) -> io::Result<usize> {
+fn read_as_much_as_possible(mut memory: &File, start: u64, bytes: &mut [u8]) -> io::Result<usize> {
+    memory.seek(SeekFrom::Start(start))?;
     let mut length = 0;
     while length < bytes.len() {
-        match memory.read_at(&mut bytes[length..], start + length as u64) {
+        match memory.read(&mut bytes[length..]) {
             Ok(0) => break,
             Ok(read) => length += read,
             Err(_) if length > 0 => break,

@@ -1,4 +1,5 @@
 //! The starter and its search for the key, with shell scripts in place of the proxy.
+#![cfg(unix)]
 #![allow(
     clippy::expect_used,
     clippy::panic,

@@ -10,7 +10,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, Gid, Mode, OFlags, chownat, mkdirat, openat, readlinkat, statat, unlinkat,
+    Access, AtFlags, CWD, Gid, Mode, OFlags, accessat, chownat, mkdirat, openat, readlinkat,
+    statat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -144,6 +145,17 @@ impl Place {
     /// Those of `unlinkat(2)`.
     pub fn remove(&self) -> io::Result<()> {
         Ok(unlinkat(&self.directory, &self.name, AtFlags::empty())?)
+    }
+
+    /// Whether this process may make, replace and remove what stands there: it may write the directory. In
+    /// a sticky one (sticky(7)) only what is its own, which is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// Those of `access(2)`, such as `EACCES` and `EROFS`.
+    pub fn may_be_changed(&self) -> io::Result<()> {
+        let access = Access::WRITE_OK | Access::EXEC_OK;
+        Ok(accessat(&self.directory, ".", access, AtFlags::empty())?)
     }
 
     /// Gives what stands there, but not what a link leads to, to a group.

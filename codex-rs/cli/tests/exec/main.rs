@@ -5,6 +5,14 @@
     clippy::unwrap_used,
     reason = "a test fails by panicking"
 )]
+#![cfg_attr(
+    not(unix),
+    allow(
+        unused_imports,
+        unused_variables,
+        reason = "signals and shells are Unix's"
+    )
+)]
 
 #[cfg(unix)]
 mod chat;

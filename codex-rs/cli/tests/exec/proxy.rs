@@ -1,6 +1,6 @@
 //! Through the real proxy: the whole of what this project is for.
 
-use codex_test_support::{MockUpstream, Proxy, Reply, TEST_KEY};
+use codex_test_support::{MockUpstream, Proxy, Reply, TEST_KEY, skipped};
 
 use crate::{CODEX, Run, assert_ended, codex};
 
@@ -135,7 +135,6 @@ fn with_the_token_that_it_asks_for() {
 #[cfg(target_os = "linux")]
 #[test]
 fn root_has_the_key_and_another_user_uses_it() {
-    use std::io::Write;
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
@@ -143,8 +142,7 @@ fn root_has_the_key_and_another_user_uses_it() {
         .arg("--version")
         .output();
     if !is_root || setpriv.is_err() {
-        let _ = std::io::stderr().write_all(b"skipped: needs root and setpriv\n");
-        return;
+        return skipped("needs root and setpriv");
     }
     let upstream = upstream();
     let proxy = in_front_of(&upstream).start();
@@ -292,8 +290,7 @@ fn a_stranger_s_server_info_is_not_believed() {
     let planted = dir.path().join("planted");
     symlink(&info, &planted).unwrap();
     if lchown(&planted, Some(65534), None).is_err() {
-        let _ = std::io::Write::write_all(&mut std::io::stderr(), b"skipped: needs root\n");
-        return;
+        return skipped("needs root");
     }
     assert_not_used(&planted, "a symbolic link of user 65534");
     chown(&info, Some(65534), None).unwrap();

@@ -14,9 +14,7 @@ fn confined(check: impl FnOnce() + Send + 'static) {
 fn confined_but(needs: Needs, check: impl FnOnce() + Send + 'static) {
     let thread = std::thread::spawn(move || {
         if let Err(why) = restrict(OnRefusedCall::Report, &needs) {
-            use std::io::Write;
-            let _ = io::stderr().write_all(format!("skipped: {why}\n").as_bytes());
-            return;
+            return codex_test_support::skipped(&why.to_string());
         }
         check();
     });
@@ -55,7 +53,6 @@ fn nothing_runs_traces_or_reads_another_process() {
             ("userfaultfd", libc::SYS_userfaultfd),
             ("perf_event_open", libc::SYS_perf_event_open),
             ("kill", libc::SYS_kill),
-            ("pidfd_getfd", libc::SYS_pidfd_getfd),
             ("setuid", libc::SYS_setuid),
             ("mount", libc::SYS_mount),
             ("unshare", libc::SYS_unshare),
@@ -70,7 +67,7 @@ fn nothing_runs_traces_or_reads_another_process() {
         for (what, number) in [
             ("fork", libc::SYS_fork),
             ("vfork", libc::SYS_vfork),
-            ("open", libc::SYS_open),
+            ("creat", libc::SYS_creat),
         ] {
             assert_refused(what, call(number, [0; 4]));
         }
@@ -80,6 +77,63 @@ fn nothing_runs_traces_or_reads_another_process() {
         );
         let unknown = call(libc::SYS_clone3, [0; 4]).unwrap_err();
         assert_eq!(unknown.raw_os_error(), Some(libc::ENOSYS));
+    });
+}
+
+/// C libraries that try a new call fall back on an older one at `ENOSYS` only.
+#[test]
+fn a_call_newer_than_all_that_are_listed_is_one_that_the_kernel_does_not_have() {
+    confined(|| {
+        // The newest that is listed.
+        let newest = libc::SYS_clone3;
+        let [newer, far] = [newest + 1, 100_000];
+        for number in [newer, libc::SYS_pidfd_getfd, libc::SYS_faccessat2, 600, far] {
+            let error = call(number, [0; 4]).expect_err("refused");
+            assert_eq!(
+                error.raw_os_error(),
+                Some(libc::ENOSYS),
+                "{number}: {error}"
+            );
+        }
+        // x32 (syscall(2)).
+        #[cfg(target_arch = "x86_64")]
+        {
+            let error = call(0x4000_0000 + libc::SYS_getpid, [0; 4]).expect_err("refused");
+            assert_eq!(error.raw_os_error(), Some(libc::ENOSYS), "x32: {error}");
+        }
+        assert_refused("pidfd_open", call(libc::SYS_pidfd_open, [0; 4]));
+        assert_refused("io_uring_enter", call(libc::SYS_io_uring_enter, [0; 4]));
+        assert_refused(
+            "name_to_handle_at",
+            call(libc::SYS_name_to_handle_at, [0; 4]),
+        );
+    });
+}
+
+/// The oldest spellings are there, for reading alone.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn open_reads_and_does_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    fs::write(&file, "kept").unwrap();
+    let path = std::ffi::CString::new(file.to_str().unwrap()).unwrap();
+    confined(move || {
+        let open = |flags: libc::c_int| {
+            let at = path.as_ptr() as libc::c_long;
+            call(libc::SYS_open, [at, flags.into(), 0, 0])
+        };
+        assert!(open(libc::O_RDONLY | libc::O_CLOEXEC).is_ok());
+        for flags in [
+            libc::O_WRONLY,
+            libc::O_RDWR,
+            libc::O_RDONLY | libc::O_CREAT,
+            libc::O_RDONLY | libc::O_TRUNC,
+            libc::O_APPEND,
+        ] {
+            assert_refused("open", open(flags));
+        }
+        assert_eq!(fs::read_to_string(&file).unwrap(), "kept");
     });
 }
 

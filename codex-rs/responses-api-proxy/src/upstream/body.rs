@@ -1,11 +1,12 @@
 //! The body of an upstream's answer, and what happens to it when nobody wants it any more.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::task::coop;
 
 use crate::upstream_fault::UpstreamFault;
 
@@ -47,9 +48,15 @@ impl Body for UpstreamBody {
         let Some((body, exchange)) = &mut this.under_way else {
             return Poll::Ready(None);
         };
+        // One of the steps of a turn for each piece, however small: whoever reads drives the connection, and
+        // would never come to an end of one that never pauses.
+        let step = ready!(coop::poll_proceed(cx));
         let mut polled = Pin::new(&mut *body).poll_frame(cx);
         if polled.is_pending() && exchange.receive(cx) {
             polled = Pin::new(&mut *body).poll_frame(cx);
+        }
+        if polled.is_ready() {
+            step.made_progress();
         }
         if matches!(polled, Poll::Ready(Some(Err(_)))) {
             this.under_way = None;

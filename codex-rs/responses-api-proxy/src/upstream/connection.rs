@@ -1,5 +1,6 @@
 //! One connection to the upstream that speaks HTTP, with every limit of the protocol set on purpose.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Context;
 use std::time::Duration;
@@ -80,6 +81,8 @@ enum Protocol {
     Http2 {
         sender: http2::SendRequest<RequestBody>,
         driver: Driver<Http2Connection>,
+        /// How many requests the server allowed at once when that was last seen.
+        allowed: Arc<AtomicUsize>,
         resets: Arc<ResetBudget>,
     },
 }
@@ -115,6 +118,7 @@ impl Connection {
             let (sender, connection) = begun.map_err(|error| UpstreamFault::from_error(&error))?;
             Protocol::Http2 {
                 sender,
+                allowed: Arc::new(AtomicUsize::new(connection.current_max_send_streams())),
                 driver: Driver::spawn(connection),
                 resets: Arc::new(ResetBudget::new()),
             }
@@ -158,11 +162,14 @@ impl Connection {
         }
     }
 
-    /// Leaves driving the connection to whoever reads the answer, where only one is read from it.
+    /// Leaves driving the connection to whoever reads the answer, where only one is read from it, and
+    /// nothing is left to write.
     pub(super) fn lend(&self) -> Option<OwnDrive> {
         match &self.protocol {
-            Protocol::Http1 { driver, .. } => Some(OwnDrive(driver.lend())),
-            Protocol::Http2 { .. } => None,
+            Protocol::Http1 { driver, .. } if self.outgoing.is_flushed() => {
+                Some(OwnDrive(driver.lend()))
+            }
+            _ => None,
         }
     }
 
@@ -211,9 +218,14 @@ impl Pooled for Connection {
     fn capacity(&self) -> usize {
         match &self.protocol {
             Protocol::Http1 { .. } => 1,
-            Protocol::Http2 { driver, .. } => {
-                let allowed = driver.look(Http2Connection::current_max_send_streams);
-                let allowed = allowed.unwrap_or(0);
+            Protocol::Http2 {
+                driver, allowed, ..
+            } => {
+                let seen = driver.try_look(Http2Connection::current_max_send_streams);
+                if let Some(seen) = seen {
+                    allowed.store(seen.unwrap_or(0), Ordering::Relaxed);
+                }
+                let allowed = allowed.load(Ordering::Relaxed);
                 // A quarter is left for requests that were given up, which the server counts until
                 // it knows.
                 (allowed - allowed / 4).min(MAX_STREAMS)
@@ -282,4 +294,40 @@ fn http2_builder() -> http2::Builder<TokioExecutor> {
         .max_local_error_reset_streams(MAX_STRAY_FRAMES)
         .max_pending_accept_reset_streams(MAX_RESETS_BY_SERVER);
     builder
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use tokio::net::{TcpListener, TcpStream};
+
+    use crate::upstream::transport::Stream;
+
+    use super::*;
+
+    /// Requests end within a poll, and their places are given to others there.
+    #[tokio::test]
+    async fn what_the_pool_asks_is_known_while_the_connection_is_polled() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await;
+        let (_far, _) = listener.accept().await.unwrap();
+        let (transport, _) = Transport::new(Stream::Tcp(near.unwrap()), true);
+        let connection = Connection::begin(transport, true).await.unwrap();
+        let (answer, answered) = mpsc::channel();
+        // In a thread of its own, which a lock that is taken twice stops for ever.
+        thread::spawn(move || {
+            let Protocol::Http2 { driver, .. } = &connection.protocol else {
+                return;
+            };
+            let known = driver.while_polled(|| {
+                let is_usable = connection.is_open() && connection.is_ready();
+                (is_usable, connection.capacity())
+            });
+            answer.send(known).unwrap();
+        });
+        let known = answered.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert_eq!(known, (true, MAX_STREAMS));
+    }
 }

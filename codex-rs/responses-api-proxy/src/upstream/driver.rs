@@ -6,10 +6,13 @@
 //! connection itself: when there is nothing to hand over, it has looked.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::task::{Context, Poll, Waker};
 
 /// A connection that is driven; clones share it. It ends with the last clone, or at [`end`](Self::end).
+///
+/// It is locked while it is polled, and within a poll requests end, whose places are given to others
+/// then: what the pool asks must not wait for the lock.
 pub(super) struct Driver<C>(Arc<Mutex<Driven<C>>>);
 
 struct Driven<C> {
@@ -54,9 +57,15 @@ impl<C: Future + Unpin + Send + 'static> Driver<C> {
         driver
     }
 
-    /// What `look` sees; `None` if the connection is over.
-    pub(super) fn look<T>(&self, look: impl FnOnce(&C) -> T) -> Option<T> {
-        lock(&self.0).connection.as_ref().map(look)
+    /// What `look` sees: nothing if the connection is over, and not even that while it is polled, perhaps
+    /// by whoever asks.
+    pub(super) fn try_look<T>(&self, look: impl FnOnce(&C) -> T) -> Option<Option<T>> {
+        let driven = match self.0.try_lock() {
+            Ok(driven) => driven,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        Some(driven.connection.as_ref().map(look))
     }
 
     /// Ends the connection now, whatever was left to do on it.
@@ -73,6 +82,13 @@ impl<C: Future + Unpin + Send + 'static> Driver<C> {
     pub(super) fn lend(&self) -> Loan<C> {
         lock(&self.0).is_lent = true;
         Loan(self.clone())
+    }
+
+    /// What `ask` comes to while the connection is locked, as it is while it is polled.
+    #[cfg(test)]
+    pub(super) fn while_polled<T>(&self, ask: impl FnOnce() -> T) -> T {
+        let _locked = lock(&self.0);
+        ask()
     }
 
     fn poll(&self, cx: &mut Context<'_>) -> Poll<()> {
@@ -182,6 +198,10 @@ mod tests {
         }
     }
 
+    fn is_over(driver: &Driver<Counted>) -> bool {
+        lock(&driver.0).connection.is_none()
+    }
+
     fn tasks() -> usize {
         tokio::runtime::Handle::current()
             .metrics()
@@ -199,10 +219,10 @@ mod tests {
             yield_now().await;
         }
         assert_eq!(watched.polls.load(Ordering::Relaxed), 1);
-        assert!(watched.driver.look(|_| ()).is_some());
+        assert!(!is_over(&watched.driver));
         drop(loan);
         watched.dropped.await.unwrap_err();
-        assert!(watched.driver.look(|_| ()).is_none());
+        assert!(is_over(&watched.driver));
     }
 
     #[tokio::test]
@@ -215,7 +235,7 @@ mod tests {
             Poll::Ready(())
         };
         std::future::poll_fn(drive).await;
-        assert!(watched.driver.look(|_| ()).is_none());
+        assert!(is_over(&watched.driver));
     }
 
     #[tokio::test]

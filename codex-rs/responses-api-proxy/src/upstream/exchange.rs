@@ -48,7 +48,7 @@ impl Exchange {
     /// Has the connection hand over what it has received by now, if that takes whoever reads it; false if
     /// it comes by itself.
     pub(super) fn receive(&mut self, cx: &mut Context<'_>) -> bool {
-        // Until then the request's body is to go on even if nobody reads the answer.
+        // Until it is written, too, the request's body is to go on even if nobody reads the answer.
         let is_sent = Arc::strong_count(&self.held.0) == 1;
         if self.drive.is_none() && is_sent {
             self.drive = self.connection().lend();

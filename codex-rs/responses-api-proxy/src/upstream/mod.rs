@@ -5,6 +5,7 @@ mod connection;
 mod connector;
 mod driver;
 mod exchange;
+mod http_proxy;
 mod listener_owner;
 mod owner;
 mod pool;

@@ -3,7 +3,8 @@
 //! The C library's resolver blocks, for 10 s and more where name servers do not answer. With a thread
 //! for each request that waits, callers could exhaust the threads of the user, and where none is left
 //! nothing could be looked up at all. So the thread is there from the start, and everybody who asks
-//! while it works gets the same answer.
+//! while it works gets the same answer. It also has a sandbox of its own: files, UDP and the port of name
+//! servers are within its reach and no other thread's.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -45,13 +46,25 @@ pub(crate) struct Resolver {
 }
 
 impl Resolver {
-    /// Starts the thread. It ends when the last clone is dropped and its last look-up is over.
+    /// Starts the thread, which first runs `confine`, and gives what that came to. It ends when the
+    /// last clone is dropped and its last look-up is over.
     ///
     /// # Errors
     ///
     /// When the system has no thread to give.
-    pub(crate) fn start() -> io::Result<Self> {
-        Self::with(|name| (name, 0).to_socket_addrs().map(Iterator::collect))
+    pub(crate) fn start<T: Send + 'static>(
+        confine: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<(Self, T)> {
+        let (said, confined) = mpsc::sync_channel(1);
+        let begin = move || {
+            // Whoever started it waits for this.
+            let _ = said.send(confine());
+        };
+        let resolver = Self::with(begin, |name| {
+            (name, 0).to_socket_addrs().map(Iterator::collect)
+        })?;
+        let confined = confined.recv().map_err(io::Error::other)?;
+        Ok((resolver, confined))
     }
 
     /// A resolver for where nothing has to be looked up; there is no thread.
@@ -61,6 +74,7 @@ impl Resolver {
     }
 
     fn with(
+        begin: impl FnOnce() + Send + 'static,
         look_up: impl Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + 'static,
     ) -> io::Result<Self> {
         let (questions, asked) = mpsc::channel::<Question>();
@@ -68,6 +82,7 @@ impl Resolver {
             .name("resolver".to_owned())
             .stack_size(STACK)
             .spawn(move || {
+                begin();
                 while let Ok(first) = asked.recv() {
                     // Whoever asked has given up meanwhile: nobody needs the answer.
                     let first = std::iter::once(first).chain(asked.try_iter());
@@ -142,12 +157,15 @@ mod tests {
         let (begun, has_begun) = mpsc::channel();
         let look_ups = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&look_ups);
-        let resolver = Resolver::with(move |_| {
-            counted.fetch_add(1, Ordering::Relaxed);
-            begun.send(()).unwrap();
-            wait.recv().unwrap();
-            Ok(vec![SocketAddr::from(([192, 0, 2, 1], 0))])
-        })
+        let resolver = Resolver::with(
+            || {},
+            move |_| {
+                counted.fetch_add(1, Ordering::Relaxed);
+                begun.send(()).unwrap();
+                wait.recv().unwrap();
+                Ok(vec![SocketAddr::from(([192, 0, 2, 1], 0))])
+            },
+        )
         .unwrap();
         let first = ask(&resolver, "a.example");
         has_begun.recv().unwrap();
@@ -162,10 +180,13 @@ mod tests {
 
     #[tokio::test]
     async fn another_name_is_looked_up_for_itself_and_an_error_is_told() {
-        let resolver = Resolver::with(|name| match name {
-            "a.example" => Ok(vec![SocketAddr::from(([192, 0, 2, 1], 0))]),
-            _ => Err(io::Error::other("unknown")),
-        })
+        let resolver = Resolver::with(
+            || {},
+            |name| match name {
+                "a.example" => Ok(vec![SocketAddr::from(([192, 0, 2, 1], 0))]),
+                _ => Err(io::Error::other("unknown")),
+            },
+        )
         .unwrap();
         let (good, bad) = (ask(&resolver, "a.example"), ask(&resolver, "b.example"));
         assert_eq!(bad.await.unwrap_err().to_string(), "unknown");

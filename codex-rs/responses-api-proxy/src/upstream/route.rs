@@ -7,17 +7,19 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use http::{HeaderValue, Uri};
-use hyper_util::client::proxy::matcher::Matcher;
+use http::Uri;
+use rustls::RootCertStore;
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use url::Url;
 
 use crate::config::UpstreamUrl;
+use crate::environment::EnvironmentError;
 use crate::trust_roots::{self, NoRoots};
 
 use super::connector::{Connector, Tcp, Tls, Way};
+use super::http_proxy::{self, HttpProxy};
 use super::listener_owner::ListenerOwner;
 use super::resolver::Resolver;
 
@@ -38,19 +40,13 @@ pub(crate) struct Hop {
 pub(crate) struct Route {
     pub(crate) first_hop: Hop,
     url: UpstreamUrl,
-    /// Scheme, host and port of the CONNECT proxy.
-    proxy: Option<ProxyHop>,
+    /// What the environment says of a proxy.
+    way: http_proxy::Way,
     /// How many certificate authorities are trusted, and who named them.
-    roots: Option<(usize, String)>,
+    roots: Option<(Arc<RootCertStore>, String)>,
     /// Whose listener may have the key in cleartext.
     owner: Option<ListenerOwner>,
     tls: Option<TlsConfigs>,
-}
-
-/// A CONNECT proxy and the credentials for it.
-struct ProxyHop {
-    url: Url,
-    authorization: Option<HeaderValue>,
 }
 
 /// TLS with the upstream and with a proxy, which is not to have the key.
@@ -63,7 +59,7 @@ struct TlsConfigs {
 #[derive(Debug)]
 pub(crate) enum UpstreamSetupError {
     NoRoots(NoRoots),
-    Proxy(String),
+    Environment(EnvironmentError),
     Tls(rustls::Error),
     /// The URL cannot stand in a request.
     Url,
@@ -72,16 +68,8 @@ pub(crate) enum UpstreamSetupError {
 impl fmt::Display for UpstreamSetupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoRoots(cause) => write!(
-                f,
-                "no certificate authorities to check the upstream against{cause}; install \
-                 ca-certificates or point SSL_CERT_FILE to a PEM file"
-            ),
-            Self::Proxy(scheme) => write!(
-                f,
-                "the proxy named in HTTPS_PROXY or ALL_PROXY has the scheme {scheme}; only http \
-                 and https proxies are supported (or exempt the upstream in NO_PROXY)"
-            ),
+            Self::NoRoots(cause) => cause.fmt(f),
+            Self::Environment(error) => error.fmt(f),
             Self::Tls(_) => f.write_str("could not set up TLS"),
             Self::Url => f.write_str("--upstream-url cannot be written as an HTTP request target"),
         }
@@ -92,27 +80,24 @@ impl std::error::Error for UpstreamSetupError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Tls(cause) => Some(cause),
-            Self::NoRoots(_) | Self::Proxy(_) | Self::Url => None,
+            Self::NoRoots(_) | Self::Environment(_) | Self::Url => None,
         }
     }
 }
 
 impl Route {
-    /// Finds the way and loads the certificate authorities, while files can still be read.
-    ///
-    /// `provider` does the encryption, and by it substitutes the credential.
+    /// Finds the way and loads the certificate authorities, while files can still be read. It needs
+    /// no key, so that what is wrong with it is said before one is asked for.
     ///
     /// # Errors
     ///
-    /// [`UpstreamSetupError`]: no authorities, or a proxy that cannot be used.
-    pub(crate) fn to(
-        url: UpstreamUrl,
-        provider: CryptoProvider,
-    ) -> Result<Self, UpstreamSetupError> {
+    /// [`UpstreamSetupError`]: no authorities, or a variable that is not in force as it stands.
+    pub(crate) fn to(url: UpstreamUrl) -> Result<Self, UpstreamSetupError> {
+        let way = http_proxy::way_to(url.url()).map_err(UpstreamSetupError::Environment)?;
         let mut route = Self {
             first_hop: first_hop(url.url()),
             url,
-            proxy: None,
+            way,
             roots: None,
             owner: None,
             tls: None,
@@ -128,20 +113,40 @@ impl Route {
             route.first_hop.is_name = false;
         } else {
             let (roots, from) = trust_roots::load().map_err(UpstreamSetupError::NoRoots)?;
-            route.roots = Some((roots.len(), from));
-            let roots = Arc::new(roots);
-            route.proxy = proxy_for(&route.url)?;
-            if let Some(proxy) = &route.proxy {
+            route.roots = Some((Arc::new(roots), from));
+            if let Some(proxy) = route.proxy() {
                 route.first_hop = first_hop(&proxy.url);
             }
-            let both: [&[u8]; 2] = [b"h2", b"http/1.1"];
-            let plain = rustls::crypto::ring::default_provider();
-            route.tls = Some(TlsConfigs {
-                upstream: tls(provider, Arc::clone(&roots), &both)?,
-                proxy: tls(plain, roots, &[b"http/1.1"])?,
-            });
         }
         Ok(route)
+    }
+
+    /// Sets up TLS, where there is any. `provider` does the encryption, and by it substitutes the
+    /// credential.
+    ///
+    /// # Errors
+    ///
+    /// [`UpstreamSetupError::Tls`].
+    pub(crate) fn encrypt_by(
+        &mut self,
+        provider: CryptoProvider,
+    ) -> Result<(), UpstreamSetupError> {
+        if let Some((roots, _)) = &self.roots {
+            let both: [&[u8]; 2] = [b"h2", b"http/1.1"];
+            let plain = rustls::crypto::ring::default_provider();
+            self.tls = Some(TlsConfigs {
+                upstream: tls(provider, Arc::clone(roots), &both)?,
+                proxy: tls(plain, Arc::clone(roots), &[b"http/1.1"])?,
+            });
+        }
+        Ok(())
+    }
+
+    fn proxy(&self) -> Option<&HttpProxy> {
+        match &self.way {
+            http_proxy::Way::Through(proxy) => Some(proxy),
+            _ => None,
+        }
     }
 
     /// Whose listener may have the key, where it goes in cleartext.
@@ -185,7 +190,7 @@ impl Route {
                     name: server_name(url)?,
                     config: Arc::clone(&configs.upstream),
                 };
-                match &self.proxy {
+                match self.proxy() {
                     None => Way::Tls {
                         tcp: Tcp::new(host_and_port(url)?, resolver),
                         tls,
@@ -215,12 +220,19 @@ impl fmt::Display for Route {
     /// Where requests go and how, in one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.url.fmt(f)?;
-        if let Some((count, source)) = &self.roots {
+        if let Some((roots, source)) = &self.roots {
+            let count = roots.len();
             write!(f, ", TLS checked against {count} authorities from {source}")?;
         }
-        if let Some(proxy) = &self.proxy {
-            let proxy = proxy.url.origin().ascii_serialization();
-            write!(f, ", through the proxy {proxy}")?;
+        match &self.way {
+            http_proxy::Way::Direct => {}
+            http_proxy::Way::Through(proxy) => write!(f, ", through {proxy}")?,
+            http_proxy::Way::Exempt(variable, by) => {
+                write!(f, ", without the proxy of {variable} ({by})")?;
+            }
+            http_proxy::Way::NotForCleartext(variable) => {
+                write!(f, ", without the proxy of {variable} (which is for https)")?;
+            }
         }
         if let Some(owner) = &self.owner {
             write!(f, ", in cleartext on this host, {owner}")?;
@@ -231,7 +243,7 @@ impl fmt::Display for Route {
 
 fn tls(
     provider: CryptoProvider,
-    roots: Arc<rustls::RootCertStore>,
+    roots: Arc<RootCertStore>,
     protocols: &[&[u8]],
 ) -> Result<Arc<rustls::ClientConfig>, UpstreamSetupError> {
     let mut config = rustls::ClientConfig::builder_with_provider(Arc::new(provider))
@@ -281,27 +293,6 @@ fn server_name(url: &Url) -> Result<ServerName<'static>, UpstreamSetupError> {
     let host = url.host_str().unwrap_or_default();
     let host = host.trim_start_matches('[').trim_end_matches(']');
     ServerName::try_from(host.to_owned()).map_err(|_| UpstreamSetupError::Url)
-}
-
-/// The proxy that the environment names for `url`, if any; by the code that reqwest and other programs
-/// in Rust ask too.
-fn proxy_for(url: &UpstreamUrl) -> Result<Option<ProxyHop>, UpstreamSetupError> {
-    let target: Uri = url
-        .url()
-        .as_str()
-        .parse()
-        .map_err(|_| UpstreamSetupError::Url)?;
-    let Some(hop) = Matcher::from_system().intercept(&target) else {
-        return Ok(None);
-    };
-    let scheme = hop.uri().scheme_str().unwrap_or("http");
-    if !matches!(scheme, "http" | "https") {
-        return Err(UpstreamSetupError::Proxy(scheme.to_owned()));
-    }
-    let url = Url::parse(&hop.uri().to_string())
-        .map_err(|_| UpstreamSetupError::Proxy(scheme.to_owned()))?;
-    let authorization = hop.basic_auth().cloned();
-    Ok(Some(ProxyHop { url, authorization }))
 }
 
 fn first_hop(url: &Url) -> Hop {

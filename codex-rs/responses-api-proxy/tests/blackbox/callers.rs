@@ -358,6 +358,48 @@ fn a_client_token_is_needed_where_there_is_a_file_of_them_and_goes_no_further() 
     assert!(!proxy.stderr_so_far().contains("bob-token"));
 }
 
+/// A file in a home, beside everything else there.
+#[test]
+fn a_token_file_among_others_is_readable_alone_and_the_start_says_so() {
+    let (Some(alice), Some(bob)) = (sha256("alice-token"), sha256("bob-token")) else {
+        return skipped("sha256sum is not installed");
+    };
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("tokens");
+    fs::write(&file, format!("alice:{alice}\n")).unwrap();
+    fs::write(home.path().join(".profile"), "").unwrap();
+    let proxy = in_front_of(&upstream)
+        .arg("--client-token-file")
+        .arg(&file)
+        .args(["--sandbox", crate::custody::strictest_sandbox()])
+        .start();
+    let hint = format!(
+        "hint: SIGHUP reads --client-token-file {} again",
+        file.display()
+    );
+    proxy.wait_for_stderr(&hint);
+    let ask = |token: &str| {
+        proxy
+            .client()
+            .post(RESPONSES, &[("authorization", token)], "{}")
+            .read_answer()
+    };
+    assert_eq!(ask("Bearer alice-token").status, 200);
+    // In place.
+    fs::write(&file, format!("bob:{bob}\n")).unwrap();
+    proxy.signal(signal("HUP"));
+    proxy.wait_for_stderr("client tokens read again: 1");
+    assert_eq!(ask("Bearer bob-token").status, 200);
+    // Any other file of the directory is out of reach, this one too.
+    let fresh = home.path().join("fresh");
+    fs::write(&fresh, format!("alice:{alice}\n")).unwrap();
+    fs::rename(&fresh, &file).unwrap();
+    proxy.signal(signal("HUP"));
+    proxy.wait_for_stderr("client tokens left as they were");
+    assert_eq!(ask("Bearer bob-token").status, 200);
+}
+
 #[test]
 fn a_token_of_its_own_stands_in_a_private_server_info() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));

@@ -3,14 +3,10 @@
 use std::io::Write;
 use std::process::Command;
 
+pub(crate) use codex_test_support::skipped;
 use codex_test_support::{Client, CutKind, Gate, MockUpstream, Proxy, Reply, TEST_KEY};
 
 use crate::{PROXY, RESPONSES, ask, in_front_of};
-
-/// Says why a test proves nothing here; libtest does not hold this line back.
-pub(crate) fn skipped(why: &str) {
-    let _ = std::io::stderr().write_all(format!("skipped: {why}\n").as_bytes());
-}
 
 /// How many copies of the key root can read in the proxy's memory; `None` if we may not look.
 fn copies(proxy: &Proxy) -> Option<usize> {

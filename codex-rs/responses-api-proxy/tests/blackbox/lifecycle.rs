@@ -234,6 +234,36 @@ fn hangup_ends_it_as_by_default() {
     assert_eq!(proxy.wait_exit().signal(), Some(1));
 }
 
+/// As a shell without job control has what it starts in the background, and nohup(1) what it runs.
+#[test]
+fn a_signal_that_was_ignored_before_is_ignored_on() {
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    for (ignored, names) in [
+        ("INT", &["INT"][..]),
+        ("INT QUIT", &["INT"]),
+        ("HUP", &["HUP"]),
+        ("INT TERM HUP", &["INT", "TERM", "HUP"]),
+    ] {
+        let trap = format!("trap '' {ignored}; exec \"$0\" \"$@\"");
+        let mut proxy = in_front_of(&upstream)
+            .http_shutdown()
+            .under(["sh", "-c", &trap])
+            .start();
+        for name in names {
+            proxy.signal(signal(name));
+            // A signal that is handled would have been by the time that this is answered.
+            assert_eq!(ask(&proxy).status, 200, "SIG{name}");
+        }
+        if ignored.contains("TERM") {
+            assert_eq!(proxy.client().get("/shutdown").read_answer().status, 200);
+        } else {
+            // The others are not in the way of it.
+            proxy.signal(signal("TERM"));
+        }
+        assert_eq!(proxy.wait_exit().code(), Some(0), "{ignored}");
+    }
+}
+
 #[test]
 fn closed_output_does_not_stop_it() {
     let upstream = MockUpstream::h1(vec![Reply::close_before_head(), Reply::responses("hi")]);

@@ -3,6 +3,7 @@
 //! Every answer, both standard streams and every file a proxy leaves are
 //! searched for the key by the harness, in every test.
 
+#![cfg(unix)]
 #![allow(
     clippy::indexing_slicing,
     clippy::panic,
@@ -20,20 +21,22 @@ mod deadlines;
 mod departures;
 mod door;
 mod echo;
+mod environment;
 mod faults;
 mod framing;
+mod gateway;
 mod headers;
 mod isolation;
 mod key;
 mod lifecycle;
 mod noninterference;
 mod pool;
+mod resolving;
 mod server_info;
 mod start;
 mod stderr;
 mod streaming;
 mod surface;
-mod two_keys;
 mod uploads;
 mod windows;
 

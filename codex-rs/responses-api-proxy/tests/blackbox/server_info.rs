@@ -397,3 +397,70 @@ fn it_goes_away_from_where_it_was_though_the_path_leads_elsewhere() {
     assert_eq!(proxy.wait_exit().code(), Some(0));
     assert!(!at("moved/info.json").exists());
 }
+
+/// Root alone may write the directory, and at the end there is no root any more.
+#[test]
+fn what_root_made_and_the_user_cannot_remove_says_nothing_at_the_end() {
+    use crate::custody::{copy_of, is_root, open_to_all, skipped};
+
+    if !is_root() {
+        return skipped("only root can become another user");
+    }
+    let place = tempfile::tempdir().unwrap();
+    open_to_all(place.path());
+    let Some(binary) = copy_of("codex-responses-api-proxy", place.path()) else {
+        return skipped("the binary cannot be copied");
+    };
+    let upstream = MockUpstream::h2(Reply::responses("hi"));
+    let (info, socket) = (place.path().join("info.json"), place.path().join("s"));
+    let at_socket = format!("unix:{}", socket.display());
+    // The second one finds what the first one left behind.
+    for _ in 0..2 {
+        let mut proxy = codex_test_support::Proxy::builder(&binary)
+            .upstream(&upstream)
+            .args([
+                "--user",
+                "nobody",
+                "--port",
+                "0",
+                "--listen",
+                &at_socket,
+                "--server-info",
+            ])
+            .arg(&info)
+            .start();
+        let banner = proxy.wait_for_stderr("process: ");
+        for what in [at_socket.as_str(), info.to_str().unwrap()] {
+            assert!(banner.contains(&format!("hint: {what} ")), "{banner}");
+        }
+        assert!(fs::read_to_string(&info).unwrap().contains("\"port\""));
+        proxy.signal(crate::lifecycle::signal("TERM"));
+        assert_eq!(proxy.wait_exit().code(), Some(0));
+        assert_eq!(fs::read_to_string(&info).unwrap(), "");
+        let left = std::os::unix::net::UnixStream::connect(&socket).unwrap_err();
+        assert_eq!(left.kind(), std::io::ErrorKind::ConnectionRefused);
+    }
+    // In a directory of that user's own both are removed, and nothing is said.
+    let own = place.path().join("own");
+    fs::create_dir(&own).unwrap();
+    std::os::unix::fs::chown(&own, Some(65534), None).unwrap();
+    let (info, socket) = (own.join("info.json"), own.join("s"));
+    let at_socket = format!("unix:{}", socket.display());
+    let mut proxy = codex_test_support::Proxy::builder(&binary)
+        .upstream(&upstream)
+        .args([
+            "--user",
+            "nobody",
+            "--port",
+            "0",
+            "--listen",
+            &at_socket,
+            "--server-info",
+        ])
+        .arg(&info)
+        .start();
+    assert!(!proxy.wait_for_stderr("process: ").contains("hint: "));
+    proxy.signal(crate::lifecycle::signal("TERM"));
+    assert_eq!(proxy.wait_exit().code(), Some(0));
+    assert!(!info.exists() && !socket.exists());
+}

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::thread;
 use std::time::Duration;
 
@@ -14,12 +14,13 @@ const REFUSED: &str = "HTTP/1.1 401 Unauthorized\r\ncontent-type: application/js
                        content-length: 2\r\n\r\n{}";
 
 /// Reads the head of one request, and no more.
-fn read_head(stream: &mut impl Read) {
+fn read_head(stream: &mut impl Read) -> String {
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") {
         stream.read_exact(&mut byte).unwrap();
         head.extend(byte);
     }
+    String::from_utf8(head).unwrap()
 }
 
 /// Answers at the head, and closes with the body unread, which resets the connection (RFC 9293,
@@ -119,4 +120,53 @@ fn upload(proxy: &Proxy, body: usize) -> TcpStream {
     stream.write_all(head.as_bytes()).unwrap();
     stream.write_all(&vec![b'x'; body]).unwrap();
     stream
+}
+
+/// Begins a long answer at the head of the request, and reads the body when nobody takes more of the
+/// answer. How much of the body does not come.
+fn answer_early(mut stream: UnixStream) -> usize {
+    let head = read_head(&mut stream);
+    let length = head.split_once("content-length: ").unwrap().1;
+    let length: usize = length.split_once("\r\n").unwrap().0.parse().unwrap();
+    let head = "HTTP/1.1 200 OK\r\ncontent-length: 60000000\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    stream
+        .set_write_timeout(Some(Duration::from_millis(500)))
+        .unwrap();
+    while stream.write(&[b'z'; 65536]).is_ok() {}
+    stream
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
+    let (mut come, mut piece) = (0, [0; 65536]);
+    while come < length
+        && let Ok(read @ 1..) = stream.read(&mut piece)
+    {
+        come += read;
+    }
+    length - come
+}
+
+/// The task that reads the answer drives the connection, but for what is left to write.
+#[test]
+fn the_end_of_a_request_goes_up_although_its_caller_does_not_read() {
+    // Around what a Unix socket takes at once, so that some of the last piece is left over.
+    let lengths = (200_000..232_000).step_by(2_000);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("upstream");
+    let upstream = UnixListener::bind(&path).unwrap();
+    let url = format!("unix:{}", path.display());
+    let proxy = Proxy::builder(PROXY).upstream_url(&url).start();
+    let mut callers = Vec::new();
+    let answers: Vec<_> = lengths
+        .map(|length| {
+            let mut caller = proxy.client();
+            caller.post(RESPONSES, &[], vec![b'x'; length]);
+            callers.push(caller);
+            let (stream, _) = upstream.accept().unwrap();
+            thread::spawn(move || answer_early(stream))
+        })
+        .collect();
+    for answer in answers {
+        assert_eq!(answer.join().unwrap(), 0);
+    }
 }

@@ -1,0 +1,415 @@
+//! The CONNECT proxy that the environment names for the upstream, if any.
+//!
+//! A value is read by the rules of RFC 3986 and not by what a lenient parser makes of it: one that takes
+//! `#` for the beginning of a fragment finds a host in the middle of a password.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use http::{HeaderValue, Uri};
+use hyper_util::client::proxy::matcher::Matcher;
+use url::Url;
+
+use crate::environment::{
+    ALL_PROXY, EnvironmentError, Fault, HTTPS_PROXY, NO_PROXY, Spellings, text,
+};
+
+/// Schemes that other programs take for a proxy.
+const NOT_SPOKEN: [&str; 5] = ["socks", "socks4", "socks4a", "socks5", "socks5h"];
+
+/// How the upstream is reached, as far as the environment says.
+#[derive(Debug)]
+pub(crate) enum Way {
+    /// No variable names a proxy.
+    Direct,
+    /// The first variable names one, which the second exempts the upstream from.
+    Exempt(&'static str, &'static str),
+    /// The variable names one, which is for https alone.
+    NotForCleartext(&'static str),
+    /// Through it.
+    Through(HttpProxy),
+}
+
+/// A CONNECT proxy, and the credentials for it.
+pub(crate) struct HttpProxy {
+    /// Scheme, host and port.
+    pub(crate) url: Url,
+    pub(crate) authorization: Option<HeaderValue>,
+    /// The variable that names it.
+    named_by: &'static str,
+}
+
+impl fmt::Debug for HttpProxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HttpProxy")
+    }
+}
+
+impl fmt::Display for HttpProxy {
+    /// Without the credentials.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let origin = self.url.origin().ascii_serialization();
+        let named_by = self.named_by;
+        let with = if self.authorization.is_some() {
+            ", with a user"
+        } else {
+            ""
+        };
+        write!(f, "the proxy {origin} ({named_by}{with})")
+    }
+}
+
+/// What the environment says of the way to `upstream`.
+///
+/// # Errors
+///
+/// [`EnvironmentError`]: a value that cannot be read in one way, whether or not it matters for this
+/// upstream, or a proxy that does and cannot be used.
+pub(crate) fn way_to(upstream: &Url) -> Result<Way, EnvironmentError> {
+    let https = named_by(HTTPS_PROXY)?;
+    let all = named_by(ALL_PROXY)?;
+    let exempt = exempted_by(upstream)?;
+    let Some((variable, proxy)) = https.or(all) else {
+        return Ok(Way::Direct);
+    };
+    if upstream.scheme() != "https" {
+        return Ok(Way::NotForCleartext(variable));
+    }
+    // An exemption counts before anything is said of the proxy.
+    match (exempt, proxy) {
+        (Some(exempted_by), _) => Ok(Way::Exempt(variable, exempted_by)),
+        (None, Named::Usable(url, authorization)) => Ok(Way::Through(HttpProxy {
+            url,
+            authorization,
+            named_by: variable,
+        })),
+        (None, Named::Unusable(fault)) => Err(EnvironmentError { variable, fault }),
+    }
+}
+
+/// A proxy whose URL can be read.
+#[derive(PartialEq)]
+enum Named {
+    Usable(Url, Option<HeaderValue>),
+    /// But which is not spoken to here.
+    Unusable(Fault),
+}
+
+fn named_by(spellings: Spellings) -> Result<Option<(&'static str, Named)>, EnvironmentError> {
+    in_one_voice(spellings, named)
+}
+
+/// What both spellings of a variable come to; it may be set in both if that is the same.
+fn in_one_voice<T: PartialEq>(
+    spellings: Spellings,
+    read: impl Fn(&str) -> Result<T, Fault>,
+) -> Result<Option<(&'static str, T)>, EnvironmentError> {
+    let read = |variable| {
+        let value = text(variable)?;
+        let read = value.map(|value| read(&value)).transpose();
+        read.map_err(|fault| EnvironmentError { variable, fault })
+    };
+    let [upper, lower] = spellings;
+    match (read(upper)?, read(lower)?) {
+        (Some(one), Some(other)) if one != other => Err(EnvironmentError {
+            variable: upper,
+            fault: Fault::Contradicts(lower),
+        }),
+        (Some(one), _) => Ok(Some((upper, one))),
+        (None, other) => Ok(other.map(|other| (lower, other))),
+    }
+}
+
+/// `[SCHEME://][USER[:PASSWORD]@]HOST[:PORT][/]`.
+fn named(value: &str) -> Result<Named, Fault> {
+    let (scheme, rest) = value.split_once("://").unwrap_or(("http", value));
+    let scheme = scheme.to_ascii_lowercase();
+    if !matches!(scheme.as_str(), "http" | "https") {
+        let known = NOT_SPOKEN.into_iter().find(|&known| known == scheme);
+        return Ok(Named::Unusable(
+            known.map_or(Fault::UnknownScheme, Fault::Scheme),
+        ));
+    }
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let (user, host) = match rest.split_once('@') {
+        Some((user, host)) => (Some(user), host),
+        None => (None, rest),
+    };
+    if let Some(user) = user {
+        check_user(user)?;
+    }
+    let is_of_a_host =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':' | '[' | ']');
+    if !host.chars().all(is_of_a_host) {
+        return Err(Fault::Character);
+    }
+    let url = Url::parse(&format!("{scheme}://{host}/")).map_err(|_| Fault::Host)?;
+    if host.ends_with(':') || url.port() == Some(0) {
+        return Err(Fault::Host);
+    }
+    let authorization = user
+        .map(|user| basic(user).ok_or(Fault::Character))
+        .transpose()?;
+    Ok(Named::Usable(url, authorization))
+}
+
+/// What may stand before the `@` (RFC 3986, section 3.2.1).
+fn check_user(user: &str) -> Result<(), Fault> {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=:%".contains(c);
+    if user.is_empty() || !user.chars().all(is_allowed) {
+        return Err(Fault::Character);
+    }
+    let mut decoded = Vec::new();
+    let mut rest = user.bytes();
+    while let Some(byte) = rest.next() {
+        decoded.push(if byte == b'%' {
+            let mut digit = || char::from(rest.next()?).to_digit(16);
+            let code = digit().zip(digit()).map(|(high, low)| high * 16 + low);
+            let code = code.and_then(|code| u8::try_from(code).ok());
+            code.ok_or(Fault::Code)?
+        } else {
+            byte
+        });
+    }
+    let decoded = zeroize::Zeroizing::new(decoded);
+    match std::str::from_utf8(&decoded) {
+        Ok(text) if !text.chars().any(char::is_control) => Ok(()),
+        _ => Err(Fault::Code),
+    }
+}
+
+/// The value of `Proxy-Authorization` (RFC 7617), by the code that reqwest uses, too.
+fn basic(user: &str) -> Option<HeaderValue> {
+    let matcher = Matcher::builder()
+        .https(format!("http://{user}@proxy.invalid/"))
+        .build();
+    let target = Uri::from_static("https://upstream.invalid/");
+    matcher.intercept(&target)?.basic_auth().cloned()
+}
+
+/// Which variable exempts this upstream from a proxy, if one does.
+fn exempted_by(upstream: &Url) -> Result<Option<&'static str>, EnvironmentError> {
+    let found = in_one_voice(NO_PROXY, |list| is_exempt(list, upstream))?;
+    Ok(found.and_then(|(variable, is_exempt)| is_exempt.then_some(variable)))
+}
+
+/// Whether a list, by commas or spaces, names the upstream.
+fn is_exempt(list: &str, upstream: &Url) -> Result<bool, Fault> {
+    let entries = list
+        .split(|c: char| c == ',' || c.is_ascii_whitespace())
+        .filter(|entry| !entry.is_empty());
+    let mut exemptions = Vec::new();
+    for (index, entry) in entries.enumerate() {
+        let exemption = exemption(entry).ok_or(Fault::Exemption(index + 1))?;
+        if exemption
+            .port
+            .is_none_or(|port| upstream.port_or_known_default() == Some(port))
+        {
+            exemptions.push(exemption.host);
+        }
+    }
+    // Names and networks are matched by the code that reqwest uses, too; but for it `*` is no address.
+    if exemptions.iter().any(|host| host == "*") {
+        return Ok(true);
+    }
+    let matcher = Matcher::builder()
+        .https("http://proxy.invalid/")
+        .no(exemptions.join(","))
+        .build();
+    let authority = upstream.host_str().unwrap_or_default();
+    let target = Uri::builder()
+        .scheme("https")
+        .authority(authority)
+        .path_and_query("/")
+        .build();
+    let target = target.map_err(|_| Fault::Host)?;
+    Ok(matcher.intercept(&target).is_none())
+}
+
+/// An entry in the form in which it is matched.
+struct Exemption {
+    host: String,
+    port: Option<u16>,
+}
+
+fn exemption(entry: &str) -> Option<Exemption> {
+    let of = |host: &str, port| {
+        Some(Exemption {
+            host: host.to_owned(),
+            port,
+        })
+    };
+    let bare = entry.strip_prefix('[').and_then(|e| e.strip_suffix(']'));
+    if entry == "*" || bare.unwrap_or(entry).parse::<IpAddr>().is_ok() || is_network(entry) {
+        return of(bare.unwrap_or(entry), None);
+    }
+    if let Some((host, port)) = entry.rsplit_once(':') {
+        let port = port.parse().ok()?;
+        let inner = exemption(host).filter(|inner| inner.port.is_none())?;
+        return of(&inner.host, Some(port));
+    }
+    let name = entry.strip_prefix('*').unwrap_or(entry);
+    let name = if name.len() < entry.len() && !name.starts_with('.') {
+        return None;
+    } else {
+        name
+    };
+    let letters = name.strip_prefix('.').unwrap_or(name);
+    let is_of_a_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+    let is_name = !letters.is_empty() && letters.chars().all(is_of_a_name);
+    // Digits and dots alone would be an address, and this is none.
+    let is_number = letters.chars().all(|c| c.is_ascii_digit() || c == '.');
+    (is_name && !is_number).then_some(())?;
+    of(name, None)
+}
+
+/// `ADDRESS/BITS`.
+fn is_network(entry: &str) -> bool {
+    let Some((address, bits)) = entry.split_once('/') else {
+        return false;
+    };
+    let most = match address.parse::<IpAddr>() {
+        Ok(IpAddr::V4(_)) => 32,
+        Ok(IpAddr::V6(_)) => 128,
+        Err(_) => return false,
+    };
+    bits.parse::<u8>().is_ok_and(|bits| bits <= most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(value: &str) -> Result<(String, Option<String>), Fault> {
+        match named(value)? {
+            Named::Usable(url, authorization) => {
+                let authorization = authorization.map(|value| value.to_str().unwrap().to_owned());
+                Ok((url.to_string(), authorization))
+            }
+            Named::Unusable(fault) => Err(fault),
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_read_in_one_way() {
+        for (value, expected) in [
+            ("http://proxy:3128", "http://proxy:3128/"),
+            ("http://proxy:3128/", "http://proxy:3128/"),
+            ("HTTPS://proxy", "https://proxy/"),
+            ("proxy:3128", "http://proxy:3128/"),
+            ("10.0.0.1:1", "http://10.0.0.1:1/"),
+            ("http://[::1]:3128", "http://[::1]:3128/"),
+        ] {
+            assert_eq!(url(value), Ok((expected.to_owned(), None)), "{value}");
+        }
+        // Base64 of `alice:12#34` and of `a@b:c:d`.
+        for (value, basic) in [
+            ("http://alice:12%2334@proxy:3128", "Basic YWxpY2U6MTIjMzQ="),
+            ("alice:12%2334@proxy:3128", "Basic YWxpY2U6MTIjMzQ="),
+            ("http://a%40b:c:d@proxy:3128", "Basic YUBiOmM6ZA=="),
+        ] {
+            let expected = ("http://proxy:3128/".to_owned(), Some(basic.to_owned()));
+            assert_eq!(url(value), Ok(expected), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_could_be_read_in_another_way_is_refused() {
+        use Fault::{Character, Code, Host, Scheme, UnknownScheme};
+        for (value, fault) in [
+            ("http://alice:12#34@proxy:3128", Character),
+            ("http://alice:12/34@proxy:3128", Character),
+            ("http://alice:12?34@proxy:3128", Character),
+            ("http://alice:12@34@proxy:3128", Character),
+            ("http://alice:1 2@proxy:3128", Character),
+            ("http://alice:\\@proxy:3128", Character),
+            ("http://älice:1@proxy:3128", Character),
+            ("http://@proxy:3128", Character),
+            (" http://proxy:3128", UnknownScheme),
+            ("http://proxy:3128 ", Character),
+            ("http://proxy:3128/path", Character),
+            ("http://proxy:3128?q", Character),
+            ("http://proxy:3128\n", Character),
+            ("http:/proxy:3128", Character),
+            ("http://alice:12%@proxy:3128", Code),
+            ("http://alice:%zz@proxy:3128", Code),
+            ("http://alice:%ff@proxy:3128", Code),
+            ("http://alice:%0d%0a@proxy:3128", Code),
+            ("http://", Host),
+            ("http://:3128", Host),
+            ("http://proxy:", Host),
+            ("http://proxy:0", Host),
+            ("http://proxy:99999", Host),
+            ("http://proxy:port", Host),
+            ("http://::1", Host),
+            ("socks://h:1", Scheme("socks")),
+            ("SOCKS5://h:1", Scheme("socks5")),
+            ("socks5h://user:pw@h:1", Scheme("socks5h")),
+            ("htp://h", UnknownScheme),
+            ("hunter2://h", UnknownScheme),
+        ] {
+            assert_eq!(url(value), Err(fault), "{value}");
+        }
+    }
+
+    #[test]
+    fn an_upstream_is_exempt_if_it_is_named() {
+        let upstream = Url::parse("https://api.example.com/v1/responses").unwrap();
+        for (list, is_named) in [
+            ("*", true),
+            ("api.example.com", true),
+            ("API.example.com", true),
+            ("example.com", true),
+            (".example.com", true),
+            ("*.example.com", true),
+            ("a.org, example.com", true),
+            ("a.org example.com", true),
+            ("example.com:443", true),
+            ("*.example.com:443", true),
+            ("example.com:8443", false),
+            ("ample.com", false),
+            ("10.0.0.0/8", false),
+            ("::1", false),
+            (",,", false),
+        ] {
+            assert_eq!(is_exempt(list, &upstream), Ok(is_named), "{list}");
+        }
+        let at = |host: &str| Url::parse(&format!("https://{host}/")).unwrap();
+        for (list, host, is_named) in [
+            ("10.0.0.0/8", "10.1.2.3", true),
+            ("10.1.2.3", "10.1.2.3", true),
+            ("10.1.2.3:443", "10.1.2.3", true),
+            ("::1", "[::1]", true),
+            ("[::1]", "[::1]", true),
+            ("[::1]:443", "[::1]", true),
+            ("[::1]:1", "[::1]", false),
+            ("fd00::/8", "[fd12::1]", true),
+            ("*", "10.1.2.3", true),
+            ("a.org,*", "[::1]", true),
+            ("*:443", "10.1.2.3", true),
+            ("*:1", "10.1.2.3", false),
+        ] {
+            assert_eq!(is_exempt(list, &at(host)), Ok(is_named), "{list}");
+        }
+    }
+
+    #[test]
+    fn an_entry_that_exempts_nothing_is_counted_out() {
+        let upstream = Url::parse("https://api.example.com/").unwrap();
+        for (list, number) in [
+            ("a.*.com", 1),
+            ("*example.com", 1),
+            ("https://api.example.com", 1),
+            ("a.org,10.0.0.0/33", 2),
+            ("a.org b.org/x", 2),
+            ("10.0.0", 1),
+            ("10.0.0.300", 1),
+            (".", 1),
+            ("a.org:port", 1),
+            ("a.org:1:2", 1),
+        ] {
+            let refused = is_exempt(list, &upstream);
+            assert_eq!(refused, Err(Fault::Exemption(number)), "{list}");
+        }
+    }
+}
