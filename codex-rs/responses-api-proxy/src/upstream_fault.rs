@@ -74,7 +74,7 @@ impl UpstreamFault {
         Self::Connect(innermost)
     }
 
-    /// The same, of a connection to the proxy `at` that host and port, which is on the way.
+    /// The same, of a connection to the proxy on the way; `at` is its host and port, and the variable that names it.
     pub(crate) fn of_proxy(self, at: &str) -> Self {
         let is_late = matches!(self, Self::ConnectTimeout);
         let cause = match self {
@@ -91,7 +91,7 @@ impl UpstreamFault {
         }
     }
 
-    /// Names what a CONNECT to the proxy `at` that host and port came to.
+    /// Names what a CONNECT to the proxy came to; `at` as for [`of_proxy`](Self::of_proxy).
     pub(crate) fn from_tunnel(error: &TunnelError, at: &str) -> Self {
         let cause = match error {
             TunnelError::Broken(_) => format!("{error}: {}", innermost(&chain(error))),
@@ -104,7 +104,8 @@ impl UpstreamFault {
         }
     }
 
-    /// What failed behind the proxy `at` that host and port: it had said that the way was open.
+    /// What failed behind the proxy, which had said that the way was open; `at` as for
+    /// [`of_proxy`](Self::of_proxy).
     pub(crate) fn behind_proxy(self, at: &str) -> Self {
         let behind = |cause| format!("(through the proxy {at}) {cause}");
         match self {
@@ -190,7 +191,7 @@ impl fmt::Display for UpstreamFault {
             }
             Self::Proxy { at, cause, .. } => write!(
                 f,
-                "the proxy {} (HTTPS_PROXY or ALL_PROXY) opened no way to the upstream; {}",
+                "the proxy {} opened no way to the upstream; {}",
                 excerpt(at),
                 excerpt(cause)
             ),

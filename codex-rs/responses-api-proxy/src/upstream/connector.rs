@@ -76,6 +76,8 @@ pub(crate) enum Way {
     /// TLS to the upstream through a CONNECT proxy.
     Tunnel {
         proxy: Tcp,
+        /// The variable that names it.
+        named_by: &'static str,
         /// For a proxy that is spoken to by TLS.
         proxy_tls: Option<Tls>,
         authorization: Option<HeaderValue>,
@@ -154,14 +156,15 @@ impl Way {
             }
             Self::Tunnel {
                 proxy,
+                named_by,
                 proxy_tls,
                 authorization,
                 authority,
                 tls,
             } => {
-                let at = proxy.name();
-                let open =
-                    open_tunnel(proxy, proxy_tls.as_ref(), authority, authorization.as_ref());
+                let at = format!("{} ({named_by})", proxy.name());
+                let proxy_tls = proxy_tls.as_ref();
+                let open = open_tunnel(proxy, proxy_tls, &at, authority, authorization.as_ref());
                 // Until it is open, whatever takes long is the proxy's doing.
                 let opened = within(CONNECT_TIMEOUT, open).await;
                 let opened =
@@ -174,7 +177,7 @@ impl Way {
     }
 }
 
-/// A connection to `authority` through `proxy`.
+/// A connection to `authority` through `proxy`, which errors call `at`.
 ///
 /// # Errors
 ///
@@ -182,11 +185,11 @@ impl Way {
 async fn open_tunnel(
     proxy: &Tcp,
     proxy_tls: Option<&Tls>,
+    at: &str,
     authority: &str,
     authorization: Option<&HeaderValue>,
 ) -> Result<TokioIo<Upgraded>, UpstreamFault> {
-    let at = proxy.name();
-    let of_proxy = |fault: UpstreamFault| fault.of_proxy(&at);
+    let of_proxy = |fault: UpstreamFault| fault.of_proxy(at);
     let stream = proxy.connect().await.map_err(of_proxy)?;
     let opened = match proxy_tls {
         Some(proxy_tls) => {
@@ -195,7 +198,7 @@ async fn open_tunnel(
         }
         None => tunnel::open(stream, authority, authorization).await,
     };
-    opened.map_err(|error| UpstreamFault::from_tunnel(&error, &at))
+    opened.map_err(|error| UpstreamFault::from_tunnel(&error, at))
 }
 
 fn established(stream: Stream, is_http_2: bool) -> Established {

@@ -36,7 +36,7 @@ pub(crate) struct HttpProxy {
     pub(crate) url: Url,
     pub(crate) authorization: Option<HeaderValue>,
     /// The variable that names it.
-    named_by: &'static str,
+    pub(crate) named_by: &'static str,
 }
 
 impl fmt::Debug for HttpProxy {

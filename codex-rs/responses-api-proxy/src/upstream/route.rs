@@ -197,6 +197,7 @@ impl Route {
                     },
                     Some(proxy) => Way::Tunnel {
                         proxy: Tcp::new(host_and_port(&proxy.url)?, resolver),
+                        named_by: proxy.named_by,
                         proxy_tls: match proxy.url.scheme() {
                             "https" => Some(Tls {
                                 name: server_name(&proxy.url)?,

@@ -71,7 +71,8 @@ fn assert_fault_of_proxy(at: &str, code: (u16, &str), cause: &str) {
         .unwrap()
         .to_owned();
     let (_, address) = at.rsplit_once(['/', '@']).unwrap();
-    assert!(message.contains(&format!("proxy {address}")), "{message:?}");
+    let named = format!("proxy {address} (HTTPS_PROXY)");
+    assert!(message.contains(&named), "{message:?}");
     assert!(message.contains(cause), "{cause:?} is not in {message:?}");
     assert!(!message.contains("to the upstream:"), "{message:?}");
     assert!(message.len() < 600, "{message:?}");
