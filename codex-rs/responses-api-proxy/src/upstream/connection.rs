@@ -32,9 +32,10 @@ const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 /// How much of one request body may wait to be written to an upstream that does not read, in bytes.
 const SEND_BUFFER: usize = 16 * 1024;
 
-/// What is kept of header fields that repeat, in bytes, and the longest frame (RFC 9113, sections 6.5.2
-/// and 4.2: the protocol's own values, the smallest that a server has to be granted).
-const HEADER_TABLE: u32 = 4096;
+/// Nothing is kept of header fields that repeat (RFC 9113, section 6.5.2), so that trailers can wait while
+/// other answers begin (`windows.rs`).
+const HEADER_TABLE: u32 = 0;
+/// The longest frame, in bytes (RFC 9113, section 4.2: the smallest that a server has to be granted).
 const MAX_FRAME: u32 = 16 * 1024;
 
 /// Streams that a server may open by itself: pushes, which are switched off.

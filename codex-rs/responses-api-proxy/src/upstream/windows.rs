@@ -4,453 +4,460 @@
 //! is what a caller that does not read can make us keep. It is also the most that can be under way: with
 //! 64 KiB and a server that is 80 ms away, an answer comes by 800 KB a second, however fast the network. And
 //! h2 has one size for all windows of a connection. So this stands between h2 and the socket, where there are
-//! frames. A server that has used up most of its window while all of it was read gets more than h2 knows of, by
-//! WINDOW_UPDATE frames of ours between those of h2. What comes beyond h2's own window waits here until h2
-//! says, by its own WINDOW_UPDATE, that the caller has read on. All that is granted in this way is bounded, for
-//! one answer, for one connection, and for the process; where nothing is left, h2's window is what there is.
+//! frames. A server whose answer is read as fast as it comes is granted more than h2 knows of, by WINDOW_UPDATE
+//! frames of ours between those of h2. What comes beyond h2's own window is held here until h2 says, by its own
+//! WINDOW_UPDATE, that the caller has read on. What is granted is bounded for one answer, for one connection,
+//! and for the process; where nothing is left, h2's window is what there is.
 //!
-//! Only what the server sends is held back, in its order within each stream, and never the rest of a frame or
-//! of a header block that has begun to pass.
+//! Only data is held, and what ends its stream behind it: trailers, and resets. All else passes at once, frame
+//! by frame as it came. Trailers that wait are read by h2 later than header blocks that came behind them, which
+//! is sound as long as they neither use nor change the table of earlier fields (RFC 7541, section 2.3.2); the
+//! server is told that there is none (`connection.rs`), and trailers are looked at before they are held.
 //!
 //! DATA frames without data that do not end a stream are dropped: they say nothing, and h2 ends a connection
 //! for the hundred and first in its life.
 
+mod budget;
 mod frame;
 mod held;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
+use tokio::io::ReadBuf;
 use tokio::time::Instant;
 
+use self::budget::{Budget, Grant};
 use self::frame::{
-    CONTINUATION, DATA, END_STREAM, FRAME_HEAD, HEADERS, Head, Outgoing, Said, put_window_update,
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, FRAME_HEAD, GOAWAY, HEADERS, Head, Outgoing,
+    PADDED, PRIORITY, PUSH_PROMISE, RST_STREAM, Said, stands_alone,
 };
 use self::held::Held;
 
 /// h2's window of each stream, and what HTTP/2 begins with, in bytes: how much of an answer lies with h2
 /// unread. Many small frames take several times as much memory.
 pub(super) const STREAM_WINDOW: u32 = 65_535;
-const WINDOW: usize = STREAM_WINDOW as usize;
 
-/// The most that is granted beyond it: to one stream, to those of one connection, and in all, in bytes.
+/// The most that is granted beyond it: to one stream, and to those of one connection, in bytes.
 const MOST_OF_STREAM: usize = 8 * 1024 * 1024;
 const MOST_OF_CONNECTION: usize = 12 * 1024 * 1024;
-const MOST_IN_ALL: usize = 32 * 1024 * 1024;
 
-/// By how much a window grows at a time: from 64 KiB to 1 MiB to the most.
-const GROWTH: usize = 16;
-
-/// While less than this is granted in all, it grows to the most at once, which spares a round trip; and a
-/// request on a connection whose last answers were read fast has it from the beginning, which spares another.
-const PLENTY: usize = MOST_IN_ALL / 2;
-
-/// It grows where three quarters of it came, and were read, at this rate at least, in bytes a second. By 64 KiB
-/// a round trip that is what comes from half a second away; and it is far more than a model writes.
-const FAST: usize = 128 * 1024;
+/// More is granted where so much was read within so long of the arrival of its first byte. It is the burst
+/// that a server sends at once: how far away that is makes no difference, and no model writes as fast.
+const READ: usize = 40 * 1024;
+const IN: Duration = Duration::from_millis(375);
 
 /// The longest frame that h2 takes; it ends the connection for a longer one.
 const MAX_FRAME: usize = 16 * 1024;
 
-/// How much has been granted by all connections together.
-static GRANTED: AtomicUsize = AtomicUsize::new(0);
-
-/// What becomes of the frame that is coming in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
-    Pass,
-    /// It may pass, but what was held back and may pass now comes first.
-    Behind,
-    Hold(u32),
-    Drop,
-}
-
-/// One stream, from its request or the head of its answer to its end.
+/// One answer, from its request to its end.
 struct Stream {
-    /// What h2 may get of it.
+    /// What h2 may still get of it.
     window: usize,
-    /// How much has come, since the window grew or since `since`.
-    received: usize,
-    since: Instant,
-    /// What the server was granted beyond h2's window, and whether that was of use.
-    extra: usize,
-    has_come_fast: bool,
-    /// What h2 may not have yet.
+    /// What the server was granted beyond that.
+    grant: Grant,
+    /// What h2 may not have yet, at most as much as was granted; nothing as long as the window is open.
     held: Held,
-    /// It has ended, or was given up: h2 may have whatever comes, and knows what to do with it.
-    is_over: bool,
-}
-
-impl Stream {
-    fn new(now: Instant) -> Self {
-        Self {
-            window: WINDOW,
-            received: 0,
-            since: now,
-            extra: 0,
-            has_come_fast: false,
-            held: Held::default(),
-            is_over: false,
-        }
-    }
-
-    /// Whether most of a window has come, and at a rate for which a larger one would be of use. Begins
-    /// anew where it has come more slowly, and where it has come.
-    fn comes_fast(&mut self, whole: usize, now: Instant) -> Option<bool> {
-        if self.received < whole / 4 * 3 {
-            return None;
-        }
-        let millis = now.saturating_duration_since(self.since).as_millis();
-        let millis = usize::try_from(millis).unwrap_or(usize::MAX);
-        let is_fast = self.received >= (FAST / 1000).saturating_mul(millis);
-        self.received = 0;
-        self.since = now;
-        Some(is_fast)
-    }
+    /// Frames behind it, after which nothing comes.
+    end: BytesMut,
+    /// Padding of what was held: the server's window is smaller by that, and h2 does not know.
+    padding: usize,
+    /// When what is counted began to come, and how much of it was read.
+    since: Option<Instant>,
+    read: usize,
 }
 
 /// The windows of one connection. Without `Debug`: answers are in it.
 pub(super) struct Windows {
     streams: HashMap<u32, Stream>,
-    /// What all of them were granted beyond h2's windows.
-    extra: usize,
-    /// The last window of an answer that had all come was read as fast as it came.
+    budget: &'static Budget,
+    /// The last stream that h2 has begun.
+    last_begun: u32,
+    /// What was read last was read as fast as it came.
     is_fast: bool,
-    /// The head of the frame that is coming in, as far as it is there.
-    head: BytesMut,
-    /// How much of that frame's payload is still to come, and where it goes.
-    to_come: usize,
-    way: Way,
-    /// A header block that is coming in.
-    block: Option<Way>,
-    /// Frames that were held back and may pass, and those behind them.
+    /// What has come and was not looked at, or found no room; it begins with a frame.
+    incoming: BytesMut,
+    /// So many bytes at its front may pass.
+    approved: usize,
+    /// They end within a header block, which goes on in the next frame.
+    is_in_block: bool,
+    /// Frames that were held, or are ours, for h2.
     ready: BytesMut,
-    /// A frame that comes behind them, or a header block, as far as it is there.
-    behind: BytesMut,
-    /// Frames are not known any more; h2 says what is wrong with them.
+    /// Whatever comes passes as it is: h2 says what is wrong with it.
     is_lost: bool,
+    /// Nothing more comes from the server, but something is held.
+    is_over: bool,
     outgoing: Outgoing,
-    /// WINDOW_UPDATE frames of ours to be sent.
-    grants: BytesMut,
+    /// WINDOW_UPDATE frames of ours for the server.
+    updates: BytesMut,
 }
 
-impl Default for Windows {
-    fn default() -> Self {
+impl Windows {
+    pub(super) fn new() -> Self {
+        Self::within(&budget::ALL)
+    }
+
+    fn within(budget: &'static Budget) -> Self {
         Self {
             streams: HashMap::new(),
-            extra: 0,
+            budget,
+            last_begun: 0,
             is_fast: false,
-            head: BytesMut::new(),
-            to_come: 0,
-            way: Way::Pass,
-            block: None,
+            incoming: BytesMut::new(),
+            approved: 0,
+            is_in_block: false,
             ready: BytesMut::new(),
-            behind: BytesMut::new(),
             is_lost: false,
+            is_over: false,
             outgoing: Outgoing::default(),
-            grants: BytesMut::new(),
+            updates: BytesMut::new(),
         }
     }
 }
 
 /// What comes from the server.
 impl Windows {
-    /// The beginning of a frame's head, which comes before the next bytes from the socket.
-    pub(super) fn unfinished_head(&self) -> &[u8] {
-        &self.head
-    }
-
-    /// Takes bytes that have come from the socket by `now`, with [`unfinished_head`](Self::unfinished_head)
-    /// before them, and leaves those that may pass at the front; returns how many they are.
-    pub(super) fn sort(&mut self, fresh: &mut [u8], now: Instant) -> usize {
-        self.head.clear();
-        let (mut at, mut passed) = (0, 0);
-        while let Some(rest) = fresh.get(at..).filter(|rest| !rest.is_empty()) {
-            let here = if self.is_lost {
-                rest.len()
-            } else if self.to_come > 0 {
-                let here = self.to_come.min(rest.len());
-                self.to_come -= here;
-                here
-            } else if let Some(&head) = rest.first_chunk() {
-                self.begin(Head::read(head), now);
-                if self.is_lost {
-                    continue;
-                }
-                FRAME_HEAD
-            } else {
-                self.head.extend_from_slice(rest);
-                return passed;
-            };
-            match self.way {
-                Way::Hold(stream) if !self.is_lost => self.hold(stream, rest.get(..here)),
-                Way::Behind if !self.is_lost => self.put_behind(rest.get(..here)),
-                Way::Drop if !self.is_lost => {}
-                _ => {
-                    if at != passed {
-                        fresh.copy_within(at..at + here, passed);
-                    }
-                    passed += here;
-                }
-            }
-            at += here;
+    /// Takes what has come from the socket. As much as is returned of it may pass as it stands; all else is
+    /// kept, for [`hand_over`](Self::hand_over).
+    pub(super) fn take(&mut self, fresh: &[u8]) -> usize {
+        if !self.incoming.is_empty() || !self.ready.is_empty() {
+            self.incoming.extend_from_slice(fresh);
+            return 0;
+        }
+        self.approve(fresh);
+        let passed = self.approved.min(fresh.len());
+        self.approved -= passed;
+        let rest = fresh.get(passed..).unwrap_or(&[]);
+        if !rest.is_empty() {
+            self.incoming.extend_from_slice(rest);
         }
         passed
     }
 
-    /// Decides about the frame that begins.
-    fn begin(&mut self, head: Head, now: Instant) {
-        if head.length > MAX_FRAME {
-            self.is_lost = true;
-            return;
-        }
-        self.to_come = head.length;
-        if head.kind == HEADERS && head.flags & END_STREAM == 0 {
-            let fresh = || Stream::new(now);
-            self.streams.entry(head.stream).or_insert_with(fresh);
-        }
-        self.way = match self.streams.get_mut(&head.stream) {
-            _ if head.kind == CONTINUATION => self.block.unwrap_or(Way::Pass),
-            _ if head.kind == DATA && head.length == 0 && head.flags & END_STREAM == 0 => Way::Drop,
-            None => Way::Pass,
-            Some(stream) => {
-                let data = if head.kind == DATA { head.length } else { 0 };
-                stream.received = stream.received.saturating_add(data);
-                if stream.held.is_empty() && data <= stream.window {
-                    stream.window -= data;
-                    Way::Pass
-                } else {
-                    Way::Hold(head.stream)
-                }
+    /// Hands over to h2 what it may have; false if there is nothing.
+    pub(super) fn hand_over(&mut self, buf: &mut ReadBuf<'_>) -> bool {
+        loop {
+            if self.can_interrupt() && !self.ready.is_empty() {
+                let most = self.ready.len();
+                hand_over(&mut self.ready, most, buf);
+                return true;
             }
+            let incoming = std::mem::take(&mut self.incoming);
+            self.approve(&incoming);
+            self.incoming = incoming;
+            if self.approved > 0 {
+                self.approved -= hand_over(&mut self.incoming, self.approved, buf);
+                return true;
+            }
+            let Some(head) = Head::of_whole(&self.incoming) else {
+                return false;
+            };
+            let incoming = std::mem::take(&mut self.incoming);
+            let length = FRAME_HEAD + head.length;
+            let is_kept = self.keep(head, incoming.get(..length).unwrap_or(&[]));
+            self.incoming = incoming;
+            if is_kept {
+                self.incoming.advance(length);
+            } else {
+                // It passes after all, behind something for which h2 resets the stream.
+                self.forget(head.stream);
+                Head::of_malformed(head.stream).put(&mut self.ready, frame::MALFORMED);
+            }
+        }
+    }
+
+    /// Whether frames may be put before what comes next.
+    fn can_interrupt(&self) -> bool {
+        self.approved == 0 && !self.is_in_block && !self.is_lost
+    }
+
+    /// Lets pass whole frames at the front of `bytes`, up to one that may not, or that others come before.
+    fn approve(&mut self, bytes: &[u8]) {
+        while self.ready.is_empty() || self.is_in_block || self.is_lost {
+            let rest = bytes.get(self.approved..).unwrap_or(&[]);
+            let head = rest.first_chunk().map(|&head| Head::read(head));
+            self.is_lost |= head.is_some_and(|head| head.length > MAX_FRAME);
+            if self.is_lost {
+                self.approved = bytes.len();
+                return;
+            }
+            match Head::of_whole(rest) {
+                Some(head) if self.may_pass(head) => self.approved += FRAME_HEAD + head.length,
+                _ => return,
+            }
+        }
+    }
+
+    /// Whether the frame that comes next may pass, which it does then.
+    fn may_pass(&mut self, head: Head) -> bool {
+        if self.is_in_block {
+            // For anything else than a CONTINUATION h2 ends the connection.
+            self.is_in_block = head.kind == CONTINUATION && head.flags & END_HEADERS == 0;
+            return true;
+        }
+        if head.says_nothing() {
+            return false;
+        }
+        if let Some(stream) = self.streams.get_mut(&head.stream) {
+            if !stream.held.is_empty() && matches!(head.kind, DATA | HEADERS | RST_STREAM) {
+                return false;
+            }
+            if head.kind == DATA {
+                if head.length > stream.window {
+                    return false;
+                }
+                stream.window -= head.length;
+                stream.since.get_or_insert_with(Instant::now);
+            }
+            if head.ends_stream() {
+                self.forget(head.stream);
+            }
+        }
+        let is_block = matches!(head.kind, HEADERS | PUSH_PROMISE);
+        self.is_in_block = is_block && head.flags & END_HEADERS == 0;
+        true
+    }
+
+    /// Keeps a frame that may not pass, or drops one without data; false if it may not be kept either: its
+    /// server goes beyond what it was granted, or it is nothing that can wait.
+    fn keep(&mut self, head: Head, frame: &[u8]) -> bool {
+        let Some(stream) = self
+            .streams
+            .get_mut(&head.stream)
+            .filter(|_| !head.says_nothing())
+        else {
+            return true;
         };
-        if self.way == Way::Pass && head.kind != CONTINUATION && !self.ready.is_empty() {
-            self.way = Way::Behind;
-        }
-        if let Way::Hold(id) = self.way
-            && let Some(stream) = self.streams.get_mut(&id)
-        {
-            stream.held.begin(head);
-        }
-        if matches!(head.kind, HEADERS | CONTINUATION) {
-            self.block = (!head.ends_block()).then_some(self.way);
-        }
-        if matches!(self.way, Way::Pass | Way::Behind) && head.ends_stream() {
-            self.end(head.stream);
-        }
-    }
-
-    /// Keeps a part of a frame that comes behind what is ready, and makes it ready when all of it is there.
-    fn put_behind(&mut self, part: Option<&[u8]>) {
-        match part {
-            Some(part) => self.behind.extend_from_slice(part),
-            None => self.is_lost = true,
-        }
-        if self.to_come == 0 && self.block.is_none() {
-            self.ready.extend_from_slice(&self.behind);
-            self.behind.clear();
-        }
-    }
-
-    /// Keeps a part of a frame, and lets pass what may once all of it is there: frames other than DATA
-    /// wait for those before them alone.
-    fn hold(&mut self, id: u32, part: Option<&[u8]>) {
-        let is_kept = match (self.streams.get_mut(&id), part) {
-            (Some(stream), Some(part)) => stream.held.put(part),
-            _ => false,
+        let payload = frame.get(FRAME_HEAD..).unwrap_or(&[]);
+        let is_kept = match head.kind {
+            DATA => stream.keep_data(head, payload),
+            HEADERS => {
+                let flags = head.flags & (END_STREAM | END_HEADERS | PADDED | PRIORITY);
+                let is_end = flags == END_STREAM | END_HEADERS && stream.end.is_empty();
+                is_end && stands_alone(payload) && stream.keep_end(frame)
+            }
+            _ => stream.keep_end(frame),
         };
-        // A frame without its beginning is none.
-        self.is_lost |= !is_kept;
-        if self.to_come == 0 {
-            self.release(id);
+        if is_kept {
+            self.release(head.stream);
         }
+        is_kept
     }
 
-    /// Lets pass what h2's window allows of what was held back of a stream.
+    /// Lets pass what h2's window allows of what is held of a stream, and behind that its end.
     fn release(&mut self, id: u32) {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
-        while let Some(head) = stream.held.first() {
-            if head.kind == DATA {
-                if head.length > stream.window {
-                    break;
-                }
-                stream.window -= head.length;
+        while stream.window > 0 && !stream.held.is_empty() {
+            let most = stream.window.min(MAX_FRAME);
+            stream.window -= stream.held.move_to(&mut self.ready, id, most);
+        }
+        if stream.held.is_empty() && !stream.end.is_empty() {
+            self.ready.extend_from_slice(&stream.end);
+            self.forget(id);
+        }
+    }
+
+    /// A stream is over. What h2 will never see of it is made up for to the server.
+    fn forget(&mut self, id: u32) {
+        if let Some(stream) = self.streams.remove(&id) {
+            self.update(0, stream.held.len() + stream.padding);
+        }
+    }
+
+    /// Nothing more comes. As long as something is held, h2 is not to know: it goes on until that is read,
+    /// while streams end of which nothing is held, and none begins.
+    pub(super) fn end(&mut self) {
+        if !self.holds_back() || self.is_in_block {
+            self.is_lost = true;
+            return;
+        }
+        self.is_over = true;
+        // No frame in it is whole.
+        self.incoming.clear();
+        Head::of(GOAWAY, 0, 8).put(&mut self.ready, &frame::GOING_AWAY);
+        let ids: Vec<u32> = self.streams.keys().copied().collect();
+        for id in ids {
+            if let Some(stream) = self.streams.get_mut(&id)
+                && stream.end.is_empty()
+            {
+                Head::of(RST_STREAM, id, 4).put(&mut stream.end, &frame::CUT);
+                self.release(id);
             }
-            stream.held.pass_first(&mut self.ready);
-            if head.ends_stream() {
-                let granted = end(stream);
-                self.extra -= granted;
-                self.is_fast &= granted == 0 || stream.has_come_fast;
-            }
-        }
-        if stream.is_over && stream.held.is_empty() {
-            self.streams.remove(&id);
         }
     }
 
-    /// The server has said all of it.
-    fn end(&mut self, id: u32) {
-        if let Some(stream) = self.streams.get_mut(&id) {
-            let granted = end(stream);
-            self.extra -= granted;
-            self.is_fast &= granted == 0 || stream.has_come_fast;
-            self.release(id);
-        }
-    }
-
-    /// At most so much of what was held back and may pass now; nothing in the middle of a frame or of a header
-    /// block.
-    pub(super) fn take_ready(&mut self, most: usize) -> Option<BytesMut> {
-        if !self.is_ready() || most == 0 {
-            return None;
-        }
-        if self.ready.len() <= most {
-            return Some(std::mem::take(&mut self.ready));
-        }
-        // The rest follows before anything else.
-        Some(self.ready.split_to(most))
-    }
-
-    /// Whether there is something to take.
-    pub(super) fn is_ready(&self) -> bool {
-        let is_between = self.to_come == 0 || self.way != Way::Pass;
-        let is_in_block = matches!(self.block, Some(Way::Pass));
-        is_between && !is_in_block && !self.is_lost && !self.ready.is_empty()
-    }
-
-    /// Whether anything is held back that may pass later, although nothing comes from the socket any more. In
-    /// the middle of a frame that h2 has begun to read nothing can.
+    /// Whether anything is held.
     pub(super) fn holds_back(&self) -> bool {
-        let is_between = self.to_come == 0 || self.way != Way::Pass;
-        let can_pass = |stream: &Stream| stream.held.first().is_some();
-        is_between && (self.is_ready() || self.streams.values().any(can_pass))
+        !self.is_lost && self.streams.values().any(|stream| !stream.held.is_empty())
+    }
+
+    /// Whether h2 can read on at once.
+    pub(super) fn is_ready(&self) -> bool {
+        !self.ready.is_empty()
     }
 }
 
 /// What h2 says.
 impl Windows {
-    /// Takes bytes that h2 has sent by `now`, in their order.
-    pub(super) fn follow(&mut self, sent: &[u8], now: Instant) {
+    /// Takes what h2 has sent, in its order.
+    pub(super) fn follow(&mut self, sent: &[u8]) {
         let mut said = Vec::new();
         self.outgoing.follow(sent, &mut said);
         for said in said {
             match said {
-                Said::Begun(id) => self.note_begun(id, now),
-                Said::Read(id, bytes) => self.note_read(id, bytes, now),
-                Said::GivenUp(id) => self.give_up(id),
+                Said::Begun(id) => self.note_begun(id),
+                Said::Read(id, bytes) => self.note_read(id, bytes),
+                // h2 throws away what comes of it.
+                Said::GivenUp(id) => self.forget(id),
+                Said::Ping(payload) if self.is_over => {
+                    Head::ack_of_ping().put(&mut self.ready, &payload);
+                }
+                Said::Ping(_) => {}
             }
         }
     }
 
-    /// A request begins.
-    fn note_begun(&mut self, id: u32, now: Instant) {
-        let has_nothing = self.extra == 0;
-        if self.is_fast && has_nothing && is_plenty() && !self.streams.contains_key(&id) {
-            self.streams.insert(id, Stream::new(now));
-            self.grant(id, MOST_OF_STREAM);
+    /// A request begins. Where the answer before it was read fast and no other has been granted anything, it
+    /// gets as much at once, which spares a round trip; and has to show again that it is of use.
+    fn note_begun(&mut self, id: u32) {
+        // A second block of a request is its trailers.
+        if id <= self.last_begun {
+            return;
+        }
+        self.last_begun = id;
+        let stream = Stream {
+            window: STREAM_WINDOW as usize,
+            grant: self.budget.nothing(),
+            held: Held::default(),
+            end: BytesMut::new(),
+            padding: 0,
+            since: None,
+            read: 0,
+        };
+        self.streams.insert(id, stream);
+        if self.is_fast && self.granted() == 0 && self.budget.is_ample() {
+            self.is_fast = false;
+            self.grant(id);
         }
     }
 
     /// The caller of a stream has read on, and h2 has told the server that it may send so much more.
-    fn note_read(&mut self, id: u32, bytes: usize, now: Instant) {
+    fn note_read(&mut self, id: u32, bytes: usize) {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
         stream.window = stream.window.saturating_add(bytes);
-        let whole = WINDOW + stream.extra;
-        let keeps_up = stream.held.len() <= whole / 4;
-        // A window that is large already says nothing of whoever reads little.
-        let is_fast = stream.comes_fast(whole.min(1024 * 1024), now);
-        if let Some(is_fast) = is_fast.filter(|_| !stream.is_over) {
-            self.is_fast = is_fast && keeps_up;
-            if self.is_fast {
-                stream.has_come_fast = true;
-                let factor = if is_plenty() { MOST_OF_STREAM } else { GROWTH };
-                self.grant(id, whole.saturating_mul(factor).min(MOST_OF_STREAM));
+        let padding = std::mem::take(&mut stream.padding);
+        let is_fast = stream.is_read_fast(bytes);
+        let goes_on = stream.end.is_empty();
+        if padding > 0 {
+            self.update(0, padding);
+            self.update(id, padding);
+        }
+        if let Some(is_fast) = is_fast {
+            self.is_fast = is_fast;
+            if is_fast && goes_on {
+                self.grant(id);
             }
         }
         self.release(id);
     }
 
-    /// Grants a stream so much beyond h2's window, as far as there is so much.
-    fn grant(&mut self, id: u32, wanted: usize) {
-        let left = MOST_OF_CONNECTION.saturating_sub(self.extra);
+    /// How much the streams of this connection have been granted.
+    fn granted(&self) -> usize {
+        let granted = self.streams.values().map(|stream| stream.grant.bytes());
+        granted.sum()
+    }
+
+    /// Grants a stream its share of what is left.
+    fn grant(&mut self, id: u32) {
+        let left = MOST_OF_CONNECTION.saturating_sub(self.granted());
+        let has_nothing = |stream: &&Stream| stream.grant.bytes() == 0;
+        let waiting = self.streams.values().filter(has_nothing).count().max(1);
         if let Some(stream) = self.streams.get_mut(&id) {
-            let more = take(wanted.saturating_sub(stream.extra).min(left));
-            if let Ok(bytes @ 1..) = u32::try_from(more) {
-                stream.extra += more;
-                self.extra += more;
-                put_window_update(&mut self.grants, id, bytes);
-            }
+            let wanted = MOST_OF_STREAM.saturating_sub(stream.grant.bytes());
+            let granted = stream.grant.grow(wanted.min(left / waiting));
+            self.update(id, granted);
         }
     }
 
-    /// Nobody wants the answer any more. h2 throws away what comes of it; so is what was held back, but for header
-    /// blocks, which h2 has to read to know later ones. That none of it was for h2 is made up for to the server.
-    fn give_up(&mut self, id: u32) {
-        let Some(stream) = self.streams.get_mut(&id) else {
-            return;
+    /// Tells the server that it may send so much more of a stream, or with 0 on the connection.
+    fn update(&mut self, stream: u32, bytes: usize) {
+        // What a window has lost at most is far less than what fits.
+        if let Ok(bytes @ 1..) = u32::try_from(bytes) {
+            Head::of(frame::WINDOW_UPDATE, stream, 4).put(&mut self.updates, &bytes.to_be_bytes());
+        }
+    }
+
+    /// What is to be sent before anything else of h2's; nothing within a frame or a header block.
+    pub(super) fn updates(&mut self) -> Option<&mut BytesMut> {
+        (self.outgoing.is_between() && !self.updates.is_empty()).then_some(&mut self.updates)
+    }
+}
+
+impl Stream {
+    /// Keeps a frame of data; false if the server may not send it.
+    fn keep_data(&mut self, head: Head, payload: &[u8]) -> bool {
+        let kept = self.held.len() + self.padding;
+        let allowed = (self.window + self.grant.bytes()).saturating_sub(kept);
+        let Some(data) = head.without_padding(payload) else {
+            return false;
         };
-        self.extra -= end(stream);
-        let mut dropped = 0;
-        while let Some(head) = stream.held.first() {
-            if head.kind == DATA {
-                stream.held.drop_first();
-                dropped += head.length;
-            } else {
-                stream.held.pass_first(&mut self.ready);
-            }
+        if head.length > allowed || !self.end.is_empty() {
+            return false;
         }
-        if stream.held.is_empty() {
-            self.streams.remove(&id);
+        self.since.get_or_insert_with(Instant::now);
+        self.held.push(data);
+        self.padding += head.length - data.len();
+        if head.flags & END_STREAM != 0 {
+            let end = Head {
+                flags: END_STREAM,
+                ..Head::of(DATA, head.stream, 0)
+            };
+            self.keep_end(&end.written());
         }
-        if let Ok(bytes @ 1..) = u32::try_from(dropped) {
-            put_window_update(&mut self.grants, 0, bytes);
-        }
+        true
     }
 
-    /// What is to be sent before anything else of h2's; nothing in the middle of a frame or of a header block.
-    pub(super) fn grants(&mut self) -> Option<&mut BytesMut> {
-        (self.outgoing.is_between() && !self.grants.is_empty()).then_some(&mut self.grants)
+    /// Keeps a frame that comes behind all data; false if there are too many. The server sends no more, so
+    /// that others may have what is not used of the grant.
+    fn keep_end(&mut self, frame: &[u8]) -> bool {
+        let fits = self.end.len() + frame.len() <= 2 * MAX_FRAME;
+        if fits {
+            self.end.extend_from_slice(frame);
+            self.grant.shrink_to(self.held.len());
+        }
+        fits
+    }
+
+    /// Whether what was counted was read fast; nothing until enough was.
+    fn is_read_fast(&mut self, bytes: usize) -> Option<bool> {
+        self.read = self.read.saturating_add(bytes);
+        if self.read < READ {
+            return None;
+        }
+        self.read = 0;
+        let now = Instant::now();
+        // What is counted next has come already, or begins with what comes.
+        let next = (!self.held.is_empty()).then_some(now);
+        let since = std::mem::replace(&mut self.since, next);
+        Some(since.is_some_and(|since| now.duration_since(since) <= IN))
     }
 }
 
-impl Drop for Windows {
-    fn drop(&mut self) {
-        give_back(self.extra);
+/// Moves at most so much to `buf`, and as much as there is room for; returns how much that was.
+fn hand_over(from: &mut BytesMut, most: usize, buf: &mut ReadBuf<'_>) -> usize {
+    let length = most.min(from.len()).min(buf.remaining());
+    buf.put_slice(from.get(..length).unwrap_or(&[]));
+    from.advance(length);
+    if from.is_empty() {
+        // Its memory too.
+        *from = BytesMut::new();
     }
-}
-
-/// Lets h2 have whatever comes of a stream; returns what that was granted beyond h2's window, which is given
-/// back.
-fn end(stream: &mut Stream) -> usize {
-    stream.is_over = true;
-    stream.window = usize::MAX;
-    let extra = std::mem::take(&mut stream.extra);
-    give_back(extra);
-    extra
-}
-
-fn is_plenty() -> bool {
-    GRANTED.load(Ordering::Relaxed) < PLENTY
-}
-
-/// Takes as much of what all may be granted as there is of `wanted`.
-fn take(wanted: usize) -> usize {
-    let mut taken = 0;
-    // It never fails: the closure has an answer to anything.
-    let _ = GRANTED.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |granted| {
-        taken = wanted.min(MOST_IN_ALL.saturating_sub(granted));
-        Some(granted + taken)
-    });
-    taken
-}
-
-fn give_back(taken: usize) {
-    GRANTED.fetch_sub(taken, Ordering::Relaxed);
+    length
 }
 
 #[cfg(test)]
