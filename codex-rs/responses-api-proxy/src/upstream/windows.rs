@@ -66,6 +66,9 @@ struct Stream {
     /// When what is counted began to come, and how much of it was read.
     since: Option<Instant>,
     read: usize,
+    /// How much has come in all, and whether it was read fast.
+    received: usize,
+    is_fast: bool,
 }
 
 /// The windows of one connection. Without `Debug`: answers are in it.
@@ -74,8 +77,9 @@ pub(super) struct Windows {
     budget: &'static Budget,
     /// The last stream that h2 has begun.
     last_begun: u32,
-    /// What was read last was read as fast as it came.
-    is_fast: bool,
+    /// How much the next answer is taken to be, in bytes: as much as the last one was that was read fast, and
+    /// half as much after each that was not.
+    guess: usize,
     /// What has come and was not looked at, or found no room; it begins with a frame.
     incoming: BytesMut,
     /// So many bytes at its front may pass.
@@ -103,7 +107,7 @@ impl Windows {
             streams: HashMap::new(),
             budget,
             last_begun: 0,
-            is_fast: false,
+            guess: 0,
             incoming: BytesMut::new(),
             approved: 0,
             is_in_block: false,
@@ -208,7 +212,7 @@ impl Windows {
                     return false;
                 }
                 stream.window -= head.length;
-                stream.since.get_or_insert_with(Instant::now);
+                stream.note_come(head.length);
             }
             if head.ends_stream() {
                 self.forget(head.stream);
@@ -264,6 +268,11 @@ impl Windows {
     fn forget(&mut self, id: u32) {
         if let Some(stream) = self.streams.remove(&id) {
             self.update(0, stream.held.len() + stream.padding);
+            self.guess = if stream.is_fast {
+                stream.received.saturating_add(stream.received / 8)
+            } else {
+                self.guess / 2
+            };
         }
     }
 
@@ -320,8 +329,8 @@ impl Windows {
         }
     }
 
-    /// A request begins. Where the answer before it was read fast and no other has been granted anything, it
-    /// gets as much at once, which spares a round trip; and has to show again that it is of use.
+    /// A request begins. The only one of all, or one that may be like one before it that was read fast, gets
+    /// as much at once, which spares a round trip.
     fn note_begun(&mut self, id: u32) {
         // A second block of a request is its trailers.
         if id <= self.last_begun {
@@ -336,12 +345,16 @@ impl Windows {
             padding: 0,
             since: None,
             read: 0,
+            received: 0,
+            is_fast: false,
         };
         self.streams.insert(id, stream);
-        if self.is_fast && self.granted() == 0 && self.budget.is_ample() {
-            self.is_fast = false;
-            self.grant(id);
-        }
+        let guess = match self.guess {
+            0 if self.budget.is_whole() => MOST_OF_STREAM,
+            guess if self.budget.is_ample() => guess,
+            _ => 0,
+        };
+        self.grant(id, guess);
     }
 
     /// The caller of a stream has read on, and h2 has told the server that it may send so much more.
@@ -352,34 +365,33 @@ impl Windows {
         stream.window = stream.window.saturating_add(bytes);
         let padding = std::mem::take(&mut stream.padding);
         let is_fast = stream.is_read_fast(bytes);
+        stream.is_fast = is_fast.unwrap_or(stream.is_fast);
         let goes_on = stream.end.is_empty();
         if padding > 0 {
             self.update(0, padding);
             self.update(id, padding);
         }
-        if let Some(is_fast) = is_fast {
-            self.is_fast = is_fast;
-            if is_fast && goes_on {
-                self.grant(id);
-            }
+        if is_fast == Some(true) && goes_on {
+            // Its share of what is left.
+            let has_nothing = |stream: &&Stream| stream.grant.bytes() == 0;
+            let waiting = self.streams.values().filter(has_nothing).count().max(1);
+            self.grant(id, self.left() / waiting);
         }
         self.release(id);
     }
 
-    /// How much the streams of this connection have been granted.
-    fn granted(&self) -> usize {
+    /// How much its streams may still be granted.
+    fn left(&self) -> usize {
         let granted = self.streams.values().map(|stream| stream.grant.bytes());
-        granted.sum()
+        MOST_OF_CONNECTION.saturating_sub(granted.sum())
     }
 
-    /// Grants a stream its share of what is left.
-    fn grant(&mut self, id: u32) {
-        let left = MOST_OF_CONNECTION.saturating_sub(self.granted());
-        let has_nothing = |stream: &&Stream| stream.grant.bytes() == 0;
-        let waiting = self.streams.values().filter(has_nothing).count().max(1);
+    /// Grants a stream so much, as far as there is as much.
+    fn grant(&mut self, id: u32, wanted: usize) {
+        let wanted = wanted.min(self.left());
         if let Some(stream) = self.streams.get_mut(&id) {
-            let wanted = MOST_OF_STREAM.saturating_sub(stream.grant.bytes());
-            let granted = stream.grant.grow(wanted.min(left / waiting));
+            let most = MOST_OF_STREAM.saturating_sub(stream.grant.bytes());
+            let granted = stream.grant.grow(wanted.min(most));
             self.update(id, granted);
         }
     }
@@ -399,6 +411,11 @@ impl Windows {
 }
 
 impl Stream {
+    fn note_come(&mut self, length: usize) {
+        self.received = self.received.saturating_add(length);
+        self.since.get_or_insert_with(Instant::now);
+    }
+
     /// Keeps a frame of data; false if the server may not send it.
     fn keep_data(&mut self, head: Head, payload: &[u8]) -> bool {
         let kept = self.held.len() + self.padding;
@@ -409,7 +426,7 @@ impl Stream {
         if head.length > allowed || !self.end.is_empty() {
             return false;
         }
-        self.since.get_or_insert_with(Instant::now);
+        self.note_come(head.length);
         self.held.push(data);
         self.padding += head.length - data.len();
         if head.flags & END_STREAM != 0 {

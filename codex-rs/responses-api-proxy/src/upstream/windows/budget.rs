@@ -26,6 +26,11 @@ impl Budget {
         }
     }
 
+    /// Whether nothing of it is granted.
+    pub(super) fn is_whole(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= MOST_IN_ALL
+    }
+
     /// Whether half of it is left, so that some can be granted by guess.
     pub(super) fn is_ample(&self) -> bool {
         self.0.load(Ordering::Relaxed) >= MOST_IN_ALL / 2
