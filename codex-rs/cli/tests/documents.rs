@@ -111,48 +111,69 @@ fn every_file_that_is_named_is_there() {
             "{file} is not there"
         );
     }
-    let text = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
-    for file in text
-        .split('`')
-        .filter(|word| word.ends_with(".rs") && !word.contains([' ', '/']))
-    {
-        let is_there = |of: &&str| {
-            let src = root().join("codex-rs").join(of).join("src");
-            src.join(file).is_file() || src.join("upstream").join(file).is_file()
-        };
-        assert!(
-            ["responses-api-proxy", "exec"].iter().any(is_there),
-            "docs/architecture.md names {file}, which is not there"
-        );
-    }
+}
+
+/// The crates whose files docs/architecture.md lists one by one, each beneath its heading.
+const LISTED: [(&str, &str); 2] = [
+    ("responses-api-proxy", "## The source of the proxy"),
+    ("exec", "## The source of the chat client"),
+];
+
+/// The part of docs/architecture.md beneath a heading.
+fn part_of_the_map(heading: &str) -> String {
+    let map = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    let part = map.split(heading).nth(1).unwrap();
+    part.split("\n## ").next().unwrap().to_owned()
 }
 
 #[test]
-fn every_room_is_on_the_map() {
-    let map = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
-    for (of, heading) in [
-        ("responses-api-proxy", "## The rooms of the proxy"),
-        ("exec", "## The rooms of the chat client"),
-    ] {
-        // Both have an `args.rs`: each is looked for in its own part.
-        let part = map.split(heading).nth(1).unwrap();
-        let part = part.split("\n## ").next().unwrap();
-        for entry in fs::read_dir(root().join("codex-rs").join(of).join("src")).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            // The directory beside a room holds its tests.
-            let is_of_a_room = path.is_dir() && path.with_extension("rs").exists();
-            let is_room = !matches!(name.as_str(), "lib.rs" | "main.rs") && !is_of_a_room;
-            let wanted = if name.ends_with(".rs") {
-                format!("`{name}`")
-            } else {
-                format!("`{name}/`")
-            };
+fn every_file_on_the_map_is_there() {
+    for (of, heading) in LISTED {
+        let src = root().join("codex-rs").join(of).join("src");
+        let part = part_of_the_map(heading);
+        let table = part.split("\n| file |").nth(1).unwrap();
+        let named: Vec<&str> = table
+            .split('`')
+            .filter(|word| word.contains(".rs") || word.ends_with('/'))
+            .filter(|word| !word.contains(' ') && *word != "mod.rs" && *word != "fuzz/")
+            .collect();
+        assert!(named.len() > 20, "{named:?}");
+        for file in named {
+            let is_there = src.join(file).exists() || file == "tls.rs";
             assert!(
-                !is_room || part.contains(&wanted),
-                "docs/architecture.md does not name {name} of {of}"
+                is_there,
+                "docs/architecture.md names {file} of {of}, which is not there"
             );
         }
+    }
+}
+
+/// Each file by its path, or the folder that it is in; tests and `mod.rs` are a part of what they are beside.
+#[test]
+fn every_file_is_on_the_map() {
+    fn walk(dir: &Path, src: &Path, part: &str) {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(src).unwrap().to_str().unwrap();
+            let file = path.file_name().unwrap().to_str().unwrap();
+            let is_whole = part.contains(&format!("| `{name}/`"));
+            if path.is_dir() && !is_whole {
+                walk(&path, src, part);
+            } else if path.is_file()
+                && !matches!(file, "lib.rs" | "main.rs" | "mod.rs" | "tests.rs")
+            {
+                let is_named = part.contains(&format!("`{name}`"));
+                assert!(
+                    is_named,
+                    "docs/architecture.md does not name {name} of {}",
+                    src.display()
+                );
+            }
+        }
+    }
+    for (of, heading) in LISTED {
+        let src = root().join("codex-rs").join(of).join("src");
+        walk(&src, &src, &part_of_the_map(heading));
     }
 }
 
@@ -160,7 +181,11 @@ fn every_room_is_on_the_map() {
 fn every_code_of_an_answer_of_ours_is_explained() {
     let operating = fs::read_to_string(root().join("docs/operating.md")).unwrap();
     let mut codes = BTreeSet::new();
-    for file in ["refusal.rs", "head_fault.rs", "upstream_fault.rs"] {
+    for file in [
+        "refusal.rs",
+        "downstream/head_error.rs",
+        "upstream/error.rs",
+    ] {
         let path = root().join("codex-rs/responses-api-proxy/src").join(file);
         let text = fs::read_to_string(path).unwrap();
         let body = text.split("fn code(").nth(1).unwrap();

@@ -3,25 +3,25 @@
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
-use crate::answer::Answer;
-use crate::args::{ChatArgs, Common};
-use crate::client::Client;
 use crate::config::Config;
-use crate::config_override::ConfigOverride;
+use crate::config::args::{ChatArgs, Common};
+use crate::config::overrides::ConfigOverride;
 use crate::conversation::{Conversation, Question};
-use crate::editor::{Editor, Line};
+use crate::events::answer::Answer;
+use crate::events::server_error::MAX_MESSAGE;
 use crate::exec::{end, environment, no_runtime, run_exec, runtime};
-use crate::fault::Fault;
+use crate::exit::Stop;
 use crate::mistyped;
-use crate::printable::excerpt;
 use crate::prompt::{self, stdin_is_terminal};
-use crate::screen::Screen;
-use crate::server_error::MAX_MESSAGE;
-use crate::signals::{Signal, Signals};
-use crate::stop::Stop;
-use crate::terminal::Saved;
+use crate::terminal::editor::{Editor, Line};
+use crate::terminal::printable::excerpt;
+use crate::terminal::screen::Screen;
+use crate::terminal::second_signal::Interrupt;
+use crate::terminal::settings::Saved;
+use crate::terminal::signals::{Signal, Signals};
+use crate::transport::client::Client;
+use crate::transport::error::Fault;
 use crate::turn::Asker;
-use crate::way_out::Interrupt;
 
 /// Runs a conversation, or `codex exec` where there is no terminal on both ends.
 #[must_use]

@@ -4,8 +4,8 @@
 
 use serde::Serialize;
 
-use crate::answer::Answer;
 use crate::config::Config;
+use crate::events::answer::Answer;
 
 /// Questions and answers in turn.
 #[derive(Debug, Default)]

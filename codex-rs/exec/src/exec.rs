@@ -6,22 +6,22 @@ use std::process::ExitCode;
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::answer::Answer;
-use crate::args::ExecArgs;
-use crate::client::Client;
 use crate::config::Config;
-use crate::config_override::ConfigOverride;
+use crate::config::args::ExecArgs;
+use crate::config::overrides::ConfigOverride;
 use crate::conversation::Conversation;
+use crate::events::answer::Answer;
+use crate::events::server_error::MAX_MESSAGE;
+use crate::exit::Stop;
 use crate::last_message::LastMessage;
-use crate::printable::excerpt;
 use crate::prompt;
-use crate::screen::Screen;
-use crate::server_error::MAX_MESSAGE;
-use crate::signals::{Signal, Signals};
-use crate::stop::Stop;
-use crate::terminal::Saved;
+use crate::terminal::printable::excerpt;
+use crate::terminal::screen::Screen;
+use crate::terminal::second_signal::Interrupt;
+use crate::terminal::settings::Saved;
+use crate::terminal::signals::{Signal, Signals};
+use crate::transport::client::Client;
 use crate::turn::Asker;
-use crate::way_out::Interrupt;
 
 /// Runs `codex exec` and says what went wrong, if anything did.
 ///

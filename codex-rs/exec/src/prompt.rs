@@ -10,7 +10,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::args::Common;
+use crate::config::args::Common;
 use crate::conversation::Question;
 
 /// The most that is read from standard input, and of an image, in bytes: a proxy lets 64 MiB pass

@@ -4,17 +4,17 @@ use std::time::{Duration, Instant};
 
 use reqwest::Response;
 
-use crate::answer::{Answer, Shown};
-use crate::client::Client;
 use crate::config::Config;
 use crate::conversation::Conversation;
-use crate::deadline::Deadline;
-use crate::event::Event;
-use crate::event_stream::EventStream;
-use crate::fault::{Fault, root, seconds};
-use crate::redact::Pieces;
-use crate::retry;
-use crate::screen::Screen;
+use crate::events::answer::{Answer, Shown};
+use crate::events::event::Event;
+use crate::events::stream::EventStream;
+use crate::terminal::screen::Screen;
+use crate::transport::client::Client;
+use crate::transport::deadline::Deadline;
+use crate::transport::error::{Fault, root, seconds};
+use crate::transport::redact::Pieces;
+use crate::transport::retry;
 
 /// How long a server may take to end a stream that is complete.
 const GOODBYE: Duration = Duration::from_millis(200);

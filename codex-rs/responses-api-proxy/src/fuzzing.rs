@@ -14,14 +14,14 @@ use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, Uri};
 
-use crate::head_fault::HeadFault;
-use crate::headers::{for_upstream, retain_for_client};
-use crate::inbound::{Inbound, MASKED_UPGRADE, MOST_BEHIND};
-use crate::needle::Needle;
-use crate::policy::{RESPONSES, SHUTDOWN, permit, permit_shutdown};
-use crate::redact::Redactor;
+use crate::access::policy::{RESPONSES, SHUTDOWN, permit, permit_shutdown};
+use crate::credential::needle::Needle;
+use crate::credential::redact::Redactor;
+use crate::downstream::head::{Inbound, MASKED_UPGRADE, MOST_BEHIND};
+use crate::downstream::head_error::HeadError;
+use crate::forward::headers::{for_upstream, retain_for_client};
 
-pub use crate::seal::fuzzing::{seal_any, seal_requests};
+pub use crate::credential::substitution::fuzzing::{seal_any, seal_requests};
 
 /// Takes the way the input is cut off its front: a count, then so many sizes.
 pub(crate) fn split_control(data: &[u8]) -> (&[u8], &[u8]) {
@@ -74,7 +74,7 @@ pub fn inbound(data: &[u8]) {
     }
 }
 
-fn pass(sent: &[u8], control: &[u8]) -> (Vec<u8>, Option<HeadFault>, u64) {
+fn pass(sent: &[u8], control: &[u8]) -> (Vec<u8>, Option<HeadError>, u64) {
     let mut inbound = Inbound::new();
     let mut passed = Vec::new();
     let mut fault = None;
@@ -105,7 +105,7 @@ fn drain(
     passed: &mut Vec<u8>,
     may_begin: bool,
     room: usize,
-) -> Option<HeadFault> {
+) -> Option<HeadError> {
     loop {
         let mut take = |bytes: &[u8]| {
             let taken = bytes.len().min(room);

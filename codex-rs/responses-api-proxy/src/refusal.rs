@@ -13,11 +13,11 @@ use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, UPGRADE, WWW_AUTHENTIC
 use http::{HeaderValue, Method, StatusCode, Uri};
 use serde::Serialize;
 
-use crate::door::Full;
-use crate::head_fault::HeadFault;
-use crate::policy::RESPONSES;
-use crate::printable::printable;
-use crate::upstream_fault::UpstreamFault;
+use crate::access::policy::RESPONSES;
+use crate::downstream::connection_limit::LimitReached;
+use crate::downstream::head_error::HeadError;
+use crate::observe::printable::printable;
+use crate::upstream::error::UpstreamError;
 
 /// How much of a request target a message repeats, in bytes.
 const TARGET_SHOWN: usize = 200;
@@ -34,13 +34,13 @@ pub(crate) enum Refusal {
     /// 403: a request that a web page made a browser send.
     Browser,
     /// 403: a user that was not named with `--allow-user`.
-    Stranger,
+    CallerDenied,
     /// 401: no valid client token.
     Token,
     /// 426: the same path over plain HTTP is what works.
     WebSocket,
     /// 400 or 431: the head cannot be read in exactly one way.
-    Head(HeadFault),
+    Head(HeadError),
     /// 413: more body than `--max-body`.
     BodyTooLarge { limit: u64 },
     /// 400: the request body ended before its framing said so.
@@ -56,18 +56,18 @@ pub(crate) enum Refusal {
     /// 503: no new work while answers in flight are finished.
     ShuttingDown,
     /// 502 or 504: the upstream gave no answer.
-    Upstream(UpstreamFault),
+    Upstream(UpstreamError),
 }
 
 /// Marks an answer as a [`Refusal`], among its extensions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Refused;
 
-impl From<Full> for Refusal {
-    fn from(full: Full) -> Self {
+impl From<LimitReached> for Refusal {
+    fn from(full: LimitReached) -> Self {
         match full {
-            Full::Everywhere => Self::TooManyConnections,
-            Full::ForThisUser => Self::TooManyOfOneUser,
+            LimitReached::Everywhere => Self::TooManyConnections,
+            LimitReached::ForThisUser => Self::TooManyOfOneUser,
         }
     }
 }
@@ -106,7 +106,7 @@ impl Refusal {
             | Self::MethodNotAllowed { .. }
             | Self::Host
             | Self::Browser
-            | Self::Stranger => StatusCode::FORBIDDEN,
+            | Self::CallerDenied => StatusCode::FORBIDDEN,
             Self::Token => StatusCode::UNAUTHORIZED,
             Self::WebSocket => StatusCode::UPGRADE_REQUIRED,
             Self::Head(fault) => fault.status(),
@@ -128,7 +128,7 @@ impl Refusal {
             Self::MethodNotAllowed { .. } => "method_not_allowed",
             Self::Host => "host_not_allowed",
             Self::Browser => "browser_not_allowed",
-            Self::Stranger => "caller_not_allowed",
+            Self::CallerDenied => "caller_not_allowed",
             Self::Token => "client_token_required",
             Self::WebSocket => "websocket_not_supported",
             Self::Head(fault) => fault.code(),
@@ -168,7 +168,7 @@ impl Refusal {
                  -Mode: navigate, -Dest other than empty, Sec-Purpose, Sec-CH-*) must not be sent"
                     .to_owned()
             }
-            Self::Stranger => {
+            Self::CallerDenied => {
                 "your user may not call this proxy; it was started with --allow-user \
                  or --allow-group for others"
                     .to_owned()
@@ -220,7 +220,7 @@ impl Refusal {
                 // Who may not call at all has no use for a connection.
                 | Self::Host
                 | Self::Browser
-                | Self::Stranger
+                | Self::CallerDenied
                 | Self::Token
                 | Self::BodyTooLarge { .. }
                 | Self::BodyCutShort
@@ -237,8 +237,8 @@ impl Refusal {
             self,
             Self::TooManyRequests
                 | Self::TooManyConnections
-                | Self::Head(HeadFault::Crowded)
-                | Self::Upstream(UpstreamFault::Busy)
+                | Self::Head(HeadError::Crowded)
+                | Self::Upstream(UpstreamError::Busy)
         )
     }
 

@@ -8,7 +8,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::task::coop;
 
-use crate::upstream_fault::UpstreamFault;
+use crate::upstream::error::UpstreamError;
 
 use super::exchange::Exchange;
 
@@ -38,12 +38,12 @@ impl Drop for UpstreamBody {
 
 impl Body for UpstreamBody {
     type Data = Bytes;
-    type Error = UpstreamFault;
+    type Error = UpstreamError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, UpstreamFault>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
         let this = self.get_mut();
         let Some((body, exchange)) = &mut this.under_way else {
             return Poll::Ready(None);
@@ -66,11 +66,11 @@ impl Body for UpstreamBody {
             let is_reset = exchange.connection().is_http_2() && !body.is_end_stream();
             this.under_way = None;
             if is_reset {
-                let reset = UpstreamFault::Closed("stream reset".to_owned());
+                let reset = UpstreamError::Closed("stream reset".to_owned());
                 return Poll::Ready(Some(Err(reset)));
             }
         }
-        polled.map_err(|error| UpstreamFault::from_error(&error))
+        polled.map_err(|error| UpstreamError::from_error(&error))
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -10,10 +10,10 @@ use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 
-use crate::deadline::Timer;
-use crate::upstream_fault::UpstreamFault;
+use crate::net::deadline::Timer;
+use crate::upstream::error::UpstreamError;
 
-use super::RequestBody;
+use super::SentBody;
 use super::connector::{Connector, Established};
 use super::driver::{Driver, Loan};
 use super::pool::{Connect, Pooled};
@@ -76,11 +76,11 @@ pub(crate) struct Connection {
 #[derive(Clone)]
 enum Protocol {
     Http1 {
-        sender: Arc<Mutex<http1::SendRequest<RequestBody>>>,
+        sender: Arc<Mutex<http1::SendRequest<SentBody>>>,
         driver: Driver<Http1Connection>,
     },
     Http2 {
-        sender: http2::SendRequest<RequestBody>,
+        sender: http2::SendRequest<SentBody>,
         driver: Driver<Http2Connection>,
         /// How many requests the server allowed at once when that was last seen.
         allowed: Arc<AtomicUsize>,
@@ -88,8 +88,8 @@ enum Protocol {
     },
 }
 
-type Http1Connection = http1::Connection<TokioIo<Transport>, RequestBody>;
-type Http2Connection = http2::Connection<TokioIo<Transport>, RequestBody, TokioExecutor>;
+type Http1Connection = http1::Connection<TokioIo<Transport>, SentBody>;
+type Http2Connection = http2::Connection<TokioIo<Transport>, SentBody, TokioExecutor>;
 
 /// The connection of one exchange, driven by whoever reads its answer.
 pub(super) struct OwnDrive(Loan<Http1Connection>);
@@ -110,13 +110,13 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// The [`UpstreamFault`] if the connection ends before anything was said.
-    async fn begin(transport: Transport, is_http_2: bool) -> Result<Self, UpstreamFault> {
+    /// The [`UpstreamError`] if the connection ends before anything was said.
+    async fn begin(transport: Transport, is_http_2: bool) -> Result<Self, UpstreamError> {
         let outgoing = transport.outgoing();
         let io = TokioIo::new(transport);
         let protocol = if is_http_2 {
             let begun = http2_builder().handshake(io).await;
-            let (sender, connection) = begun.map_err(|error| UpstreamFault::from_error(&error))?;
+            let (sender, connection) = begun.map_err(|error| UpstreamError::from_error(&error))?;
             Protocol::Http2 {
                 sender,
                 allowed: Arc::new(AtomicUsize::new(connection.current_max_send_streams())),
@@ -125,7 +125,7 @@ impl Connection {
             }
         } else {
             let begun = http1_builder().handshake(io).await;
-            let (sender, connection) = begun.map_err(|error| UpstreamFault::from_error(&error))?;
+            let (sender, connection) = begun.map_err(|error| UpstreamError::from_error(&error))?;
             Protocol::Http1 {
                 sender: Arc::new(Mutex::new(sender)),
                 driver: Driver::spawn(connection),
@@ -177,8 +177,8 @@ impl Connection {
     /// Sends a request; the error has it back if nothing of it was sent.
     pub(super) fn send(
         &self,
-        request: Request<RequestBody>,
-    ) -> impl Future<Output = Result<http::Response<Incoming>, TrySendError<Request<RequestBody>>>>
+        request: Request<SentBody>,
+    ) -> impl Future<Output = Result<http::Response<Incoming>, TrySendError<Request<SentBody>>>>
     + Send
     + use<> {
         let sent = match &self.protocol {
@@ -244,7 +244,7 @@ impl Connect for Connector {
 
     async fn connect(
         &self,
-    ) -> Result<(Connection, impl Future<Output = ()> + Send), UpstreamFault> {
+    ) -> Result<(Connection, impl Future<Output = ()> + Send), UpstreamError> {
         let Established {
             transport,
             is_http_2,

@@ -16,8 +16,8 @@ use tokio::sync::oneshot;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
-use crate::deadline::within;
-use crate::upstream_fault::UpstreamFault;
+use crate::net::deadline::within;
+use crate::upstream::error::UpstreamError;
 
 use super::listener_owner::ListenerOwner;
 use super::resolver::Resolver;
@@ -115,11 +115,11 @@ impl Connector {
     ///
     /// # Errors
     ///
-    /// The [`UpstreamFault`] that names what failed.
-    pub(crate) async fn connect(&self) -> Result<Established, UpstreamFault> {
+    /// The [`UpstreamError`] that names what failed.
+    pub(crate) async fn connect(&self) -> Result<Established, UpstreamError> {
         within(CONNECT_TIMEOUT, self.0.connect())
             .await
-            .ok_or(UpstreamFault::ConnectTimeout)?
+            .ok_or(UpstreamError::ConnectTimeout)?
     }
 }
 
@@ -130,14 +130,14 @@ impl std::fmt::Debug for Connector {
 }
 
 impl Way {
-    async fn connect(&self) -> Result<Established, UpstreamFault> {
+    async fn connect(&self) -> Result<Established, UpstreamError> {
         match self {
             Self::Cleartext { address, owner } => {
                 owner.check(*address)?;
                 let stream = TcpStream::connect(address)
                     .await
                     .and_then(|stream| prepared(&stream).map(|()| stream))
-                    .map_err(|error| UpstreamFault::Connect(error.to_string()))?;
+                    .map_err(|error| UpstreamError::Connect(error.to_string()))?;
                 // Once more: whoever listened before may have gone.
                 owner.check(*address)?;
                 Ok(established(Stream::Tcp(stream), false))
@@ -146,7 +146,7 @@ impl Way {
             Self::Socket { path, owner } => {
                 let stream = UnixStream::connect(path)
                     .await
-                    .map_err(|error| UpstreamFault::Connect(error.to_string()))?;
+                    .map_err(|error| UpstreamError::Connect(error.to_string()))?;
                 owner.check_socket(&stream)?;
                 Ok(established(Stream::Unix(stream), false))
             }
@@ -168,7 +168,7 @@ impl Way {
                 // Until it is open, whatever takes long is the proxy's doing.
                 let opened = within(CONNECT_TIMEOUT, open).await;
                 let opened =
-                    opened.ok_or_else(|| UpstreamFault::ConnectTimeout.of_proxy(&at))??;
+                    opened.ok_or_else(|| UpstreamError::ConnectTimeout.of_proxy(&at))??;
                 let agreed = tls.over(opened).await;
                 let (stream, is_http_2) = agreed.map_err(|fault| fault.behind_proxy(&at))?;
                 Ok(established(Stream::Tunnel(Box::new(stream)), is_http_2))
@@ -181,15 +181,15 @@ impl Way {
 ///
 /// # Errors
 ///
-/// [`UpstreamFault::Proxy`].
+/// [`UpstreamError::Proxy`].
 async fn open_tunnel(
     proxy: &Tcp,
     proxy_tls: Option<&Tls>,
     at: &str,
     authority: &str,
     authorization: Option<&HeaderValue>,
-) -> Result<TokioIo<Upgraded>, UpstreamFault> {
-    let of_proxy = |fault: UpstreamFault| fault.of_proxy(at);
+) -> Result<TokioIo<Upgraded>, UpstreamError> {
+    let of_proxy = |fault: UpstreamError| fault.of_proxy(at);
     let stream = proxy.connect().await.map_err(of_proxy)?;
     let opened = match proxy_tls {
         Some(proxy_tls) => {
@@ -198,7 +198,7 @@ async fn open_tunnel(
         }
         None => tunnel::open(stream, authority, authorization).await,
     };
-    opened.map_err(|error| UpstreamFault::from_tunnel(&error, at))
+    opened.map_err(|error| UpstreamError::from_tunnel(&error, at))
 }
 
 fn established(stream: Stream, is_http_2: bool) -> Established {
@@ -249,9 +249,9 @@ impl Tcp {
         authority.map_or_else(String::new, ToString::to_string)
     }
 
-    async fn connect(&self) -> Result<TcpStream, UpstreamFault> {
+    async fn connect(&self) -> Result<TcpStream, UpstreamError> {
         let connected = self.connector.clone().call(self.uri.clone()).await;
-        let stream = connected.map_err(|error| UpstreamFault::from_connect(&error))?;
+        let stream = connected.map_err(|error| UpstreamError::from_connect(&error))?;
         Ok(stream.into_inner())
     }
 }
@@ -261,7 +261,7 @@ impl Tls {
     async fn over<S>(
         &self,
         stream: S,
-    ) -> Result<(tokio_rustls::client::TlsStream<S>, bool), UpstreamFault>
+    ) -> Result<(tokio_rustls::client::TlsStream<S>, bool), UpstreamError>
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
     {
@@ -271,7 +271,7 @@ impl Tls {
         let stream = connector
             .connect_with(self.name.clone(), stream, set)
             .await
-            .map_err(|error| UpstreamFault::from_connect(&error))?;
+            .map_err(|error| UpstreamError::from_connect(&error))?;
         let is_http_2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         Ok((stream, is_http_2))
     }

@@ -1,14 +1,14 @@
-//! One request under way: its place on a connection and among the requests, until all of it is over.
+//! One request under way: its permit on a connection and among the requests, until all of it is over.
 //!
 //! The two halves end on their own: an upstream may answer, and end its answer, before it has the whole
-//! request. So both hold the places, the answer as an [`Exchange`] and the request body as [`Held`].
+//! request. So both hold the permit, the answer as an [`Exchange`] and the request body as [`Held`].
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::places::Place;
+use crate::access::request_limit::RequestPermit;
 
 use super::connection::{Connection, OwnDrive};
 use super::connector::Connector;
@@ -20,12 +20,12 @@ pub(crate) struct Held(Arc<Taken>);
 
 struct Taken {
     lease: Lease<Connector>,
-    place: Place,
+    permit: RequestPermit,
 }
 
 impl Held {
-    pub(super) fn new(lease: Lease<Connector>, place: Place) -> Self {
-        Self(Arc::new(Taken { lease, place }))
+    pub(super) fn new(lease: Lease<Connector>, permit: RequestPermit) -> Self {
+        Self(Arc::new(Taken { lease, permit }))
     }
 
     pub(crate) fn connection(&self) -> &Connection {
@@ -59,10 +59,10 @@ impl Exchange {
         self.drive.is_some()
     }
 
-    /// The place among the requests, for another try on another connection; `None` if the body of the
+    /// The permit among the requests, for another try on another connection; `None` if the body of the
     /// request holds it still.
-    pub(super) fn into_place(self) -> Option<Place> {
-        Arc::into_inner(self.held.0).map(|taken| taken.place)
+    pub(super) fn into_permit(self) -> Option<RequestPermit> {
+        Arc::into_inner(self.held.0).map(|taken| taken.permit)
     }
 
     pub(super) fn connection(&self) -> &Connection {

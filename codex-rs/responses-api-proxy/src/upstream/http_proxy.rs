@@ -10,7 +10,7 @@ use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
 use url::Url;
 
-use crate::environment::{
+use crate::config::environment::{
     ALL_PROXY, EnvironmentError, Fault, HTTPS_PROXY, NO_PROXY, Spellings, text,
 };
 

@@ -12,8 +12,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::sock_diag::SockDiag;
-use crate::upstream_fault::UpstreamFault;
+use crate::access::sock_diag::SockDiag;
+use crate::upstream::error::UpstreamError;
 
 /// The users whose listeners may have the key, and a way to know them.
 #[derive(Clone, Debug)]
@@ -32,15 +32,15 @@ impl ListenerOwner {
 
     /// # Errors
     ///
-    /// [`UpstreamFault::Listener`] unless the listener at `address` is known to be that of a user who
-    /// may have the key; [`UpstreamFault::Connect`] if there is no listener.
-    pub(crate) fn check(&self, address: SocketAddr) -> Result<(), UpstreamFault> {
+    /// [`UpstreamError::Listener`] unless the listener at `address` is known to be that of a user who
+    /// may have the key; [`UpstreamError::Connect`] if there is no listener.
+    pub(crate) fn check(&self, address: SocketAddr) -> Result<(), UpstreamError> {
         match &self.diag {
             Some(diag) => match diag.listener(address) {
                 Ok(Some(user)) => self.allow(user, address),
                 Ok(None) => {
                     let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
-                    Err(UpstreamFault::Connect(refused.to_string()))
+                    Err(UpstreamError::Connect(refused.to_string()))
                 }
                 Err(error) => Err(untold(&error)),
             },
@@ -58,16 +58,16 @@ impl ListenerOwner {
     pub(crate) fn check_socket(
         &self,
         stream: &tokio::net::UnixStream,
-    ) -> Result<(), UpstreamFault> {
+    ) -> Result<(), UpstreamError> {
         let peer = stream.peer_cred().map_err(|error| untold(&error))?;
         self.allow(peer.uid(), "the Unix socket")
     }
 
-    fn allow(&self, user: u32, at: impl fmt::Display) -> Result<(), UpstreamFault> {
+    fn allow(&self, user: u32, at: impl fmt::Display) -> Result<(), UpstreamError> {
         if self.users.contains(&user) {
             Ok(())
         } else {
-            Err(UpstreamFault::Listener {
+            Err(UpstreamError::Listener {
                 at: at.to_string(),
                 user,
             })
@@ -75,8 +75,8 @@ impl ListenerOwner {
     }
 }
 
-fn untold(error: &io::Error) -> UpstreamFault {
-    UpstreamFault::Connect(format!(
+fn untold(error: &io::Error) -> UpstreamError {
+    UpstreamError::Connect(format!(
         "the kernel does not tell whose listener it is: {error}"
     ))
 }

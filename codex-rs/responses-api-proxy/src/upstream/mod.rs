@@ -4,6 +4,7 @@ mod body;
 mod connection;
 mod connector;
 mod driver;
+pub(crate) mod error;
 mod exchange;
 mod http_proxy;
 mod listener_owner;
@@ -13,6 +14,7 @@ mod resets;
 mod resolver;
 mod route;
 mod transport;
+pub(crate) mod trust_roots;
 mod tunnel;
 mod windows;
 
@@ -25,11 +27,11 @@ use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use url::Url;
 
+use crate::access::request_limit::RequestPermit;
 use crate::config::UpstreamUrl;
-use crate::deadline::within;
-use crate::places::Place;
-use crate::upload::{Progress, Upload};
-use crate::upstream_fault::UpstreamFault;
+use crate::forward::request_body::{Progress, RequestBody};
+use crate::net::deadline::within;
+use crate::upstream::error::UpstreamError;
 
 use self::connector::Connector;
 use self::exchange::{Answer, Exchange};
@@ -47,7 +49,7 @@ pub(crate) use self::transport::Outgoing;
 pub(crate) use self::tunnel::TunnelError;
 
 /// The body of a request as hyper gets it.
-type RequestBody = Box<Upload>;
+type SentBody = Box<RequestBody>;
 
 /// So often a request is given to a connection that turns out to have ended before it.
 const MAX_TURNS: usize = 4;
@@ -113,7 +115,7 @@ impl Upstream {
         self.target.url.url()
     }
 
-    /// Sends one request and waits for the head of its answer. `place` is held until both are over, the
+    /// Sends one request and waits for the head of its answer. `permit` is held until both are over, the
     /// request and its answer, or cancelled.
     ///
     /// The time allowed runs anew as long as the request body makes progress: a
@@ -121,38 +123,38 @@ impl Upstream {
     ///
     /// # Errors
     ///
-    /// The [`UpstreamFault`]; the request is cancelled then.
+    /// The [`UpstreamError`]; the request is cancelled then.
     pub(crate) async fn send(
         &self,
         headers: HeaderMap,
-        body: Upload,
-        place: Place,
-    ) -> Result<(Parts, UpstreamBody), UpstreamFault> {
+        body: RequestBody,
+        permit: RequestPermit,
+    ) -> Result<(Parts, UpstreamBody), UpstreamError> {
         let progress = body.progress();
-        let answer = self.answer(headers, body, place);
+        let answer = self.answer(headers, body, permit);
         in_time(answer, self.timeout, &progress)
             .await
-            .ok_or(UpstreamFault::Timeout(self.timeout))?
+            .ok_or(UpstreamError::Timeout(self.timeout))?
     }
 
     async fn answer(
         &self,
         headers: HeaderMap,
-        body: Upload,
-        place: Place,
-    ) -> Result<(Parts, UpstreamBody), UpstreamFault> {
+        body: RequestBody,
+        permit: RequestPermit,
+    ) -> Result<(Parts, UpstreamBody), UpstreamError> {
         // In a box: hyper makes room for 32 requests in the queue of each connection.
         let mut request = Request::new(Box::new(body));
         *request.method_mut() = Method::POST;
         *request.headers_mut() = headers;
-        let mut place = place;
+        let mut permit = permit;
         let mut turns = 0;
         loop {
             turns += 1;
-            let lease = self.pool.take(place.owner()).await?;
+            let lease = self.pool.take(permit.owner()).await?;
             self.target.address(&mut request, &lease);
             let may_be_stale = lease.is_reused() && turns < MAX_TURNS;
-            let held = Held::new(lease, place);
+            let held = Held::new(lease, permit);
             request.body_mut().leave_by(held.clone());
             let sent = held.connection().send(request);
             let (outcome, exchange) = Answer::new(sent, Exchange::new(held)).await;
@@ -169,9 +171,9 @@ impl Upstream {
                     Some(mut unsent) if may_be_stale => {
                         unsent.body_mut().stay();
                         request = unsent;
-                        place = exchange.into_place().ok_or(UpstreamFault::Busy)?;
+                        permit = exchange.into_permit().ok_or(UpstreamError::Busy)?;
                     }
-                    _ => return Err(UpstreamFault::from_error(error.error())),
+                    _ => return Err(UpstreamError::from_error(error.error())),
                 },
             }
         }
@@ -212,7 +214,7 @@ impl Target {
     }
 
     /// Addresses `request` in the form that the connection takes.
-    fn address(&self, request: &mut Request<RequestBody>, lease: &Lease<Connector>) {
+    fn address(&self, request: &mut Request<SentBody>, lease: &Lease<Connector>) {
         if lease.connection().is_http_2() {
             *request.uri_mut() = self.absolute.clone();
             *request.version_mut() = http::Version::HTTP_2;

@@ -19,8 +19,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::deadline::within;
-use crate::upstream_fault::UpstreamFault;
+use crate::net::deadline::within;
+use crate::upstream::error::UpstreamError;
 
 use self::connections::{Connections, OwnerPool};
 use super::connector::CONNECT_TIMEOUT;
@@ -58,7 +58,7 @@ pub(crate) trait Connect: Clone + Send + Sync + 'static {
     fn connect(
         &self,
     ) -> impl Future<
-        Output = Result<(Self::Connection, impl Future<Output = ()> + Send), UpstreamFault>,
+        Output = Result<(Self::Connection, impl Future<Output = ()> + Send), UpstreamError>,
     > + Send;
 
     /// Whether connections are multiplexed, if that is known before there is one.
@@ -83,7 +83,7 @@ const SINGLE: u8 = 1;
 const MULTIPLEXED: u8 = 2;
 
 /// Kept when there is a connection, or none to be had.
-type Promise<C> = oneshot::Sender<Result<Lease<C>, UpstreamFault>>;
+type Promise<C> = oneshot::Sender<Result<Lease<C>, UpstreamError>>;
 
 /// A request's place on its connection, given back when dropped.
 pub(crate) struct Lease<C: Connect> {
@@ -126,7 +126,7 @@ enum Turn<C: Connect> {
     Soon,
     /// When one has room. If the request had one opened, that one's failure is its own.
     Later {
-        promised: oneshot::Receiver<Result<Lease<C>, UpstreamFault>>,
+        promised: oneshot::Receiver<Result<Lease<C>, UpstreamError>>,
         has_begun: bool,
     },
 }
@@ -157,9 +157,9 @@ impl<C: Connect> Pool<C> {
     ///
     /// # Errors
     ///
-    /// Why none could be made, or [`UpstreamFault::Busy`] if the owner has as many as one may have, and
+    /// Why none could be made, or [`UpstreamError::Busy`] if the owner has as many as one may have, and
     /// none has had room in time.
-    pub(crate) async fn take(&self, owner: &Owner) -> Result<Lease<C>, UpstreamFault> {
+    pub(crate) async fn take(&self, owner: &Owner) -> Result<Lease<C>, UpstreamError> {
         let mut may_follow = true;
         let mut may_yield = true;
         loop {
@@ -180,7 +180,7 @@ impl<C: Connect> Pool<C> {
                 match within(TRY_ANOTHER_AFTER, &mut promised).await {
                     Some(kept) => break kept,
                     None if self.0.is_hopeless(owner) && Instant::now() >= deadline => {
-                        return Err(UpstreamFault::Busy);
+                        return Err(UpstreamError::Busy);
                     }
                     None => {}
                 }
@@ -191,7 +191,7 @@ impl<C: Connect> Pool<C> {
                 Ok(Err(_)) if may_follow && !has_begun => may_follow = false,
                 Ok(Err(fault)) => return Err(fault),
                 // A promise is kept or given up with all of the pool.
-                Err(_) => return Err(UpstreamFault::Busy),
+                Err(_) => return Err(UpstreamError::Busy),
             }
         }
     }
@@ -318,7 +318,7 @@ impl<C: Connect> Shared<C> {
     }
 
     /// Tells as many as the connection would have served that there is none.
-    fn fail(self: &Arc<Self>, owner: &Owner, fault: &UpstreamFault) {
+    fn fail(self: &Arc<Self>, owner: &Owner, fault: &UpstreamError) {
         let mut unwanted = Vec::new();
         let mut connections = self.lock();
         let of_owner = connections.of(owner);

@@ -15,8 +15,8 @@ use rustls::pki_types::ServerName;
 use url::Url;
 
 use crate::config::UpstreamUrl;
-use crate::environment::EnvironmentError;
-use crate::trust_roots::{self, NoRoots};
+use crate::config::environment::EnvironmentError;
+use crate::upstream::trust_roots::{self, NoRoots};
 
 use super::connector::{Connector, Tcp, Tls, Way};
 use super::http_proxy::{self, HttpProxy};

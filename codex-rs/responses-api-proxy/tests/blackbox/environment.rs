@@ -50,7 +50,7 @@ fn flags() -> Vec<(String, bool)> {
         .collect()
 }
 
-/// The variables that the code reads: those that have a name in `environment.rs`, the only file that reads
+/// The variables that the code reads: those that have a name in `config/environment.rs`, the only file that reads
 /// any; but for `SUDO_UID`, which is there too.
 fn variables() -> BTreeSet<String> {
     let mut files = Vec::new();

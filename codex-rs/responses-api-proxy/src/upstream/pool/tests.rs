@@ -32,7 +32,7 @@ impl Pooled for Fake {
     }
 }
 
-type Outcome = Result<Fake, UpstreamFault>;
+type Outcome = Result<Fake, UpstreamError>;
 
 /// Connections that come about when the test says so.
 #[derive(Clone, Default)]
@@ -49,7 +49,7 @@ const EXPECTED: usize = 4;
 impl Connect for Maker {
     type Connection = Fake;
 
-    async fn connect(&self) -> Result<(Fake, impl Future<Output = ()> + Send), UpstreamFault> {
+    async fn connect(&self) -> Result<(Fake, impl Future<Output = ()> + Send), UpstreamError> {
         self.begun.fetch_add(1, Ordering::Relaxed);
         let (done, outcome) = oneshot::channel();
         self.pending.lock().unwrap().push_back(done);
@@ -135,7 +135,7 @@ impl Stage {
     }
 }
 
-type Asked = tokio::task::JoinHandle<Result<Lease<Maker>, UpstreamFault>>;
+type Asked = tokio::task::JoinHandle<Result<Lease<Maker>, UpstreamError>>;
 
 /// Lets every task go as far as it can.
 async fn settle() {
@@ -260,7 +260,7 @@ async fn where_one_takes_long_another_is_tried_and_then_all_go() {
 #[tokio::test(start_paused = true)]
 async fn a_failure_is_final_for_whoever_began_and_the_others_try_once_more() {
     let mut stage = Stage::of(None);
-    let fault = || Err(UpstreamFault::Connect("refused".to_owned()));
+    let fault = || Err(UpstreamError::Connect("refused".to_owned()));
     let mut asked = stage.ask(1, 3).await;
     stage.finish(fault()).await;
     assert!(asked.remove(0).await.unwrap().is_err());
@@ -277,7 +277,7 @@ async fn a_failure_is_final_for_whoever_began_and_the_others_try_once_more() {
     for each in asked {
         assert!(matches!(
             each.await.unwrap().err(),
-            Some(UpstreamFault::Connect(_))
+            Some(UpstreamError::Connect(_))
         ));
     }
     assert_eq!(refused.begun(), 2);
@@ -408,7 +408,7 @@ async fn an_owner_whose_connections_may_carry_nothing_is_told_so_after_a_while()
     let mut late = stage.ask(1, 1).await;
     tokio::time::sleep(CONNECT_TIMEOUT + TRY_ANOTHER_AFTER).await;
     let refused = late.remove(0).await.unwrap();
-    assert!(matches!(refused.err(), Some(UpstreamFault::Busy)));
+    assert!(matches!(refused.err(), Some(UpstreamError::Busy)));
     assert_eq!(stage.begun(), MANY_MULTIPLEXED);
 }
 

@@ -1,0 +1,103 @@
+//! The configured fields of a request, and whether a secret is among them.
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
+
+use crate::config::Environment;
+use crate::config::layer::ProviderLayer;
+use crate::config::provider::{OPENAI_KEYS, ProviderError};
+
+/// What goes along with every request to a provider, marked sensitive.
+#[derive(Debug)]
+pub(crate) struct Fields {
+    pub(crate) map: HeaderMap,
+    /// Whether nobody on the way may read them.
+    pub(crate) hold_secret: bool,
+}
+
+impl Fields {
+    /// Gathers the fields, the credential among them, from a table and the environment.
+    ///
+    /// # Errors
+    ///
+    /// The variable of the credential is not set, or its value cannot be sent.
+    pub(crate) fn of(
+        id: &str,
+        table: &ProviderLayer,
+        environment: Environment<'_>,
+    ) -> Result<Self, ProviderError> {
+        let set = |variable: &str| {
+            // What is no UTF-8 is no header field either; the error comes below.
+            let value = environment(variable)?.to_string_lossy().into_owned();
+            (!value.trim().is_empty()).then_some(value)
+        };
+        let mut map = HeaderMap::new();
+        let mut hold_secret = false;
+        for (name, value) in &table.http_headers {
+            if let Some(name) = name.header() {
+                hold_secret |= !is_harmless(name.as_str());
+                map.insert(name, value.0.clone());
+            }
+        }
+        for (name, variable) in &table.env_http_headers {
+            // As in Codex, a variable that is not set leaves its field out.
+            if let (Some(name), Some(value)) = (name.header(), set(variable)) {
+                // What is no secret could stand in the file.
+                hold_secret = true;
+                map.insert(name, sensitive(&value, variable)?);
+            }
+        }
+        let credential = match (&table.env_key, &table.experimental_bearer_token) {
+            (Some(variable), _) => {
+                let key = set(variable).ok_or_else(|| ProviderError::NoKey {
+                    id: id.to_owned(),
+                    variables: vec![variable.clone()],
+                    instructions: table.env_key_instructions.clone(),
+                })?;
+                Some(bearer(&key, variable)?)
+            }
+            (None, Some(token)) => Some(bearer(token.expose(), "experimental_bearer_token")?),
+            // As in Codex, a request goes without where there is no key.
+            (None, None) if table.requires_openai_auth == Some(true) => {
+                let set = OPENAI_KEYS.iter().find_map(|name| Some((name, set(name)?)));
+                set.map(|(name, key)| bearer(&key, name)).transpose()?
+            }
+            (None, None) => None,
+        };
+        if let Some(credential) = credential {
+            hold_secret = true;
+            map.insert(AUTHORIZATION, credential);
+        }
+        Ok(Self { map, hold_secret })
+    }
+}
+
+/// Fields that say nothing but what they are named for. Any other may be a credential: every gateway
+/// has a name of its own for it.
+const HARMLESS: [&str; 9] = [
+    "accept",
+    "accept-language",
+    "cache-control",
+    "openai-beta",
+    "originator",
+    "pragma",
+    "user-agent",
+    "version",
+    "x-request-id",
+];
+
+/// By its name, in lower case.
+pub(crate) fn is_harmless(name: &str) -> bool {
+    HARMLESS.contains(&name)
+}
+
+fn bearer(token: &str, from: &str) -> Result<HeaderValue, ProviderError> {
+    sensitive(&format!("Bearer {}", token.trim()), from)
+}
+
+fn sensitive(value: &str, from: &str) -> Result<HeaderValue, ProviderError> {
+    let mut value =
+        HeaderValue::from_str(value).map_err(|_| ProviderError::BadKey(from.to_owned()))?;
+    value.set_sensitive(true);
+    Ok(value)
+}

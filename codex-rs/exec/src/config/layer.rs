@@ -1,0 +1,365 @@
+//! One source of configuration, with the keys of Codex's `config.toml` that matter to a chat.
+//!
+//! What can be wrong with a value by itself is found while it is read, so that the error can say
+//! where it stands. Keys that are not here are ignored: the file is shared with OpenAI's Codex CLI.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use http::{HeaderName, HeaderValue};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer, de};
+
+use crate::config::error::Fault;
+use crate::config::secret::Secret;
+
+/// What one file, profile or `-c` says.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Layer {
+    #[serde(default, deserialize_with = "filled")]
+    pub(crate) model: Option<String>,
+    pub(crate) model_provider: Option<String>,
+    pub(crate) model_reasoning_effort: Option<String>,
+    pub(crate) model_reasoning_summary: Option<String>,
+    pub(crate) instructions: Option<String>,
+    pub(crate) openai_base_url: Option<BaseUrl>,
+    pub(crate) profile: Option<String>,
+    #[serde(default)]
+    pub(crate) profiles: BTreeMap<String, Layer>,
+    #[serde(default)]
+    pub(crate) model_providers: BTreeMap<String, ProviderLayer>,
+}
+
+/// What one source says of a provider.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct ProviderLayer {
+    pub(crate) name: Option<String>,
+    pub(crate) base_url: Option<BaseUrl>,
+    /// Only ever `responses`: it is checked and then of no interest.
+    #[serde(default, rename = "wire_api")]
+    pub(crate) _wire_api: WireApi,
+    #[serde(default, deserialize_with = "filled")]
+    pub(crate) env_key: Option<String>,
+    pub(crate) env_key_instructions: Option<String>,
+    pub(crate) experimental_bearer_token: Option<Secret>,
+    pub(crate) requires_openai_auth: Option<bool>,
+    /// A command that prints a key, in Codex. Only that it is there is of interest.
+    pub(crate) auth: Option<IgnoredAny>,
+    #[serde(default)]
+    pub(crate) http_headers: BTreeMap<FieldName, FieldValue>,
+    #[serde(default)]
+    pub(crate) env_http_headers: BTreeMap<FieldName, String>,
+    #[serde(default)]
+    pub(crate) query_params: BTreeMap<String, String>,
+    pub(crate) request_max_retries: Option<u32>,
+    pub(crate) stream_max_retries: Option<u32>,
+    pub(crate) stream_idle_timeout_ms: Option<u64>,
+}
+
+impl Layer {
+    /// Reads a TOML document.
+    ///
+    /// # Errors
+    ///
+    /// The first [`Fault`], with its line and key.
+    pub(crate) fn parse(document: &str) -> Result<Self, Fault> {
+        toml::from_str(document).map_err(|error| Fault::new(document, &error))
+    }
+
+    /// Lays another layer over this one: what it says counts, the rest stays.
+    pub(crate) fn overlay(&mut self, over: Self) {
+        replace(&mut self.model, over.model);
+        replace(&mut self.model_provider, over.model_provider);
+        replace(
+            &mut self.model_reasoning_effort,
+            over.model_reasoning_effort,
+        );
+        replace(
+            &mut self.model_reasoning_summary,
+            over.model_reasoning_summary,
+        );
+        replace(&mut self.instructions, over.instructions);
+        replace(&mut self.openai_base_url, over.openai_base_url);
+        replace(&mut self.profile, over.profile);
+        for (name, profile) in over.profiles {
+            self.profiles.entry(name).or_default().overlay(profile);
+        }
+        for (id, provider) in over.model_providers {
+            self.model_providers
+                .entry(id)
+                .or_default()
+                .overlay(provider);
+        }
+    }
+}
+
+impl ProviderLayer {
+    fn overlay(&mut self, over: Self) {
+        replace(&mut self.name, over.name);
+        replace(&mut self.base_url, over.base_url);
+        replace(&mut self.env_key, over.env_key);
+        replace(&mut self.env_key_instructions, over.env_key_instructions);
+        replace(
+            &mut self.experimental_bearer_token,
+            over.experimental_bearer_token,
+        );
+        replace(&mut self.requires_openai_auth, over.requires_openai_auth);
+        replace(&mut self.auth, over.auth);
+        self.http_headers.extend(over.http_headers);
+        self.env_http_headers.extend(over.env_http_headers);
+        self.query_params.extend(over.query_params);
+        replace(&mut self.request_max_retries, over.request_max_retries);
+        replace(&mut self.stream_max_retries, over.stream_max_retries);
+        replace(
+            &mut self.stream_idle_timeout_ms,
+            over.stream_idle_timeout_ms,
+        );
+    }
+}
+
+fn replace<T>(value: &mut Option<T>, over: Option<T>) {
+    if over.is_some() {
+        *value = over;
+    }
+}
+
+/// A string with something in it.
+fn filled<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(from)?;
+    if text.trim().is_empty() {
+        return Err(de::Error::custom("it is empty; leave it out for none"));
+    }
+    Ok(Some(text))
+}
+
+/// An address below which `/responses` is, without a user or password in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BaseUrl(pub(crate) reqwest::Url);
+
+impl<'de> Deserialize<'de> for BaseUrl {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let url = reqwest::Url::parse(&text)
+            .map_err(|cause| de::Error::custom(format_args!("not a URL: {cause}")))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(de::Error::custom(
+                "the URL has to begin with https:// or http://",
+            ));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(de::Error::custom(
+                "the URL holds a user name or a password; use env_key for a credential",
+            ));
+        }
+        Ok(Self(url))
+    }
+}
+
+/// The one protocol there is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct WireApi;
+
+impl<'de> Deserialize<'de> for WireApi {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        match String::deserialize(from)?.as_str() {
+            "responses" => Ok(Self),
+            _ => Err(de::Error::custom(
+                "only wire_api = \"responses\" is spoken here, as in Codex",
+            )),
+        }
+    }
+}
+
+/// Fields that say where a request ends and whom it is for: set by hand they say something else.
+const FRAMING: [&str; 8] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// The name of a header field.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct FieldName(String);
+
+impl FieldName {
+    pub(crate) fn header(&self) -> Option<HeaderName> {
+        self.0.parse().ok()
+    }
+}
+
+impl<'de> Deserialize<'de> for FieldName {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(from)?.to_ascii_lowercase();
+        name.parse::<HeaderName>()
+            .map_err(|_| de::Error::custom("not the name of a header field"))?;
+        if FRAMING.contains(&name.as_str()) {
+            return Err(de::Error::custom(
+                "this header field is the connection's own and cannot be set",
+            ));
+        }
+        Ok(Self(name))
+    }
+}
+
+/// The value of a header field, never shown.
+#[derive(Clone)]
+pub(crate) struct FieldValue(pub(crate) HeaderValue);
+
+impl fmt::Debug for FieldValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FieldValue(..)")
+    }
+}
+
+impl<'de> Deserialize<'de> for FieldValue {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let mut value = HeaderValue::from_str(&text)
+            .map_err(|_| de::Error::custom("a header field cannot have this value"))?;
+        value.set_sensitive(true);
+        Ok(Self(value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(document: &str) -> (usize, String) {
+        let fault = Layer::parse(document).unwrap_err();
+        (fault.line, fault.to_string())
+    }
+
+    #[test]
+    fn a_fault_has_its_line_and_key() {
+        for (document, line, says) in [
+            (
+                "a = 1\nmodel = 3\n",
+                2,
+                "model: expected a string, found a whole number; quotes make a string of it, as in 'model=\"4.1\"'",
+            ),
+            (
+                "model = 2026-01-02",
+                1,
+                "model: expected a string, found a date or time; quotes make a string of it, as in 'model=\"4.1\"'",
+            ),
+            (
+                "model = ' '",
+                1,
+                "model: it is empty; leave it out for none",
+            ),
+            (
+                "[model_providers.p]\nrequest_max_retries = -1",
+                2,
+                "model_providers.p.request_max_retries: expected a whole number, 0 or more, found a negative number",
+            ),
+            (
+                "[model_providers.p]\nrequest_max_retries = 5000000000",
+                2,
+                "model_providers.p.request_max_retries: expected a whole number, 0 or more, found one that is too large",
+            ),
+            (
+                "[model_providers.p]\nenv_key = ''",
+                2,
+                "model_providers.p.env_key: it is empty; leave it out for none",
+            ),
+            (
+                "[model_providers.p]\nhttp_headers = { Content-Length = '3' }",
+                2,
+                "model_providers.p.http_headers.Content-Length: this header field is the connection's own and cannot be set",
+            ),
+            (
+                "[model_providers.p]\nname = 'x'\n\nstream_idle_timeout_ms = 'soon'",
+                4,
+                "model_providers.p.stream_idle_timeout_ms: expected a whole number, 0 or more, found a string",
+            ),
+            (
+                "[model_providers.p]\nwire_api = 'chat'",
+                2,
+                "model_providers.p.wire_api: only wire_api = \"responses\" is spoken here, as in Codex",
+            ),
+            (
+                "model_providers.p = { base_url = 'ftp://x' }",
+                1,
+                "model_providers.p.base_url: the URL has to begin with https:// or http://",
+            ),
+            (
+                "\nmodel_providers.p.base_url = 'http://me:pw@x/v1'",
+                2,
+                "model_providers.p.base_url: the URL holds a user name or a password; use env_key for a credential",
+            ),
+            (
+                "[profiles.x]\nmodel = []",
+                2,
+                "profiles.x.model: expected a string, found an array",
+            ),
+        ] {
+            assert_eq!(fault(document), (line, says.to_owned()), "{document}");
+        }
+    }
+
+    #[test]
+    fn a_document_that_is_no_toml_has_a_line() {
+        let (line, says) = fault("a = 1\nmodel = = 3\n");
+        assert_eq!(line, 2);
+        assert!(!says.is_empty());
+    }
+
+    #[test]
+    fn a_fault_never_repeats_a_value() {
+        for document in [
+            "model_providers.p.http_headers = 'Bearer sk-secret'",
+            "model_providers.p.http_headers.authorization = \"sk-secret\\u0001\"",
+            "model_providers.p.experimental_bearer_token = ['sk-secret']",
+            "model_providers.p.request_max_retries = 'sk-secret, expected u32'",
+            "model_providers.p.base_url = 'sk-secret'",
+        ] {
+            let says = fault(document).1;
+            assert!(!says.contains("sk-secret"), "{says}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_not_printed() {
+        let token = "model_providers.p.experimental_bearer_token = 'sk-secret'";
+        let layer = format!("{:?}", Layer::parse(token).unwrap());
+        assert!(
+            layer.contains("Secret(..)") && !layer.contains("sk-secret"),
+            "{layer}"
+        );
+    }
+
+    #[test]
+    fn unknown_keys_are_ignored() {
+        let layer = Layer::parse(
+            "approval_policy = 'never'\n[model_providers.p]\nrequires_openai_auth = true\n[tui]\nx = 1",
+        );
+        assert!(layer.unwrap().model_providers.contains_key("p"));
+    }
+
+    #[test]
+    fn a_layer_counts_over_the_one_below_key_by_key() {
+        let mut layer = Layer::parse(
+            "model = 'a'\nmodel_reasoning_effort = 'low'\n[model_providers.p]\nname = 'P'\nhttp_headers = { A = '1', b = '2' }",
+        )
+        .unwrap();
+        let over = "model = 'b'\nmodel_providers.p.http_headers.a = '3'\nmodel_providers.q = {}";
+        layer.overlay(Layer::parse(over).unwrap());
+        assert_eq!(layer.model.as_deref(), Some("b"));
+        assert_eq!(layer.model_reasoning_effort.as_deref(), Some("low"));
+        let provider = &layer.model_providers["p"];
+        assert_eq!(provider.name.as_deref(), Some("P"));
+        let values: Vec<_> = provider
+            .http_headers
+            .values()
+            .map(|value| value.0.to_str().unwrap())
+            .collect();
+        assert_eq!(values, ["3", "2"]);
+        assert!(layer.model_providers.contains_key("q"));
+    }
+}

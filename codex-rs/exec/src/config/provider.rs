@@ -1,0 +1,316 @@
+//! The provider: where requests go, and with what credential.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName};
+use reqwest::Url;
+
+use crate::config::Environment;
+use crate::config::headers::{Fields, is_harmless};
+use crate::config::layer::{BaseUrl, Layer, ProviderLayer};
+use crate::config::server_info::{Place, ServerInfo, ServerInfoError};
+use crate::transport::proxy_process::Writer;
+use crate::transport::redact::Redactor;
+
+/// The provider that stands for a proxy of this host.
+const LOCAL_PROXY: &str = "local-proxy";
+/// The variable that names the server info of a proxy.
+const SERVER_INFO: &str = "CODEX_PROXY_SERVER_INFO";
+const OPENAI: &str = "openai";
+const OPENAI_URL: &str = "https://api.openai.com/v1";
+/// Of these the first that is set: Codex's own name for it, then everybody's.
+pub(crate) const OPENAI_KEYS: [&str; 2] = ["CODEX_API_KEY", "OPENAI_API_KEY"];
+
+/// Codex's defaults, and its limit for the retries.
+const REQUEST_RETRIES: u32 = 4;
+const STREAM_RETRIES: u32 = 5;
+const MOST_RETRIES: u32 = 100;
+const IDLE_TIMEOUT: Duration = Duration::from_millis(300_000);
+
+/// Where requests go, with what credential, and how patiently.
+#[derive(Debug)]
+pub(crate) struct Provider {
+    pub(crate) id: String,
+    /// The whole address, with the query.
+    pub(crate) url: Url,
+    /// A Unix socket to connect to, whatever the address says.
+    pub(crate) socket: Option<PathBuf>,
+    /// Where a proxy's own word leads: that proxy, which has to be there still.
+    pub(crate) writer: Option<Writer>,
+    /// Configured fields, the credential among them; marked sensitive.
+    pub(crate) headers: HeaderMap,
+    pub(crate) request_max_retries: u32,
+    pub(crate) stream_max_retries: u32,
+    pub(crate) idle_timeout: Duration,
+}
+
+/// Why no request can be made to a provider.
+#[derive(Debug)]
+pub(crate) enum ProviderError {
+    Unknown(String, Vec<String>),
+    NoBaseUrl(String),
+    NoProxyNamed,
+    ServerInfo(ServerInfoError),
+    ServerInfoForOther(String),
+    NoKey {
+        id: String,
+        variables: Vec<String>,
+        instructions: Option<String>,
+    },
+    BadKey(String),
+    InClear(String, String),
+    AuthCommand(String),
+    Reserved,
+}
+
+impl ProviderError {
+    /// Whether the command line is what has to be mended.
+    pub(crate) fn is_usage(&self) -> bool {
+        matches!(self, Self::ServerInfoForOther(_))
+    }
+}
+
+impl fmt::Display for ProviderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(id, known) => write!(
+                f,
+                "model_provider = {id:?}: there is no [model_providers.{id}]; there is {}",
+                known.join(", ")
+            ),
+            Self::NoBaseUrl(id) => write!(f, "model_providers.{id} has no base_url"),
+            Self::NoProxyNamed => write!(
+                f,
+                "model_provider = {LOCAL_PROXY:?} needs to know where the proxy is: \
+                 --server-info FILE, {SERVER_INFO}, or model_providers.{LOCAL_PROXY}.base_url"
+            ),
+            Self::ServerInfo(error) => error.fmt(f),
+            Self::ServerInfoForOther(id) => write!(
+                f,
+                "--server-info names a proxy, but model_provider is {id:?}; add \
+                 -c model_provider={LOCAL_PROXY}"
+            ),
+            Self::NoKey {
+                id,
+                variables,
+                instructions,
+            } => {
+                write!(
+                    f,
+                    "the provider {id:?} needs an API key in {}",
+                    variables.join(" or ")
+                )?;
+                match instructions {
+                    Some(instructions) => write!(f, ": {instructions}"),
+                    None => write!(
+                        f,
+                        "; set it, or keep the key out of reach behind `codex responses-api-proxy` \
+                         and use -c model_provider={LOCAL_PROXY} --server-info FILE"
+                    ),
+                }
+            }
+            Self::BadKey(from) => write!(
+                f,
+                "{from} cannot be sent in a header: it has a line break or another control \
+                 character in it"
+            ),
+            Self::InClear(id, origin) => write!(
+                f,
+                "what may be a credential of model_providers.{id} (a key, a query, a header field) \
+                 would cross the network in clear to {origin}; use https, or a proxy on this host"
+            ),
+            Self::AuthCommand(id) => write!(
+                f,
+                "model_providers.{id}.auth gets the key from a command, and this client runs none; \
+                 use env_key, or a profile without it"
+            ),
+            Self::Reserved => write!(
+                f,
+                "model_providers.{OPENAI} is built in, in Codex too; choose another name, or set \
+                 openai_base_url"
+            ),
+        }
+    }
+}
+
+impl Provider {
+    /// Finds the provider that a configuration chooses.
+    ///
+    /// # Errors
+    ///
+    /// [`ProviderError`]: there is none, or it lacks something.
+    pub(crate) fn choose(
+        layer: &Layer,
+        server_info: Option<&Path>,
+        environment: Environment<'_>,
+    ) -> Result<Self, ProviderError> {
+        if layer.model_providers.contains_key(OPENAI) {
+            return Err(ProviderError::Reserved);
+        }
+        let of_environment = environment(SERVER_INFO).filter(|path| !path.is_empty());
+        // The address of `openai` is a choice of provider, too.
+        let is_open = layer.openai_base_url.is_none();
+        let fallback = if server_info.is_some() || (is_open && of_environment.is_some()) {
+            LOCAL_PROXY
+        } else {
+            OPENAI
+        };
+        let id = layer.model_provider.as_deref().unwrap_or(fallback);
+        if server_info.is_some() && id != LOCAL_PROXY {
+            return Err(ProviderError::ServerInfoForOther(id.to_owned()));
+        }
+        match (id, layer.model_providers.get(id)) {
+            (OPENAI, _) => Self::openai(layer.openai_base_url.clone(), environment),
+            (LOCAL_PROXY, table) => {
+                let table = table.cloned().unwrap_or_default();
+                let file = match (server_info, &table.base_url, of_environment) {
+                    (Some(path), ..) => Some(path.to_owned()),
+                    (None, None, Some(path)) => Some(PathBuf::from(path)),
+                    (None, None, None) => return Err(ProviderError::NoProxyNamed),
+                    (None, Some(_), _) => None,
+                };
+                match file {
+                    Some(path) => Self::local_proxy(&path, table, environment),
+                    None => Self::configured(id, table, environment),
+                }
+            }
+            (_, Some(table)) => Self::configured(id, table.clone(), environment),
+            (_, None) => {
+                let known = [OPENAI, LOCAL_PROXY].map(str::to_owned).into_iter();
+                let known = known.chain(layer.model_providers.keys().cloned());
+                Err(ProviderError::Unknown(id.to_owned(), known.collect()))
+            }
+        }
+    }
+
+    fn openai(
+        base_url: Option<BaseUrl>,
+        environment: Environment<'_>,
+    ) -> Result<Self, ProviderError> {
+        let set = |name: &&str| {
+            environment(name).is_some_and(|key| !key.to_string_lossy().trim().is_empty())
+        };
+        let variable = OPENAI_KEYS.iter().find(|name| set(name));
+        let Some(variable) = variable else {
+            return Err(ProviderError::NoKey {
+                id: OPENAI.to_owned(),
+                variables: vec!["OPENAI_API_KEY".to_owned()],
+                instructions: None,
+            });
+        };
+        let table = ProviderLayer {
+            base_url: base_url.or_else(|| Url::parse(OPENAI_URL).ok().map(BaseUrl)),
+            env_key: Some((*variable).to_owned()),
+            ..ProviderLayer::default()
+        };
+        Self::configured(OPENAI, table, environment)
+    }
+
+    fn local_proxy(
+        file: &Path,
+        mut table: ProviderLayer,
+        environment: Environment<'_>,
+    ) -> Result<Self, ProviderError> {
+        let info = ServerInfo::read(file).map_err(ProviderError::ServerInfo)?;
+        let (authority, socket) = match info.place {
+            Place::Port(port) => (format!("127.0.0.1:{port}"), None),
+            Place::Socket(path) => ("localhost".to_owned(), Some(path)),
+        };
+        table.base_url = Url::parse(&format!("http://{authority}/v1"))
+            .ok()
+            .map(BaseUrl);
+        // The proxy knows the key; what it wants of a caller stands in its own file.
+        if info.client_token.is_some() {
+            table.env_key = None;
+            table.experimental_bearer_token = info.client_token;
+            table.auth = None;
+        }
+        let mut provider = Self::configured(LOCAL_PROXY, table, environment)?;
+        provider.socket = socket;
+        provider.writer = Some(info.writer);
+        Ok(provider)
+    }
+
+    fn configured(
+        id: &str,
+        table: ProviderLayer,
+        environment: Environment<'_>,
+    ) -> Result<Self, ProviderError> {
+        let Some(BaseUrl(base)) = &table.base_url else {
+            return Err(ProviderError::NoBaseUrl(id.to_owned()));
+        };
+        if table.auth.is_some() {
+            return Err(ProviderError::AuthCommand(id.to_owned()));
+        }
+        let url = responses_url(base, &table);
+        let fields = Fields::of(id, &table, environment)?;
+        // A query often holds a key, under whatever name.
+        let holds_secret = fields.hold_secret || url.query().is_some_and(|query| !query.is_empty());
+        if holds_secret && !is_private(&url) {
+            let origin = url.origin().ascii_serialization();
+            return Err(ProviderError::InClear(id.to_owned(), origin));
+        }
+        Ok(Self {
+            id: id.to_owned(),
+            url,
+            socket: None,
+            writer: None,
+            headers: fields.map,
+            request_max_retries: table
+                .request_max_retries
+                .unwrap_or(REQUEST_RETRIES)
+                .min(MOST_RETRIES),
+            stream_max_retries: table
+                .stream_max_retries
+                .unwrap_or(STREAM_RETRIES)
+                .min(MOST_RETRIES),
+            idle_timeout: table
+                .stream_idle_timeout_ms
+                .map_or(IDLE_TIMEOUT, Duration::from_millis),
+        })
+    }
+
+    /// Whether requests stay on this host.
+    pub(crate) fn is_on_this_host(&self) -> bool {
+        is_loopback(&self.url)
+    }
+
+    /// Knows what goes along with every request and is nobody else's business.
+    pub(crate) fn redactor(&self) -> Redactor {
+        let secret = |name: &HeaderName| !is_harmless(name.as_str());
+        let fields = self.headers.iter().filter(|(name, _)| secret(name));
+        let fields = fields.map(|(_, value)| value.as_bytes());
+        // What is shorter is a version more often than a key.
+        let params = self.url.query_pairs().map(|(_, value)| value);
+        let params: Vec<_> = params.filter(|value| value.len() >= 16).collect();
+        Redactor::new(fields.chain(params.iter().map(|value| value.as_bytes())))
+    }
+}
+
+fn responses_url(base: &Url, table: &ProviderLayer) -> Url {
+    let mut url = base.clone();
+    url.set_fragment(None);
+    url.set_path(&format!("{}/responses", base.path().trim_end_matches('/')));
+    if !table.query_params.is_empty() {
+        url.query_pairs_mut().extend_pairs(&table.query_params);
+    }
+    url
+}
+
+/// Whether nobody on a network can read what goes there.
+fn is_private(url: &Url) -> bool {
+    url.scheme() == "https" || is_loopback(url)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host_str() {
+        Some("localhost") => true,
+        Some(host) => host
+            .trim_matches(['[', ']'])
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback()),
+        None => false,
+    }
+}

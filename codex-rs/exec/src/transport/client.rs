@@ -1,0 +1,421 @@
+//! The way to the provider: TLS, proxies, sockets, and what a request must not do.
+//!
+//! No redirects, no decompression, no retries below ours. What stays on this host never goes
+//! through a proxy of the environment.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
+use hyper_util::client::proxy::matcher::Matcher;
+use reqwest::{Request, Response, Url, redirect, retry};
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::config::provider::Provider;
+use crate::events::server_error::{ServerError, read_error};
+use crate::terminal::printable::excerpt;
+use crate::transport::deadline::Deadline;
+use crate::transport::error::{Fault, root};
+use crate::transport::proxy_process::Writer;
+use crate::transport::redact::Redactor;
+use crate::transport::retry::retry_after;
+
+/// How long a connection may take to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the body of an error may take in all.
+const ERROR_TIME: Duration = Duration::from_secs(10);
+/// How much of an answer that is an error is read, in bytes.
+const MAX_ERROR: usize = 64 << 10;
+/// How much of an error that is no JSON is shown, in characters.
+const MAX_EXCERPT: usize = 300;
+/// How much of one answer may lie here unread, in bytes (HTTP/2).
+const WINDOW: u32 = 1 << 20;
+
+/// How long a connection is kept between two answers of a conversation.
+const KEPT_IDLE: Duration = Duration::from_secs(90);
+/// The most header lines of an answer, its longest head by HTTP/2 and the longest frame, in bytes.
+const MAX_HEADERS: usize = 256;
+const MAX_HEAD: u32 = 64 << 10;
+const MAX_FRAME: u32 = 16 << 10;
+/// After so long without anything the other side is asked whether it still lives, and how often in vain;
+/// by HTTP/2 by a ping that is answered within so long.
+const ALIVE_AFTER: Duration = Duration::from_secs(15);
+const ALIVE_RETRIES: u32 = 3;
+const PING_ANSWERED_WITHIN: Duration = Duration::from_secs(45);
+/// How long what was sent may be taken by nobody (tcp(7), `TCP_USER_TIMEOUT`): the idle timeout of the
+/// provider counts alone.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED: Option<Duration> = None;
+
+/// A client for one provider.
+#[derive(Debug)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    template: Request,
+    /// For messages: the address without its query, which may hold a secret.
+    name: String,
+    patience: Duration,
+    is_local: bool,
+    writer: Option<Writer>,
+    redactor: Redactor,
+}
+
+/// Why there is no way to the provider.
+#[derive(Debug)]
+pub(crate) enum ClientError {
+    NoRoots(String),
+    Tls(rustls::Error),
+    Setup(String),
+    #[cfg_attr(unix, expect(dead_code, reason = "only where there are none"))]
+    NoSockets,
+}
+
+impl fmt::Display for ClientError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoRoots(cause) => write!(
+                f,
+                "no certificate authorities to check the server against{cause}; install \
+                 ca-certificates or point SSL_CERT_FILE to a PEM file"
+            ),
+            Self::Tls(cause) => write!(f, "could not set up TLS: {cause}"),
+            Self::Setup(cause) => write!(f, "could not set up the HTTP client: {cause}"),
+            Self::NoSockets => {
+                f.write_str("the proxy listens on a Unix socket, which this system lacks")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ClientError {}
+
+impl Client {
+    /// Loads what is needed. Nothing connects yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`]: no certificate authorities, or a proxy in the environment that is none.
+    pub(crate) fn new(provider: &Provider) -> Result<Self, ClientError> {
+        let builder = reqwest::Client::builder()
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .referer(false)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(KEPT_IDLE)
+            .pool_max_idle_per_host(1)
+            .http1_max_headers(MAX_HEADERS)
+            .http2_initial_stream_window_size(WINDOW)
+            .http2_initial_connection_window_size(WINDOW)
+            .http2_adaptive_window(false)
+            .http2_max_frame_size(MAX_FRAME)
+            .http2_max_header_list_size(MAX_HEAD)
+            .http2_keep_alive_interval(ALIVE_AFTER)
+            .http2_keep_alive_timeout(PING_ANSWERED_WITHIN)
+            .http2_keep_alive_while_idle(false)
+            .tcp_keepalive(ALIVE_AFTER)
+            .tcp_keepalive_interval(ALIVE_AFTER)
+            .tcp_keepalive_retries(ALIVE_RETRIES)
+            .tcp_nodelay(true)
+            .user_agent(concat!("codex-exec/", env!("CARGO_PKG_VERSION")));
+        #[cfg(target_os = "linux")]
+        let builder = builder.tcp_user_timeout(UNACKNOWLEDGED);
+        let is_local = provider.is_on_this_host();
+        let builder = if is_local {
+            // What stays here passes no proxy, and no name service has a say in what "localhost" is.
+            let loopback = [
+                SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+                SocketAddr::from((Ipv6Addr::LOCALHOST, 0)),
+            ];
+            builder.no_proxy().resolve_to_addrs("localhost", &loopback)
+        } else {
+            builder
+        };
+        let roots = if provider.url.scheme() == "https" {
+            native_roots()?
+        } else {
+            RootCertStore::empty()
+        };
+        let builder = builder.tls_backend_preconfigured(tls(roots)?);
+        let builder = match &provider.socket {
+            Some(path) => through_socket(builder, path)?,
+            None => builder,
+        };
+        let http = builder
+            .build()
+            .map_err(|error| ClientError::Setup(root(&error)))?;
+        let mut template = Request::new(Method::POST, provider.url.clone());
+        *template.headers_mut() = provider.headers.clone();
+        let fields = template.headers_mut();
+        fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        fields.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        Ok(Self {
+            http,
+            template,
+            name: match &provider.socket {
+                Some(path) => format!("the Unix socket {}", path.display()),
+                None => without_query(&provider.url),
+            },
+            patience: provider.idle_timeout,
+            is_local,
+            writer: provider.writer.clone(),
+            redactor: provider.redactor(),
+        })
+    }
+
+    /// Knows what a server must not repeat.
+    pub(crate) fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
+    /// Sends a request once and waits for the head of an answer that is an event stream.
+    ///
+    /// # Errors
+    ///
+    /// The [`Fault`].
+    pub(crate) async fn send(&self, body: Vec<u8>) -> Result<Response, Fault> {
+        let mut request = Request::new(Method::POST, self.template.url().clone());
+        request.headers_mut().clone_from(self.template.headers());
+        *request.body_mut() = Some(body.into());
+        if let Some(writer) = &self.writer {
+            // Each time: a conversation may outlive its proxy.
+            writer.look().map_err(Fault::Gone)?;
+        }
+        let answer = Deadline::after(self.patience)
+            .before(self.http.execute(request))
+            .await
+            .ok_or(Fault::Idle(self.patience))?
+            .map_err(|error| self.not_sent(error))?;
+        let status = answer.status();
+        if status.is_redirection() {
+            return Err(Fault::Redirect {
+                from: self.name.clone(),
+                to: self.place_of(&answer),
+            });
+        }
+        if !status.is_success() {
+            return Err(self.refused(answer).await);
+        }
+        if matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT) {
+            return Err(Fault::NoContent {
+                from: self.name.clone(),
+                status,
+            });
+        }
+        if let Some(encoding) = self.field(&answer, CONTENT_ENCODING)
+            && !encoding.eq_ignore_ascii_case("identity")
+        {
+            return Err(Fault::Encoded {
+                from: self.name.clone(),
+                encoding,
+            });
+        }
+        match self.field(&answer, CONTENT_TYPE) {
+            // A server that does not say may still mean it; the stream will tell.
+            Some(kind) if !kind.to_ascii_lowercase().starts_with("text/event-stream") => {
+                Err(self.no_events(answer, kind).await)
+            }
+            _ => Ok(answer),
+        }
+    }
+
+    /// A field of an answer, as far as it is shown.
+    fn field(&self, answer: &Response, name: HeaderName) -> Option<String> {
+        let value = answer.headers().get(name)?;
+        let value = String::from_utf8_lossy(value.as_bytes());
+        Some(excerpt(&self.redactor.clean(&value), MAX_EXCERPT))
+    }
+
+    /// Why no answer began.
+    fn not_sent(&self, error: reqwest::Error) -> Fault {
+        let error = error.without_url();
+        let is_passing = !is_final(&error);
+        Fault::Send {
+            to: self.name.clone(),
+            cause: self.redactor.clean(&root(&error)).into_owned(),
+            hint: if is_passing && error.is_connect() {
+                self.hint()
+            } else {
+                None
+            },
+            is_passing,
+        }
+    }
+
+    /// What may be the matter with the way.
+    fn hint(&self) -> Option<String> {
+        if self.is_local {
+            return Some("is the proxy, or the server, still running there?".to_owned());
+        }
+        // reqwest asks the same code.
+        let target = self.template.url().as_str().parse().ok()?;
+        let proxy = Matcher::from_system().intercept(&target)?;
+        let host = proxy.uri().authority()?;
+        // What may stand before the host is a credential.
+        let host = host.as_str().rsplit('@').next().unwrap_or_default();
+        Some(format!(
+            "the way there is by the proxy {host}, which HTTPS_PROXY or the like names"
+        ))
+    }
+
+    /// A success that is no event stream. Some servers put an error into one.
+    async fn no_events(&self, answer: Response, content_type: String) -> Fault {
+        let status = answer.status();
+        if content_type.to_ascii_lowercase().contains("json") {
+            let body = self.read_error_body(answer).await;
+            if let Some(error) = told(&body) {
+                return Fault::Status {
+                    from: self.name.clone(),
+                    status,
+                    error,
+                    retry_after: None,
+                };
+            }
+        }
+        Fault::NotEvents {
+            from: self.name.clone(),
+            content_type,
+        }
+    }
+
+    /// Where a redirect leads, without what may be secret in it.
+    fn place_of(&self, answer: &Response) -> String {
+        let location = answer.headers().get(LOCATION);
+        location
+            .and_then(|value| value.to_str().ok())
+            .and_then(|to| self.template.url().join(to).ok())
+            .map_or_else(
+                || "an unknown place".to_owned(),
+                |to| excerpt(&self.redactor.clean(&without_query(&to)), MAX_EXCERPT),
+            )
+    }
+
+    async fn refused(&self, answer: Response) -> Fault {
+        let status = answer.status();
+        let asked = answer.headers().get(RETRY_AFTER);
+        let asked = asked.and_then(|value| retry_after(value.to_str().ok()?));
+        let body = self.read_error_body(answer).await;
+        Fault::Status {
+            from: self.name.clone(),
+            status,
+            error: told(&body).unwrap_or_else(|| ServerError {
+                message: Some(excerpt(&body, MAX_EXCERPT)).filter(|text| !text.is_empty()),
+                ..ServerError::default()
+            }),
+            retry_after: asked,
+        }
+    }
+
+    /// The beginning of a body, as far as it comes in time: what cannot be read of an error does
+    /// not hide the error.
+    async fn read_error_body(&self, mut answer: Response) -> String {
+        let mut deadline = Deadline::after(ERROR_TIME.min(self.patience));
+        let mut body = Vec::new();
+        while let Some(Ok(Some(piece))) = deadline.before(answer.chunk()).await {
+            let room = MAX_ERROR - body.len();
+            body.extend_from_slice(piece.get(..room).unwrap_or(&piece));
+            if body.len() == MAX_ERROR {
+                break;
+            }
+        }
+        let body = String::from_utf8_lossy(&body);
+        self.redactor.clean(&body).into_owned()
+    }
+}
+
+/// What a body says went wrong, if it says so in the form of the API.
+fn told(body: &str) -> Option<ServerError> {
+    let error = read_error(body).ok();
+    error.filter(|error| *error != ServerError::default())
+}
+
+/// Whether the same would happen again: a certificate does not hold, or what answers there speaks
+/// no HTTP.
+fn is_final(error: &reqwest::Error) -> bool {
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if error.is::<rustls::Error>() {
+            return true;
+        }
+        if let Some(http) = error.downcast_ref::<hyper::Error>()
+            && http.is_parse()
+        {
+            return true;
+        }
+        // An I/O error passes over what it wraps when it is asked for its source.
+        next = match error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+        {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        };
+    }
+    false
+}
+
+fn without_query(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.set_fragment(None);
+    // Neither fails where there is a host.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.into()
+}
+
+#[cfg(unix)]
+fn through_socket(
+    builder: reqwest::ClientBuilder,
+    path: &std::path::Path,
+) -> Result<reqwest::ClientBuilder, ClientError> {
+    Ok(builder.unix_socket(path))
+}
+
+#[cfg(not(unix))]
+fn through_socket(
+    _builder: reqwest::ClientBuilder,
+    _path: &std::path::Path,
+) -> Result<reqwest::ClientBuilder, ClientError> {
+    Err(ClientError::NoSockets)
+}
+
+fn tls(roots: RootCertStore) -> Result<ClientConfig, ClientError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(ClientError::Tls)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    // reqwest asks for nothing where it is given a configuration.
+    config.alpn_protocols = [&b"h2"[..], b"http/1.1"].map(<[u8]>::to_vec).into();
+    Ok(config)
+}
+
+fn native_roots() -> Result<RootCertStore, ClientError> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    // Those that cannot be parsed cannot be used by anybody.
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        let cause = found.errors.first();
+        let cause = cause.map_or_else(String::new, |cause| format!(" ({cause})"));
+        return Err(ClientError::NoRoots(cause));
+    }
+    Ok(roots)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_named_without_what_may_be_secret() {
+        let url = Url::parse("https://me:pw@host/v1/responses?api-key=secret#x").unwrap();
+        assert_eq!(without_query(&url), "https://host/v1/responses");
+    }
+}

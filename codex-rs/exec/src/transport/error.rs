@@ -1,0 +1,203 @@
+//! Every way a request can go wrong, and which of them are worth another attempt.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+
+use crate::events::answer::AnswerFault;
+use crate::events::event::EventError;
+use crate::events::server_error::ServerError;
+use crate::events::stream::TooLarge;
+use crate::terminal::printable::excerpt;
+use crate::transport::proxy_process::Gone;
+use crate::transport::retry::LONGEST_ASKED;
+
+/// Why there is no answer, or no whole one.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// No answer began: connecting or sending failed.
+    Send {
+        to: String,
+        cause: String,
+        hint: Option<String>,
+        /// Whether it may be otherwise in a moment: not so a certificate, or a server that speaks
+        /// something else.
+        is_passing: bool,
+    },
+    /// The server answered with something else than success.
+    Status {
+        from: String,
+        status: StatusCode,
+        error: ServerError,
+        retry_after: Option<Duration>,
+    },
+    /// A redirect, which is not followed: the credential is for one origin.
+    Redirect {
+        from: String,
+        to: String,
+    },
+    /// An answer that is no event stream.
+    NotEvents {
+        from: String,
+        content_type: String,
+    },
+    /// An answer in a form that was not asked for, such as gzip.
+    Encoded {
+        from: String,
+        encoding: String,
+    },
+    /// A success without anything in it.
+    NoContent {
+        from: String,
+        status: StatusCode,
+    },
+    /// The connection ended, or broke, before the answer did.
+    Cut(String),
+    /// Nothing came for that long.
+    Idle(Duration),
+    TooLarge(TooLarge),
+    Event(EventError),
+    Answer(AnswerFault),
+    /// The conversation could not be made into a request.
+    Request(serde_json::Error),
+    /// The proxy that a server info names is not there any more.
+    Gone(Gone),
+    /// Standard output could not be written to.
+    Output(io::Error),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Send {
+                to, cause, hint, ..
+            } => {
+                write!(f, "could not reach {to}: {cause}")?;
+                hint.as_ref().map_or(Ok(()), |hint| write!(f, "; {hint}"))
+            }
+            Self::Status {
+                from,
+                status,
+                error,
+                retry_after,
+            } => {
+                write!(f, "{from} answered {status}: {error}")?;
+                match retry_after {
+                    Some(asked) if *asked > LONGEST_ASKED => write!(
+                        f,
+                        "; it asks to be left alone for {} s, which is too long to wait here",
+                        asked.as_secs()
+                    ),
+                    _ => Ok(()),
+                }
+            }
+            Self::Redirect { from, to } => write!(
+                f,
+                "{from} redirects to {to}, and redirects are not followed, because the credential \
+                 is for one place; if that is the right one, put it into base_url"
+            ),
+            Self::NotEvents { from, content_type } => write!(
+                f,
+                "{from} answered with {content_type} instead of an event stream; does base_url \
+                 lead to a Responses API?"
+            ),
+            Self::Encoded { from, encoding } => write!(
+                f,
+                "{from} answered with content-encoding {encoding}, which was not asked for and is \
+                 not decoded here"
+            ),
+            Self::NoContent { from, status } => {
+                write!(
+                    f,
+                    "{from} answered {status}, and without content there is no answer"
+                )
+            }
+            Self::Cut(cause) => write!(f, "the answer was cut short: {cause}"),
+            Self::Idle(time) => write!(
+                f,
+                "the server was silent for {} (stream_idle_timeout_ms)",
+                seconds(*time)
+            ),
+            Self::TooLarge(cause) => cause.fmt(f),
+            Self::Event(cause) => cause.fmt(f),
+            Self::Answer(cause) => cause.fmt(f),
+            Self::Request(cause) => write!(f, "could not write the request: {cause}"),
+            Self::Gone(cause) => cause.fmt(f),
+            Self::Output(cause) => write!(f, "could not write the answer: {cause}"),
+        }
+    }
+}
+
+impl Error for Fault {}
+
+impl Fault {
+    /// Whether the same request may well succeed in a moment.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Send { is_passing, .. } => *is_passing,
+            Self::Status { status, error, .. } => {
+                // A quota is not refilled by waiting a second.
+                let is_quota = error
+                    .code
+                    .as_ref()
+                    .is_some_and(|code| code.0 == "insufficient_quota");
+                status.is_server_error() || (*status == StatusCode::TOO_MANY_REQUESTS && !is_quota)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a stream ended before its time, by no fault in what it said.
+    pub(crate) fn is_cut(&self) -> bool {
+        matches!(self, Self::Cut(_) | Self::Idle(_))
+    }
+
+    /// How long the server asks to be left alone.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// Whether nobody reads what is written any more: no fault of anybody.
+    pub(crate) fn is_closed_output(&self) -> bool {
+        matches!(self, Self::Output(cause) if cause.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+/// How much is shown of a cause, which may have a server's text in it, in characters.
+const MAX_CAUSE: usize = 300;
+
+/// The innermost cause, which says what happened; the layers above it only say where.
+pub(crate) fn root(error: &(dyn Error + 'static)) -> String {
+    let mut innermost = error;
+    while let Some(cause) = innermost.source() {
+        // The text of one has the debug data of a GOAWAY in it (RFC 9113, section 6.8).
+        if let Some(reason) = cause.downcast_ref().and_then(of_http_2) {
+            return reason;
+        }
+        innermost = cause;
+    }
+    excerpt(&innermost.to_string(), MAX_CAUSE)
+}
+
+/// Why a server ended an HTTP/2 stream or connection, in the protocol's words.
+fn of_http_2(error: &h2::Error) -> Option<String> {
+    let what = if error.is_go_away() {
+        "HTTP/2 GOAWAY"
+    } else if error.is_reset() {
+        "HTTP/2 stream reset"
+    } else {
+        "HTTP/2"
+    };
+    error.reason().map(|reason| format!("{what}, {reason}"))
+}
+
+/// A time for people.
+pub(crate) fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}

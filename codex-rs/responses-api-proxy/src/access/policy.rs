@@ -1,0 +1,371 @@
+//! Which calls may carry the credential. Pure: no I/O, no state.
+//!
+//! The answer is a [`PermittedCall`], which only this file can make and which
+//! `forward/mod.rs` demands: a request that was not judged cannot get the key.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use http::header::{HOST, HeaderName, HeaderValue, ORIGIN};
+use http::request::Parts;
+use http::uri::Authority;
+use http::{HeaderMap, Method, Uri};
+
+use crate::downstream::head::MASKED_UPGRADE;
+use crate::refusal::Refusal;
+
+/// The one path that is forwarded, compared byte for byte.
+pub(crate) const RESPONSES: &str = "/v1/responses";
+/// The path that ends the proxy, where that was asked for.
+pub(crate) const SHUTDOWN: &str = "/shutdown";
+
+/// Proof that a request was found to be a `POST /v1/responses`.
+#[derive(Debug)]
+pub(crate) struct PermittedCall(());
+
+/// Refuses what comes from a web page, by what browsers say of themselves.
+///
+/// A page can make a browser send requests to this port, but not without the name
+/// it looked up in `Host` (DNS rebinding shows there), and not a `POST` without
+/// `Origin` or `Sec-Fetch-Site` (Fetch standard). No other client sends these,
+/// except `Sec-Fetch-Site: none`, which some HTTP stacks made of browser parts do.
+/// Any port is fine in `Host`: an ssh or container port forward is legitimate.
+///
+/// # Errors
+///
+/// The [`Refusal`] to answer with.
+pub(crate) fn refuse_browsers(headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut hosts = headers.get_all(HOST).iter();
+    let is_local = hosts
+        .next()
+        .is_some_and(|host| is_loopback(host.as_bytes()));
+    if !is_local || hosts.next().is_some() {
+        return Err(Refusal::Host);
+    }
+    let mut sites = headers.get_all("sec-fetch-site").iter();
+    if headers.contains_key(ORIGIN) || sites.any(|site| site != "none") {
+        return Err(Refusal::Browser);
+    }
+    Ok(())
+}
+
+/// Whether a `Host` field names this host by an address or by its one fixed name.
+fn is_loopback(host: &[u8]) -> bool {
+    let Ok(host) = std::str::from_utf8(host) else {
+        return false;
+    };
+    let Ok(authority) = host.parse::<Authority>() else {
+        return false;
+    };
+    let name = authority.host();
+    // `Authority` is lenient about what stands behind the name.
+    let behind = host.strip_prefix(name).unwrap_or("@");
+    let is_port = behind.is_empty()
+        || behind
+            .strip_prefix(':')
+            .is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let address = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'));
+    let is_address = match address {
+        Some(v6) => v6.parse::<Ipv6Addr>().is_ok_and(|v6| v6.is_loopback()),
+        None => name.parse::<Ipv4Addr>().is_ok_and(|v4| v4.is_loopback()),
+    };
+    is_port && (is_address || name.eq_ignore_ascii_case("localhost"))
+}
+
+/// Judges a request by its head.
+///
+/// # Errors
+///
+/// The [`Refusal`] to answer with.
+pub(crate) fn permit(head: &Parts) -> Result<PermittedCall, Refusal> {
+    refuse_browsers(&head.headers)?;
+    if !is_exactly(&head.uri, RESPONSES) {
+        return Err(Refusal::path(&head.method, &head.uri));
+    }
+    if asks_for_websocket(&head.headers) {
+        return Err(Refusal::WebSocket);
+    }
+    if head.method != Method::POST {
+        return Err(Refusal::method(&head.method));
+    }
+    Ok(PermittedCall(()))
+}
+
+/// Fields that browsers alone send: where a request comes from, that somebody clicked, and that it is
+/// made ahead of its use (the last four, as the standard and older browsers have it).
+const OF_BROWSERS: [&str; 6] = [
+    "sec-fetch-site",
+    "sec-fetch-user",
+    "sec-purpose",
+    "purpose",
+    "x-moz",
+    "x-purpose",
+];
+
+/// Whether something in a head is only ever said by a browser, of a request of any kind.
+///
+/// Not every `Sec-` field is: `fetch` of Node sends `Sec-Fetch-Mode: cors`. A program has nothing to
+/// navigate, though, and nothing to show what it fetches in, so that its destination is empty if it
+/// says one (Fetch standard, "destination").
+fn is_of_browser(name: &HeaderName, value: &HeaderValue) -> bool {
+    let is = |said: &[&str]| said.iter().any(|said| value.as_bytes() == said.as_bytes());
+    match name.as_str() {
+        "sec-fetch-mode" => !is(&["cors", "no-cors", "same-origin"]),
+        "sec-fetch-dest" => !is(&["empty"]),
+        name => OF_BROWSERS.contains(&name) || name.starts_with("sec-ch-"),
+    }
+}
+
+/// Whether a request is the `GET /shutdown` and nothing that merely looks like it.
+///
+/// Here `Sec-Fetch-Site: none` is refused too: Chromium sends it on a `GET` that a
+/// page ordered by speculation rules (a prefetch), and on a link typed or clicked
+/// elsewhere that was redirected here.
+///
+/// # Errors
+///
+/// The [`Refusal`] to answer with.
+pub(crate) fn permit_shutdown(head: &Parts) -> Result<(), Refusal> {
+    refuse_browsers(&head.headers)?;
+    let mut fields = head.headers.iter();
+    if fields.any(|(name, value)| is_of_browser(name, value)) {
+        return Err(Refusal::Browser);
+    }
+    if head.method != Method::GET || !is_exactly(&head.uri, SHUTDOWN) {
+        return Err(Refusal::path(&head.method, &head.uri));
+    }
+    Ok(())
+}
+
+/// Origin-form (RFC 9112, section 3.2.1), that path, no query, not even an empty one.
+fn is_exactly(uri: &Uri, path: &str) -> bool {
+    uri.scheme().is_none()
+        && uri.authority().is_none()
+        && uri.path_and_query().is_some_and(|asked| asked == path)
+}
+
+/// RFC 6455, section 4.2.1. Codex tries a WebSocket first where it believes in one.
+fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(MASKED_UPGRADE)
+        .iter()
+        .any(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(method: &str, target: &str) -> Result<PermittedCall, Refusal> {
+        let request = http::Request::builder()
+            .method(method)
+            .uri(target)
+            .header("host", "localhost")
+            .body(())
+            .unwrap();
+        permit(&request.into_parts().0)
+    }
+
+    #[test]
+    fn the_one_call_is_permitted() {
+        assert!(check("POST", "/v1/responses").is_ok());
+    }
+
+    #[test]
+    fn every_other_target_is_refused_by_path() {
+        for target in [
+            "/",
+            "/v1",
+            "/v1/",
+            "/v1/responses/",
+            "//v1/responses",
+            "/v1//responses",
+            "/v1/responses?x=1",
+            "/v1/responses?",
+            "/v1/%72esponses",
+            "/V1/responses",
+            "/v1/Responses",
+            "/v1/responses/compact",
+            "/v1/responses/resp_1",
+            "/v1/models",
+            "/v1/chat/completions",
+            "/v1/./responses",
+            "/v1/x/../responses",
+            "/v1/responses;x",
+            "/shutdown",
+            "http://127.0.0.1/v1/responses",
+            "http://evil.example/v1/responses",
+            "*",
+        ] {
+            for method in ["POST", "GET", "CONNECT"] {
+                assert!(
+                    matches!(check(method, target), Err(Refusal::PathNotAllowed { .. })),
+                    "{method} {target}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_other_method_is_refused_by_method() {
+        for method in [
+            "GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "post", "POSTX",
+        ] {
+            assert!(
+                matches!(
+                    check(method, "/v1/responses"),
+                    Err(Refusal::MethodNotAllowed { .. })
+                ),
+                "{method}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_websocket_is_told_to_use_http() {
+        let request = http::Request::get("/v1/responses")
+            .header("host", "localhost")
+            .header(MASKED_UPGRADE, "WebSocket")
+            .body(())
+            .unwrap();
+        assert!(matches!(
+            permit(&request.into_parts().0),
+            Err(Refusal::WebSocket)
+        ));
+    }
+
+    fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, value.parse().unwrap());
+        }
+        headers
+    }
+
+    #[test]
+    fn this_host_is_named_by_its_name_or_an_address_with_any_port() {
+        for host in [
+            "localhost",
+            "localhost:1",
+            "LocalHost:65535",
+            "127.0.0.1",
+            "127.0.0.1:8787",
+            "127.8.9.10:1",
+            "[::1]",
+            "[::1]:8787",
+        ] {
+            assert!(
+                refuse_browsers(&headers(&[("host", host)])).is_ok(),
+                "{host}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_other_host_is_refused() {
+        for host in [
+            "",
+            "evil.example",
+            "evil.example:8787",
+            "localhost.evil.example",
+            "127.0.0.1.nip.io",
+            "0.0.0.0",
+            "0",
+            "[::]",
+            "[::ffff:127.0.0.1]",
+            "10.0.0.1",
+            "localhost.",
+            "x@localhost",
+            "127.0.0.1@evil.example",
+            "localhost:1:2",
+            "localhost/",
+            "::1",
+            "2130706433",
+            "0x7f.1",
+            "[::1].evil.example",
+            "[::1]evil:80",
+            "localhost:x",
+            "localhost:80x",
+        ] {
+            let refused = refuse_browsers(&headers(&[("host", host)]));
+            assert!(matches!(refused, Err(Refusal::Host)), "{host}");
+        }
+        assert!(matches!(refuse_browsers(&headers(&[])), Err(Refusal::Host)));
+        let two = headers(&[("host", "localhost"), ("host", "localhost")]);
+        assert!(matches!(refuse_browsers(&two), Err(Refusal::Host)));
+    }
+
+    #[test]
+    fn what_a_browser_says_of_itself_is_enough() {
+        for (name, value) in [
+            ("origin", "https://evil.example"),
+            ("origin", "null"),
+            ("origin", "http://127.0.0.1:8787"),
+            ("origin", ""),
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", "same-site"),
+            ("sec-fetch-site", "same-origin"),
+        ] {
+            let refused = refuse_browsers(&headers(&[("host", "localhost"), (name, value)]));
+            assert!(matches!(refused, Err(Refusal::Browser)), "{name}: {value}");
+        }
+        let typed = headers(&[("host", "localhost"), ("sec-fetch-site", "none")]);
+        assert!(refuse_browsers(&typed).is_ok());
+    }
+
+    #[test]
+    fn a_prefetch_that_a_page_ordered_does_not_shut_down() {
+        for (name, value) in [
+            ("sec-fetch-site", "none"),
+            ("sec-purpose", "prefetch"),
+            ("sec-purpose", ""),
+            ("purpose", "prefetch"),
+            ("x-moz", "prefetch"),
+            ("x-purpose", "preview"),
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-mode", "websocket"),
+            ("sec-fetch-mode", "Cors"),
+            ("sec-fetch-mode", ""),
+            ("sec-fetch-dest", "document"),
+            ("sec-fetch-dest", "image"),
+            ("sec-fetch-user", "?1"),
+            ("sec-ch-ua", "x"),
+            ("sec-ch-ua-mobile", "?0"),
+        ] {
+            let request = http::Request::get("/shutdown")
+                .header("host", "localhost")
+                .header(name, value)
+                .body(())
+                .unwrap();
+            let refused = permit_shutdown(&request.into_parts().0);
+            assert!(matches!(refused, Err(Refusal::Browser)), "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn shutdown_is_one_spelling_of_one_method() {
+        let is = |method: &str, target: &str| {
+            let request = http::Request::builder()
+                .method(method)
+                .uri(target)
+                .header("host", "localhost")
+                .body(())
+                .unwrap();
+            permit_shutdown(&request.into_parts().0).is_ok()
+        };
+        assert!(is("GET", "/shutdown"));
+        for (method, target) in [
+            ("POST", "/shutdown"),
+            ("HEAD", "/shutdown"),
+            ("get", "/shutdown"),
+            ("GET", "/shutdown/"),
+            ("GET", "/shutdown?x"),
+            ("GET", "/shutdown?"),
+            ("GET", "//shutdown"),
+            ("GET", "http://127.0.0.1/shutdown"),
+        ] {
+            assert!(!is(method, target), "{method} {target}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! How many requests may be in flight at once.
+//!
+//! The last eighth of the permits is for owners that have few requests in flight, so that
+//! one user, or holder of a token, does not keep all others out. Where callers are not told apart, all may
+//! have all.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::upstream::Owner;
+
+/// A count with a limit; clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestLimit {
+    taken: Arc<Mutex<Taken>>,
+    most: usize,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    by_all: usize,
+    /// Owners that have none are not in it.
+    by_owner: HashMap<Owner, usize>,
+}
+
+/// One request's permit; given back when this is dropped.
+#[derive(Debug)]
+pub(crate) struct RequestPermit {
+    taken: Arc<Mutex<Taken>>,
+    owner: Owner,
+}
+
+impl RequestPermit {
+    pub(crate) fn owner(&self) -> &Owner {
+        &self.owner
+    }
+}
+
+impl Drop for RequestPermit {
+    fn drop(&mut self) {
+        let mut taken = lock(&self.taken);
+        taken.by_all -= 1;
+        if let Some(count) = taken.by_owner.get_mut(&self.owner) {
+            *count -= 1;
+            if *count == 0 {
+                taken.by_owner.remove(&self.owner);
+            }
+        }
+    }
+}
+
+fn lock(taken: &Mutex<Taken>) -> MutexGuard<'_, Taken> {
+    taken.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl RequestLimit {
+    pub(crate) fn new(most: usize) -> Self {
+        Self {
+            taken: Arc::default(),
+            most,
+        }
+    }
+
+    /// A permit for a request of `owner`, unless all are taken.
+    pub(crate) fn take(&self, owner: &Owner) -> Option<RequestPermit> {
+        let mut taken = lock(&self.taken);
+        let own = taken.by_owner.get(owner).copied().unwrap_or(0);
+        let has_few = !owner.is_known() || own < self.most / 16;
+        let kept_free = if has_few { 0 } else { self.most / 8 };
+        if taken.by_all + kept_free >= self.most {
+            return None;
+        }
+        taken.by_all += 1;
+        *taken.by_owner.entry(owner.clone()).or_default() += 1;
+        drop(taken);
+        Some(RequestPermit {
+            taken: Arc::clone(&self.taken),
+            owner: owner.clone(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(number: u32) -> Owner {
+        Owner::new(Some(number), None)
+    }
+
+    #[test]
+    fn there_are_as_many_as_were_asked_for() {
+        for owner in [Owner::default(), user(1), Owner::new(None, Some("token"))] {
+            let limit = RequestLimit::new(2);
+            let (first, second) = (limit.take(&owner), limit.take(&owner));
+            assert!(first.is_some() && second.is_some());
+            assert!(limit.take(&owner).is_none() && limit.take(&owner).is_none());
+            drop(first);
+            assert!(limit.take(&owner).is_some());
+        }
+    }
+
+    #[test]
+    fn one_owner_leaves_some_to_others() {
+        let limit = RequestLimit::new(64);
+        let take = |owner: u32| (0..64).map_while(|_| limit.take(&user(owner))).collect();
+        let flood: Vec<RequestPermit> = take(1);
+        assert_eq!(flood.len(), 56);
+        let others: Vec<RequestPermit> = take(2);
+        assert_eq!(others.len(), 4);
+        assert!(limit.take(&user(3)).is_some());
+        drop(flood);
+        assert!(limit.take(&user(2)).is_some());
+    }
+}

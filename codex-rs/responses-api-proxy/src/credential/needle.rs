@@ -1,0 +1,458 @@
+//! Finds the whole key in a text, without saying how near a miss was. Pure.
+//!
+//! Callers choose what is in an answer: the Responses API repeats their
+//! `instructions`. So a search whose time, or whose outcome, depends on how much of
+//! the key a text holds is an oracle: a guess can be lengthened character by
+//! character. Ordinary searches are of that kind (they stop at the first difference,
+//! or skip by what the needle is made of). This one depends on the key in two
+//! things only: its length, and whether all of it stands in the text.
+//!
+//! 1. A key can stand only in a run of bytes of its alphabet ([`is_key_byte`]) that
+//!    is at least as long as itself. Such runs are found by the class of bytes alone,
+//!    in jumps of the key's length: ordinary text has few, and costs little.
+//! 2. In a run each place is compared by a hash of as many bytes as the key has, which
+//!    is rolled from place to place (a cyclic polynomial: Cohen, Recursive hashing
+//!    functions for n-grams, 1997) and takes the same steps whatever the bytes are. Each
+//!    byte counts as a random number of 64 bits that this process has drawn for it. A
+//!    hash is the key's only where nearly all of the key is there, in its place: of a
+//!    key longer than 64 bytes two bytes 64 apart can be exchanged. A text that has
+//!    the hash by chance is one in 2^64. Only such a place is compared byte by byte.
+
+use std::fmt;
+use std::ops::Range;
+
+use crate::credential::read_api_key::is_key_byte;
+
+/// A shorter key, in bytes, is not looked for. It would turn up in text by chance; and
+/// as asterisks tell a caller that its guess is the whole key, a key that can be
+/// guessed as a whole is better not replaced. Twelve characters of 64 are 2^72 guesses.
+const SHORTEST_KEY: usize = 12;
+
+/// [`is_key_byte`] for each byte.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "the compiler works it out, and would say so"
+)]
+static KEY_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = is_key_byte(byte as u8);
+        byte += 1;
+    }
+    table
+};
+
+/// So many bytes are looked at together, which compilers do in one step.
+const TOGETHER: usize = 16;
+
+/// So many hashes are compared before there is a look at the outcome.
+const AT_ONCE: usize = 4;
+
+/// The key as something to look for; refers to the key's page.
+pub(crate) struct Needle {
+    /// Empty if it is not looked for.
+    key: &'static [u8],
+    exact: Hash,
+    any_case: Hash,
+}
+
+/// Which letters are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Case {
+    Exact,
+    /// Names of headers and hosts come in lower case, whatever the key was.
+    Ignored,
+}
+
+/// A hash of as many bytes as the key has, that can be rolled over a text.
+struct Hash {
+    /// What each byte counts for when it comes in, and when it goes out.
+    incoming: [u64; 256],
+    outgoing: [u64; 256],
+    /// The hash of the key.
+    of_key: u64,
+}
+
+impl Hash {
+    fn new(numbers: [u64; 256], key: &[u8]) -> Self {
+        // How often a byte has been rotated by the time it goes out.
+        let rotations = u32::try_from(key.len() % 64).unwrap_or(0);
+        let mut hash = Self {
+            incoming: numbers,
+            outgoing: numbers.map(|number| number.rotate_left(rotations)),
+            of_key: 0,
+        };
+        hash.of_key = hash.of(key);
+        hash
+    }
+
+    fn of(&self, bytes: &[u8]) -> u64 {
+        let add = |hash: u64, &byte: &u8| hash.rotate_left(1) ^ number(&self.incoming, byte);
+        // Four parts at a time, as each step of one waits for the step before.
+        let part = bytes.len() / 4;
+        let (first, bytes) = bytes.split_at(bytes.len() - 4 * part);
+        let mut parts = [0; 4];
+        for at in 0..part {
+            for (index, hash) in parts.iter_mut().enumerate() {
+                *hash = bytes
+                    .get(index * part + at)
+                    .map_or(0, |byte| add(*hash, byte));
+            }
+        }
+        let rotations = u32::try_from(part % 64).unwrap_or(0);
+        let join = |hash: u64, part: u64| hash.rotate_left(rotations) ^ part;
+        parts.into_iter().fold(first.iter().fold(0, add), join)
+    }
+
+    fn roll(&self, hash: u64, out: u8, next: u8) -> u64 {
+        // In this order the step that the next one waits for is a short one.
+        let change = number(&self.outgoing, out) ^ number(&self.incoming, next);
+        hash.rotate_left(1) ^ change
+    }
+}
+
+/// The number of a byte, which each byte has.
+fn number(numbers: &[u64; 256], byte: u8) -> u64 {
+    numbers.get(usize::from(byte)).copied().unwrap_or(0)
+}
+
+impl Needle {
+    /// `random` fills a buffer; `None` if it cannot.
+    pub(crate) fn new(
+        key: &'static [u8],
+        random: &mut dyn FnMut(&mut [u8]) -> bool,
+    ) -> Option<Self> {
+        let mut numbers = [0; 256];
+        for number in &mut numbers {
+            let mut bytes = [0; size_of::<u64>()];
+            if !random(&mut bytes) {
+                return None;
+            }
+            *number = u64::from_ne_bytes(bytes);
+        }
+        let mut folded = numbers;
+        for letter in b'A'..=b'Z' {
+            if let Some(number_of_letter) = folded.get_mut(usize::from(letter)) {
+                *number_of_letter = number(&numbers, letter.to_ascii_lowercase());
+            }
+        }
+        let key = if key.len() >= SHORTEST_KEY { key } else { &[] };
+        Some(Self {
+            key,
+            exact: Hash::new(numbers, key),
+            any_case: Hash::new(folded, key),
+        })
+    }
+
+    /// One whose numbers are the same every time, and as different as random ones.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn with_numbers_for_tests(key: &'static [u8]) -> Self {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = |buffer: &mut [u8]| {
+            for byte in buffer {
+                // xorshift64 (Marsaglia, 2003).
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                *byte = state.to_le_bytes()[0];
+            }
+            true
+        };
+        match Self::new(key, &mut random) {
+            Some(needle) => needle,
+            None => unreachable!("the numbers do not run out"),
+        }
+    }
+
+    /// Whether there is anything to look for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.key.is_empty()
+    }
+
+    /// How many bytes at the end of `text` could be the beginning of a key for all that
+    /// their class says: the run of key bytes there, but never a whole key's length.
+    pub(crate) fn open_end(&self, text: &[u8]) -> usize {
+        let longest = self.key.len().saturating_sub(1);
+        let run = text.iter().rev().take(longest);
+        run.take_while(|&&byte| is_in_alphabet(byte)).count()
+    }
+
+    pub(crate) fn is_in(&self, text: &[u8], case: Case) -> bool {
+        !self.find(text, case).is_empty()
+    }
+
+    /// Where the key stands in `text`: ranges in their order, those that overlap or
+    /// touch joined to one.
+    pub(crate) fn find(&self, text: &[u8], case: Case) -> Vec<Range<usize>> {
+        let mut found = Vec::new();
+        if self.key.is_empty() {
+            return found;
+        }
+        let mut from = 0;
+        while let Some(run) = self.next_run(text, from) {
+            from = run.end;
+            let Some(bytes) = text.get(run.clone()) else {
+                // What cannot be looked at is kept back.
+                found.push(0..text.len());
+                return found;
+            };
+            self.look_in_run(bytes, run.start, case, &mut found);
+        }
+        found
+    }
+
+    /// The next run of key bytes, from `from` on, that is as long as a key.
+    fn next_run(&self, text: &[u8], mut from: usize) -> Option<Range<usize>> {
+        let length = self.key.len();
+        loop {
+            // Whatever is no key byte rules out every run across it, so the last one
+            // of these spares a look at those before.
+            let next = text.get(from..from.checked_add(length)?)?;
+            match end_of_others(next) {
+                0 => {
+                    let rest = text.get(from + length..).unwrap_or_default();
+                    return Some(from..from + length + run_at_start(rest));
+                }
+                end => from += end,
+            }
+        }
+    }
+
+    /// Looks at every place of a run, and notes where the key stands.
+    fn look_in_run(&self, run: &[u8], offset: usize, case: Case, found: &mut Vec<Range<usize>>) {
+        let hash = match case {
+            Case::Exact => &self.exact,
+            Case::Ignored => &self.any_case,
+        };
+        let Some((first, rest)) = run.split_at_checked(self.key.len()) else {
+            return;
+        };
+        let mut look = |at: usize, here: u64| {
+            if here == hash.of_key && self.stands_at(run, at, case) {
+                self.note(offset + at, found);
+            }
+        };
+        let mut here = hash.of(first);
+        look(0, here);
+        // Several at a time: a look at each hash would cost as much as the hash.
+        let (outs, ins) = (run.chunks_exact(AT_ONCE), rest.chunks_exact(AT_ONCE));
+        let last = ins.remainder();
+        let mut at = 0;
+        for (outs, ins) in outs.zip(ins) {
+            let mut hashes = [0; AT_ONCE];
+            let mut is_any = false;
+            for ((there, &out), &next) in hashes.iter_mut().zip(outs).zip(ins) {
+                here = hash.roll(here, out, next);
+                *there = here;
+                is_any |= here == hash.of_key;
+            }
+            if is_any {
+                for (step, &there) in hashes.iter().enumerate() {
+                    look(at + step + 1, there);
+                }
+            }
+            at += AT_ONCE;
+        }
+        for (&out, &next) in run.iter().skip(at).zip(last) {
+            here = hash.roll(here, out, next);
+            at += 1;
+            look(at, here);
+        }
+    }
+
+    fn stands_at(&self, run: &[u8], at: usize, case: Case) -> bool {
+        let text = run.get(at..at + self.key.len());
+        text.is_some_and(|text| match case {
+            Case::Exact => text == self.key,
+            Case::Ignored => text.eq_ignore_ascii_case(self.key),
+        })
+    }
+
+    fn note(&self, at: usize, found: &mut Vec<Range<usize>>) {
+        let end = at + self.key.len();
+        match found.last_mut() {
+            Some(last) if last.end >= at => last.end = end,
+            _ => found.push(at..end),
+        }
+    }
+}
+
+/// Where the last byte of `text` that is not a key's ends; 0 if there is none.
+fn end_of_others(text: &[u8]) -> usize {
+    let mut end = text.len();
+    // In ordinary text it is near the end, where it is found fastest one by one.
+    for (index, some) in text.rchunks(TOGETHER).enumerate() {
+        if index == 0 || !are_key_bytes(some) {
+            let others = some.iter().rposition(|&byte| !is_in_alphabet(byte));
+            if let Some(at) = others {
+                return end - some.len() + at + 1;
+            }
+        }
+        end -= some.len();
+    }
+    0
+}
+
+/// How many key bytes `text` begins with.
+fn run_at_start(text: &[u8]) -> usize {
+    let whole = text.chunks(TOGETHER).take_while(|some| are_key_bytes(some));
+    let run = whole.map(<[u8]>::len).sum();
+    let rest = text.get(run..).unwrap_or_default().iter();
+    run + rest.take_while(|&&byte| is_in_alphabet(byte)).count()
+}
+
+#[inline]
+fn are_key_bytes(bytes: &[u8]) -> bool {
+    match <&[u8; TOGETHER]>::try_from(bytes) {
+        // Arithmetic without a way out in between becomes a few vector instructions.
+        Ok(bytes) => bytes.iter().fold(0, |others, &byte| others | other(byte)) == 0,
+        Err(_) => bytes.iter().all(|&byte| is_in_alphabet(byte)),
+    }
+}
+
+/// 1 if it is not a key byte, 0 if it is.
+fn other(byte: u8) -> u8 {
+    let is_letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+    let is_digit = byte.wrapping_sub(b'0') < 10;
+    u8::from(!(is_letter | is_digit | (byte == b'-') | (byte == b'_')))
+}
+
+fn is_in_alphabet(byte: u8) -> bool {
+    // Each byte is in the table; one that were not would be looked at more closely.
+    KEY_BYTES.get(usize::from(byte)).copied().unwrap_or(true)
+}
+
+impl fmt::Debug for Needle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Needle")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use proptest::prelude::*;
+
+    const KEY: &[u8] = b"sk-test-abcabcabd-0123456789";
+    fn needle(key: &'static [u8]) -> Needle {
+        Needle::with_numbers_for_tests(key)
+    }
+
+    /// Overlaps itself.
+    const PERIODIC: &[u8] = b"abcabcabcabca";
+
+    /// The same, in the plainest way.
+    fn find_plainly(text: &[u8], key: &[u8], case: Case) -> Vec<Range<usize>> {
+        let mut found: Vec<Range<usize>> = Vec::new();
+        for (at, window) in text.windows(key.len()).enumerate() {
+            let is_key = match case {
+                Case::Exact => window == key,
+                Case::Ignored => window.eq_ignore_ascii_case(key),
+            };
+            match found.last_mut() {
+                Some(last) if is_key && last.end >= at => last.end = at + key.len(),
+                _ if is_key => found.push(at..at + key.len()),
+                _ => {}
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn a_key_is_found_at_every_place_of_every_run() {
+        let needle = needle(KEY);
+        for before in (0..300).step_by(7).chain(0..10) {
+            for after in (0..300).step_by(11) {
+                let text = [&b".aaaaaaaaaaa"[..], &vec![b'x'; before], KEY].concat();
+                let text = [text, vec![b'y'; after], vec![b'.'; after % 3]].concat();
+                let expected = 12 + before..12 + before + KEY.len();
+                assert_eq!(needle.find(&text, Case::Exact), [expected]);
+            }
+        }
+    }
+
+    #[test]
+    fn keys_that_overlap_or_touch_are_one_place() {
+        let needle = needle(PERIODIC);
+        let one = needle.find(b"abcabcabcabcabca", Case::Exact);
+        assert_eq!(one.first(), Some(&(0..16)));
+        assert_eq!(one.len(), 1);
+        let twice = [PERIODIC, PERIODIC, b".", PERIODIC].concat();
+        assert_eq!(needle.find(&twice, Case::Exact), [0..26, 27..40]);
+    }
+
+    #[test]
+    fn one_byte_less_or_another_byte_is_not_the_key() {
+        let needle = needle(KEY);
+        for at in 0..KEY.len() {
+            let mut text = KEY.to_vec();
+            text[at] = if text[at] == b'z' { b'y' } else { b'z' };
+            assert!(!needle.is_in(&text, Case::Exact) && !needle.is_in(&text, Case::Ignored));
+            text.remove(at);
+            assert!(!needle.is_in(&text, Case::Ignored));
+        }
+        let upper = KEY.to_ascii_uppercase();
+        assert!(needle.is_in(&upper, Case::Ignored) && !needle.is_in(&upper, Case::Exact));
+        // These differ in the bit that upper and lower case differ in.
+        let mut bracket = KEY.to_vec();
+        bracket[2] = b'-' ^ 0x20;
+        assert!(!needle.is_in(&bracket, Case::Ignored));
+    }
+
+    #[test]
+    fn a_key_too_short_to_be_told_from_text_is_not_looked_for() {
+        for key in [&b""[..], b"k", b"sk-test", b"sk-test-012"] {
+            let needle = needle(key);
+            assert!(needle.is_empty() && !needle.is_in(b"k sk-test-012", Case::Exact));
+            assert_eq!(needle.open_end(b"sk-test"), 0);
+        }
+        assert!(needle(b"sk-test-0123").is_in(b"sk-test-0123", Case::Exact));
+    }
+
+    #[test]
+    fn one_other_byte_among_many_is_seen_wherever_it_is() {
+        for byte in 0..=u8::MAX {
+            assert_eq!(other(byte) == 0, is_key_byte(byte), "{byte}");
+        }
+        for at in 0..40 {
+            let mut text = [b'x'; 40];
+            text[at] = b' ';
+            assert_eq!((run_at_start(&text), end_of_others(&text)), (at, at + 1));
+        }
+        assert_eq!(
+            (run_at_start(&[b'x'; 40]), end_of_others(&[b'x'; 40])),
+            (40, 0)
+        );
+    }
+
+    #[test]
+    fn an_open_end_is_a_run_of_key_bytes_shorter_than_the_key() {
+        let needle = needle(KEY);
+        for (text, open) in [
+            (&b""[..], 0),
+            (b"data: x\n\n", 0),
+            (b"the task", 4),
+            (b"sk-", 3),
+            (&[b'x'; 100], KEY.len() - 1),
+        ] {
+            assert_eq!(needle.open_end(text), open);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_finds_what_a_plain_search_finds(
+            text in "([a-c]{0,9}|abcabcabcabca|ABCabcabcabca|[.]|[a-c]{60}){0,12}",
+        ) {
+            let needle = needle(PERIODIC);
+            for case in [Case::Exact, Case::Ignored] {
+                prop_assert_eq!(
+                    needle.find(text.as_bytes(), case),
+                    find_plainly(text.as_bytes(), PERIODIC, case)
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! Standard input -> `Bearer <key>`, in the one page that holds it.
+//!
+//! The key is read straight into the locked page, behind the bytes `Bearer `,
+//! with nothing that buffers in between, and is checked where it lies. On every
+//! error the page is wiped by being dropped. No message repeats a byte of it.
+
+use std::fmt;
+use std::io::{self, Read};
+
+use codex_secret_memory::{PageError, SecretPage};
+use zeroize::Zeroize;
+
+use crate::credential::substitution;
+
+/// How much of the page the header value `Bearer <key>` may take, in bytes; its
+/// coded form comes behind that.
+const CAPACITY: usize = 1024;
+
+/// What stands before the key in the header (RFC 6750, section 2.1).
+pub(crate) const SCHEME: &[u8] = b"Bearer ";
+
+/// Why there is no key. None of these carries a byte of what was read.
+#[derive(Debug)]
+pub(crate) enum ReadKeyError {
+    Missing,
+    TooLarge,
+    ForbiddenCharacter,
+    SecondLine,
+    Read(io::Error),
+    Page(PageError),
+}
+
+impl fmt::Display for ReadKeyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str(
+                "API key must be provided via stdin (e.g. printenv OPENAI_API_KEY | \
+                 env -u OPENAI_API_KEY codex responses-api-proxy)",
+            ),
+            Self::TooLarge => write!(
+                f,
+                "API key is too large to fit in the {CAPACITY}-byte buffer"
+            ),
+            Self::ForbiddenCharacter => {
+                f.write_str("API key may only contain ASCII letters, numbers, '-' or '_'")
+            }
+            Self::SecondLine => f.write_str(
+                "stdin holds a second line after the API key; give the key alone, on one line",
+            ),
+            Self::Read(_) => f.write_str("could not read the API key from stdin"),
+            Self::Page(_) => f.write_str("no safe place for the API key"),
+        }
+    }
+}
+
+impl std::error::Error for ReadKeyError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Read(cause) => Some(cause),
+            Self::Page(cause) => Some(cause),
+            _ => None,
+        }
+    }
+}
+
+/// The key in the sealed page, in the two forms that leave this process.
+#[derive(Clone, Copy)]
+pub(crate) struct ApiKey {
+    /// The header value `Bearer <key>`.
+    pub(crate) header: &'static str,
+    /// The same in HPACK's Huffman code, as HTTP/2 writes it.
+    pub(crate) coded: &'static [u8],
+}
+
+impl ApiKey {
+    /// The key alone.
+    pub(crate) fn secret(&self) -> &'static [u8] {
+        self.header
+            .as_bytes()
+            .get(SCHEME.len()..)
+            .unwrap_or_default()
+    }
+}
+
+/// Reads one line and keeps it as the header value `Bearer <key>` in the page.
+///
+/// Stops at the first newline without waiting for the end of input, so that a
+/// writer may keep its side open. Trailing `\r` and empty lines are dropped.
+///
+/// `input` must not buffer: what it holds back is a copy of the key.
+///
+/// # Errors
+///
+/// [`ReadKeyError`]; the page is wiped then.
+pub(crate) fn read_api_key(
+    input: &mut impl Read,
+    mut page: SecretPage,
+) -> Result<ApiKey, ReadKeyError> {
+    let (plain, coded) = page.as_mut().split_at_mut(CAPACITY);
+    let (scheme, room) = plain.split_at_mut(SCHEME.len());
+    scheme.copy_from_slice(SCHEME);
+    let key_len = read_line(input, room)?;
+    let (key, rest) = room.split_at_mut(key_len);
+    if key.is_empty() {
+        return Err(ReadKeyError::Missing);
+    }
+    if !key.iter().all(|&byte| is_key_byte(byte)) {
+        return Err(ReadKeyError::ForbiddenCharacter);
+    }
+    if rest.iter().any(|byte| !matches!(byte, b'\r' | b'\n' | 0)) {
+        return Err(ReadKeyError::SecondLine);
+    }
+    rest.zeroize();
+    let header_len = SCHEME.len() + key_len;
+    let header = plain.get(..header_len).ok_or(ReadKeyError::TooLarge)?;
+    let huffman_len =
+        substitution::huffman_form(header, coded).ok_or(ReadKeyError::ForbiddenCharacter)?;
+    let (plain, coded) = page.seal().map_err(ReadKeyError::Page)?.split_at(CAPACITY);
+    let header = plain.get(..header_len).ok_or(ReadKeyError::TooLarge)?;
+    Ok(ApiKey {
+        header: std::str::from_utf8(header).map_err(|_| ReadKeyError::ForbiddenCharacter)?,
+        coded: coded.get(..huffman_len).ok_or(ReadKeyError::TooLarge)?,
+    })
+}
+
+/// Fills `room` up to a newline or the end of input; returns the line's length
+/// without its line ending. What was read past it stays in `room`.
+fn read_line(input: &mut impl Read, room: &mut [u8]) -> Result<usize, ReadKeyError> {
+    let mut filled = 0;
+    loop {
+        let free = room.get_mut(filled..).unwrap_or_default();
+        if free.is_empty() {
+            return Err(ReadKeyError::TooLarge);
+        }
+        let read = match input.read(free) {
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(ReadKeyError::Read(error)),
+        };
+        let line_end = free
+            .get(..read)
+            .and_then(|new| new.iter().position(|&byte| byte == b'\n'));
+        if let Some(at) = line_end {
+            return Ok(without_carriage_returns(room, filled + at));
+        }
+        filled += read;
+        if read == 0 {
+            return Ok(without_carriage_returns(room, filled));
+        }
+    }
+}
+
+fn without_carriage_returns(room: &[u8], len: usize) -> usize {
+    let line = room.get(..len).unwrap_or_default();
+    let trailing = line.iter().rev().take_while(|&&byte| byte == b'\r').count();
+    len - trailing
+}
+
+/// What OpenAI's keys are made of. Anything else is a paste gone wrong, and
+/// could not stand in a header safely.
+pub(crate) const fn is_key_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives out its chunks one read at a time, then `last` for ever.
+    struct Script {
+        chunks: Vec<Vec<u8>>,
+        last: fn() -> io::Result<usize>,
+    }
+
+    impl Read for Script {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            if self.chunks.is_empty() {
+                return (self.last)();
+            }
+            let chunk = self.chunks.remove(0);
+            into[..chunk.len()].copy_from_slice(&chunk);
+            Ok(chunk.len())
+        }
+    }
+
+    fn read_on() -> io::Result<usize> {
+        panic!("read again although the line was complete")
+    }
+
+    fn read(
+        chunks: &[&[u8]],
+        last: fn() -> io::Result<usize>,
+    ) -> Result<&'static str, ReadKeyError> {
+        let chunks = chunks.iter().map(|chunk| chunk.to_vec()).collect();
+        let key = read_api_key(&mut Script { chunks, last }, SecretPage::new(true).unwrap())?;
+        Ok(key.header)
+    }
+
+    fn read_all(input: &[u8]) -> Result<&'static str, ReadKeyError> {
+        Ok(read_api_key(&mut &*input, SecretPage::new(true).unwrap())?.header)
+    }
+
+    #[test]
+    fn a_key_without_a_newline() {
+        assert_eq!(read_all(b"sk-abc_123").unwrap(), "Bearer sk-abc_123");
+    }
+
+    #[test]
+    fn line_endings_are_dropped() {
+        for input in [
+            &b"sk-abc\n"[..],
+            b"sk-abc\r\n",
+            b"sk-abc\r",
+            b"sk-abc\n\n",
+            b"sk-abc\r\n\r\n",
+        ] {
+            assert_eq!(read_all(input).unwrap(), "Bearer sk-abc", "{input:?}");
+        }
+    }
+
+    #[test]
+    fn short_reads_are_joined() {
+        let key = read(&[b"s", b"k-", b"abc", b"\n"], read_on).unwrap();
+        assert_eq!(key, "Bearer sk-abc");
+    }
+
+    #[test]
+    fn the_newline_is_enough_while_stdin_stays_open() {
+        assert_eq!(read(&[b"sk-abc\n"], read_on).unwrap(), "Bearer sk-abc");
+    }
+
+    #[test]
+    fn an_interrupted_read_is_tried_again() {
+        struct Interrupted(bool);
+        impl Read for Interrupted {
+            fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+                if std::mem::replace(&mut self.0, true) {
+                    into[..2].copy_from_slice(b"k\n");
+                    return Ok(2);
+                }
+                Err(io::ErrorKind::Interrupted.into())
+            }
+        }
+        let key = read_api_key(&mut Interrupted(false), SecretPage::new(true).unwrap());
+        assert_eq!(
+            key.unwrap_or_else(|error| panic!("{error}")).header,
+            "Bearer k"
+        );
+    }
+
+    #[test]
+    fn nothing_or_only_a_newline_is_missing() {
+        for input in [&b""[..], b"\n", b"\r\n", b"\nsk-abc\n"] {
+            assert!(
+                matches!(read_all(input), Err(ReadKeyError::Missing)),
+                "{input:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_largest_key_fits_and_one_more_byte_does_not() {
+        let largest = vec![b'a'; CAPACITY - SCHEME.len() - 1];
+        assert_eq!(read_all(&largest).unwrap().len(), CAPACITY - 1);
+        let mut with_newline = largest.clone();
+        with_newline.push(b'\n');
+        assert_eq!(read_all(&with_newline).unwrap().len(), CAPACITY - 1);
+        for extra in 1..3 {
+            let too_large = vec![b'a'; largest.len() + extra];
+            let error = read_all(&too_large).unwrap_err();
+            assert!(matches!(error, ReadKeyError::TooLarge));
+            assert_eq!(
+                error.to_string(),
+                "API key is too large to fit in the 1024-byte buffer"
+            );
+        }
+    }
+
+    #[test]
+    fn a_read_error_is_kept_as_the_cause() {
+        use std::error::Error;
+        let error = read(&[b"sk-"], || Err(io::Error::other("the pipe broke"))).unwrap_err();
+        assert_eq!(error.source().unwrap().to_string(), "the pipe broke");
+    }
+
+    #[test]
+    fn other_characters_are_refused_and_not_repeated() {
+        for bad in [
+            &b"sk abc"[..],
+            b" sk",
+            b"sk\t",
+            b"sk\0",
+            b"sk/",
+            b"sk+",
+            b"sk=",
+            b"sk.",
+            b"sk\rx",
+            "skä".as_bytes(),
+            b"sk\xff\xfe",
+            b"Bearer sk",
+        ] {
+            let error = read_all(bad).unwrap_err();
+            assert!(matches!(error, ReadKeyError::ForbiddenCharacter), "{bad:?}");
+            assert_eq!(
+                error.to_string(),
+                "API key may only contain ASCII letters, numbers, '-' or '_'"
+            );
+        }
+    }
+
+    #[test]
+    fn a_second_line_is_an_error_and_not_a_key() {
+        for input in [&b"sk-abc\nsk-def\n"[..], b"sk-abc\nx", b"sk-abc\n\nsk-def"] {
+            assert!(
+                matches!(read_all(input), Err(ReadKeyError::SecondLine)),
+                "{input:?}"
+            );
+        }
+    }
+}

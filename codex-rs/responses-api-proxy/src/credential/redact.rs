@@ -1,0 +1,133 @@
+//! An upstream that sends the key back does not get it past here, and nobody learns
+//! anything of the key from what does. Pure.
+//!
+//! An echo server behind a mistyped `--upstream-url` returns what it got, key
+//! included. The key is replaced by as many asterisks, wherever the pieces of an
+//! answer happen to be cut. It is looked for as it stands: not if the upstream means
+//! to hide it, which nothing could prevent.
+//!
+//! # Non-interference
+//!
+//! Callers choose what is in an answer, and where its pieces end: the Responses
+//! API repeats their `instructions`. So for two keys of one length, and any pieces
+//! that hold neither of them whole, what leaves is the same, in the same pieces, at
+//! the same steps. The sizes of pieces do not even depend on whether the key is
+//! there; only the bytes do.
+//!
+//! For that, what is held back at the end of a piece is chosen by the class of bytes
+//! alone: the run of key bytes there ([`is_key_byte`](crate::credential::read_api_key::is_key_byte)),
+//! at most one byte less than a key. At the end of an answer, and before a cut, it goes
+//! out unchanged. And the search itself takes no longer for a near miss than for any
+//! other text of the same classes ([`needle`](crate::credential::needle)).
+//!
+//! What that costs: where an upstream pauses behind a letter, the last word before the
+//! pause waits for what follows. No clock lets it go earlier, because an upstream that
+//! pauses within the key would then get it through. Server-sent events end in an empty
+//! line, and leave whole.
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::credential::needle::{Case, Needle};
+
+/// Looks for the key in one answer, piece by piece. Without `Debug`: what it holds back may be the key.
+pub(crate) struct Redactor {
+    needle: &'static Needle,
+    /// The end of what came so far, as it came: the run of key bytes that is held back.
+    held: Vec<u8>,
+    /// So many bytes of it, from the first, belong to a key that was whole.
+    held_of_key: usize,
+    found: bool,
+}
+
+impl Redactor {
+    pub(crate) fn new(needle: &'static Needle) -> Self {
+        Self {
+            needle,
+            held: Vec::new(),
+            held_of_key: 0,
+            found: false,
+        }
+    }
+
+    /// Whether anything was replaced so far.
+    pub(crate) fn has_found(&self) -> bool {
+        self.found
+    }
+
+    /// Whether something will come out of [`finish`](Self::finish).
+    pub(crate) fn holds_back(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Removes every header whose name or value holds the key, in any case of letters:
+    /// names come in lower case.
+    pub(crate) fn clean_headers(&mut self, headers: &mut HeaderMap) {
+        let holds_key = |(name, value): (&HeaderName, &HeaderValue)| {
+            let name = self.needle.is_in(name.as_ref(), Case::Ignored);
+            // Not short of a look at the value: how long this takes tells nothing then.
+            name | self.needle.is_in(value.as_bytes(), Case::Ignored)
+        };
+        let named: Vec<_> = headers
+            .iter()
+            .filter(|&header| holds_key(header))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in named {
+            headers.remove(name);
+            self.found = true;
+        }
+    }
+
+    /// Takes a piece of the body and returns what may go on: in nearly every case
+    /// the piece itself, uncopied.
+    pub(crate) fn take(&mut self, piece: Bytes) -> Bytes {
+        if self.needle.is_empty() {
+            return piece;
+        }
+        let piece = if self.held.is_empty() {
+            piece
+        } else {
+            let mut whole = BytesMut::with_capacity(self.held.len() + piece.len());
+            whole.extend_from_slice(&self.held);
+            whole.extend_from_slice(&piece);
+            whole.freeze()
+        };
+        let keys = self.needle.find(&piece, Case::Exact);
+        let open = piece.len() - self.needle.open_end(&piece);
+        // A key that reaches into what is held began before it: it is longer than that.
+        let end_of_key = keys.last().map_or(0, |key| key.end).max(self.held_of_key);
+        self.held.clear();
+        let (_, held) = piece.split_at(open);
+        self.held.extend_from_slice(held);
+        let replaced = self.held_of_key.min(open);
+        self.held_of_key = end_of_key.saturating_sub(open);
+        if keys.is_empty() && replaced == 0 {
+            return piece.slice(..open);
+        }
+        self.found = true;
+        let (passed, _) = piece.split_at(open);
+        let mut out = BytesMut::from(passed);
+        for key in keys.into_iter().chain(std::iter::once(0..replaced)) {
+            let key = key.start..key.end.min(open);
+            if let Some(key) = out.get_mut(key) {
+                key.fill(b'*');
+            }
+        }
+        out.freeze()
+    }
+
+    /// What was held back when the body ended or was cut. That it begins like the key
+    /// makes no difference: a caller that chose these bytes would learn it.
+    pub(crate) fn finish(&mut self) -> Option<Bytes> {
+        let mut held = std::mem::take(&mut self.held);
+        let of_key = std::mem::take(&mut self.held_of_key);
+        if let Some(key) = held.get_mut(..of_key) {
+            key.fill(b'*');
+        }
+        (!held.is_empty()).then(|| held.into())
+    }
+}
+
+#[cfg(test)]
+mod tests;

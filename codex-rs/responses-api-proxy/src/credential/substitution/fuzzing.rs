@@ -1,0 +1,127 @@
+//! The entries for fuzzing; beside what they look into, which nobody else may see.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a fuzz target reports by panicking"
+)]
+
+use std::sync::LazyLock;
+
+use super::{CredentialSubstitution, Desynchronized, Pair, Stream, huffman_form};
+use crate::fuzzing::{cut, split_control};
+
+const CREDENTIAL: &str = "Bearer sk-proj-Zz09_XqWvK3JmNpAb7CdEfGh1IjKlMnOpQrStUvWxYz";
+
+static SUBSTITUTION: LazyLock<CredentialSubstitution> = LazyLock::new(|| {
+    let mut coded = vec![0; 2048];
+    let len = huffman_form(CREDENTIAL.as_bytes(), &mut coded).unwrap();
+    coded.truncate(len);
+    let mut state = 1_u32;
+    // Not random, so that what was found is found again.
+    let mut random = |buffer: &mut [u8]| {
+        buffer.fill_with(|| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state.to_be_bytes()[0]
+        });
+        true
+    };
+    CredentialSubstitution::new(CREDENTIAL, coded.leak(), &mut random).unwrap()
+});
+
+/// Sends `wire` in records; what leaves, up to where track was lost. Nothing is ever replaced
+/// but the placeholder, by what stands at its place in the credential.
+fn send(wire: &[u8], control: &[u8]) -> (Vec<u8>, Result<(), Desynchronized>) {
+    let mut stream = Stream::New;
+    let mut left = Vec::new();
+    for (record, _) in cut(wire, control) {
+        let mut splices = Vec::new();
+        if stream.take(&SUBSTITUTION, record, &mut splices).is_err() {
+            // From then on nothing passes.
+            assert!(stream.take(&SUBSTITUTION, b"x", &mut Vec::new()).is_err());
+            return (left, Err(Desynchronized));
+        }
+        let mut out = record.to_vec();
+        for splice in splices {
+            let with = splice.with.bytes();
+            let end = splice.at + with.len();
+            let replaced = &record[splice.at..end];
+            assert!(
+                stands_for(&SUBSTITUTION.plain, replaced, with)
+                    || stands_for(&SUBSTITUTION.coded, replaced, with)
+            );
+            out[splice.at..end].copy_from_slice(with);
+        }
+        left.extend(out);
+    }
+    (left, Ok(()))
+}
+
+fn stands_for(pair: &Pair, replaced: &[u8], with: &[u8]) -> bool {
+    let (placeholder, secret) = pair.sides();
+    let at = with.as_ptr().addr().wrapping_sub(secret.as_ptr().addr());
+    placeholder.get(at..at.saturating_add(with.len())) == Some(replaced)
+        && secret.get(at..at.saturating_add(with.len())) == Some(with)
+}
+
+/// With 0xff for the placeholder and 0xfe for its coded form.
+fn expand(data: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for &byte in data {
+        match byte {
+            0xff => out.extend(SUBSTITUTION.placeholder.bytes()),
+            0xfe => out.extend(SUBSTITUTION.coded.sides().0),
+            _ => out.push(byte),
+        }
+    }
+    out
+}
+
+/// Any bytes in any records.
+pub fn seal_any(data: &[u8]) {
+    let (control, rest) = split_control(data);
+    for opening in [&b"POST "[..], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b""] {
+        let wire = [opening, &expand(rest)].concat();
+        let (left, _) = send(&wire, control);
+        assert!(left.len() <= wire.len());
+    }
+}
+
+/// Requests as hyper writes them: each head gets the credential, whatever the bodies hold, and
+/// however the records cut it. A 0x00 ends a body; its first byte says how it is framed.
+pub fn seal_requests(data: &[u8]) {
+    let (control, rest) = split_control(data);
+    let mut wire = Vec::new();
+    let mut expected = Vec::new();
+    for body in rest.split(|&byte| byte == 0) {
+        let is_chunked = body.first().is_some_and(|byte| byte & 1 == 1);
+        let body = expand(body);
+        for (out, credential) in [
+            (&mut wire, SUBSTITUTION.placeholder),
+            (&mut expected, CREDENTIAL),
+        ] {
+            out.extend(
+                format!("POST /v1/responses HTTP/1.1\r\nauthorization: {credential}\r\n").bytes(),
+            );
+            if is_chunked {
+                out.extend(b"transfer-encoding: chunked\r\nhost: x\r\n\r\n");
+                for chunk in body.chunks(50) {
+                    out.extend(format!("{:X}\r\n", chunk.len()).bytes());
+                    out.extend(chunk);
+                    out.extend(b"\r\n");
+                }
+                out.extend(b"0\r\n\r\n");
+            } else {
+                out.extend(format!("content-length: {}\r\nhost: x\r\n\r\n", body.len()).bytes());
+                out.extend(&body);
+            }
+        }
+    }
+    // The first record tells the protocol by its first word; no client sends less of it.
+    let mut control = control.to_vec();
+    if let Some(first) = control.first_mut() {
+        *first |= 7;
+    }
+    let (left, sent) = send(&wire, &control);
+    assert!(sent.is_ok());
+    assert_eq!(left, expected);
+}

@@ -1,0 +1,252 @@
+//! Accepts connections, hands each to a worker, drains them at the end.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use codex_secret_memory::return_free_memory;
+use tokio::sync::mpsc;
+
+use crate::access::peer_users::{PeerUser, PeerUsers, Verdict};
+use crate::downstream::accept_error::AcceptError;
+use crate::downstream::connection::Connection;
+use crate::downstream::connection_limit::{ConnectionLimit, ConnectionPermit, LimitReached};
+use crate::downstream::connection_state::ConnectionState;
+use crate::downstream::rejected::{Rejected, Unanswered};
+use crate::downstream::transport::Downstream;
+use crate::downstream::workers::Workers;
+use crate::lifecycle::shutdown::{Shutdown, Stage};
+use crate::net::deadline::Deadline;
+use crate::net::listeners::Listeners;
+use crate::net::socket::Socket;
+use crate::observe::stderr;
+use crate::refusal::Refusal;
+
+/// How long to wait before accepting again when the system has no more to give.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// So many connections are accepted in a row; then whoever is served by the same thread has
+/// a turn.
+const IN_A_ROW: u32 = 8;
+
+/// After how many seconds, each from the last, the memory of a crowd that has gone is given
+/// back. Its callers are gone at once; its connections to the upstream end bit by bit.
+const AFTERMATH: [u64; 4] = [1, 3, 12, 60];
+
+/// How long to wait for a place when none is free.
+const SECOND_LOOK: Duration = Duration::from_millis(2);
+
+/// What [`serve`] needs to know.
+pub(crate) struct Terms {
+    pub(crate) workers: Workers,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) limit: Arc<ConnectionLimit>,
+    pub(crate) callers: Arc<PeerUsers>,
+    pub(crate) header_timeout: Duration,
+    /// How long answers in flight may go on once draining.
+    pub(crate) drain_timeout: Duration,
+    /// Whether a second `GET /shutdown` must still get in while draining.
+    pub(crate) listen_while_draining: bool,
+}
+
+/// Serves until shut down; returns how many connections had to be cut.
+pub(crate) async fn serve(listeners: Listeners, terms: Terms) -> usize {
+    let shutdown = terms.shutdown.clone();
+    let terms = Arc::new(terms);
+    tokio::spawn(give_memory_back(Arc::clone(&terms.limit)));
+    // Every connection of the serving time holds a sender; the last one's end is
+    // the end of the channel. Nothing is ever sent.
+    let (in_flight, mut all_done) = mpsc::channel::<Infallible>(1);
+    tokio::select! {
+        never = accept_all(&listeners, &terms, Some(&in_flight)) => match never {},
+        () = shutdown.reached(Stage::Draining) => {}
+    }
+    let connections = in_flight.strong_count() - 1;
+    drop(in_flight);
+    let listeners = terms.listen_while_draining.then_some(listeners);
+    let late = async {
+        match &listeners {
+            Some(listeners) => accept_all(listeners, &terms, None).await,
+            None => std::future::pending().await,
+        }
+    };
+    if connections > 0 {
+        stderr::line(format_args!(
+            "shutting down; connections with {:?} to finish: {connections}",
+            terms.drain_timeout
+        ));
+    }
+    let mut left = 0;
+    tokio::select! {
+        never = late => match never {},
+        _closed = all_done.recv() => {}
+        () = shutdown.reached(Stage::Over) => left = all_done.sender_strong_count(),
+        () = Deadline::after(terms.drain_timeout) => left = all_done.sender_strong_count(),
+    }
+    left
+}
+
+/// After each crowd, for ever.
+async fn give_memory_back(limit: Arc<ConnectionLimit>) {
+    loop {
+        limit.emptied().await;
+        for seconds in AFTERMATH {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            // On a thread of its own: it takes a while, and nobody waits for it. If there is none to
+            // be had, there will be the next time; the runtime's own threads would panic then.
+            let thread = std::thread::Builder::new().name("trim".to_owned());
+            let _ = thread.spawn(return_free_memory);
+        }
+    }
+}
+
+/// Accepts for ever. Running out of descriptors or memory is waited out: the
+/// listener must outlive any flood.
+async fn accept_all(
+    listeners: &Listeners,
+    terms: &Arc<Terms>,
+    in_flight: Option<&mpsc::Sender<Infallible>>,
+) -> Infallible {
+    let mut failing = false;
+    let mut in_a_row = 0;
+    // Two, so that who may not call takes no answer from who may.
+    let mut denied = Rejected::new(terms.limit.max_rejected());
+    let mut refused = Rejected::new(terms.limit.max_rejected());
+    loop {
+        match listeners.accept().await {
+            Ok(socket) => {
+                failing = false;
+                in_a_row += 1;
+                if in_a_row >= IN_A_ROW {
+                    in_a_row = 0;
+                    tokio::task::yield_now().await;
+                }
+                // Now, while the caller is still there to be looked at.
+                match terms.callers.authorize(&socket) {
+                    Verdict::Allowed(user) => {
+                        let in_flight = in_flight.cloned();
+                        let arrival = Arrival::new(Arc::clone(terms), socket, user, in_flight);
+                        arrival.enter_or(&mut refused);
+                    }
+                    Verdict::Denied => {
+                        let unanswered = Unanswered::new(socket, Refusal::CallerDenied);
+                        denied.take(unanswered.answer_when_asked(terms.header_timeout));
+                    }
+                    Verdict::Unknown => drop(socket),
+                }
+            }
+            Err(error) => {
+                let fault = AcceptError::from(&error);
+                if fault == AcceptError::OfOneConnection {
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+                let has_room = fault == AcceptError::Shortage
+                    && (denied.drop_oldest() || refused.drop_oldest() || terms.limit.evict_one());
+                if has_room {
+                    // Whoever leaves does so in a turn of its own, perhaps on another thread.
+                    tokio::time::sleep(SECOND_LOOK).await;
+                    continue;
+                }
+                if !std::mem::replace(&mut failing, true) {
+                    stderr::line(format_args!("cannot accept connections, waiting: {error}"));
+                }
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// A connection whose caller may call, before it has a place.
+struct Arrival {
+    terms: Arc<Terms>,
+    socket: Socket,
+    user: Option<u32>,
+    connection_state: Arc<ConnectionState>,
+    in_flight: Option<mpsc::Sender<Infallible>>,
+}
+
+impl Arrival {
+    fn new(
+        terms: Arc<Terms>,
+        socket: Socket,
+        user: Option<u32>,
+        in_flight: Option<mpsc::Sender<Infallible>>,
+    ) -> Self {
+        // Whoever comes after the drain began is not waited for.
+        let in_flight = in_flight.filter(|_| !terms.shutdown.is_begun());
+        Self {
+            terms,
+            socket,
+            user,
+            connection_state: Arc::default(),
+            in_flight,
+        }
+    }
+
+    /// Gives it to a worker if there is a place for it, and otherwise says so to its
+    /// caller.
+    fn enter_or(self, refused: &mut Rejected) {
+        match self.terms.limit.admit(&self.connection_state, self.user) {
+            Ok(permit) => self.enter(permit),
+            Err(LimitReached::Everywhere) if !refused.is_full() => refused.take(self.look_again()),
+            Err(full) => refused.take(Unanswered::new(self.socket, full.into()).answer_now()),
+        }
+    }
+
+    /// One may be about to become idle: its caller has the answer already.
+    async fn look_again(self) {
+        let Self {
+            terms,
+            socket,
+            user,
+            connection_state,
+            in_flight,
+        } = self;
+        let refused = Unanswered::new(socket, Refusal::from(LimitReached::Everywhere));
+        tokio::time::sleep(SECOND_LOOK).await;
+        let Ok(permit) = terms.limit.admit(&connection_state, user) else {
+            return refused.answer_now().await;
+        };
+        if let Some(socket) = refused.take() {
+            let arrival = Self {
+                terms,
+                socket,
+                user,
+                connection_state,
+                in_flight,
+            };
+            arrival.enter(permit);
+        }
+    }
+
+    fn enter(self, permit: ConnectionPermit) {
+        let (terms, socket, connection_state) = (self.terms, self.socket, self.connection_state);
+        if !socket.has_bytes() {
+            // It may have to make room again before anybody looks at it.
+            connection_state.become_idle(permit.tick());
+        }
+        socket.set_nodelay();
+        let Some((worker, share)) = terms.workers.next() else {
+            return;
+        };
+        let connection = Connection {
+            connection_state: Arc::clone(&connection_state),
+            user: PeerUser(self.user),
+            router: worker.router(),
+            shutdown: terms.shutdown.clone(),
+            in_flight: self.in_flight,
+            _share: share,
+        };
+        let (callers, header_timeout) = (Arc::clone(&terms.callers), terms.header_timeout);
+        worker.take_on(socket, move |socket| {
+            connection.serve(Downstream::new(
+                socket,
+                connection_state,
+                permit,
+                callers,
+                header_timeout,
+            ))
+        });
+    }
+}

@@ -1,0 +1,121 @@
+//! One caller's connection: waits for a request, answers it, and the next.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use http::header::{CONNECTION, TRANSFER_ENCODING};
+use http::{HeaderValue, Request, Response, Version};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::sync::mpsc;
+use tower_service::Service;
+
+use crate::access::peer_users::PeerUser;
+use crate::downstream::connection_state::ConnectionState;
+use crate::downstream::head::{MAX_HEAD, MAX_HEADERS};
+use crate::downstream::response::Answer;
+use crate::downstream::transport::Downstream;
+use crate::downstream::workers::Share;
+use crate::lifecycle::shutdown::{Shutdown, Stage};
+use crate::refusal::Refused;
+
+/// The most hyper reads ahead or holds back for one connection, in bytes: a head of the
+/// largest size must be less.
+const CONNECTION_BUFFER: usize = MAX_HEAD + 1;
+
+/// One caller's connection, from its acceptance to its end.
+pub(crate) struct Connection {
+    pub(crate) connection_state: Arc<ConnectionState>,
+    pub(crate) user: PeerUser,
+    pub(crate) router: Router,
+    pub(crate) shutdown: Shutdown,
+    /// Held by a connection that the drain waits for.
+    pub(crate) in_flight: Option<mpsc::Sender<Infallible>>,
+    /// Its share of its worker, until it is over.
+    pub(crate) _share: Share,
+}
+
+impl Connection {
+    /// How it ends is the caller's affair; faults of the upstream are reported
+    /// where they are found.
+    pub(crate) async fn serve(self, downstream: Downstream) {
+        let (connection_state, shutdown) =
+            (Arc::clone(&self.connection_state), self.shutdown.clone());
+        tokio::select! {
+            () = self.receive_and_answer(downstream) => {}
+            () = connection_state.evicted() => {}
+        }
+        if connection_state.ends_the_proxy() {
+            shutdown.advance();
+        }
+    }
+
+    async fn receive_and_answer(self, mut downstream: Downstream) {
+        let drains = self.in_flight.is_some();
+        let begun = tokio::select! {
+            begun = downstream.receive() => begun,
+            () = self.shutdown.reached(Stage::Draining), if drains => false,
+        };
+        if begun {
+            // On the heap: a connection that never gets here is not to pay for it.
+            Box::pin(self.answer_all(downstream)).await;
+        }
+    }
+
+    async fn answer_all(self, downstream: Downstream) {
+        let drains = self.in_flight.is_some();
+        let (connection_state, router, user) = (self.connection_state, self.router, self.user);
+        let service = service_fn(|request| {
+            answer(router.clone(), Arc::clone(&connection_state), user, request)
+        });
+        let connection = http1::Builder::new()
+            // Heads are timed before they get here.
+            .header_read_timeout(None)
+            // A caller that closes its side counts as one that left.
+            .half_close(false)
+            // Each answer leaves by itself.
+            .pipeline_flush(false)
+            .max_headers(MAX_HEADERS)
+            .max_buf_size(CONNECTION_BUFFER)
+            .keep_alive(drains)
+            .serve_connection(TokioIo::new(downstream), service);
+        let mut connection = pin!(connection);
+        tokio::select! {
+            _ended = connection.as_mut() => {}
+            () = self.shutdown.reached(Stage::Draining), if drains => {
+                connection.as_mut().graceful_shutdown();
+                let _ended = connection.await;
+            }
+        }
+    }
+}
+
+/// One request, one answer, and what ties them to their connection.
+async fn answer(
+    mut router: Router,
+    connection_state: Arc<ConnectionState>,
+    user: PeerUser,
+    mut request: Request<Incoming>,
+) -> Result<Response<Answer>, Infallible> {
+    let ends_by_close = request.version() == Version::HTTP_10;
+    let ends_connection = request.headers().contains_key(TRANSFER_ENCODING);
+    let exchange = connection_state.open_exchange(ends_by_close);
+    request.extensions_mut().insert(connection_state);
+    request.extensions_mut().insert(user);
+    let mut response = router.call(request.map(Body::new)).await?;
+    if response.extensions().get::<Refused>().is_some() {
+        exchange.connection_state().note_refusal();
+    }
+    if ends_connection {
+        // `downstream/head.rs` looks for no head behind a chunked body.
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response.map(|body| Answer::new(body, exchange)))
+}

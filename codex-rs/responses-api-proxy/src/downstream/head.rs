@@ -1,0 +1,391 @@
+//! What a caller sends, cut into request heads and bodies before hyper sees it. Pure.
+//!
+//! hyper reads heads leniently where RFC 9112 allows it (a bare LF ends a line,
+//! bytes above 127 stand in values, a `Content-Length` beside a transfer coding
+//! is dropped). Each leniency is a chance that two parties read one message in
+//! two ways. Here a head is passed on only when it can be read in one way, and
+//! otherwise is answered by us, in JSON, at the first byte that decides it.
+//!
+//! Bodies pass through untouched and uncopied; they are only followed, to know where
+//! they end. What comes behind a request is kept until that request is answered, if it
+//! is no more than [`MOST_BEHIND`]. If there is more, all of it is thrown away and no
+//! further head is looked for: the connection ends with the request that is being
+//! answered. So it does after a chunked body (`downstream/connection.rs` sees to it).
+//!
+//! The name of an `Upgrade` field is overwritten on its way ([`MASKED_UPGRADE`]):
+//! a connection that hyper thinks may be upgraded is let go by it without the
+//! flush and the shutdown that the end of every other connection gets.
+
+use bytes::{Buf, BytesMut};
+use http::Uri;
+
+use crate::access::policy::RESPONSES;
+use crate::downstream::chunked::Chunked;
+use crate::downstream::head_error::HeadError;
+
+/// The longest head that is read, in bytes.
+pub(crate) const MAX_HEAD: usize = 64 * 1024;
+/// The most header lines that are read.
+pub(crate) const MAX_HEADERS: usize = 256;
+
+/// The most that is kept behind a request that is being answered, in bytes: enough for
+/// clients that pipeline small requests, and little for a crowd that sends whatever is
+/// kept.
+pub(crate) const MOST_BEHIND: usize = 16 * 1024;
+
+/// What `upgrade` is called by the time anybody but this file sees it.
+pub(crate) const MASKED_UPGRADE: &str = "upgrad-";
+
+/// Where in the caller's bytes we are.
+#[derive(Debug)]
+enum Phase {
+    Head(Scan),
+    /// A body of known length, so much of it still to come.
+    Body(u64),
+    Chunked(Chunked),
+    /// The last request of this connection is there; nothing behind it is looked at.
+    Last,
+}
+
+/// What one head says of its message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Head {
+    framing: Framing,
+    /// Where in the head the names of `Upgrade` fields begin.
+    upgrades: Vec<usize>,
+}
+
+/// How a request's body is delimited (RFC 9112, section 6.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    Length(u64),
+    Chunked,
+}
+
+/// The caller's side of one connection. Without `Debug`: credentials and prompts are in it.
+pub(crate) struct Inbound {
+    /// Arrived, not yet passed on.
+    held: BytesMut,
+    /// How many bytes at the front of `held` may be passed on.
+    cleared: usize,
+    heads: u64,
+    phase: Phase,
+    /// How many bytes behind the last request were not kept.
+    thrown_away: usize,
+}
+
+impl Inbound {
+    pub(crate) fn new() -> Self {
+        Self {
+            held: BytesMut::new(),
+            cleared: 0,
+            heads: 0,
+            phase: Phase::Head(Scan::default()),
+            thrown_away: 0,
+        }
+    }
+
+    /// Takes what has just arrived. Returns how many of its first bytes may be
+    /// passed on as they lie; the rest is kept here until it may. A head is
+    /// passed on only if one `may_begin`.
+    ///
+    /// # Errors
+    ///
+    /// The head that begins here can never be accepted.
+    pub(crate) fn arrive(&mut self, fresh: &mut [u8], may_begin: bool) -> Result<usize, HeadError> {
+        if self.held.is_empty() {
+            let passed = self.clear(fresh, may_begin)?;
+            let rest = fresh.get(passed..).ok_or(HeadError::Lost)?;
+            self.held.extend_from_slice(rest);
+            self.bound(passed > 0 || !may_begin);
+            return Ok(passed);
+        }
+        self.held.extend_from_slice(fresh);
+        self.clear_held(may_begin)?;
+        Ok(0)
+    }
+
+    /// Takes what has just arrived and keeps all of it, for [`pass_on`](Self::pass_on).
+    ///
+    /// # Errors
+    ///
+    /// The head that begins here can never be accepted.
+    pub(crate) fn hold(&mut self, fresh: &[u8]) -> Result<(), HeadError> {
+        self.held.extend_from_slice(fresh);
+        self.clear_held(true)
+    }
+
+    /// Throws away what may not be passed on if it `is_behind` a request and too much.
+    fn bound(&mut self, is_behind: bool) {
+        let behind = self.unfinished();
+        match self.phase {
+            Phase::Head(_) if is_behind && behind > MOST_BEHIND => self.phase = Phase::Last,
+            Phase::Last if behind > 0 => {}
+            _ => return,
+        }
+        self.thrown_away = self.thrown_away.saturating_add(behind);
+        if self.cleared == 0 {
+            self.held = BytesMut::new();
+        } else {
+            self.held.truncate(self.cleared);
+        }
+    }
+
+    /// Whether something kept may be passed on.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.cleared > 0
+    }
+
+    /// How many bytes are kept that may not be passed on.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.held.len() - self.cleared
+    }
+
+    /// Moves what may be passed on into `room`; true if there was any.
+    ///
+    /// # Errors
+    ///
+    /// A further head, kept back until now, can never be accepted.
+    pub(crate) fn pass_on(
+        &mut self,
+        room: &mut dyn FnMut(&[u8]) -> usize,
+        may_begin: bool,
+    ) -> Result<bool, HeadError> {
+        self.clear_held(may_begin)?;
+        if self.cleared == 0 {
+            return Ok(false);
+        }
+        let moved = room(self.held.get(..self.cleared).ok_or(HeadError::Lost)?);
+        self.held.advance(moved);
+        self.cleared -= moved;
+        if self.held.is_empty() {
+            // An idle connection keeps no buffer.
+            self.held = BytesMut::new();
+        }
+        Ok(true)
+    }
+
+    /// How many heads were cleared so far.
+    pub(crate) fn heads(&self) -> u64 {
+        self.heads
+    }
+
+    /// Whether something is kept that may be passed on later.
+    pub(crate) fn holds_back(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Whether no further request will be found on this connection.
+    pub(crate) fn is_over(&self) -> bool {
+        self.cleared == 0 && matches!(self.phase, Phase::Last)
+    }
+
+    /// Whether it is within a body whose length was not declared.
+    pub(crate) fn is_chunked(&self) -> bool {
+        matches!(self.phase, Phase::Chunked(_))
+    }
+
+    /// Whether what comes next cannot be the body that it should be.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.cleared == 0 && matches!(&self.phase, Phase::Chunked(chunked) if chunked.is_broken())
+    }
+
+    /// How many bytes behind the last request were not kept.
+    pub(crate) fn thrown_away(&self) -> usize {
+        self.thrown_away
+    }
+
+    /// Whether the caller may be in the middle of sending something.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        !self.held.is_empty()
+            || match &self.phase {
+                Phase::Head(scan) => scan.looked_at > 0,
+                Phase::Body(left) => *left > 0,
+                Phase::Chunked(_) | Phase::Last => true,
+            }
+    }
+
+    fn clear_held(&mut self, may_begin: bool) -> Result<(), HeadError> {
+        if self.cleared == 0 && !self.held.is_empty() {
+            let mut held = std::mem::take(&mut self.held);
+            let cleared = self.clear(&mut held, may_begin);
+            self.held = held;
+            self.cleared = cleared?;
+        }
+        self.bound(self.cleared > 0 || !may_begin);
+        Ok(())
+    }
+
+    /// How much of `bytes`, which begin where the last cleared byte ended, may pass.
+    /// At most one head is cleared at a time.
+    fn clear(&mut self, bytes: &mut [u8], may_begin: bool) -> Result<usize, HeadError> {
+        let head = match &mut self.phase {
+            Phase::Head(_) if !may_begin => return Ok(0),
+            Phase::Head(scan) => match scan.find_end(bytes)? {
+                None => return Ok(0),
+                Some(end) => {
+                    let bytes = bytes.get_mut(..end).ok_or(HeadError::Lost)?;
+                    let head = read_head(bytes)?;
+                    for at in head.upgrades {
+                        mask(bytes, at);
+                    }
+                    self.heads += 1;
+                    self.phase = match head.framing {
+                        Framing::Length(length) => Phase::Body(length),
+                        Framing::Chunked => Phase::Chunked(Chunked::default()),
+                    };
+                    end
+                }
+            },
+            Phase::Body(_) | Phase::Chunked(_) | Phase::Last => 0,
+        };
+        let body = match &mut self.phase {
+            Phase::Body(left) => {
+                let here = bytes.len().saturating_sub(head);
+                let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(here);
+                let passed = u64::try_from(taken).map_err(|_| HeadError::Lost)?;
+                *left = left.checked_sub(passed).ok_or(HeadError::Lost)?;
+                if *left == 0 {
+                    self.phase = Phase::Head(Scan::default());
+                }
+                taken
+            }
+            Phase::Chunked(chunked) => {
+                let taken = chunked.follow(bytes.get(head..).ok_or(HeadError::Lost)?);
+                if chunked.is_over() {
+                    self.phase = Phase::Last;
+                }
+                taken
+            }
+            Phase::Head(_) | Phase::Last => 0,
+        };
+        Ok(head + body)
+    }
+}
+
+fn mask(head: &mut [u8], at: usize) {
+    let name = head.get_mut(at..).unwrap_or_default().iter_mut();
+    for (byte, masked) in name.zip(MASKED_UPGRADE.bytes()) {
+        *byte = masked;
+    }
+}
+
+/// Looks for the end of a head byte by byte, each byte once, however it is cut
+/// into pieces on its way here.
+#[derive(Debug, Default)]
+struct Scan {
+    looked_at: usize,
+    after_cr: bool,
+    /// Bytes of the current line, its ending apart.
+    in_line: usize,
+    /// A line that is not empty was seen; empty ones before it are allowed
+    /// (RFC 9112, section 2.2).
+    begun: bool,
+}
+
+impl Scan {
+    /// The length of the head, once its last line is there.
+    fn find_end(&mut self, bytes: &[u8]) -> Result<Option<usize>, HeadError> {
+        for (at, &byte) in bytes.iter().enumerate().skip(self.looked_at) {
+            if at >= MAX_HEAD {
+                return Err(HeadError::TooLong);
+            }
+            self.looked_at = at + 1;
+            if self.after_cr != (byte == b'\n') {
+                return Err(HeadError::LineEnding);
+            }
+            self.after_cr = byte == b'\r';
+            match byte {
+                b'\n' if self.in_line == 0 && self.begun => return Ok(Some(at + 1)),
+                b'\n' => {
+                    self.begun |= self.in_line > 0;
+                    self.in_line = 0;
+                }
+                b'\r' => {}
+                0x16 if at == 0 => return Err(HeadError::Tls),
+                b'\t' | b' '..=b'~' => self.in_line += 1,
+                0x80.. => return Err(HeadError::NotAscii),
+                _ => return Err(HeadError::ControlCharacter),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Reads one complete head strictly.
+fn read_head(head: &[u8]) -> Result<Head, HeadError> {
+    let mut lines = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut request = httparse::Request::new(&mut lines);
+    match request.parse(head) {
+        Ok(httparse::Status::Complete(_)) => {}
+        Ok(httparse::Status::Partial) => return Err(HeadError::Syntax(httparse::Error::Token)),
+        Err(httparse::Error::TooManyHeaders) => return Err(HeadError::TooManyHeaders),
+        Err(cause) => return Err(HeadError::Syntax(cause)),
+    }
+    if request.method == Some("CONNECT") {
+        return Err(HeadError::Connect);
+    }
+    let target = request.path.unwrap_or_default();
+    if target != RESPONSES && (target.contains('#') || target.parse::<Uri>().is_err()) {
+        return Err(HeadError::Target);
+    }
+    let upgrades = request
+        .headers
+        .iter()
+        .filter(|line| line.name.eq_ignore_ascii_case("upgrade"))
+        .map(|line| line.name.as_ptr().addr() - head.as_ptr().addr())
+        .collect();
+    Ok(Head {
+        framing: framing(&request)?,
+        upgrades,
+    })
+}
+
+fn framing(request: &httparse::Request<'_, '_>) -> Result<Framing, HeadError> {
+    let is_http_11 = request.version == Some(1);
+    let values = |wanted: &'static str| {
+        request
+            .headers
+            .iter()
+            .filter(move |line| line.name.eq_ignore_ascii_case(wanted))
+            .map(|line| line.value)
+    };
+    // RFC 9112 asks this of HTTP/1.1; an HTTP/1.0 client of today sends it too.
+    if values("host").count() != 1 {
+        return Err(HeadError::Host);
+    }
+    let mut lengths = values("content-length");
+    let mut codings = values("transfer-encoding");
+    match (lengths.next(), codings.next()) {
+        (Some(_), Some(_)) => Err(HeadError::TwoLengths),
+        (None, Some(coding)) => {
+            let alone = codings.next().is_none();
+            if is_http_11 && alone && coding.eq_ignore_ascii_case(b"chunked") {
+                Ok(Framing::Chunked)
+            } else {
+                Err(HeadError::TransferEncoding)
+            }
+        }
+        (Some(length), None) => {
+            let length = decimal(length).ok_or(HeadError::ContentLength)?;
+            if lengths.next().is_some() {
+                return Err(HeadError::ContentLength);
+            }
+            Ok(Framing::Length(length))
+        }
+        (None, None) => Ok(Framing::Length(0)),
+    }
+}
+
+/// `1*DIGIT` (RFC 9110, section 8.6), no sign, no list, no overflow of what a
+/// file can hold.
+fn decimal(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let length: i64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    u64::try_from(length).ok()
+}
+
+#[cfg(test)]
+mod tests;

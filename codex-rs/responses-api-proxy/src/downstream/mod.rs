@@ -1,0 +1,15 @@
+//! The caller's side of the wire: connections are accepted, bounded in number and in time, and their request
+//! heads read strictly before hyper sees them.
+
+pub(crate) mod accept;
+pub(crate) mod accept_error;
+pub(crate) mod chunked;
+pub(crate) mod connection;
+pub(crate) mod connection_limit;
+pub(crate) mod connection_state;
+pub(crate) mod head;
+pub(crate) mod head_error;
+pub(crate) mod rejected;
+pub(crate) mod response;
+pub(crate) mod transport;
+pub(crate) mod workers;

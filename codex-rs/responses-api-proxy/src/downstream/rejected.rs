@@ -1,0 +1,124 @@
+//! Connections that get one answer of ours and no slot.
+//!
+//! Whoever is not let in must not cost those who are: such a connection is answered once,
+//! read to its end for a moment, and closed. There are few of them at once, and the
+//! oldest makes room for the next.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::task::AbortHandle;
+
+use crate::net::deadline::within;
+use crate::net::socket::Socket;
+use crate::refusal::Refusal;
+
+/// How long such a connection is read after its answer: closed with unread bytes, it
+/// would be reset under the answer (RFC 9112, section 9.6).
+const LINGER: Duration = Duration::from_secs(2);
+
+/// How much of it is read, in bytes.
+const MOST_READ: usize = 4 * 1024 * 1024;
+
+/// Those that are being told, the oldest first.
+#[derive(Debug)]
+pub(crate) struct Rejected {
+    most: usize,
+    under_way: VecDeque<AbortHandle>,
+}
+
+impl Rejected {
+    /// At most so many at once.
+    pub(crate) fn new(most: usize) -> Self {
+        Self {
+            most,
+            under_way: VecDeque::new(),
+        }
+    }
+
+    /// Whether the next one takes the place of another.
+    pub(crate) fn is_full(&mut self) -> bool {
+        self.under_way.retain(|task| !task.is_finished());
+        self.under_way.len() >= self.most
+    }
+
+    /// Ends the oldest; false if there is none.
+    pub(crate) fn drop_oldest(&mut self) -> bool {
+        let oldest = self.under_way.pop_front();
+        oldest.as_ref().map(AbortHandle::abort);
+        oldest.is_some()
+    }
+
+    /// Runs what ends with one connection gone.
+    pub(crate) fn take(&mut self, telling: impl Future<Output = ()> + Send + 'static) {
+        if self.is_full() {
+            self.drop_oldest();
+        }
+        let task = tokio::spawn(telling);
+        self.under_way.push_back(task.abort_handle());
+    }
+}
+
+/// A connection that has not had its answer yet. Dropped before that, it gets it in the
+/// last moment.
+pub(crate) struct Unanswered(Option<(Socket, Refusal)>);
+
+impl Unanswered {
+    pub(crate) fn new(socket: Socket, refusal: Refusal) -> Self {
+        Self(Some((socket, refusal)))
+    }
+
+    /// Takes the connection back, which then gets no answer from here.
+    pub(crate) fn take(mut self) -> Option<Socket> {
+        self.0.take().map(|(socket, _)| socket)
+    }
+
+    /// Answers as soon as something of a request is there, within `timeout`, and closes;
+    /// a connection that sends nothing is closed without a word.
+    pub(crate) async fn answer_when_asked(mut self, timeout: Duration) {
+        if let Some((socket, _)) = &self.0 {
+            let asked = within(timeout, socket.readable()).await;
+            if asked.is_none() {
+                self.0 = None;
+            }
+        }
+        self.answer_now().await;
+    }
+
+    /// Answers, and closes.
+    pub(crate) async fn answer_now(mut self) {
+        if let Some(socket) = self.answer()
+            && socket.shut_down_writing().is_ok()
+        {
+            let _ = tokio::time::timeout(LINGER, read_to_end(&socket)).await;
+        }
+    }
+
+    fn answer(&mut self) -> Option<Socket> {
+        let (socket, refusal) = self.0.take()?;
+        // As much of it as the socket takes, which has taken nothing before.
+        let _ = socket.try_write(&refusal.to_http1());
+        Some(socket)
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        let _closed = self.answer();
+    }
+}
+
+async fn read_to_end(socket: &Socket) {
+    let mut scratch = [0; 4096];
+    let mut read = 0;
+    while read < MOST_READ && socket.readable().await.is_ok() {
+        match socket.try_read(&mut scratch) {
+            Ok(0) => return,
+            Ok(more) => read += more,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(_) => return,
+        }
+        // Whoever sends without a pause is not to keep others waiting.
+        tokio::task::yield_now().await;
+    }
+}

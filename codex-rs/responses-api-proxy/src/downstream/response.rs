@@ -1,0 +1,69 @@
+//! A response body that keeps its exchange open until it is written or dropped, and
+//! that keeps little with hyper for a caller that does not read.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use crate::downstream::connection_state::{Exchange, FlushMark};
+
+/// Once so much of an answer was handed to hyper, in bytes, the rest waits until that has
+/// reached the socket. hyper's own limit is as large as a request head.
+const MOST_UNWRITTEN: usize = 4 * 1024;
+
+/// Any answer, ours or the upstream's, on its way to hyper.
+pub(crate) struct Answer {
+    body: Body,
+    exchange: Exchange,
+    /// How many bytes were handed over since everything was known to be written.
+    unwritten: usize,
+    /// When the last of them was.
+    last: FlushMark,
+}
+
+impl Answer {
+    pub(crate) fn new(body: Body, exchange: Exchange) -> Self {
+        Self {
+            body,
+            last: exchange.connection_state().mark(),
+            exchange,
+            unwritten: 0,
+        }
+    }
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let this = self.get_mut();
+        let connection_state = this.exchange.connection_state();
+        if this.unwritten >= MOST_UNWRITTEN {
+            ready!(connection_state.poll_flushed_since(this.last));
+            this.unwritten = 0;
+        }
+        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame
+            && let Some(data) = frame.data_ref()
+        {
+            this.unwritten += data.len();
+            this.last = connection_state.mark();
+        }
+        Poll::Ready(frame)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+}

@@ -1,0 +1,260 @@
+//! Threads that serve connections and share nothing while they do.
+//!
+//! Each has a runtime of one thread and connections to the upstream of its own, so
+//! that whatever one request needs happens in one place: nobody is woken on another
+//! core to hand on a piece of an answer. The first one also accepts, and is the only
+//! one at work while callers are few; beyond [`SPREAD_ABOVE`] whoever has the fewest
+//! connections gets the next one. docs/benchmarks.md has the figures for this shape
+//! and for the one runtime of several threads that it replaced.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::watch;
+
+use crate::net::socket::Socket;
+
+/// So many connections stay together: more threads would mean more connections to the
+/// upstream, each with a TLS handshake that some caller waits for.
+const SPREAD_ABOVE: usize = 8;
+
+/// What the runtime of a thread takes: three to poll with, one to be woken by.
+const DESCRIPTORS_OF_A_THREAD: u64 = 4;
+
+/// How many threads beside the first one there can be of those `wanted`, so that they
+/// take no more than a quarter of the `descriptors`; and how many are left of these.
+pub(crate) fn affordable(wanted: usize, descriptors: u64) -> (usize, u64) {
+    let most = descriptors / 4 / DESCRIPTORS_OF_A_THREAD;
+    let others = u64::try_from(wanted.saturating_sub(1)).map_or(most, |others| others.min(most));
+    let left = descriptors.saturating_sub(others.saturating_mul(DESCRIPTORS_OF_A_THREAD));
+    (usize::try_from(others).unwrap_or_default(), left)
+}
+
+/// All threads that serve.
+#[derive(Debug)]
+pub(crate) struct Workers(Vec<Worker>);
+
+/// One of them.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    /// `None`: the thread that accepts.
+    elsewhere: Option<Handle>,
+    router: Router,
+    connections: Arc<AtomicUsize>,
+}
+
+/// A connection's share of its worker; dropping it gives it back.
+#[derive(Debug)]
+pub(crate) struct Share(Arc<AtomicUsize>);
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Workers {
+    /// The thread that accepts, serving by `here`, and `threads`, each by its router.
+    pub(crate) fn new(here: Router, threads: &Threads, routers: Vec<Router>) -> Self {
+        let handles = threads.0.iter().map(|thread| Some(thread.handle.clone()));
+        let elsewhere = handles.zip(routers);
+        let workers = std::iter::once((None, here)).chain(elsewhere);
+        Self(
+            workers
+                .map(|(elsewhere, router)| Worker {
+                    elsewhere,
+                    router,
+                    connections: Arc::default(),
+                })
+                .collect(),
+        )
+    }
+
+    /// Who serves the next connection.
+    pub(crate) fn next(&self) -> Option<(&Worker, Share)> {
+        let busy = |worker: &&Worker| worker.connections.load(Ordering::Relaxed);
+        let first = self.0.first().filter(|first| busy(first) < SPREAD_ABOVE);
+        let worker = first.or_else(|| self.0.iter().min_by_key(busy))?;
+        worker.connections.fetch_add(1, Ordering::Relaxed);
+        Some((worker, Share(Arc::clone(&worker.connections))))
+    }
+}
+
+impl Worker {
+    pub(crate) fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// Runs `serve` on this worker's thread, to which the socket moves.
+    pub(crate) fn take_on<F>(
+        &self,
+        socket: Socket,
+        serve: impl FnOnce(Socket) -> F + Send + 'static,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let Some(thread) = &self.elsewhere else {
+            tokio::spawn(serve(socket));
+            return;
+        };
+        // The one way it can fail is that there is no memory to poll it with.
+        if let Ok(loose) = socket.detach() {
+            thread.spawn(async move {
+                if let Ok(socket) = loose.attach() {
+                    serve(socket).await;
+                }
+            });
+        }
+    }
+}
+
+/// The threads beside the one that accepts.
+#[derive(Debug, Default)]
+pub(crate) struct Threads(Vec<Thread>);
+
+#[derive(Debug)]
+struct Thread {
+    handle: Handle,
+    /// Dropped, it ends the thread.
+    _until: watch::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Threads {
+    /// Starts `count` threads, which wait for work.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no thread or no poll descriptor to give.
+    pub(crate) fn start(count: usize) -> io::Result<Self> {
+        (0..count)
+            .map(|_| Thread::start())
+            .collect::<io::Result<_>>()
+            .map(Self)
+    }
+
+    /// Ends them, with whatever they still serve.
+    pub(crate) fn end(self) {
+        let threads: Vec<_> = self.0.into_iter().map(|thread| thread.thread).collect();
+        for thread in threads {
+            // A panic of a thread was reported when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Thread {
+    fn start() -> io::Result<Self> {
+        let runtime = runtime()?;
+        let handle = runtime.handle().clone();
+        let (until, mut ended) = watch::channel(());
+        let work = move || {
+            // Nothing is ever sent: an error, once the sender is gone, is the end.
+            let _gone = runtime.block_on(ended.changed());
+            runtime.shutdown_background();
+        };
+        let thread = std::thread::Builder::new()
+            .name("worker".to_owned())
+            .stack_size(STACK)
+            .spawn(work)?;
+        Ok(Self {
+            handle,
+            _until: until,
+            thread,
+        })
+    }
+}
+
+/// Threads for what blocks, of each runtime: nothing is given to them; a library might.
+const BLOCKING_THREADS: usize = 1;
+/// Their stack, in bytes, and how long one is kept that has nothing to do.
+const BLOCKING_STACK: usize = 256 * 1024;
+const BLOCKING_KEPT: Duration = Duration::from_secs(10);
+
+/// After so many turns of tasks sockets and timers are looked at, however many tasks there are still (tokio's
+/// default is 61): a turn can take as long as 32 KiB of an answer.
+const TASKS_IN_A_ROW: u32 = 16;
+/// After so many the next one is taken from those that came from another thread; and so many sockets are
+/// looked at before tasks have their turn (tokio's defaults).
+const LOCAL_TASKS_IN_A_ROW: u32 = 31;
+const SOCKETS_IN_A_ROW: usize = 1024;
+
+/// The stack of a thread that serves, in bytes (the standard library's default).
+const STACK: usize = 2 * 1024 * 1024;
+
+/// The runtime of one thread.
+///
+/// # Errors
+///
+/// When the system has no descriptor to poll with.
+pub(crate) fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .thread_stack_size(BLOCKING_STACK)
+        .thread_keep_alive(BLOCKING_KEPT)
+        .event_interval(TASKS_IN_A_ROW)
+        .global_queue_interval(LOCAL_TASKS_IN_A_ROW)
+        .max_io_events_per_tick(SOCKETS_IN_A_ROW)
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(workers: &Workers) -> Vec<usize> {
+        let counts = workers.0.iter().map(|worker| &worker.connections);
+        counts.map(|count| count.load(Ordering::Relaxed)).collect()
+    }
+
+    #[test]
+    fn a_few_connections_stay_together_and_many_are_spread() {
+        let threads = Threads::start(2).unwrap();
+        let workers = Workers::new(Router::new(), &threads, vec![Router::new(); 2]);
+        let mut shares: Vec<_> = (0..SPREAD_ABOVE)
+            .map(|_| workers.next().unwrap().1)
+            .collect();
+        assert_eq!(counts(&workers), [SPREAD_ABOVE, 0, 0]);
+        shares.extend((0..SPREAD_ABOVE).map(|_| workers.next().unwrap().1));
+        assert_eq!(
+            counts(&workers),
+            [SPREAD_ABOVE, SPREAD_ABOVE / 2, SPREAD_ABOVE / 2]
+        );
+        shares.remove(0);
+        shares.push(workers.next().unwrap().1);
+        assert_eq!(
+            counts(&workers),
+            [SPREAD_ABOVE, SPREAD_ABOVE / 2, SPREAD_ABOVE / 2]
+        );
+        drop(shares);
+        assert_eq!(counts(&workers), [0, 0, 0]);
+        threads.end();
+    }
+
+    #[test]
+    fn threads_leave_descriptors_to_callers() {
+        assert_eq!(affordable(1, 64), (0, 64));
+        assert_eq!(affordable(2, 64), (1, 60));
+        assert_eq!(affordable(16, 64), (4, 48));
+        assert_eq!(affordable(16, 65_536), (15, 65_476));
+        assert_eq!(affordable(usize::MAX, 10), (0, 10));
+    }
+
+    #[test]
+    fn threads_that_are_ended_take_their_work_with_them() {
+        let threads = Threads::start(1).unwrap();
+        let (alive, is_over) = std::sync::mpsc::channel::<()>();
+        threads.0[0].handle.spawn(async move {
+            let _alive = alive;
+            std::future::pending::<()>().await;
+        });
+        threads.end();
+        assert!(is_over.recv().is_err());
+    }
+}

@@ -1,0 +1,210 @@
+//! A permitted call and the credential become one upstream request: the only
+//! place where the two meet.
+
+pub(crate) mod coalesce;
+pub(crate) mod headers;
+pub(crate) mod request_body;
+pub(crate) mod response_body;
+pub(crate) mod router;
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, LOCATION};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http_body::Body as HttpBody;
+
+use crate::access::policy::PermittedCall;
+use crate::access::request_limit::{RequestLimit, RequestPermit};
+use crate::config::limits::{self, Limits};
+use crate::credential::Credential;
+use crate::downstream::connection_state::ConnectionState;
+use crate::forward::request_body::{RequestBody, RequestBodyError};
+use crate::forward::response_body::ResponseBody;
+use crate::net::deadline::within;
+use crate::observe::stderr;
+use crate::refusal::Refusal;
+use crate::upstream::error::UpstreamError;
+use crate::upstream::{MAX_ANSWER_HEADERS, Owner, Upstream};
+
+/// Sends the call upstream with the credential and turns the answer around.
+///
+/// `permit` says whose call it is, and is held until the answer is over.
+///
+/// # Errors
+///
+/// The [`Refusal`] to answer with: a body that is too large or cut short, or
+/// the upstream's fault.
+pub(crate) async fn forward(
+    _proof: PermittedCall,
+    request: Request<Body>,
+    credential: Credential,
+    upstream: &Upstream,
+    limits: &Limits,
+    permit: RequestPermit,
+    connection_state: Arc<ConnectionState>,
+) -> Result<Response, Refusal> {
+    let limit = limits.max_body;
+    let (head, body) = request.into_parts();
+    let upload = RequestBody::new(body, limits);
+    if upload.is_declared_too_large() {
+        return Err(Refusal::BodyTooLarge { limit });
+    }
+    let outgoing = headers::for_upstream(credential.header(), &head.headers);
+    headers::limit(&outgoing).map_err(Refusal::Head)?;
+    // With it goes the buffer it was read into; an answer can take minutes to begin.
+    drop(head);
+    let progress = upload.progress();
+    let answer = upstream.send(outgoing, upload, permit).await;
+    let (mut head, body) = answer.map_err(|fault| match progress.failure() {
+        // The request failed because we gave it up.
+        Some(RequestBodyError::TooLarge) => Refusal::BodyTooLarge { limit },
+        Some(RequestBodyError::CutShort) => Refusal::BodyCutShort,
+        Some(RequestBodyError::Stalled) => Refusal::BodyStalled,
+        Some(RequestBodyError::Untaken) => {
+            Refusal::Upstream(UpstreamError::Timeout(limits::STALLED))
+        }
+        None => Refusal::Upstream(fault),
+    })?;
+    if let Some(fault) = not_an_answer(&head, upstream.url()) {
+        return Err(Refusal::Upstream(fault));
+    }
+    headers::retain_for_client(&mut head.headers);
+    let mut redactor = credential.redactor();
+    redactor.clean_headers(&mut head.headers);
+    let mut response = Response::new(Body::new(ResponseBody::new(
+        body,
+        redactor,
+        connection_state,
+    )));
+    *response.status_mut() = head.status;
+    *response.headers_mut() = head.headers;
+    Ok(response)
+}
+
+/// The most of an answer to nobody that is read, in bytes; an unread one would cost
+/// its connection.
+const UNHEARD: usize = 64 * 1024;
+
+/// How long a request for nothing may take.
+const PRECONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A request for nothing: leaves a connection in the pool, and finds out whether the
+/// upstream is there and takes the key. Says so in a line if not.
+///
+/// The one request that nobody is permitted: it is ours, and nobody hears its answer.
+pub(crate) async fn preconnect(
+    credential: Credential,
+    upstream: &Upstream,
+    limits: &Limits,
+    request_limit: &RequestLimit,
+) {
+    let asked = ask_for_nothing(credential, upstream, limits, request_limit);
+    let limit = PRECONNECT_TIMEOUT;
+    match within(limit, asked).await {
+        Some(Ok(status))
+            if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN =>
+        {
+            stderr::line(format_args!("the upstream refuses the key ({status})"));
+        }
+        Some(Ok(status)) if !status.is_client_error() => {
+            stderr::line(format_args!(
+                "the upstream answered {status} to a request for nothing \
+                 (is --upstream-url right?)"
+            ));
+        }
+        Some(Ok(_)) => {}
+        Some(Err(fault)) => {
+            stderr::line(format_args!("no connection yet: {}: {fault}", fault.code()))
+        }
+        None => stderr::line(format_args!(
+            "no connection yet: no answer within {limit:?}"
+        )),
+    }
+}
+
+async fn ask_for_nothing(
+    credential: Credential,
+    upstream: &Upstream,
+    limits: &Limits,
+    request_limit: &RequestLimit,
+) -> Result<StatusCode, UpstreamError> {
+    let json = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let outgoing = headers::for_upstream(credential.header(), &HeaderMap::from_iter([json]));
+    let nothing = RequestBody::new(Body::from("{}"), limits);
+    let permit = request_limit
+        .take(&Owner::proxy())
+        .ok_or(UpstreamError::Busy)?;
+    let (head, mut body) = upstream.send(outgoing, nothing, permit).await?;
+    let mut read = 0;
+    while head.status.is_client_error()
+        && read < UNHEARD
+        && let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
+    {
+        read += frame.data_ref().map_or(0, Bytes::len);
+    }
+    Ok(head.status)
+}
+
+/// What is not an answer to this `POST`: a switch of protocols or a form of it that
+/// nobody asked for, and every redirect.
+fn not_an_answer(head: &http::response::Parts, from: &url::Url) -> Option<UpstreamError> {
+    let status = head.status;
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        return Some(UpstreamError::Protocol(
+            "it switched protocols without being asked to".to_owned(),
+        ));
+    }
+    // By HTTP/1.1 hyper has counted already.
+    if head.headers.len() > MAX_ANSWER_HEADERS {
+        return Some(UpstreamError::Headers);
+    }
+    if let Some(form) = headers::not_as_it_stands(status, &head.headers) {
+        return Some(UpstreamError::Coding(form));
+    }
+    (status.is_redirection() && status != StatusCode::NOT_MODIFIED).then(|| {
+        UpstreamError::Redirect {
+            status,
+            origin: origin_of(head.headers.get(LOCATION), from),
+        }
+    })
+}
+
+/// Scheme, host and port of a `Location`; its path and query may hold secrets.
+fn origin_of(location: Option<&HeaderValue>, from: &url::Url) -> String {
+    let target = location
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| from.join(text).ok())
+        .map(|target| target.origin());
+    match target {
+        Some(origin) if origin == from.origin() => "another path of its own".to_owned(),
+        Some(origin) if origin.is_tuple() => origin.ascii_serialization(),
+        _ => "no permit that can be named".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_names_an_origin_and_no_more() {
+        let from = url::Url::parse("https://api.example/v1/responses").unwrap();
+        for (location, origin) in [
+            ("https://me:pw@a.example:8/x?token=1", "https://a.example:8"),
+            ("//b.example/x?token=1", "https://b.example"),
+            ("http://api.example/", "http://api.example"),
+            ("/v2/responses?token=1", "another path of its own"),
+            ("data:text/plain,x", "no permit that can be named"),
+        ] {
+            let value = HeaderValue::from_static(location);
+            assert_eq!(origin_of(Some(&value), &from), origin);
+        }
+        assert_eq!(origin_of(None, &from), "no permit that can be named");
+    }
+}

@@ -1,0 +1,139 @@
+//! The upstream's answer on its way down: each piece as it arrives, and an
+//! honest end.
+//!
+//! When the upstream breaks off, the caller must see its connection break off
+//! too, after everything that had arrived. hyper drops what it has buffered the
+//! moment a body reports an error, so the error is held back until the
+//! connection reports ([`ConnectionState::poll_flushed_since`]) that all before it is written.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use crate::credential::redact::Redactor;
+use crate::downstream::connection_state::{ConnectionState, FlushMark};
+use crate::forward::coalesce::{Coalesced, Handover};
+use crate::observe::stderr;
+use crate::upstream::UpstreamBody;
+
+/// How much of an answer is written at once if it comes in small pieces, in bytes.
+const WRITTEN_AT_ONCE: usize = 12 * 1024;
+
+/// The answer was cut; the caller's connection is aborted because of it.
+#[derive(Debug)]
+pub(crate) struct CutShort;
+
+impl fmt::Display for CutShort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the upstream's answer was cut short")
+    }
+}
+
+impl std::error::Error for CutShort {}
+
+/// A response body fed by the upstream. Dropping it cancels the upstream.
+pub(crate) struct ResponseBody {
+    upstream: Coalesced<UpstreamBody>,
+    redactor: Redactor,
+    connection_state: Arc<ConnectionState>,
+    state: State,
+}
+
+enum State {
+    Flowing,
+    /// The upstream broke off; what arrived before is still to be written.
+    Breaking,
+    /// All of it is handed over; the flush that lets us say so is awaited.
+    Broken(FlushMark),
+    Over,
+}
+
+impl ResponseBody {
+    pub(crate) fn new(
+        upstream: UpstreamBody,
+        redactor: Redactor,
+        connection_state: Arc<ConnectionState>,
+    ) -> Self {
+        Self {
+            upstream: Coalesced::new(upstream, Handover::AtOnce, WRITTEN_AT_ONCE),
+            redactor,
+            connection_state,
+            state: State::Flowing,
+        }
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        if self.redactor.has_found() {
+            stderr::line(
+                "the upstream sent the key back; it was kept from the caller \
+                 (is --upstream-url right?)",
+            );
+        }
+    }
+}
+
+impl HttpBody for ResponseBody {
+    type Data = Bytes;
+    type Error = CutShort;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, CutShort>>> {
+        let this = self.get_mut();
+        loop {
+            match this.state {
+                State::Flowing => match ready!(Pin::new(&mut this.upstream).poll_frame(cx)) {
+                    Some(Ok(frame)) => match frame.into_data() {
+                        Ok(data) => {
+                            let data = this.redactor.take(data);
+                            if !data.is_empty() {
+                                return Poll::Ready(Some(Ok(Frame::data(data))));
+                            }
+                        }
+                        // Trailers describe the hop they came by; dropped.
+                        Err(_trailers) => {}
+                    },
+                    Some(Err(fault)) => {
+                        stderr::line(format_args!("answer cut short: {}: {fault}", fault.code()));
+                        this.state = State::Breaking;
+                    }
+                    None => {
+                        this.state = State::Over;
+                        let held = this.redactor.finish();
+                        return Poll::Ready(held.map(|held| Ok(Frame::data(held))));
+                    }
+                },
+                State::Breaking => match this.redactor.finish() {
+                    Some(held) => return Poll::Ready(Some(Ok(Frame::data(held)))),
+                    None => this.state = State::Broken(this.connection_state.mark()),
+                },
+                State::Broken(mark) => {
+                    ready!(this.connection_state.poll_flushed_since(mark));
+                    this.state = State::Over;
+                    return Poll::Ready(Some(Err(CutShort)));
+                }
+                State::Over => return Poll::Ready(None),
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.upstream.size_hint()
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self.state {
+            // What the redactor holds back comes after the upstream's end.
+            State::Flowing => self.upstream.is_end_stream() && !self.redactor.holds_back(),
+            State::Breaking | State::Broken(_) => false,
+            State::Over => true,
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! One POST handler, the optional shutdown handler, one fallback that refuses.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request};
+
+use crate::access::client_tokens::Tokens;
+use crate::access::peer_users::PeerUser;
+use crate::access::policy::{self, RESPONSES, SHUTDOWN};
+use crate::access::request_limit::RequestLimit;
+use crate::config::limits::Limits;
+use crate::credential::Credential;
+use crate::downstream::connection_state::ConnectionState;
+use crate::forward::forward;
+use crate::lifecycle::shutdown::Shutdown;
+use crate::observe::stderr;
+use crate::refusal::Refusal;
+use crate::upstream::{Owner, Upstream};
+
+/// What every handler shares; the upstream with those of its thread.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
+    pub(crate) credential: Credential,
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) limits: Limits,
+    pub(crate) request_limit: RequestLimit,
+    pub(crate) tokens: Tokens,
+    pub(crate) shutdown: Shutdown,
+}
+
+/// The routes. axum compares paths as they were sent, and `access/policy.rs` judges
+/// every request again, so that a route alone opens nothing.
+pub(crate) fn router(shared: Arc<Shared>, http_shutdown: bool) -> Router {
+    let router = Router::new().route(RESPONSES, post(responses).fallback(refuse));
+    let router = if http_shutdown {
+        router.route(SHUTDOWN, get(shut_down).fallback(refuse))
+    } else {
+        router
+    };
+    router.fallback(refuse).with_state(shared)
+}
+
+async fn responses(
+    State(shared): State<Arc<Shared>>,
+    Extension(connection_state): Extension<Arc<ConnectionState>>,
+    Extension(PeerUser(user)): Extension<PeerUser>,
+    request: Request<Body>,
+) -> Result<Response, Refusal> {
+    let (head, body) = request.into_parts();
+    let permitted = policy::permit(&head)?;
+    let caller = shared.tokens.check(&head.headers)?;
+    if shared.shutdown.is_begun() {
+        return Err(Refusal::ShuttingDown);
+    }
+    let owner = Owner::new(user, caller.as_deref());
+    let permit = shared.request_limit.take(&owner);
+    let permit = permit.ok_or(Refusal::TooManyRequests)?;
+    let request = Request::from_parts(head, body);
+    let answer = forward(
+        permitted,
+        request,
+        shared.credential,
+        &shared.upstream,
+        &shared.limits,
+        permit,
+        connection_state,
+    );
+    answer.await.inspect_err(|refusal| {
+        if let Refusal::Upstream(fault) = refusal {
+            let caller = caller
+                .as_deref()
+                .map_or(String::new(), |name| format!(" for {name}"));
+            stderr::line(format_args!("no answer{caller}: {}: {fault}", fault.code()));
+        }
+    })
+}
+
+/// Begins the drain before it answers, so that whoever has the answer finds the
+/// proxy draining. A second time the answer goes out first: the connection ends
+/// with it, and its end is the end of the proxy (`downstream/accept.rs`).
+async fn shut_down(
+    State(shared): State<Arc<Shared>>,
+    Extension(connection_state): Extension<Arc<ConnectionState>>,
+    request: Request<Body>,
+) -> Response {
+    let (head, _) = request.into_parts();
+    let permitted = policy::permit_shutdown(&head);
+    if let Err(refusal) = permitted.and_then(|()| shared.tokens.check(&head.headers)) {
+        return refusal.into_response();
+    }
+    if shared.shutdown.is_begun() {
+        connection_state.end_with_this();
+    } else {
+        shared.shutdown.advance();
+    }
+    let mut response = Response::new(Body::empty());
+    response
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+async fn refuse(request: Request<Body>) -> Refusal {
+    let (head, _) = request.into_parts();
+    match policy::permit(&head) {
+        Err(refusal) => refusal,
+        Ok(_unused) => Refusal::path(&head.method, &head.uri),
+    }
+}

@@ -1,0 +1,8 @@
+//! Sockets: what is listened on, what a connection is, and deadlines on both.
+
+pub(crate) mod deadline;
+pub(crate) mod listeners;
+pub(crate) mod loopback;
+pub(crate) mod socket;
+#[cfg_attr(not(unix), path = "unix_socket_unsupported.rs")]
+pub(crate) mod unix_socket;

@@ -1,0 +1,138 @@
+//! What a line or a message of ours shows of text that comes from elsewhere.
+//!
+//! The cause of a fault can hold what the upstream made up: a name in its certificate,
+//! the host of a redirect. An upstream that knows the key can put it there, and control
+//! characters that a terminal obeys. So every line to standard error and every message
+//! in an answer passes through here: the whole key is replaced, in any case of letters
+//! (host names are written in lower case), and control characters are escaped.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use crate::credential::needle::{Case, Needle};
+
+/// How much of a text from elsewhere is shown, in bytes.
+const EXCERPT: usize = 300;
+
+/// The key of this process, from when it is known. A process has one.
+static KEY: OnceLock<&'static Needle> = OnceLock::new();
+
+/// There is a key already, another one.
+#[derive(Debug)]
+pub(crate) struct KeyKnown;
+
+impl fmt::Display for KeyKnown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("this process has an API key already; start another one for another key")
+    }
+}
+
+impl std::error::Error for KeyKnown {}
+
+/// From now on no text has this key in it.
+///
+/// # Errors
+///
+/// [`KeyKnown`], if there was one before: it would not be looked for any more.
+pub(crate) fn keep_out(key: &'static Needle) -> Result<(), KeyKnown> {
+    KEY.set(key).map_err(|_| KeyKnown)
+}
+
+/// The text without the key, and with control characters escaped as in Rust (`\u{1b}`).
+pub(crate) fn printable(text: &str) -> String {
+    shown(text, KEY.get().copied())
+}
+
+/// The beginning of it, for a text whose author and length are not ours.
+pub(crate) fn excerpt(text: &str) -> String {
+    // Cut last: what remains of a key that is cut would not be known as one.
+    cut(printable(text), EXCERPT)
+}
+
+fn shown(text: &str, key: Option<&Needle>) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    for place in key.map_or_else(Vec::new, |key| key.find(text.as_bytes(), Case::Ignored)) {
+        if let Some(key) = bytes.get_mut(place) {
+            key.fill(b'*');
+        }
+    }
+    // The key is ASCII, and so is what stands in its place.
+    let text = String::from_utf8_lossy(&bytes);
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_obeyed(character) {
+            shown.extend(character.escape_debug());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+/// What a terminal does instead of showing it, or what changes the order of what it shows.
+fn is_obeyed(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        )
+}
+
+fn cut(mut text: String, most: usize) -> String {
+    const MORE: &str = "...";
+    if text.len() > most {
+        let mut end = most - MORE.len();
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push_str(MORE);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "sk-Test-0123456789";
+
+    fn without_key(text: &str) -> String {
+        shown(text, Some(&Needle::with_numbers_for_tests(KEY.as_bytes())))
+    }
+
+    #[test]
+    fn the_whole_key_is_replaced_in_any_case_of_letters() {
+        let stars = "*".repeat(KEY.len());
+        for key in [KEY, "sk-test-0123456789", "SK-TEST-0123456789"] {
+            assert_eq!(
+                without_key(&format!("https://{key}.example, {key}{key}")),
+                format!("https://{stars}.example, {stars}{stars}")
+            );
+        }
+        assert_eq!(without_key(&KEY[1..]), KEY[1..]);
+        assert_eq!(without_key(""), "");
+    }
+
+    #[test]
+    fn what_a_terminal_obeys_is_escaped() {
+        assert_eq!(
+            without_key("a\u{1b}[2Jb\nc\rd\te\u{9b}f\u{7f}\u{202e}g \u{fffd} ü \u{1f600}"),
+            "a\\u{1b}[2Jb\\nc\\rd\\te\\u{9b}f\\u{7f}\\u{202e}g \u{fffd} ü \u{1f600}"
+        );
+        let line = format!("\u{1b}]0;{KEY}\u{7}");
+        assert!(!without_key(&line).contains(KEY));
+    }
+
+    #[test]
+    fn an_excerpt_is_cut_between_characters_and_after_the_key_is_out() {
+        assert_eq!(cut("x".repeat(300), 300), "x".repeat(300));
+        assert_eq!(cut("x".repeat(301), 300), format!("{}...", "x".repeat(297)));
+        assert_eq!(cut("ü".repeat(10), 8), "üü...");
+        for before in 280..300 {
+            let text = format!("{}{KEY}", "x".repeat(before));
+            let cut = cut(without_key(&text), EXCERPT);
+            assert!(cut.len() <= EXCERPT && !cut.contains("sk-"), "{cut}");
+        }
+    }
+}

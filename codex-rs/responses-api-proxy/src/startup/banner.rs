@@ -1,0 +1,136 @@
+//! The start-up lines: the ready line, then what is in force and what is missing, and to a person
+//! what to type next.
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use codex_process_hardening::Measure;
+use codex_secret_memory::SecretPage;
+
+use crate::access::client_tokens::Tokens;
+use crate::access::peer_users::PeerUsers;
+use crate::config::args::Sandbox;
+use crate::observe::stderr;
+use crate::upstream::Route;
+
+/// Lines gathered while starting, printed when connections are accepted.
+pub(crate) struct Banner {
+    lines: Vec<String>,
+    /// Whether a person reads them; the sandbox does not let anybody ask later.
+    on_terminal: bool,
+    asks_for_token: bool,
+}
+
+impl Banner {
+    pub(crate) fn new(page: &SecretPage) -> Self {
+        Self {
+            lines: vec![format!("key: {}", page.protection())],
+            on_terminal: std::io::stderr().is_terminal(),
+            asks_for_token: false,
+        }
+    }
+
+    /// Adds something to look after.
+    pub(crate) fn warn(&mut self, of: impl std::fmt::Display) {
+        self.lines.push(format!("warning: {of}"));
+    }
+
+    /// Adds something that may be meant otherwise.
+    pub(crate) fn hint(&mut self, of: impl std::fmt::Display) {
+        self.lines.push(format!("hint: {of}"));
+    }
+
+    /// Of a variable of our own with a key in it; once for each.
+    pub(crate) fn warn_of_variable(&mut self, name: &str) {
+        let line = format!(
+            "warning: {name} stands in the environment of the proxy, where root can read it; start with \
+             env -u {name}"
+        );
+        if !self.lines.contains(&line) {
+            self.lines.push(line);
+        }
+    }
+
+    /// Adds what is known once all is set up.
+    pub(crate) fn describe(
+        &mut self,
+        route: &Route,
+        callers: &PeerUsers,
+        tokens: &Tokens,
+        mode: Sandbox,
+        measures: &[Measure],
+    ) {
+        self.lines.insert(0, format!("upstream: {route}"));
+        self.asks_for_token = tokens.are_asked_for();
+        let tokens = if self.asks_for_token {
+            ", with a client token"
+        } else {
+            ""
+        };
+        self.lines.push(format!("callers: {callers}{tokens}"));
+        let applied: Vec<&str> = measures
+            .iter()
+            .filter(|measure| measure.outcome.is_ok())
+            .map(|measure| measure.name.as_ref())
+            .collect();
+        self.lines.push(format!("process: {}", applied.join(", ")));
+        if mode == Sandbox::Off {
+            self.lines
+                .push("not applied: the sandbox (--sandbox=off)".to_owned());
+        }
+        for missing in measures.iter().filter(|measure| measure.outcome.is_err()) {
+            self.lines.push(missing.to_string());
+        }
+    }
+
+    /// Prints the ready line first: scripts wait for it.
+    pub(crate) fn print(&self, port: Option<SocketAddr>, socket: Option<&Path>) {
+        let places = port
+            .map(|address| address.to_string())
+            .into_iter()
+            .chain(socket.map(|path| format!("unix:{}", path.display())));
+        for place in places {
+            stderr::line(format_args!("responses-api-proxy listening on {place}"));
+        }
+        self.lines.iter().for_each(stderr::line);
+        // Scripts read these lines too; only a person has a use for this one.
+        if let Some(address) = port
+            && self.on_terminal
+        {
+            stderr::line("to ask through it:");
+            stderr::line(client_line(address, self.asks_for_token));
+        }
+    }
+}
+
+/// A line to paste, which our own client and OpenAI's Codex CLI understand alike.
+fn client_line(address: SocketAddr, asks_for_token: bool) -> String {
+    let (variable, env_key) = if asks_for_token {
+        ("CODEX_PROXY_TOKEN=TOKEN ", ",env_key='CODEX_PROXY_TOKEN'")
+    } else {
+        ("", "")
+    };
+    format!(
+        "  {variable}codex exec -c model_provider=local-proxy -c \
+         \"model_providers.local-proxy={{name='local-proxy',base_url='http://{address}/v1',\
+         wire_api='responses'{env_key}}}\" \"Say hi\""
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_to_paste_has_a_place_for_a_token() {
+        let address = SocketAddr::from(([127, 0, 0, 1], 8787));
+        assert_eq!(
+            client_line(address, true),
+            "  CODEX_PROXY_TOKEN=TOKEN codex exec -c model_provider=local-proxy -c \
+             \"model_providers.local-proxy={name='local-proxy',base_url='http://127.0.0.1:8787/v1',\
+             wire_api='responses',env_key='CODEX_PROXY_TOKEN'}\" \"Say hi\""
+        );
+        assert!(!client_line(address, false).contains("TOKEN"));
+    }
+}

@@ -1,0 +1,382 @@
+//! The certificate authorities that the upstream is checked against, and who named them.
+//!
+//! `SSL_CERT_FILE` and `SSL_CERT_DIR` name them, both together if both are set, and then those of the
+//! system do not count. That is what `rustls-native-certs` does too, except that it takes an empty
+//! variable for the name of a file; here one counts as unset. And it passes over a file that cannot be
+//! read: here that is an error, because whoever named it takes it to be in force.
+
+use std::env;
+use std::ffi::OsString;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls_native_certs::{CertificateResult, ErrorKind, load_certs_from_paths};
+
+use crate::config::environment::{self, SSL_CERT_DIR, SSL_CERT_FILE};
+
+/// Why certificates cannot be checked as asked for.
+#[derive(Debug)]
+pub(crate) struct NoRoots {
+    /// There are others.
+    in_part: bool,
+    /// The reason of each source.
+    reasons: String,
+}
+
+impl fmt::Display for NoRoots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reasons = &self.reasons;
+        if self.in_part {
+            return write!(
+                f,
+                "certificate authorities that were named cannot be had ({reasons}); correct the \
+                 variable, or unset it"
+            );
+        }
+        write!(
+            f,
+            "no certificate authorities to check the upstream against ({reasons}); install \
+             ca-certificates or point SSL_CERT_FILE to a PEM file"
+        )
+    }
+}
+
+/// Reads them, and says whom they are from: `the system`, or the variables that named them. What was left
+/// out of what they named is mentioned with the reason.
+///
+/// # Errors
+///
+/// [`NoRoots`], with the reason of each source: there are none, or a file that was named has none or is
+/// broken, or a directory that was named cannot be read.
+pub(crate) fn load() -> Result<(RootCertStore, String), NoRoots> {
+    let named = named_by(
+        environment::path(SSL_CERT_FILE),
+        environment::path(SSL_CERT_DIR).as_ref(),
+    );
+    if named.is_empty() {
+        return joined(vec![of_the_system()]);
+    }
+    joined(named)
+}
+
+/// Who names them where no variable does.
+const THE_SYSTEM: &str = "the system";
+
+/// What is wrong with a source that can be read.
+const NOT_ONE: &str = "no certificate in it";
+
+/// One of those who name authorities, and what was found there.
+struct Source {
+    name: &'static str,
+    certificates: Vec<CertificateDer<'static>>,
+    fault: Option<String>,
+    /// It is not what its name says, or cannot be read.
+    is_refused: bool,
+}
+
+impl Source {
+    fn new(name: &'static str, found: impl IntoIterator<Item = CertificateResult>) -> Self {
+        let mut source = Self {
+            name,
+            certificates: Vec::new(),
+            fault: None,
+            is_refused: false,
+        };
+        for found in found {
+            source.certificates.extend(found.certs);
+            source.fault = source.fault.or_else(|| found.errors.first().map(told));
+        }
+        source
+    }
+
+    /// Each file on its own, so that one that is broken is named.
+    fn add_directory(&mut self, directory: &Path) {
+        let entries = match fs::read_dir(directory) {
+            Ok(entries) => entries,
+            Err(error) => {
+                self.is_refused = true;
+                self.fault = Some(of_file(directory, &error.to_string()));
+                return;
+            }
+        };
+        for file in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+            // A link that leads nowhere is none either: `openssl rehash` leaves them behind.
+            if fs::metadata(&file).is_ok_and(|found| found.is_file()) {
+                let found = load_certs_from_paths(Some(&file), None);
+                self.certificates.extend(found.certs);
+                let fault = found
+                    .errors
+                    .first()
+                    .map(|error| of_file(&file, &told(error)));
+                if self.fault.is_none() {
+                    self.fault = fault;
+                }
+            }
+        }
+    }
+
+    fn refused(name: &'static str, fault: &str) -> Self {
+        Self {
+            name,
+            certificates: Vec::new(),
+            fault: Some(fault.to_owned()),
+            is_refused: true,
+        }
+    }
+}
+
+fn named_by(file: Option<OsString>, directories: Option<&OsString>) -> Vec<Source> {
+    let file = file.filter(|file| !file.is_empty()).map(PathBuf::from);
+    let directories: Vec<PathBuf> = directories
+        .into_iter()
+        .flat_map(env::split_paths)
+        .filter(|directory| !directory.as_os_str().is_empty())
+        .collect();
+    let file = file.map(|file| match fs::metadata(&file) {
+        // Anything else might never end.
+        Ok(found) if !found.is_file() => Source::refused(SSL_CERT_FILE, "it is not a regular file"),
+        _ => {
+            let found = load_certs_from_paths(Some(&file), None);
+            let mut source = Source::new(SSL_CERT_FILE, [found]);
+            source.fault = source.fault.map(|fault| of_file(&file, &fault));
+            source.is_refused = source.fault.is_some() || source.certificates.is_empty();
+            source
+        }
+    });
+    let directories = (!directories.is_empty()).then(|| {
+        let mut source = Source::new(SSL_CERT_DIR, []);
+        for directory in &directories {
+            source.add_directory(directory);
+        }
+        source
+    });
+    file.into_iter().chain(directories).collect()
+}
+
+fn in_directory(directory: &Path) -> CertificateResult {
+    load_certs_from_paths(None, Some(directory))
+}
+
+/// What is wrong, without a word of what stands in the file.
+fn told(error: &rustls_native_certs::Error) -> String {
+    match &error.kind {
+        ErrorKind::Io { inner, .. } => inner.to_string(),
+        ErrorKind::Os(error) => error.to_string(),
+        _ => "a certificate in it is broken".to_owned(),
+    }
+}
+
+fn of_file(file: &Path, fault: &str) -> String {
+    format!("{}: {fault}", file.display())
+}
+
+/// By the same two calls as in `rustls-native-certs`, which cannot be asked while a variable is set
+/// and empty.
+#[cfg(all(unix, not(target_os = "macos")))]
+fn of_the_system() -> Source {
+    let places = openssl_probe::probe();
+    let mut directories = places.cert_dir.iter();
+    // In one go: the file is often one of those in the directory, and then it is read once.
+    let first = load_certs_from_paths(
+        places.cert_file.as_deref(),
+        directories.next().map(PathBuf::as_path),
+    );
+    let others = directories.map(|directory| in_directory(directory));
+    Source::new(THE_SYSTEM, [first].into_iter().chain(others))
+}
+
+#[cfg(not(all(unix, not(target_os = "macos"))))]
+fn of_the_system() -> Source {
+    Source::new(THE_SYSTEM, [rustls_native_certs::load_native_certs()])
+}
+
+fn joined(sources: Vec<Source>) -> Result<(RootCertStore, String), NoRoots> {
+    let mut roots = RootCertStore::empty();
+    let (mut from, mut nothing_from, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
+    let is_refused = sources.iter().any(|source| source.is_refused);
+    let mut seen: Vec<CertificateDer<'static>> = Vec::new();
+    for mut source in sources {
+        // One odd certificate among the system's hundred is no reason to stop.
+        let is_one = |certificate: &CertificateDer<'static>| {
+            RootCertStore::empty().add(certificate.clone()).is_ok()
+        };
+        let count = source.certificates.len();
+        source.certificates.retain(is_one);
+        let odd = count - source.certificates.len();
+        let name = source.name;
+        if source.certificates.is_empty() || source.is_refused {
+            let fault = source.fault.unwrap_or_else(|| NOT_ONE.to_owned());
+            nothing_from.push(format!("nothing from {name}: {fault}"));
+            continue;
+        }
+        from.push(name);
+        if name != THE_SYSTEM {
+            left_out.extend((odd > 0).then(|| format!("{odd} of {name} that cannot be used")));
+            left_out.extend(source.fault);
+        }
+        seen.append(&mut source.certificates);
+    }
+    seen.sort_unstable_by(|one, other| one.as_ref().cmp(other.as_ref()));
+    seen.dedup();
+    let _ = roots.add_parsable_certificates(seen);
+    let mut remarks = nothing_from;
+    if roots.is_empty() || is_refused {
+        return Err(NoRoots {
+            in_part: !roots.is_empty(),
+            reasons: remarks.join("; "),
+        });
+    }
+    if !left_out.is_empty() {
+        remarks.push(format!("left out: {}", left_out.join(", ")));
+    }
+    let mut from = from.join(" and ");
+    if !remarks.is_empty() {
+        from.push_str(&format!(" ({})", remarks.join("; ")));
+    }
+    Ok((roots, from))
+}
+
+#[cfg(test)]
+mod tests {
+    use codex_test_support::{MockUpstream, Reply};
+
+    use super::*;
+
+    /// Certificates of authorities, each in a file of its own.
+    fn authorities<const N: usize>() -> [MockUpstream; N] {
+        std::array::from_fn(|_| MockUpstream::h2(Reply::silence()))
+    }
+
+    fn from(
+        file: Option<&Path>,
+        directories: Option<&str>,
+    ) -> Option<Result<(usize, String), String>> {
+        let named = named_by(
+            file.map(|file| file.as_os_str().to_owned()),
+            directories.map(OsString::from).as_ref(),
+        );
+        let is_named = !named.is_empty();
+        is_named.then(|| {
+            let joined = joined(named).map_err(|error| error.to_string());
+            joined.map(|(roots, from)| (roots.len(), from))
+        })
+    }
+
+    #[test]
+    fn each_variable_that_named_authorities_is_mentioned() {
+        let [a, b, c] = authorities();
+        let dirs = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        fs::copy(b.ca_file(), dirs[0].path().join("b.pem")).unwrap();
+        fs::copy(c.ca_file(), dirs[1].path().join("c.pem")).unwrap();
+        let [first, second] = [&dirs[0], &dirs[1]].map(|dir| dir.path().to_str().unwrap());
+        let ca = a.ca_file();
+        let file = Some(ca.as_path());
+        let both = format!("{first}:{second}");
+        for (file, directories, count, name) in [
+            (file, None, 1, "SSL_CERT_FILE"),
+            (None, Some(first), 1, "SSL_CERT_DIR"),
+            (None, Some(both.as_str()), 2, "SSL_CERT_DIR"),
+            (file, Some(first), 2, "SSL_CERT_FILE and SSL_CERT_DIR"),
+            (file, Some(&both), 3, "SSL_CERT_FILE and SSL_CERT_DIR"),
+            (file, Some(""), 1, "SSL_CERT_FILE"),
+            (Some(Path::new("")), Some(first), 1, "SSL_CERT_DIR"),
+        ] {
+            let expected = Some(Ok((count, name.to_owned())));
+            assert_eq!(from(file, directories), expected);
+        }
+        // The same one twice counts once.
+        fs::copy(a.ca_file(), dirs[0].path().join("a.pem")).unwrap();
+        let counted = from(file, Some(first)).unwrap().unwrap();
+        assert_eq!(counted.0, 2);
+    }
+
+    #[test]
+    fn what_is_empty_names_nobody() {
+        let empty = Some(Path::new(""));
+        for (file, directories) in [
+            (None, None),
+            (empty, None),
+            (None, Some("")),
+            (empty, Some("")),
+            (empty, Some("::")),
+        ] {
+            assert_eq!(from(file, directories), None);
+        }
+    }
+
+    #[test]
+    fn what_was_named_and_cannot_be_had_is_refused() {
+        let [a] = authorities();
+        let ca = a.ca_file();
+        let good_dir = ca.parent().and_then(Path::to_str);
+        let dir = tempfile::tempdir().unwrap();
+        let empty_dir = dir.path().to_str().unwrap();
+        let empty_file = tempfile::NamedTempFile::new().unwrap();
+        let broken = tempfile::NamedTempFile::new().unwrap();
+        let text = fs::read_to_string(&ca).unwrap();
+        fs::write(&broken, format!("{text}-----BEGIN CERTIFICATE-----\n!\n")).unwrap();
+        let missing = Path::new("/nowhere/ca.pem");
+        let with_missing = format!("{}:/nowhere", good_dir.unwrap());
+        for (file, directories, says) in [
+            (Some(missing), good_dir, "nothing from SSL_CERT_FILE: "),
+            (Some(empty_file.path()), good_dir, "no certificate in it"),
+            (Some(broken.path()), None, "nothing from SSL_CERT_FILE: "),
+            (Some(Path::new("/dev/zero")), None, "not a regular file"),
+            (Some(dir.path()), None, "not a regular file"),
+            (
+                Some(ca.as_path()),
+                Some("/nowhere"),
+                "nothing from SSL_CERT_DIR: /nowhere: ",
+            ),
+            (
+                None,
+                Some(with_missing.as_str()),
+                "nothing from SSL_CERT_DIR: /nowhere: ",
+            ),
+            (Some(missing), None, "No such file"),
+            (Some(empty_file.path()), None, "no certificate in it"),
+            (None, Some("/nowhere"), "No such file"),
+            (
+                Some(missing),
+                Some(empty_dir),
+                "nothing from SSL_CERT_DIR: no certificate in it",
+            ),
+        ] {
+            let said = from(file, directories).unwrap().unwrap_err();
+            assert!(said.contains(says), "{file:?} {directories:?}: {said}");
+        }
+    }
+
+    #[test]
+    fn what_a_directory_has_besides_is_mentioned() {
+        let [a] = authorities();
+        let dir = tempfile::tempdir().unwrap();
+        let named = dir.path().to_str();
+        let (_, said) = from(Some(&a.ca_file()), named).unwrap().unwrap();
+        assert_eq!(
+            said,
+            "SSL_CERT_FILE (nothing from SSL_CERT_DIR: no certificate in it)"
+        );
+        fs::copy(a.ca_file(), dir.path().join("a.pem")).unwrap();
+        fs::write(
+            dir.path().join("odd.pem"),
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        )
+        .unwrap();
+        fs::write(
+            dir.path().join("broken.pem"),
+            "-----BEGIN CERTIFICATE-----\n!\n",
+        )
+        .unwrap();
+        let (count, said) = from(None, named).unwrap().unwrap();
+        assert_eq!(count, 1);
+        assert!(
+            said.starts_with("SSL_CERT_DIR (left out: 1 of SSL_CERT_DIR that cannot be used, ")
+                && said.contains("broken.pem"),
+            "{said}"
+        );
+    }
+}
