@@ -8,6 +8,7 @@ from attacker import Attacker
 from authority import Authority
 from beside import Victims
 from caller import connect, head, request
+from flooded_answers import flooded
 from proxy import Proxy
 from servers import Upstream
 from stage import BOB, CannotRun, Seen
@@ -39,6 +40,7 @@ def attack(stage):
                 # As in `steady`: the machine may be late by itself.
                 seen = list(one(stage, upstream, env, f"{what}, {name}", work, most_late))
             yield from seen
+    yield from flooded(stage, issued, env)
 
 
 def one(stage, upstream, env, what, work, most_late):

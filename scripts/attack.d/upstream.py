@@ -19,6 +19,7 @@ import ssl
 import sys
 import time
 
+from floods import flood
 from h2_server import Http2
 
 PUMPED_AT_ONCE = 256 * 1024
@@ -107,6 +108,8 @@ async def perform(do, credential, answer, accepts=""):
         await answer.begin(200, fields)
         await answer.data(text)
         await answer.end()
+    elif what == "flood":
+        await flood(do, answer)
     elif what == "raw":
         await answer.raw(do["bytes"].replace("@KEY@", credential.removeprefix("Bearer ")).encode("latin1"))
     # "close": nothing at all

@@ -19,14 +19,12 @@ use super::driver::{Driver, Loan};
 use super::pool::{Connect, Pooled};
 use super::resets::ResetBudget;
 use super::transport::{Outgoing, Transport};
+use super::windows::STREAM_WINDOW;
 
 /// The most header lines of an answer, and its longest head, in bytes.
 pub(crate) const MAX_ANSWER_HEADERS: usize = 256;
 const MAX_ANSWER_HEAD: u32 = 256 * 1024;
 
-/// How much of one answer may lie here unread, in bytes: what HTTP/2 begins with.
-/// Many small frames take several times as much memory.
-const STREAM_WINDOW: u32 = 65_535;
 /// Of all answers on one connection, the most there can be (RFC 9113, section
 /// 6.9.1): a caller that does not read holds back its own answer and no other.
 const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
@@ -34,9 +32,10 @@ const CONNECTION_WINDOW: u32 = (1 << 31) - 1;
 /// How much of one request body may wait to be written to an upstream that does not read, in bytes.
 const SEND_BUFFER: usize = 16 * 1024;
 
-/// What is kept of header fields that repeat, in bytes, and the longest frame (RFC 9113, sections 6.5.2
-/// and 4.2: the protocol's own values, the smallest that a server has to be granted).
-const HEADER_TABLE: u32 = 4096;
+/// Nothing is kept of header fields that repeat (RFC 9113, section 6.5.2), so that trailers can wait while
+/// other answers begin (`windows.rs`).
+const HEADER_TABLE: u32 = 0;
+/// The longest frame, in bytes (RFC 9113, section 4.2: the smallest that a server has to be granted).
 const MAX_FRAME: u32 = 16 * 1024;
 
 /// Streams that a server may open by itself: pushes, which are switched off.

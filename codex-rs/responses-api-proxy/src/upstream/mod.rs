@@ -16,6 +16,7 @@ mod route;
 mod transport;
 pub(crate) mod trust_roots;
 mod tunnel;
+mod windows;
 
 use std::fmt;
 use std::sync::Arc;

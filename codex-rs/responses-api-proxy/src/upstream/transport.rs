@@ -1,10 +1,11 @@
 //! The upstream's side of the wire, between a socket and hyper.
 //!
-//! Three things hyper leaves to its transport are done here. An upstream that sends without a pause has
+//! Four things hyper leaves to its transport are done here. An upstream that sends without a pause has
 //! 32 KiB read (128 KiB over HTTP/2), and then whatever else the thread serves has its turn. An upstream that
 //! answers and closes while a request is still being sent has its answer read: a write that fails says
 //! nothing about what has been received. And the first bytes that arrive are told to whoever waits to
-//! know what the server allows, which over HTTP/2 is what it says first (RFC 9113, section 3.4).
+//! know what the server allows, which over HTTP/2 is what it says first (RFC 9113, section 3.4). And over
+//! HTTP/2 the windows of answers are larger than h2 knows (`windows.rs`).
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
+use bytes::Buf;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
@@ -21,6 +23,8 @@ use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 use tokio::task::coop;
 use tokio_rustls::client::TlsStream;
+
+use super::windows::Windows;
 
 /// So many bytes take one of the 128 steps that tokio allows a task in each of its turns
 /// ([`tokio::task::coop`]): no more than 32 KiB are read before others have theirs, whoever reads.
@@ -105,8 +109,7 @@ impl Outgoing {
     }
 }
 
-/// One connection to the upstream.
-#[derive(Debug)]
+/// One connection to the upstream. Without `Debug`: answers are in it.
 pub(crate) struct Transport {
     stream: Take<Stream>,
     read_at_once: u64,
@@ -114,6 +117,10 @@ pub(crate) struct Transport {
     /// Told when the first bytes arrive.
     first_bytes: Option<oneshot::Sender<()>>,
     outgoing: Outgoing,
+    /// Over HTTP/2.
+    windows: Option<Box<Windows>>,
+    /// How reading ended, which is told when nothing is held any more.
+    end: Option<io::Result<()>>,
 }
 
 impl Transport {
@@ -131,6 +138,8 @@ impl Transport {
             bytes_of_a_step,
             first_bytes: Some(first_bytes),
             outgoing: Outgoing::default(),
+            windows: is_http_2.then(|| Box::new(Windows::new())),
+            end: None,
         };
         (transport, arrived)
     }
@@ -158,6 +167,94 @@ impl Drop for Transport {
     }
 }
 
+impl Transport {
+    /// Reads from the socket.
+    fn poll_socket(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        // TLS can have bytes at hand that no socket counts.
+        let step = ready!(coop::poll_proceed(cx));
+        let before = buf.filled().len();
+        self.stream.set_limit(self.read_at_once);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        step.made_progress();
+        let read = buf.filled().len() - before;
+        if read == 0 && buf.remaining() > 0 && self.outgoing.has_failed() {
+            // A reset that a write was told of first looks like an end to whoever reads next, and an
+            // answer without a length would pass for whole.
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        for _ in 0..read / self.bytes_of_a_step {
+            // When none is left there is nothing more to take; the next read waits.
+            if let Poll::Ready(step) = coop::poll_proceed(cx) {
+                step.made_progress();
+            }
+        }
+        if let Some(first_bytes) = self.first_bytes.take() {
+            // Whoever wanted to know may have gone.
+            let _ = first_bytes.send(());
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads from the socket what `windows` lets pass.
+    fn poll_through(
+        &mut self,
+        windows: &mut Windows,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        loop {
+            if windows.hand_over(buf) {
+                return Poll::Ready(Ok(()));
+            }
+            if let Some(end) = self.end.take() {
+                if windows.holds_back() {
+                    // Until h2 says that somebody has read on, and writes that.
+                    self.end = Some(end);
+                    return Poll::Pending;
+                }
+                return Poll::Ready(end);
+            }
+            let outcome = ready!(self.poll_socket(cx, buf));
+            let fresh = buf.filled().get(before..).unwrap_or(&[]);
+            if outcome.is_err() || fresh.is_empty() {
+                windows.end();
+                self.end = Some(outcome);
+                continue;
+            }
+            let passed = windows.take(fresh);
+            buf.set_filled(before + passed);
+            if passed > 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    /// Sends what the server is granted, where h2 has sent whole frames.
+    fn poll_updates(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(updates) = self.windows.as_mut().and_then(|windows| windows.updates()) {
+            match ready!(Pin::new(self.stream.get_mut()).poll_write(cx, updates)) {
+                Ok(written) if written > 0 => updates.advance(written),
+                _ => {
+                    updates.clear();
+                    self.outgoing.0.has_failed.store(true, Ordering::Relaxed);
+                }
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Has the windows know what h2 has sent; it can read on then.
+    fn follow(&mut self, sent: &[u8], cx: &Context<'_>) {
+        if let Some(windows) = &mut self.windows {
+            windows.follow(sent);
+            if windows.is_ready() {
+                cx.waker().wake_by_ref();
+            }
+        }
+    }
+}
+
 impl AsyncRead for Transport {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -165,29 +262,12 @@ impl AsyncRead for Transport {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        // TLS can have bytes at hand that no socket counts.
-        let step = ready!(coop::poll_proceed(cx));
-        let before = buf.filled().len();
-        this.stream.set_limit(this.read_at_once);
-        ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
-        step.made_progress();
-        let read = buf.filled().len() - before;
-        if read == 0 && buf.remaining() > 0 && this.outgoing.has_failed() {
-            // A reset that a write was told of first looks like an end to whoever reads next, and an
-            // answer without a length would pass for whole.
-            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
-        }
-        for _ in 0..read / this.bytes_of_a_step {
-            // When none is left there is nothing more to take; the next read waits.
-            if let Poll::Ready(step) = coop::poll_proceed(cx) {
-                step.made_progress();
-            }
-        }
-        if let Some(first_bytes) = this.first_bytes.take() {
-            // Whoever wanted to know may have gone.
-            let _ = first_bytes.send(());
-        }
-        Poll::Ready(Ok(()))
+        let Some(mut windows) = this.windows.take_if(|_| buf.remaining() > 0) else {
+            return this.poll_socket(cx, buf);
+        };
+        let read = this.poll_through(&mut windows, cx, buf);
+        this.windows = Some(windows);
+        read
     }
 }
 
@@ -199,8 +279,11 @@ impl AsyncWrite for Transport {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.outgoing.0.is_flushed.store(false, Ordering::Relaxed);
+        ready!(this.poll_updates(cx));
         let outcome = ready!(Pin::new(this.stream.get_mut()).poll_write(cx, buf));
-        Poll::Ready(this.written(outcome, buf.len()))
+        let written = this.written(outcome, buf.len())?;
+        this.follow(buf.get(..written).unwrap_or(buf), cx);
+        Poll::Ready(Ok(written))
     }
 
     fn poll_write_vectored(
@@ -210,9 +293,17 @@ impl AsyncWrite for Transport {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.outgoing.0.is_flushed.store(false, Ordering::Relaxed);
+        ready!(this.poll_updates(cx));
         let outcome = ready!(Pin::new(this.stream.get_mut()).poll_write_vectored(cx, bufs));
         let length = bufs.iter().map(|buf| buf.len()).sum();
-        Poll::Ready(this.written(outcome, length))
+        let written = this.written(outcome, length)?;
+        let mut rest = written;
+        for buf in bufs {
+            let sent = rest.min(buf.len());
+            this.follow(buf.get(..sent).unwrap_or(buf), cx);
+            rest -= sent;
+        }
+        Poll::Ready(Ok(written))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -221,6 +312,7 @@ impl AsyncWrite for Transport {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        ready!(this.poll_updates(cx));
         let outcome = ready!(Pin::new(this.stream.get_mut()).poll_flush(cx));
         this.outgoing.0.is_flushed.store(true, Ordering::Relaxed);
         Poll::Ready(this.written(outcome.map(|()| 0), 0).map(|_| ()))

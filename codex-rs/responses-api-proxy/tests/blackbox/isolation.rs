@@ -96,16 +96,16 @@ fn a_head_that_servers_end_their_connection_for_is_refused() {
     }
 }
 
-/// Carries bytes between a port of its own and `upstream`, each 50 ms late.
-fn far_away(upstream: &MockUpstream) -> u16 {
+/// Carries bytes between a port of its own and `upstream`, each so much late.
+pub(crate) fn far_away(upstream: &MockUpstream, by: Duration) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (port, upstream) = (listener.local_addr().unwrap().port(), upstream.addr());
-    let carry = |mut from: TcpStream, mut to: TcpStream| {
+    let carry = move |mut from: TcpStream, mut to: TcpStream| {
         let (late, due) = std::sync::mpsc::channel::<(Instant, Vec<u8>)>();
         thread::spawn(move || {
             let mut piece = [0; 65_536];
             while let Ok(length @ 1..) = from.read(&mut piece) {
-                let at = Instant::now() + Duration::from_millis(50);
+                let at = Instant::now() + by;
                 if late.send((at, piece[..length].to_vec())).is_err() {
                     return;
                 }
@@ -155,7 +155,10 @@ fn a_thousand_requests_given_up_cost_no_other_caller_its_answer() {
             reply.steps(ticks).data("data: end\n\n")
         })
         .start();
-    let url = format!("https://127.0.0.1:{}/v1/responses", far_away(&upstream));
+    let url = format!(
+        "https://127.0.0.1:{}/v1/responses",
+        far_away(&upstream, Duration::from_millis(50))
+    );
     let proxy = codex_test_support::Proxy::builder(PROXY)
         .env("SSL_CERT_FILE", upstream.ca_file())
         .upstream_url(&url)

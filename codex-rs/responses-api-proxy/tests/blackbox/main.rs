@@ -38,6 +38,7 @@ mod stderr;
 mod streaming;
 mod surface;
 mod uploads;
+mod windows;
 
 use codex_test_support::{Answer, Client, MockUpstream, Proxy, ProxyBuilder};
 

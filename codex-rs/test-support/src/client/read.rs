@@ -323,6 +323,8 @@ impl Client {
                 Fill::More
             }
             Err(error) if gone(&error) => Fill::Reset,
+            // This process was stopped meanwhile (signal(7)).
+            Err(error) if error.kind() == ErrorKind::Interrupted => Fill::More,
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 panic!(
                     "the proxy hung: nothing for {:?} after {}; unread {:?}, body so far {} bytes",

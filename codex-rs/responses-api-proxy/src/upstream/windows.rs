@@ -1,0 +1,481 @@
+//! More of an answer on its way than lies here unread, as long as its caller keeps up. Pure.
+//!
+//! An HTTP/2 server may send as much of an answer as its window allows (RFC 9113, section 5.2), so a window
+//! is what a caller that does not read can make us keep. It is also the most that can be under way: with
+//! 64 KiB and a server that is 80 ms away, an answer comes by 800 KB a second, however fast the network. And
+//! h2 has one size for all windows of a connection. So this stands between h2 and the socket, where there are
+//! frames. A server whose answer is read as fast as it comes is granted more than h2 knows of, by WINDOW_UPDATE
+//! frames of ours between those of h2. What comes beyond h2's own window is held here until h2 says, by its own
+//! WINDOW_UPDATE, that the caller has read on. What is granted is bounded for one answer, for one connection,
+//! and for the process; where nothing is left, h2's window is what there is.
+//!
+//! Only data is held, and what ends its stream behind it: trailers, and resets. All else passes at once, frame
+//! by frame as it came. Trailers that wait are read by h2 later than header blocks that came behind them, which
+//! is sound as long as they neither use nor change the table of earlier fields (RFC 7541, section 2.3.2); the
+//! server is told that there is none (`connection.rs`), and trailers are looked at before they are held.
+//!
+//! DATA frames without data that do not end a stream are dropped: they say nothing, and h2 ends a connection
+//! for the hundred and first in its life.
+
+mod budget;
+mod frame;
+mod held;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::ReadBuf;
+use tokio::time::Instant;
+
+use self::budget::{Budget, Grant};
+use self::frame::{
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, FRAME_HEAD, GOAWAY, HEADERS, Head, Outgoing,
+    PADDED, PRIORITY, PUSH_PROMISE, RST_STREAM, Said, stands_alone,
+};
+use self::held::Held;
+
+/// h2's window of each stream, and what HTTP/2 begins with, in bytes: how much of an answer lies with h2
+/// unread. Many small frames take several times as much memory.
+pub(super) const STREAM_WINDOW: u32 = 65_535;
+
+/// The most that is granted beyond it: to one stream, and to those of one connection, in bytes.
+const MOST_OF_STREAM: usize = 8 * 1024 * 1024;
+const MOST_OF_CONNECTION: usize = 12 * 1024 * 1024;
+
+/// More is granted where so much was read within so long of the arrival of its first byte. It is the burst
+/// that a server sends at once: how far away that is makes no difference, and no model writes as fast.
+const READ: usize = 40 * 1024;
+const IN: Duration = Duration::from_millis(375);
+
+/// The longest frame that h2 takes; it ends the connection for a longer one.
+const MAX_FRAME: usize = 16 * 1024;
+
+/// One answer, from its request to its end.
+struct Stream {
+    /// What h2 may still get of it.
+    window: usize,
+    /// What the server was granted beyond that.
+    grant: Grant,
+    /// What h2 may not have yet, at most as much as was granted; nothing as long as the window is open.
+    held: Held,
+    /// Frames behind it, after which nothing comes.
+    end: BytesMut,
+    /// Padding of what was held: the server's window is smaller by that, and h2 does not know.
+    padding: usize,
+    /// When what is counted began to come, and how much of it was read.
+    since: Option<Instant>,
+    read: usize,
+    /// How much has come in all, and whether it was read fast.
+    received: usize,
+    is_fast: bool,
+}
+
+/// The windows of one connection. Without `Debug`: answers are in it.
+pub(super) struct Windows {
+    streams: HashMap<u32, Stream>,
+    budget: &'static Budget,
+    /// The last stream that h2 has begun.
+    last_begun: u32,
+    /// How much the next answer is taken to be, in bytes: as much as the last one was that was read fast, and
+    /// half as much after each that was not.
+    guess: usize,
+    /// What has come and was not looked at, or found no room; it begins with a frame.
+    incoming: BytesMut,
+    /// So many bytes at its front may pass.
+    approved: usize,
+    /// They end within a header block, which goes on in the next frame.
+    is_in_block: bool,
+    /// Frames that were held, or are ours, for h2.
+    ready: BytesMut,
+    /// Whatever comes passes as it is: h2 says what is wrong with it.
+    is_lost: bool,
+    /// Nothing more comes from the server, but something is held.
+    is_over: bool,
+    outgoing: Outgoing,
+    /// WINDOW_UPDATE frames of ours for the server.
+    updates: BytesMut,
+}
+
+impl Windows {
+    pub(super) fn new() -> Self {
+        Self::within(&budget::ALL)
+    }
+
+    fn within(budget: &'static Budget) -> Self {
+        Self {
+            streams: HashMap::new(),
+            budget,
+            last_begun: 0,
+            guess: 0,
+            incoming: BytesMut::new(),
+            approved: 0,
+            is_in_block: false,
+            ready: BytesMut::new(),
+            is_lost: false,
+            is_over: false,
+            outgoing: Outgoing::default(),
+            updates: BytesMut::new(),
+        }
+    }
+}
+
+/// What comes from the server.
+impl Windows {
+    /// Takes what has come from the socket. As much as is returned of it may pass as it stands; all else is
+    /// kept, for [`hand_over`](Self::hand_over).
+    pub(super) fn take(&mut self, fresh: &[u8]) -> usize {
+        if !self.incoming.is_empty() || !self.ready.is_empty() {
+            self.incoming.extend_from_slice(fresh);
+            return 0;
+        }
+        self.approve(fresh);
+        let passed = self.approved.min(fresh.len());
+        self.approved -= passed;
+        let rest = fresh.get(passed..).unwrap_or(&[]);
+        if !rest.is_empty() {
+            self.incoming.extend_from_slice(rest);
+        }
+        passed
+    }
+
+    /// Hands over to h2 what it may have; false if there is nothing.
+    pub(super) fn hand_over(&mut self, buf: &mut ReadBuf<'_>) -> bool {
+        loop {
+            if self.can_interrupt() && !self.ready.is_empty() {
+                let most = self.ready.len();
+                hand_over(&mut self.ready, most, buf);
+                return true;
+            }
+            let incoming = std::mem::take(&mut self.incoming);
+            self.approve(&incoming);
+            self.incoming = incoming;
+            if self.approved > 0 {
+                self.approved -= hand_over(&mut self.incoming, self.approved, buf);
+                return true;
+            }
+            let Some(head) = Head::of_whole(&self.incoming) else {
+                return false;
+            };
+            let incoming = std::mem::take(&mut self.incoming);
+            let length = FRAME_HEAD + head.length;
+            let is_kept = self.keep(head, incoming.get(..length).unwrap_or(&[]));
+            self.incoming = incoming;
+            if is_kept {
+                self.incoming.advance(length);
+            } else {
+                // It passes after all, behind something for which h2 resets the stream.
+                self.forget(head.stream);
+                Head::of_malformed(head.stream).put(&mut self.ready, frame::MALFORMED);
+            }
+        }
+    }
+
+    /// Whether frames may be put before what comes next.
+    fn can_interrupt(&self) -> bool {
+        self.approved == 0 && !self.is_in_block && !self.is_lost
+    }
+
+    /// Lets pass whole frames at the front of `bytes`, up to one that may not, or that others come before.
+    fn approve(&mut self, bytes: &[u8]) {
+        while self.ready.is_empty() || self.is_in_block || self.is_lost {
+            let rest = bytes.get(self.approved..).unwrap_or(&[]);
+            let head = rest.first_chunk().map(|&head| Head::read(head));
+            self.is_lost |= head.is_some_and(|head| head.length > MAX_FRAME);
+            if self.is_lost {
+                self.approved = bytes.len();
+                return;
+            }
+            match Head::of_whole(rest) {
+                Some(head) if self.may_pass(head) => self.approved += FRAME_HEAD + head.length,
+                _ => return,
+            }
+        }
+    }
+
+    /// Whether the frame that comes next may pass, which it does then.
+    fn may_pass(&mut self, head: Head) -> bool {
+        if self.is_in_block {
+            // For anything else than a CONTINUATION h2 ends the connection.
+            self.is_in_block = head.kind == CONTINUATION && head.flags & END_HEADERS == 0;
+            return true;
+        }
+        if head.says_nothing() {
+            return false;
+        }
+        if let Some(stream) = self.streams.get_mut(&head.stream) {
+            if !stream.held.is_empty() && matches!(head.kind, DATA | HEADERS | RST_STREAM) {
+                return false;
+            }
+            if head.kind == DATA {
+                if head.length > stream.window {
+                    return false;
+                }
+                stream.window -= head.length;
+                stream.note_come(head.length);
+            }
+            if head.ends_stream() {
+                self.forget(head.stream);
+            }
+        }
+        let is_block = matches!(head.kind, HEADERS | PUSH_PROMISE);
+        self.is_in_block = is_block && head.flags & END_HEADERS == 0;
+        true
+    }
+
+    /// Keeps a frame that may not pass, or drops one without data; false if it may not be kept either: its
+    /// server goes beyond what it was granted, or it is nothing that can wait.
+    fn keep(&mut self, head: Head, frame: &[u8]) -> bool {
+        let Some(stream) = self
+            .streams
+            .get_mut(&head.stream)
+            .filter(|_| !head.says_nothing())
+        else {
+            return true;
+        };
+        let payload = frame.get(FRAME_HEAD..).unwrap_or(&[]);
+        let is_kept = match head.kind {
+            DATA => stream.keep_data(head, payload),
+            HEADERS => {
+                let flags = head.flags & (END_STREAM | END_HEADERS | PADDED | PRIORITY);
+                let is_end = flags == END_STREAM | END_HEADERS && stream.end.is_empty();
+                is_end && stands_alone(payload) && stream.keep_end(frame)
+            }
+            _ => stream.keep_end(frame),
+        };
+        if is_kept {
+            self.release(head.stream);
+        }
+        is_kept
+    }
+
+    /// Lets pass what h2's window allows of what is held of a stream, and behind that its end.
+    fn release(&mut self, id: u32) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        while stream.window > 0 && !stream.held.is_empty() {
+            let most = stream.window.min(MAX_FRAME);
+            stream.window -= stream.held.move_to(&mut self.ready, id, most);
+        }
+        if stream.held.is_empty() && !stream.end.is_empty() {
+            self.ready.extend_from_slice(&stream.end);
+            self.forget(id);
+        }
+    }
+
+    /// A stream is over. What h2 will never see of it is made up for to the server.
+    fn forget(&mut self, id: u32) {
+        if let Some(stream) = self.streams.remove(&id) {
+            self.update(0, stream.held.len() + stream.padding);
+            self.guess = if stream.is_fast {
+                stream.received.saturating_add(stream.received / 8)
+            } else {
+                self.guess / 2
+            };
+        }
+    }
+
+    /// Nothing more comes. As long as something is held, h2 is not to know: it goes on until that is read,
+    /// while streams end of which nothing is held, and none begins.
+    pub(super) fn end(&mut self) {
+        if !self.holds_back() || self.is_in_block {
+            self.is_lost = true;
+            return;
+        }
+        self.is_over = true;
+        // No frame in it is whole.
+        self.incoming.clear();
+        Head::of(GOAWAY, 0, 8).put(&mut self.ready, &frame::GOING_AWAY);
+        let ids: Vec<u32> = self.streams.keys().copied().collect();
+        for id in ids {
+            if let Some(stream) = self.streams.get_mut(&id)
+                && stream.end.is_empty()
+            {
+                Head::of(RST_STREAM, id, 4).put(&mut stream.end, &frame::CUT);
+                self.release(id);
+            }
+        }
+    }
+
+    /// Whether anything is held.
+    pub(super) fn holds_back(&self) -> bool {
+        !self.is_lost && self.streams.values().any(|stream| !stream.held.is_empty())
+    }
+
+    /// Whether h2 can read on at once.
+    pub(super) fn is_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+}
+
+/// What h2 says.
+impl Windows {
+    /// Takes what h2 has sent, in its order.
+    pub(super) fn follow(&mut self, sent: &[u8]) {
+        let mut said = Vec::new();
+        self.outgoing.follow(sent, &mut said);
+        for said in said {
+            match said {
+                Said::Begun(id) => self.note_begun(id),
+                Said::Read(id, bytes) => self.note_read(id, bytes),
+                // h2 throws away what comes of it.
+                Said::GivenUp(id) => self.forget(id),
+                Said::Ping(payload) if self.is_over => {
+                    Head::ack_of_ping().put(&mut self.ready, &payload);
+                }
+                Said::Ping(_) => {}
+            }
+        }
+    }
+
+    /// A request begins. The only one of all, or one that may be like one before it that was read fast, gets
+    /// as much at once, which spares a round trip.
+    fn note_begun(&mut self, id: u32) {
+        // A second block of a request is its trailers.
+        if id <= self.last_begun {
+            return;
+        }
+        self.last_begun = id;
+        let stream = Stream {
+            window: STREAM_WINDOW as usize,
+            grant: self.budget.nothing(),
+            held: Held::default(),
+            end: BytesMut::new(),
+            padding: 0,
+            since: None,
+            read: 0,
+            received: 0,
+            is_fast: false,
+        };
+        self.streams.insert(id, stream);
+        let guess = match self.guess {
+            0 if self.budget.is_whole() => MOST_OF_STREAM,
+            guess if self.budget.is_ample() => guess,
+            _ => 0,
+        };
+        self.grant(id, guess);
+    }
+
+    /// The caller of a stream has read on, and h2 has told the server that it may send so much more.
+    fn note_read(&mut self, id: u32, bytes: usize) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        stream.window = stream.window.saturating_add(bytes);
+        let padding = std::mem::take(&mut stream.padding);
+        let is_fast = stream.is_read_fast(bytes);
+        stream.is_fast = is_fast.unwrap_or(stream.is_fast);
+        let goes_on = stream.end.is_empty();
+        if padding > 0 {
+            self.update(0, padding);
+            self.update(id, padding);
+        }
+        if is_fast == Some(true) && goes_on {
+            // Its share of what is left.
+            let has_nothing = |stream: &&Stream| stream.grant.bytes() == 0;
+            let waiting = self.streams.values().filter(has_nothing).count().max(1);
+            self.grant(id, self.left() / waiting);
+        }
+        self.release(id);
+    }
+
+    /// How much its streams may still be granted.
+    fn left(&self) -> usize {
+        let granted = self.streams.values().map(|stream| stream.grant.bytes());
+        MOST_OF_CONNECTION.saturating_sub(granted.sum())
+    }
+
+    /// Grants a stream so much, as far as there is as much.
+    fn grant(&mut self, id: u32, wanted: usize) {
+        let wanted = wanted.min(self.left());
+        if let Some(stream) = self.streams.get_mut(&id) {
+            let most = MOST_OF_STREAM.saturating_sub(stream.grant.bytes());
+            let granted = stream.grant.grow(wanted.min(most));
+            self.update(id, granted);
+        }
+    }
+
+    /// Tells the server that it may send so much more of a stream, or with 0 on the connection.
+    fn update(&mut self, stream: u32, bytes: usize) {
+        // What a window has lost at most is far less than what fits.
+        if let Ok(bytes @ 1..) = u32::try_from(bytes) {
+            Head::of(frame::WINDOW_UPDATE, stream, 4).put(&mut self.updates, &bytes.to_be_bytes());
+        }
+    }
+
+    /// What is to be sent before anything else of h2's; nothing within a frame or a header block.
+    pub(super) fn updates(&mut self) -> Option<&mut BytesMut> {
+        (self.outgoing.is_between() && !self.updates.is_empty()).then_some(&mut self.updates)
+    }
+}
+
+impl Stream {
+    fn note_come(&mut self, length: usize) {
+        self.received = self.received.saturating_add(length);
+        self.since.get_or_insert_with(Instant::now);
+    }
+
+    /// Keeps a frame of data; false if the server may not send it.
+    fn keep_data(&mut self, head: Head, payload: &[u8]) -> bool {
+        let kept = self.held.len() + self.padding;
+        let allowed = (self.window + self.grant.bytes()).saturating_sub(kept);
+        let Some(data) = head.without_padding(payload) else {
+            return false;
+        };
+        if head.length > allowed || !self.end.is_empty() {
+            return false;
+        }
+        self.note_come(head.length);
+        self.held.push(data);
+        self.padding += head.length - data.len();
+        if head.flags & END_STREAM != 0 {
+            let end = Head {
+                flags: END_STREAM,
+                ..Head::of(DATA, head.stream, 0)
+            };
+            self.keep_end(&end.written());
+        }
+        true
+    }
+
+    /// Keeps a frame that comes behind all data; false if there are too many. The server sends no more, so
+    /// that others may have what is not used of the grant.
+    fn keep_end(&mut self, frame: &[u8]) -> bool {
+        let fits = self.end.len() + frame.len() <= 2 * MAX_FRAME;
+        if fits {
+            self.end.extend_from_slice(frame);
+            self.grant.shrink_to(self.held.len());
+        }
+        fits
+    }
+
+    /// Whether what was counted was read fast; nothing until enough was.
+    fn is_read_fast(&mut self, bytes: usize) -> Option<bool> {
+        self.read = self.read.saturating_add(bytes);
+        if self.read < READ {
+            return None;
+        }
+        self.read = 0;
+        let now = Instant::now();
+        // What is counted next has come already, or begins with what comes.
+        let next = (!self.held.is_empty()).then_some(now);
+        let since = std::mem::replace(&mut self.since, next);
+        Some(since.is_some_and(|since| now.duration_since(since) <= IN))
+    }
+}
+
+/// Moves at most so much to `buf`, and as much as there is room for; returns how much that was.
+fn hand_over(from: &mut BytesMut, most: usize, buf: &mut ReadBuf<'_>) -> usize {
+    let length = most.min(from.len()).min(buf.remaining());
+    buf.put_slice(from.get(..length).unwrap_or(&[]));
+    from.advance(length);
+    if from.is_empty() {
+        // Its memory too.
+        *from = BytesMut::new();
+    }
+    length
+}
+
+#[cfg(test)]
+mod tests;
