@@ -177,10 +177,11 @@ fn refusals_that_nobody_reads_keep_no_place() {
     // Of this kind of socket there is little room, and always as much.
     let mut caller = std::os::unix::net::UnixStream::connect(&path).unwrap();
     let request = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    // No more at once than is kept for its turn; and in all more answers than there is room for.
+    // No more at once than is kept for its turn, and time for it in a static debug build too; and in all more answers than
+    // there is room for.
     for _ in 0..20 {
         std::io::Write::write_all(&mut caller, &request.repeat(200)).unwrap();
-        std::thread::sleep(Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(100));
     }
     let refused = proxy.client().read_answer();
     assert_openai_error(&refused, 503, "too_many_connections");
