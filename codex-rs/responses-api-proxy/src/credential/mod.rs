@@ -22,8 +22,8 @@ use crate::credential::substitution::{
 };
 use crate::observe::printable::{KeyKnown, keep_out};
 
-/// The Authorization header to send: over TLS a placeholder, which `seal` replaces
-/// by the key inside the record; in clear on this host `Bearer <key>` itself, in
+/// The Authorization header to send: over TLS a placeholder, which `substitution` replaces
+/// by the key inside the record; in cleartext on this host `Bearer <key>` itself, in
 /// the locked page it was read into.
 ///
 /// Copying this copies references. Its `Debug` shows nothing.
@@ -143,7 +143,7 @@ mod tests {
     }
 
     /// A field that is indexed stands in the other side's table, and later requests say only
-    /// where: the key would be in memory there, and `seal` would find nothing to replace.
+    /// where: the key would be in memory there, and `substitution` would find nothing to replace.
     #[tokio::test]
     async fn http_2_writes_it_out_each_time_and_never_indexes_it() {
         use tokio::io::AsyncReadExt;

@@ -129,7 +129,7 @@ pub(crate) fn limit(for_upstream: &HeaderMap) -> Result<(), HeadError> {
 /// The headers that the upstream gets: our authorization first, then the wish for an
 /// answer as it stands, then what is kept of the caller's, duplicates in their order.
 ///
-/// First, because `seal` looks at a head no further than to there.
+/// First, because `substitution` looks at a head no further than to there.
 pub(crate) fn for_upstream(authorization: Authorization, from_client: &HeaderMap) -> HeaderMap {
     let named = named_by_connection(from_client);
     let mut kept = HeaderMap::with_capacity(from_client.len() + 2);
