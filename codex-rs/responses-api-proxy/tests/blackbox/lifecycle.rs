@@ -224,12 +224,15 @@ fn an_idle_proxy_exits_at_once() {
     assert_eq!(proxy.wait_exit().code(), Some(0));
 }
 
+/// The tests themselves may have been started by nohup(1).
+pub(crate) const HANGUP_BY_DEFAULT: [&str; 2] = ["env", "--default-signal=HUP"];
+
 #[test]
 fn hangup_ends_it_as_by_default() {
     use std::os::unix::process::ExitStatusExt;
 
     let upstream = MockUpstream::h1(Reply::responses("hi"));
-    let mut proxy = in_front_of(&upstream).start();
+    let mut proxy = in_front_of(&upstream).under(HANGUP_BY_DEFAULT).start();
     proxy.signal(signal("HUP"));
     assert_eq!(proxy.wait_exit().signal(), Some(1));
 }
