@@ -14,11 +14,12 @@ use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Request, Uri};
 
-use crate::access::policy::{RESPONSES, SHUTDOWN, check, permit_shutdown};
+use crate::access::policy::{MASKED_UPGRADE, check, permit_shutdown};
+use crate::config::paths::{RESPONSES, SHUTDOWN};
 use crate::credential::Authorization;
 use crate::credential::needle::Needle;
 use crate::credential::redact::Redactor;
-use crate::downstream::head::{Inbound, MASKED_UPGRADE, MOST_BEHIND};
+use crate::downstream::head::{Inbound, MOST_BEHIND};
 use crate::downstream::head_error::HeadError;
 use crate::forward::headers::{for_upstream, retain_for_client};
 

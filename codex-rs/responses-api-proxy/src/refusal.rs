@@ -1,10 +1,10 @@
-//! Every way the proxy itself says no: a status, a code, a sentence.
+//! Every way the proxy itself says no, in one table: [`Reason`].
 //!
-//! The body is always shaped like OpenAI's errors, because Codex and the SDKs
-//! show `error.message`. A sentence says what was refused and what would be
-//! accepted; it never repeats a header or a body, nor the key, whatever an upstream
-//! put into the cause of its fault ([`printable`]).
+//! The body is always shaped like OpenAI's errors, because Codex and the SDKs show `error.message`. A sentence
+//! says what was refused and what would be accepted; it never repeats a header or a body, nor the key,
+//! whatever an upstream put into the cause of its error ([`printable`]).
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use axum::body::Body;
@@ -13,61 +13,181 @@ use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, UPGRADE, WWW_AUTHENTIC
 use http::{HeaderValue, Method, StatusCode, Uri};
 use serde::Serialize;
 
-use crate::access::policy::RESPONSES;
-use crate::downstream::connection_limit::LimitReached;
-use crate::downstream::head_error::HeadError;
+use crate::config::paths::RESPONSES;
 use crate::observe::printable::printable;
-use crate::upstream::error::UpstreamError;
 
 /// How much of a request target a message repeats, in bytes.
 const TARGET_SHOWN: usize = 200;
 
+/// What is the same of all answers with one reason.
+struct Row {
+    status: StatusCode,
+    code: &'static str,
+    kind: Kind,
+    connection: Connection,
+    retry: Retry,
+    /// Empty where only whoever refuses knows it.
+    sentence: &'static str,
+}
+
+/// The `type` of OpenAI's errors: whose doing it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Request,
+    Server,
+    Upstream,
+}
+
+/// What becomes of the caller's connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Connection {
+    Stays,
+    /// What follows cannot be read as a request, or is of somebody who has no use for a connection.
+    Closes,
+}
+
+/// Whether the answer has a `Retry-After`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Retry {
+    /// The same request will do a little later.
+    Later,
+    /// It will not, or trying again makes it worse.
+    Never,
+}
+
+/// Makes [`Reason`] and its rows out of the table below.
+macro_rules! reasons {
+    ($($(#[$doc:meta])+ $reason:ident: $status:ident $code:literal $kind:ident $connection:ident $retry:ident $sentence:literal;)+) => {
+        /// Why a request is not answered by the upstream.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Reason { $($(#[$doc])+ $reason,)+ }
+
+        impl Reason {
+            #[cfg(test)]
+            const ALL: &[Self] = &[$(Self::$reason,)+];
+
+            const fn row(self) -> Row {
+                match self {
+                    $(Self::$reason => Row {
+                        status: StatusCode::$status,
+                        code: $code,
+                        kind: Kind::$kind,
+                        connection: Connection::$connection,
+                        retry: Retry::$retry,
+                        sentence: $sentence,
+                    },)+
+                }
+            }
+        }
+    };
+}
+
+// docs/operating.md has the same table for users: a test compares them.
+reasons! {
+    /// Not one of the paths that are served.
+    PathNotAllowed: FORBIDDEN "path_not_allowed" Request Stays Never "";
+    /// The one path, but not the one method.
+    MethodNotAllowed: FORBIDDEN "method_not_allowed" Request Stays Never "";
+    /// A `CONNECT`, behind which no request can follow.
+    Connect: FORBIDDEN "method_not_allowed" Request Closes Never "";
+    /// A `Host` that is not this host, as under DNS rebinding.
+    Host: FORBIDDEN "host_not_allowed" Request Closes Never
+        "the Host header must name this host as 127.0.0.1, [::1] or localhost, with any port";
+    /// A request that a web page made a browser send.
+    Browser: FORBIDDEN "browser_not_allowed" Request Closes Never
+        "requests from browsers are refused: Origin, Sec-Fetch-Site (other than none) and, for /shutdown, \
+         whatever else marks a browser (Sec-Fetch-Site, -User, -Mode: navigate, -Dest other than empty, \
+         Sec-Purpose, Sec-CH-*) must not be sent";
+    /// A user that was not named with `--allow-user`.
+    CallerDenied: FORBIDDEN "caller_not_allowed" Request Closes Never
+        "your user may not call this proxy; it was started with --allow-user or --allow-group for others";
+    /// No valid client token.
+    Token: UNAUTHORIZED "client_token_required" Request Closes Never
+        "a client token of this proxy is required as the API key (Authorization: Bearer TOKEN)";
+    /// The same path over plain HTTP is what works.
+    WebSocket: UPGRADE_REQUIRED "websocket_not_supported" Request Stays Never
+        "WebSocket is not served here; use POST /v1/responses over HTTP (in Codex: supports_websockets=false)";
+    /// A head that cannot be read in exactly one way.
+    Head: BAD_REQUEST "bad_request" Request Closes Never "";
+    /// A head that is too large to be received, or to be sent on.
+    HeadTooLarge: REQUEST_HEADER_FIELDS_TOO_LARGE "headers_too_large" Request Closes Never "";
+    /// A head that did not come in time.
+    HeadTimeout: REQUEST_TIMEOUT "header_timeout" Request Closes Never "";
+    /// More heads at once than there is memory for.
+    Overloaded: SERVICE_UNAVAILABLE "overloaded" Server Closes Later "";
+    /// More body than `--max-body`.
+    BodyTooLarge: PAYLOAD_TOO_LARGE "body_too_large" Request Closes Never "";
+    /// The request body ended before its framing said so.
+    BodyCutShort: BAD_REQUEST "body_cut_short" Request Closes Never
+        "the request body ended before its declared length; nothing was sent upstream as a complete request";
+    /// The caller stopped sending its body.
+    BodyStalled: REQUEST_TIMEOUT "body_stalled" Request Closes Never
+        "the rest of the request body did not come; nothing was sent upstream as a complete request";
+    /// As many requests as there may be are in flight.
+    TooManyRequests: SERVICE_UNAVAILABLE "too_many_requests" Server Stays Later
+        "as many requests as --max-requests allows are in flight; try again";
+    /// As many connections as there may be are busy.
+    TooManyConnections: SERVICE_UNAVAILABLE "too_many_connections" Server Closes Later
+        "as many connections as --max-connections allows are busy; try again";
+    /// As many connections as one user may have.
+    TooManyOfOneUser: TOO_MANY_REQUESTS "too_many_connections_of_user" Request Closes Never
+        "your user has as many connections as --max-connections-per-user allows; close some";
+    /// No new work while answers in flight are finished.
+    ShuttingDown: SERVICE_UNAVAILABLE "shutting_down" Server Closes Never
+        "the proxy is shutting down and finishes only what is in flight";
+    /// No connection to the upstream, or to the proxy on the way.
+    UpstreamConnect: BAD_GATEWAY "upstream_connect" Upstream Stays Never "";
+    /// Its name has no address.
+    UpstreamDns: BAD_GATEWAY "upstream_dns" Upstream Stays Never "";
+    /// No TLS, or a certificate that is not good.
+    UpstreamTls: BAD_GATEWAY "upstream_tls" Upstream Stays Never "";
+    /// What came back is not HTTP.
+    UpstreamProtocol: BAD_GATEWAY "upstream_protocol" Upstream Stays Never "";
+    /// The head of its answer is too large.
+    UpstreamHeaders: BAD_GATEWAY "upstream_headers" Upstream Stays Never "";
+    /// It closed the connection before it answered.
+    UpstreamClosed: BAD_GATEWAY "upstream_closed" Upstream Stays Never "";
+    /// Nothing of an answer, or of a connection, in time.
+    UpstreamTimeout: GATEWAY_TIMEOUT "upstream_timeout" Upstream Stays Never "";
+    /// The key would go in cleartext to a user who may not have it.
+    UpstreamListener: BAD_GATEWAY "upstream_listener" Upstream Stays Never "";
+    /// The caller has as many connections as one may have, and none had room in time.
+    UpstreamBusy: SERVICE_UNAVAILABLE "upstream_busy" Upstream Stays Later "";
+    /// An answer in a coding, or in parts, that nobody asked for.
+    UpstreamCoding: BAD_GATEWAY "upstream_coding" Upstream Stays Never "";
+    /// A redirect, which is never followed.
+    UpstreamRedirect: BAD_GATEWAY "upstream_redirect" Upstream Stays Never "";
+}
+
+impl Reason {
+    pub(crate) fn code(self) -> &'static str {
+        self.row().code
+    }
+
+    /// Whether the upstream is why, and not the caller or the proxy.
+    pub(crate) fn is_of_upstream(self) -> bool {
+        self.row().kind == Kind::Upstream
+    }
+}
+
 /// A request that is not answered by the upstream, and why.
 #[derive(Debug)]
-pub(crate) enum Refusal {
-    /// 403: not the one path.
-    PathNotAllowed { method: String, target: String },
-    /// 403: the one path, but not the one method.
-    MethodNotAllowed { method: String },
-    /// 403: a `Host` that is not this one, as under DNS rebinding.
-    Host,
-    /// 403: a request that a web page made a browser send.
-    Browser,
-    /// 403: a user that was not named with `--allow-user`.
-    CallerDenied,
-    /// 401: no valid client token.
-    Token,
-    /// 426: the same path over plain HTTP is what works.
-    WebSocket,
-    /// 400 or 431: the head cannot be read in exactly one way.
-    Head(HeadError),
-    /// 413: more body than `--max-body`.
-    BodyTooLarge { limit: u64 },
-    /// 400: the request body ended before its framing said so.
-    BodyCutShort,
-    /// 408: the caller stopped sending its body.
-    BodyStalled,
-    /// 503: as many requests as there may be are in flight.
-    TooManyRequests,
-    /// 503: as many connections as there may be are busy.
-    TooManyConnections,
-    /// 429: as many connections as one user may have.
-    TooManyOfOneUser,
-    /// 503: no new work while answers in flight are finished.
-    ShuttingDown,
-    /// 502 or 504: the upstream gave no answer.
-    Upstream(UpstreamError),
+pub(crate) struct Refusal {
+    reason: Reason,
+    /// For whoever made the request.
+    message: Cow<'static, str>,
 }
 
 /// Marks an answer as a [`Refusal`], among its extensions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Refused;
 
-impl From<LimitReached> for Refusal {
-    fn from(full: LimitReached) -> Self {
-        match full {
-            LimitReached::Everywhere => Self::TooManyConnections,
-            LimitReached::ForThisUser => Self::TooManyOfOneUser,
+/// With the sentence of the table.
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self {
+            reason,
+            message: reason.row().sentence.into(),
         }
     }
 }
@@ -87,168 +207,60 @@ struct ErrorDetail<'a> {
 }
 
 impl Refusal {
-    pub(crate) fn path(method: &Method, uri: &Uri) -> Self {
-        Self::PathNotAllowed {
-            method: shown(method.as_str()),
-            target: shown(&uri.to_string()),
+    /// With a sentence that says more than the table can.
+    pub(crate) fn because(reason: Reason, sentence: String) -> Self {
+        Self {
+            reason,
+            message: sentence.into(),
         }
+    }
+
+    pub(crate) fn path(method: &Method, uri: &Uri) -> Self {
+        let (method, target) = (shown(method.as_str()), shown(&uri.to_string()));
+        Self::because(
+            Reason::PathNotAllowed,
+            format!(
+                "{method} {target} is not served here; this proxy forwards only POST {RESPONSES}"
+            ),
+        )
     }
 
     pub(crate) fn method(method: &Method) -> Self {
-        Self::MethodNotAllowed {
-            method: shown(method.as_str()),
-        }
-    }
-
-    fn status(&self) -> StatusCode {
-        match self {
-            Self::PathNotAllowed { .. }
-            | Self::MethodNotAllowed { .. }
-            | Self::Host
-            | Self::Browser
-            | Self::CallerDenied => StatusCode::FORBIDDEN,
-            Self::Token => StatusCode::UNAUTHORIZED,
-            Self::WebSocket => StatusCode::UPGRADE_REQUIRED,
-            Self::Head(fault) => fault.status(),
-            Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::BodyCutShort => StatusCode::BAD_REQUEST,
-            Self::BodyStalled => StatusCode::REQUEST_TIMEOUT,
-            Self::TooManyRequests | Self::TooManyConnections | Self::ShuttingDown => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
-            // Without retry-after: trying again makes it worse.
-            Self::TooManyOfOneUser => StatusCode::TOO_MANY_REQUESTS,
-            Self::Upstream(fault) => fault.status(),
-        }
-    }
-
-    pub(crate) fn code(&self) -> &'static str {
-        match self {
-            Self::PathNotAllowed { .. } => "path_not_allowed",
-            Self::MethodNotAllowed { .. } => "method_not_allowed",
-            Self::Host => "host_not_allowed",
-            Self::Browser => "browser_not_allowed",
-            Self::CallerDenied => "caller_not_allowed",
-            Self::Token => "client_token_required",
-            Self::WebSocket => "websocket_not_supported",
-            Self::Head(fault) => fault.code(),
-            Self::BodyTooLarge { .. } => "body_too_large",
-            Self::BodyCutShort => "body_cut_short",
-            Self::BodyStalled => "body_stalled",
-            Self::TooManyRequests => "too_many_requests",
-            Self::TooManyConnections => "too_many_connections",
-            Self::TooManyOfOneUser => "too_many_connections_of_user",
-            Self::ShuttingDown => "shutting_down",
-            Self::Upstream(fault) => fault.code(),
-        }
-    }
-
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Upstream(_) => "upstream_error",
-            Self::TooManyRequests | Self::TooManyConnections | Self::ShuttingDown => "server_error",
-            _ => "invalid_request_error",
-        }
-    }
-
-    fn message(&self) -> String {
-        match self {
-            Self::PathNotAllowed { method, target } => format!(
-                "{method} {target} is not served here; this proxy forwards only POST {RESPONSES}"
-            ),
-            Self::MethodNotAllowed { method } => {
-                format!("{method} {RESPONSES} is not served here; use POST {RESPONSES}")
-            }
-            Self::Host => "the Host header must name this host as 127.0.0.1, [::1] or localhost, \
-                 with any port"
-                .to_owned(),
-            Self::Browser => {
-                "requests from browsers are refused: Origin, Sec-Fetch-Site (other than none) and, \
-                 for /shutdown, whatever else marks a browser (Sec-Fetch-Site, -User, \
-                 -Mode: navigate, -Dest other than empty, Sec-Purpose, Sec-CH-*) must not be sent"
-                    .to_owned()
-            }
-            Self::CallerDenied => {
-                "your user may not call this proxy; it was started with --allow-user \
-                 or --allow-group for others"
-                    .to_owned()
-            }
-            Self::Token => "a client token of this proxy is required as the API key \
-                 (Authorization: Bearer TOKEN)"
-                .to_owned(),
-            Self::WebSocket => format!(
-                "WebSocket is not served here; use POST {RESPONSES} over HTTP \
-                 (in Codex: supports_websockets=false)"
-            ),
-            Self::Head(fault) => fault.to_string(),
-            Self::BodyTooLarge { limit } => format!(
-                "the request body is larger than {limit} bytes, the limit set by --max-body"
-            ),
-            Self::BodyCutShort => {
-                "the request body ended before its declared length; nothing was sent upstream \
-                 as a complete request"
-                    .to_owned()
-            }
-            Self::BodyStalled => {
-                "the rest of the request body did not come; nothing was sent upstream as a \
-                 complete request"
-                    .to_owned()
-            }
-            Self::TooManyRequests => {
-                "as many requests as --max-requests allows are in flight; try again".to_owned()
-            }
-            Self::TooManyConnections => {
-                "as many connections as --max-connections allows are busy; try again".to_owned()
-            }
-            Self::TooManyOfOneUser => {
-                "your user has as many connections as --max-connections-per-user allows; \
-                 close some"
-                    .to_owned()
-            }
-            Self::ShuttingDown => {
-                "the proxy is shutting down and finishes only what is in flight".to_owned()
-            }
-            Self::Upstream(fault) => fault.to_string(),
-        }
-    }
-
-    /// Whether what follows on this connection cannot be another request.
-    fn ends_the_connection(&self) -> bool {
-        matches!(
-            self,
-            Self::Head(_)
-                // Who may not call at all has no use for a connection.
-                | Self::Host
-                | Self::Browser
-                | Self::CallerDenied
-                | Self::Token
-                | Self::BodyTooLarge { .. }
-                | Self::BodyCutShort
-                | Self::BodyStalled
-                | Self::TooManyConnections
-                | Self::TooManyOfOneUser
-                | Self::ShuttingDown
+        let method = shown(method.as_str());
+        Self::because(
+            Reason::MethodNotAllowed,
+            format!("{method} {RESPONSES} is not served here; use POST {RESPONSES}"),
         )
     }
 
-    /// Whether the same request will do a little later.
-    fn passes(&self) -> bool {
-        matches!(
-            self,
-            Self::TooManyRequests
-                | Self::TooManyConnections
-                | Self::Head(HeadError::Crowded)
-                | Self::Upstream(UpstreamError::Busy)
+    pub(crate) fn body_too_large(limit: u64) -> Self {
+        Self::because(
+            Reason::BodyTooLarge,
+            format!("the request body is larger than {limit} bytes, the limit set by --max-body"),
         )
+    }
+
+    pub(crate) fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// What it says, for a line of ours as well.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 
     fn body(&self) -> Vec<u8> {
+        let row = self.reason.row();
         let body = ErrorBody {
             error: ErrorDetail {
-                message: printable(&self.message()),
-                r#type: self.kind(),
+                message: printable(&self.message),
+                r#type: match row.kind {
+                    Kind::Request => "invalid_request_error",
+                    Kind::Server => "server_error",
+                    Kind::Upstream => "upstream_error",
+                },
                 param: None,
-                code: self.code(),
+                code: row.code,
             },
         };
         // Strings and a null cannot fail to serialize.
@@ -257,7 +269,7 @@ impl Refusal {
 
     /// The whole answer as it stands on the wire, for a head that hyper never saw.
     pub(crate) fn to_http1(&self) -> Vec<u8> {
-        let status = self.status();
+        let Row { status, retry, .. } = self.reason.row();
         let body = self.body();
         let mut head = String::new();
         let _ = write!(
@@ -267,10 +279,9 @@ impl Refusal {
             status.as_str(),
             status.canonical_reason().unwrap_or_default(),
             body.len(),
-            if self.passes() {
-                "retry-after: 1\r\n"
-            } else {
-                ""
+            match retry {
+                Retry::Later => "retry-after: 1\r\n",
+                Retry::Never => "",
             }
         );
         [head.into_bytes(), body].concat()
@@ -279,21 +290,22 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
+        let row = self.reason.row();
         let mut response = Response::new(Body::from(self.body()));
-        *response.status_mut() = self.status();
+        *response.status_mut() = row.status;
         response.extensions_mut().insert(Refused);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if matches!(self, Self::Token) {
+        if self.reason == Reason::Token {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if self.passes() {
+        if row.retry == Retry::Later {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        if self.ends_the_connection() {
+        if row.connection == Connection::Closes {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        if matches!(self, Self::WebSocket) {
+        if self.reason == Reason::WebSocket {
             // RFC 9110, section 15.5.22: a 426 names what to use instead.
             headers.insert(UPGRADE, HeaderValue::from_static("HTTP/1.1"));
             headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
@@ -315,9 +327,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn users_are_told_of_every_status_and_code() {
+        let told = include_str!("../../../docs/operating.md");
+        for reason in Reason::ALL {
+            let Row { status, code, .. } = reason.row();
+            let row = format!("| {} | `{code}` |", status.as_u16());
+            assert!(told.contains(&row), "docs/operating.md has no row {row}");
+        }
+        let rows = told.lines().filter(|line| {
+            let cells: Vec<&str> = line.split(" | ").collect();
+            matches!(cells[..], [status, code, ..] if status.len() == 5 && code.starts_with('`'))
+        });
+        for row in rows {
+            let known = |reason: &&Reason| row.contains(&format!("| `{}` |", reason.code()));
+            assert!(Reason::ALL.iter().any(|reason| known(&reason)), "{row}");
+        }
+    }
+
+    #[test]
     fn the_body_has_openai_s_four_fields() {
         let body: serde_json::Value =
-            serde_json::from_slice(&Refusal::BodyTooLarge { limit: 7 }.body()).unwrap();
+            serde_json::from_slice(&Refusal::body_too_large(7).body()).unwrap();
         assert_eq!(
             body,
             serde_json::json!({"error": {
@@ -332,9 +362,8 @@ mod tests {
     #[test]
     fn a_long_target_is_cut_and_an_odd_one_stays_json() {
         let uri: Uri = format!("/{}", "a".repeat(5000)).parse().unwrap();
-        let Refusal::PathNotAllowed { target, .. } = Refusal::path(&Method::GET, &uri) else {
-            panic!("not a path refusal");
-        };
+        let refusal = Refusal::path(&Method::GET, &uri);
+        let target = refusal.message().split(' ').nth(1).unwrap();
         assert_eq!(target.len(), TARGET_SHOWN + 3);
         let uri: Uri = "/\"\\<x>".parse().unwrap_or_default();
         let body = Refusal::path(&Method::GET, &uri).body();
@@ -343,7 +372,7 @@ mod tests {
 
     #[test]
     fn the_raw_form_is_one_complete_http_answer() {
-        let raw = Refusal::ShuttingDown.to_http1();
+        let raw = Refusal::from(Reason::ShuttingDown).to_http1();
         let text = String::from_utf8(raw).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 503 Service Unavailable\r\n"));

@@ -11,7 +11,7 @@ use ring::digest::{Digest, SHA256, digest};
 use subtle::ConstantTimeEq;
 
 use crate::access::token_file::TokenFile;
-use crate::refusal::Refusal;
+use crate::refusal::{Reason, Refusal};
 
 /// How many random bytes a token of our own is made of.
 const GENERATED: usize = 32;
@@ -140,16 +140,16 @@ impl Tokens {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Token`] without exactly one valid one.
+    /// [`Reason::Token`] without exactly one valid one.
     pub(crate) fn check(&self, headers: &HeaderMap) -> Result<Option<String>, Refusal> {
         let Some(entries) = &self.0 else {
             return Ok(None);
         };
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let (Some(value), None) = (values.next(), values.next()) else {
-            return Err(Refusal::Token);
+            return Err(Reason::Token.into());
         };
-        let token = bearer(value.as_bytes()).ok_or(Refusal::Token)?;
+        let token = bearer(value.as_bytes()).ok_or(Reason::Token)?;
         let hash = sha256(token);
         let entries = entries.read().unwrap_or_else(PoisonError::into_inner);
         // All are compared, each in constant time: neither says how near a guess is. What
@@ -160,7 +160,7 @@ impl Tokens {
                 found = Some(entry.name.clone());
             }
         }
-        found.map(Some).ok_or(Refusal::Token)
+        Ok(Some(found.ok_or(Reason::Token)?))
     }
 
     pub(crate) fn are_asked_for(&self) -> bool {
@@ -269,7 +269,7 @@ mod tests {
             &["Bearer secret", "Bearer secret"],
         ] {
             assert!(
-                matches!(tokens.check(&headers(values)), Err(Refusal::Token)),
+                matches!(tokens.check(&headers(values)), Err(refusal) if refusal.reason() == Reason::Token),
                 "{values:?}"
             );
         }

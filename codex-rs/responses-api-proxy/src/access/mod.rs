@@ -1,5 +1,6 @@
 //! Whether a caller may make this request now: who it is, what it asks for, and how much it has in flight.
 
+pub(crate) mod caller;
 pub(crate) mod client_tokens;
 pub(crate) mod peer_users;
 pub(crate) mod policy;
@@ -11,11 +12,11 @@ pub(crate) mod user_namespace;
 
 use http::request::Parts;
 
+use crate::access::caller::Caller;
 use crate::access::client_tokens::Tokens;
 use crate::access::policy::PermittedCall;
 use crate::access::request_limit::{RequestLimit, RequestPermit};
-use crate::refusal::Refusal;
-use crate::upstream::Owner;
+use crate::refusal::{Reason, Refusal};
 
 /// What requests are authorized against; clones share it. Connections have passed
 /// [`peer_users`] by then.
@@ -50,14 +51,14 @@ impl Access {
         let call = policy::permit(head)?;
         let token = self.tokens.check(call.headers())?;
         if is_draining {
-            return Err(Refusal::ShuttingDown);
+            return Err(Reason::ShuttingDown.into());
         }
-        let owner = Owner::new(user, token.as_deref());
-        let permit = self.request_limit.take(&owner);
+        let caller = Caller::new(user, token.as_deref());
+        let permit = self.request_limit.take(&caller);
         Ok(Grant {
             call,
             token,
-            permit: permit.ok_or(Refusal::TooManyRequests)?,
+            permit: permit.ok_or(Reason::TooManyRequests)?,
         })
     }
 }
@@ -87,7 +88,7 @@ mod tests {
         };
         let refused = |path: &str, token: Option<&str>, is_draining| {
             let refusal = access.authorize(None, head(path, token), is_draining).err();
-            refusal.map(|refusal| refusal.code())
+            refusal.map(|refusal| refusal.reason().code())
         };
         let token = Some(token.as_str());
         assert_eq!(refused("/v1/models", None, true), Some("path_not_allowed"));

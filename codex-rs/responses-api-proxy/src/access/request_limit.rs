@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::upstream::Owner;
+use crate::access::caller::Caller;
 
 /// A count with a limit; clones share it.
 #[derive(Clone, Debug)]
@@ -20,18 +20,18 @@ pub(crate) struct RequestLimit {
 struct Taken {
     by_all: usize,
     /// Owners that have none are not in it.
-    by_owner: HashMap<Owner, usize>,
+    by_owner: HashMap<Caller, usize>,
 }
 
 /// One request's permit; given back when this is dropped.
 #[derive(Debug)]
 pub(crate) struct RequestPermit {
     taken: Arc<Mutex<Taken>>,
-    owner: Owner,
+    owner: Caller,
 }
 
 impl RequestPermit {
-    pub(crate) fn owner(&self) -> &Owner {
+    pub(crate) fn owner(&self) -> &Caller {
         &self.owner
     }
 }
@@ -62,7 +62,7 @@ impl RequestLimit {
     }
 
     /// A permit for a request of `owner`, unless all are taken.
-    pub(crate) fn take(&self, owner: &Owner) -> Option<RequestPermit> {
+    pub(crate) fn take(&self, owner: &Caller) -> Option<RequestPermit> {
         let mut taken = lock(&self.taken);
         let own = taken.by_owner.get(owner).copied().unwrap_or(0);
         let has_few = !owner.is_known() || own < self.most / 16;
@@ -84,13 +84,13 @@ impl RequestLimit {
 mod tests {
     use super::*;
 
-    fn user(number: u32) -> Owner {
-        Owner::new(Some(number), None)
+    fn user(number: u32) -> Caller {
+        Caller::new(Some(number), None)
     }
 
     #[test]
     fn there_are_as_many_as_were_asked_for() {
-        for owner in [Owner::default(), user(1), Owner::new(None, Some("token"))] {
+        for owner in [Caller::default(), user(1), Caller::new(None, Some("token"))] {
             let limit = RequestLimit::new(2);
             let (first, second) = (limit.take(&owner), limit.take(&owner));
             assert!(first.is_some() && second.is_some());

@@ -12,6 +12,12 @@ pub(crate) const STALLED: Duration = Duration::from_secs(300);
 /// place no longer than it takes to be told.
 pub(crate) const REFUSAL_STALLED: Duration = Duration::from_secs(5);
 
+/// The longest head that is read, in bytes.
+pub(crate) const MAX_HEAD: usize = 64 * 1024;
+
+/// The most header lines that are read.
+pub(crate) const MAX_HEADERS: usize = 256;
+
 /// The limits that can be set.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {

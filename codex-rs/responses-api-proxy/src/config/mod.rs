@@ -3,6 +3,7 @@
 pub(crate) mod args;
 pub(crate) mod environment;
 pub(crate) mod limits;
+pub(crate) mod paths;
 pub(crate) mod units;
 
 use std::fmt;

@@ -15,8 +15,9 @@ use rustls::crypto::CryptoProvider;
 use crate::access::policy::PermittedCall;
 use crate::config::UpstreamUrl;
 use crate::credential::needle::Needle;
-use crate::credential::read_api_key::{ApiKey, SCHEME};
+use crate::credential::read_api_key::ApiKey;
 use crate::credential::redact::Redactor;
+use crate::credential::substitution::SCHEME;
 use crate::credential::substitution::{
     CredentialSubstitution, SubstitutionError, sealing_provider,
 };
@@ -161,10 +162,9 @@ mod tests {
         let mut answers = Vec::new();
         for _ in 0..3 {
             let mut request = http::Request::post("http://127.0.0.1/").body(()).unwrap();
-            *request.headers_mut() = crate::forward::headers::for_upstream(
-                credential.authorize(&PermittedCall::probe()),
-                &http::HeaderMap::new(),
-            );
+            let authorization = credential.authorize(&PermittedCall::probe());
+            let headers = request.headers_mut();
+            headers.insert(http::header::AUTHORIZATION, authorization.into_value());
             answers.push(send.send_request(request, true).unwrap());
         }
         let mut written = Vec::new();

@@ -22,6 +22,7 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::credential::read_api_key::is_key_byte;
+use crate::observe::printable::FindKey;
 
 /// A shorter key, in bytes, is not looked for. It would turn up in text by chance; and
 /// as asterisks tell a caller that its guess is the whole key, a key that can be
@@ -55,6 +56,12 @@ pub(crate) struct Needle {
     key: &'static [u8],
     exact: Hash,
     any_case: Hash,
+}
+
+impl FindKey for Needle {
+    fn places(&self, text: &[u8]) -> Vec<Range<usize>> {
+        self.find(text, Case::Ignored)
+    }
 }
 
 /// Which letters are the same.

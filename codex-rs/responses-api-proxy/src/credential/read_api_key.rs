@@ -10,14 +10,11 @@ use std::io::{self, Read};
 use codex_secret_memory::{PageError, SecretPage};
 use zeroize::Zeroize;
 
-use crate::credential::substitution;
+use crate::credential::substitution::{self, SCHEME};
 
 /// How much of the page the header value `Bearer <key>` may take, in bytes; its
 /// coded form comes behind that.
 const CAPACITY: usize = 1024;
-
-/// What stands before the key in the header (RFC 6750, section 2.1).
-pub(crate) const SCHEME: &[u8] = b"Bearer ";
 
 /// Why there is no key. None of these carries a byte of what was read.
 #[derive(Debug)]

@@ -20,7 +20,7 @@ use crate::net::deadline::Deadline;
 use crate::net::listeners::Listeners;
 use crate::net::socket::Socket;
 use crate::observe::stderr;
-use crate::refusal::Refusal;
+use crate::refusal::Reason;
 
 /// How long to wait before accepting again when the system has no more to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -129,7 +129,7 @@ async fn accept_all(
                         arrival.enter_or(&mut refused);
                     }
                     Verdict::Denied => {
-                        let unanswered = Unanswered::new(socket, Refusal::CallerDenied);
+                        let unanswered = Unanswered::new(socket, Reason::CallerDenied.into());
                         denied.take(unanswered.answer_when_asked(terms.header_timeout));
                     }
                     Verdict::Unknown => drop(socket),
@@ -203,7 +203,7 @@ impl Arrival {
             connection_state,
             in_flight,
         } = self;
-        let refused = Unanswered::new(socket, Refusal::from(LimitReached::Everywhere));
+        let refused = Unanswered::new(socket, LimitReached::Everywhere.into());
         tokio::time::sleep(SECOND_LOOK).await;
         let Ok(permit) = terms.limit.admit(&connection_state, user) else {
             return refused.answer_now().await;

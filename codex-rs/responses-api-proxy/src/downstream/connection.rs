@@ -16,8 +16,8 @@ use tokio::sync::mpsc;
 use tower_service::Service;
 
 use crate::access::peer_users::PeerUser;
+use crate::config::limits::{MAX_HEAD, MAX_HEADERS};
 use crate::downstream::connection_state::ConnectionState;
-use crate::downstream::head::{MAX_HEAD, MAX_HEADERS};
 use crate::downstream::response::Answer;
 use crate::downstream::transport::Downstream;
 use crate::downstream::workers::Share;

@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use crate::downstream::connection_state::ConnectionState;
+use crate::refusal::{Reason, Refusal};
 
 /// How many bytes of unfinished heads are buffered in all, before the connections with most
 /// of them are closed.
@@ -124,6 +125,15 @@ pub(crate) enum LimitReached {
     Everywhere,
     /// Its user has as many as one may have.
     ForThisUser,
+}
+
+impl From<LimitReached> for Refusal {
+    fn from(reached: LimitReached) -> Self {
+        Self::from(match reached {
+            LimitReached::Everywhere => Reason::TooManyConnections,
+            LimitReached::ForThisUser => Reason::TooManyOfOneUser,
+        })
+    }
 }
 
 impl ConnectionLimit {

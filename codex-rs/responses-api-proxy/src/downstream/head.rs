@@ -19,22 +19,16 @@
 use bytes::{Buf, BytesMut};
 use http::Uri;
 
-use crate::access::policy::RESPONSES;
+use crate::access::policy::MASKED_UPGRADE;
+use crate::config::limits::{MAX_HEAD, MAX_HEADERS};
+use crate::config::paths::RESPONSES;
 use crate::downstream::chunked::Chunked;
 use crate::downstream::head_error::HeadError;
-
-/// The longest head that is read, in bytes.
-pub(crate) const MAX_HEAD: usize = 64 * 1024;
-/// The most header lines that are read.
-pub(crate) const MAX_HEADERS: usize = 256;
 
 /// The most that is kept behind a request that is being answered, in bytes: enough for
 /// clients that pipeline small requests, and little for a crowd that sends whatever is
 /// kept.
 pub(crate) const MOST_BEHIND: usize = 16 * 1024;
-
-/// What `upgrade` is called by the time anybody but this file sees it.
-pub(crate) const MASKED_UPGRADE: &str = "upgrad-";
 
 /// Where in the caller's bytes we are.
 #[derive(Debug)]

@@ -1,11 +1,10 @@
-//! Every way a request head can be unacceptable: a status, a code, a sentence.
+//! Every way a request head can be unacceptable.
 
 use std::fmt;
 
-use http::StatusCode;
-
-use crate::access::policy::RESPONSES;
-use crate::downstream::head::{MAX_HEAD, MAX_HEADERS};
+use crate::config::limits::{MAX_HEAD, MAX_HEADERS};
+use crate::config::paths::RESPONSES;
+use crate::refusal::{Reason, Refusal};
 
 /// Why a head cannot be accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,33 +39,20 @@ pub(crate) enum HeadError {
     TooLong,
     /// More than [`MAX_HEADERS`] header lines.
     TooManyHeaders,
-    /// More than an upstream is sure to take on a connection that others share.
-    TooMuchToForward,
     /// We do not know where it ends; cannot happen.
     Lost,
 }
 
-impl HeadError {
-    pub(crate) fn status(self) -> StatusCode {
-        match self {
-            Self::TooLong | Self::TooManyHeaders | Self::TooMuchToForward => {
-                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
-            }
-            Self::Connect => StatusCode::FORBIDDEN,
-            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::Crowded => StatusCode::SERVICE_UNAVAILABLE,
-            _ => StatusCode::BAD_REQUEST,
-        }
-    }
-
-    pub(crate) fn code(self) -> &'static str {
-        match self {
-            Self::TooLong | Self::TooManyHeaders | Self::TooMuchToForward => "headers_too_large",
-            Self::Connect => "method_not_allowed",
-            Self::TooSlow => "header_timeout",
-            Self::Crowded => "overloaded",
-            _ => "bad_request",
-        }
+impl From<HeadError> for Refusal {
+    fn from(error: HeadError) -> Self {
+        let reason = match error {
+            HeadError::TooLong | HeadError::TooManyHeaders => Reason::HeadTooLarge,
+            HeadError::Connect => Reason::Connect,
+            HeadError::TooSlow => Reason::HeadTimeout,
+            HeadError::Crowded => Reason::Overloaded,
+            _ => Reason::Head,
+        };
+        Self::because(reason, error.to_string())
     }
 }
 
@@ -108,10 +94,6 @@ impl fmt::Display for HeadError {
             Self::Lost => {
                 f.write_str("the proxy lost track of where the request ends; send it anew")
             }
-            Self::TooMuchToForward => f.write_str(
-                "the headers that would be forwarded are more than 8 KiB in all, more than 100, or \
-                 one has a name of more than 128 bytes",
-            ),
         }
     }
 }

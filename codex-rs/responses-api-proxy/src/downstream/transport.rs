@@ -128,7 +128,7 @@ impl Downstream {
     /// the connection is idle, so it falls into no other answer.
     fn refuse(&mut self, fault: HeadError) {
         self.is_refused = true;
-        self.final_response = Refusal::Head(fault).to_http1().into();
+        self.final_response = Refusal::from(fault).to_http1().into();
     }
 
     /// Something is to be passed on; if a head is in it, the connection is busy.

@@ -14,9 +14,9 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 
+use crate::access::policy::MASKED_UPGRADE;
 use crate::credential::Authorization;
-use crate::downstream::head::MASKED_UPGRADE;
-use crate::downstream::head_error::HeadError;
+use crate::refusal::{Reason, Refusal};
 
 /// Hop-by-hop by definition, whether or not `Connection` names them. The names
 /// that begin with `proxy-` are matched by that prefix.
@@ -108,8 +108,8 @@ const MAX_FORWARDED_FIELDS: usize = 100;
 ///
 /// # Errors
 ///
-/// [`HeadError::TooMuchToForward`].
-pub(crate) fn limit(for_upstream: &HeaderMap) -> Result<(), HeadError> {
+/// The [`Refusal`] to answer with.
+pub(crate) fn limit(for_upstream: &HeaderMap) -> Result<(), Refusal> {
     // The first two are ours.
     let of_caller = || {
         for_upstream
@@ -121,7 +121,12 @@ pub(crate) fn limit(for_upstream: &HeaderMap) -> Result<(), HeadError> {
         .sum();
     let has_long_name = of_caller().any(|(name, _)| name.as_str().len() > MAX_FORWARDED_NAME);
     if bytes > MAX_FORWARDED_BYTES || has_long_name || of_caller().count() > MAX_FORWARDED_FIELDS {
-        return Err(HeadError::TooMuchToForward);
+        return Err(Refusal::because(
+            Reason::HeadTooLarge,
+            "the headers that would be forwarded are more than 8 KiB in all, more than 100, or one has a name of \
+             more than 128 bytes"
+                .to_owned(),
+        ));
     }
     Ok(())
 }
@@ -398,7 +403,7 @@ mod tests {
                 .iter()
                 .map(|(name, value)| (name.as_str(), value.as_str()))
                 .collect();
-            limit(&up(&map(&lines)))
+            limit(&up(&map(&lines))).map_err(|refusal| refusal.reason())
         };
         let many = |count: usize| -> Vec<_> {
             let named = |n| (format!("x-{n}"), String::new());
@@ -413,7 +418,7 @@ mod tests {
             long(MAX_FORWARDED_NAME + 1, 1),
             long(4, MAX_FORWARDED_BYTES - 7),
         ] {
-            assert_eq!(with(&too_much), Err(HeadError::TooMuchToForward));
+            assert_eq!(with(&too_much), Err(Reason::HeadTooLarge));
         }
         // What is not forwarded does not count.
         let cookie = vec![("cookie".to_owned(), "c".repeat(MAX_FORWARDED_BYTES))];

@@ -1,9 +1,7 @@
 //! A permitted call and the credential become one upstream request: the only
 //! place where the two meet.
 
-pub(crate) mod coalesce;
 pub(crate) mod headers;
-pub(crate) mod request_body;
 pub(crate) mod response_body;
 pub(crate) mod router;
 
@@ -19,18 +17,19 @@ use http::header::LOCATION;
 use http::{HeaderValue, StatusCode};
 use http_body::Body as HttpBody;
 
+use crate::access::caller::Caller;
 use crate::access::policy::PermittedCall;
 use crate::access::request_limit::{RequestLimit, RequestPermit};
 use crate::config::limits::{self, Limits};
 use crate::credential::Credential;
 use crate::downstream::connection_state::ConnectionState;
-use crate::forward::request_body::{RequestBody, RequestBodyError};
 use crate::forward::response_body::ResponseBody;
 use crate::net::deadline::within;
 use crate::observe::stderr;
-use crate::refusal::Refusal;
+use crate::refusal::{Reason, Refusal};
 use crate::upstream::error::UpstreamError;
-use crate::upstream::{MAX_ANSWER_HEADERS, Owner, Upstream};
+use crate::upstream::request_body::{RequestBody, RequestBodyError};
+use crate::upstream::{MAX_ANSWER_HEADERS, Upstream};
 
 /// Sends the call upstream with the credential and turns the answer around.
 ///
@@ -52,26 +51,24 @@ pub(crate) async fn forward(
     let limit = limits.max_body;
     let upload = RequestBody::new(body, limits);
     if upload.is_declared_too_large() {
-        return Err(Refusal::BodyTooLarge { limit });
+        return Err(Refusal::body_too_large(limit));
     }
     let outgoing = headers::for_upstream(credential.authorize(&call), call.headers());
-    headers::limit(&outgoing).map_err(Refusal::Head)?;
+    headers::limit(&outgoing)?;
     // With it goes the buffer it was read into; an answer can take minutes to begin.
     drop(call);
     let progress = upload.progress();
     let answer = upstream.send(outgoing, upload, permit).await;
     let (mut head, body) = answer.map_err(|fault| match progress.failure() {
         // The request failed because we gave it up.
-        Some(RequestBodyError::TooLarge) => Refusal::BodyTooLarge { limit },
-        Some(RequestBodyError::CutShort) => Refusal::BodyCutShort,
-        Some(RequestBodyError::Stalled) => Refusal::BodyStalled,
-        Some(RequestBodyError::Untaken) => {
-            Refusal::Upstream(UpstreamError::Timeout(limits::STALLED))
-        }
-        None => Refusal::Upstream(fault),
+        Some(RequestBodyError::TooLarge) => Refusal::body_too_large(limit),
+        Some(RequestBodyError::CutShort) => Reason::BodyCutShort.into(),
+        Some(RequestBodyError::Stalled) => Reason::BodyStalled.into(),
+        Some(RequestBodyError::Untaken) => UpstreamError::Timeout(limits::STALLED).into(),
+        None => fault.into(),
     })?;
     if let Some(fault) = not_an_answer(&head, upstream.url()) {
-        return Err(Refusal::Upstream(fault));
+        return Err(fault.into());
     }
     headers::retain_for_client(&mut head.headers);
     let mut redactor = credential.redactor();
@@ -118,9 +115,10 @@ pub(crate) async fn preconnect(
             ));
         }
         Some(Ok(_)) => {}
-        Some(Err(fault)) => {
-            stderr::line(format_args!("no connection yet: {}: {fault}", fault.code()))
-        }
+        Some(Err(fault)) => stderr::line(format_args!(
+            "no connection yet: {}: {fault}",
+            fault.reason().code()
+        )),
         None => stderr::line(format_args!(
             "no connection yet: no answer within {limit:?}"
         )),
@@ -137,7 +135,7 @@ async fn ask_for_nothing(
     let outgoing = headers::for_upstream(credential.authorize(&call), call.headers());
     let nothing = RequestBody::new(Body::from("{}"), limits);
     let permit = request_limit
-        .take(&Owner::proxy())
+        .take(&Caller::proxy())
         .ok_or(UpstreamError::Busy)?;
     let (head, mut body) = upstream.send(outgoing, nothing, permit).await?;
     let mut read = 0;

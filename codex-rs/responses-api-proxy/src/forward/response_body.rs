@@ -16,7 +16,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::credential::redact::Redactor;
 use crate::downstream::connection_state::{ConnectionState, FlushMark};
-use crate::forward::coalesce::{Coalesced, Handover};
+use crate::net::coalesce::{Coalesced, Handover};
 use crate::observe::stderr;
 use crate::upstream::UpstreamBody;
 
@@ -101,7 +101,10 @@ impl HttpBody for ResponseBody {
                         Err(_trailers) => {}
                     },
                     Some(Err(fault)) => {
-                        stderr::line(format_args!("answer cut short: {}: {fault}", fault.code()));
+                        stderr::line(format_args!(
+                            "answer cut short: {}: {fault}",
+                            fault.reason().code()
+                        ));
                         this.state = State::Breaking;
                     }
                     None => {

@@ -12,8 +12,9 @@ use http::{HeaderValue, Request};
 
 use crate::access::Access;
 use crate::access::peer_users::PeerUser;
-use crate::access::policy::{self, RESPONSES, SHUTDOWN};
+use crate::access::policy;
 use crate::config::limits::Limits;
+use crate::config::paths::{RESPONSES, SHUTDOWN};
 use crate::credential::Credential;
 use crate::downstream::connection_state::ConnectionState;
 use crate::forward::forward;
@@ -63,10 +64,11 @@ async fn responses(
         connection_state,
     );
     answer.await.inspect_err(|refusal| {
-        if let Refusal::Upstream(fault) = refusal {
+        if refusal.reason().is_of_upstream() {
             let token = grant.token.as_deref();
             let whose = token.map_or(String::new(), |name| format!(" for {name}"));
-            stderr::line(format_args!("no answer{whose}: {}: {fault}", fault.code()));
+            let (code, message) = (refusal.reason().code(), refusal.message());
+            stderr::line(format_args!("no answer{whose}: {code}: {message}"));
         }
     })
 }

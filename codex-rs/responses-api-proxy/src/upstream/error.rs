@@ -13,6 +13,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::observe::printable::excerpt;
+use crate::refusal::{Reason, Refusal};
 use crate::upstream::{CONNECT_TIMEOUT, ResolveError, TunnelError};
 
 /// What went wrong between here and the upstream.
@@ -136,31 +137,22 @@ impl UpstreamError {
         }
     }
 
-    pub(crate) fn status(&self) -> StatusCode {
+    /// What a caller is answered with.
+    pub(crate) fn reason(&self) -> Reason {
         match self {
+            Self::Connect(_) | Self::Proxy { is_late: false, .. } => Reason::UpstreamConnect,
+            Self::Dns(_) => Reason::UpstreamDns,
+            Self::Tls(_) => Reason::UpstreamTls,
+            Self::Protocol(_) => Reason::UpstreamProtocol,
+            Self::Headers => Reason::UpstreamHeaders,
+            Self::Closed(_) => Reason::UpstreamClosed,
             Self::ConnectTimeout | Self::Timeout(_) | Self::Proxy { is_late: true, .. } => {
-                StatusCode::GATEWAY_TIMEOUT
+                Reason::UpstreamTimeout
             }
-            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
-            _ => StatusCode::BAD_GATEWAY,
-        }
-    }
-
-    pub(crate) fn code(&self) -> &'static str {
-        match self {
-            Self::Connect(_) | Self::Proxy { is_late: false, .. } => "upstream_connect",
-            Self::Dns(_) => "upstream_dns",
-            Self::Tls(_) => "upstream_tls",
-            Self::Protocol(_) => "upstream_protocol",
-            Self::Headers => "upstream_headers",
-            Self::Closed(_) => "upstream_closed",
-            Self::ConnectTimeout | Self::Timeout(_) | Self::Proxy { is_late: true, .. } => {
-                "upstream_timeout"
-            }
-            Self::Listener { .. } => "upstream_listener",
-            Self::Busy => "upstream_busy",
-            Self::Coding(_) => "upstream_coding",
-            Self::Redirect { .. } => "upstream_redirect",
+            Self::Listener { .. } => Reason::UpstreamListener,
+            Self::Busy => Reason::UpstreamBusy,
+            Self::Coding(_) => Reason::UpstreamCoding,
+            Self::Redirect { .. } => Reason::UpstreamRedirect,
         }
     }
 }
@@ -221,6 +213,12 @@ impl fmt::Display for UpstreamError {
 }
 
 impl Error for UpstreamError {}
+
+impl From<UpstreamError> for Refusal {
+    fn from(error: UpstreamError) -> Self {
+        Self::because(error.reason(), error.to_string())
+    }
+}
 
 /// An error and all its causes.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {

@@ -8,8 +8,8 @@ pub(crate) mod error;
 mod exchange;
 mod http_proxy;
 mod listener_owner;
-mod owner;
 mod pool;
+pub(crate) mod request_body;
 mod resets;
 mod resolver;
 mod route;
@@ -29,9 +29,9 @@ use url::Url;
 
 use crate::access::request_limit::RequestPermit;
 use crate::config::UpstreamUrl;
-use crate::forward::request_body::{Progress, RequestBody};
 use crate::net::deadline::within;
 use crate::upstream::error::UpstreamError;
+use crate::upstream::request_body::{Progress, RequestBody};
 
 use self::connector::Connector;
 use self::exchange::{Answer, Exchange};
@@ -42,7 +42,6 @@ pub(crate) use self::connection::MAX_ANSWER_HEADERS;
 pub(crate) use self::connector::CONNECT_TIMEOUT;
 pub(crate) use self::exchange::Held;
 pub(crate) use self::listener_owner::ListenerOwner;
-pub(crate) use self::owner::Owner;
 pub(crate) use self::resolver::{ResolveError, Resolver};
 pub(crate) use self::route::{Route, UpstreamSetupError};
 pub(crate) use self::transport::Outgoing;

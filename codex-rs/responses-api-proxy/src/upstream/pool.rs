@@ -1,6 +1,6 @@
 //! The connections to the upstream, and which of them a request goes by.
 //!
-//! Each [`Owner`] has connections of its own. One that is multiplexed (HTTP/2) carries as many requests as
+//! Each [`Caller`] has connections of its own. One that is multiplexed (HTTP/2) carries as many requests as
 //! the server allows; the first one with room is taken, and when none has any, one more is opened. The
 //! server's limit is what it says first, so a new connection carries one request until it has spoken.
 //! Over HTTP/1.1 each request takes an idle connection, or a new one.
@@ -24,7 +24,7 @@ use crate::upstream::error::UpstreamError;
 
 use self::connections::{Connections, OwnerPool};
 use super::connector::CONNECT_TIMEOUT;
-use super::owner::Owner;
+use crate::access::caller::Caller;
 
 /// How long a connection may take before another is tried: longer than a TLS handshake around the
 /// world, about as long as a lost SYN. Also how long a server may take to say what it allows.
@@ -88,7 +88,7 @@ type Promise<C> = oneshot::Sender<Result<Lease<C>, UpstreamError>>;
 /// A request's place on its connection, given back when dropped.
 pub(crate) struct Lease<C: Connect> {
     shared: Arc<Shared<C>>,
-    owner: Owner,
+    owner: Caller,
     id: u64,
     connection: C::Connection,
     is_reused: bool,
@@ -159,7 +159,7 @@ impl<C: Connect> Pool<C> {
     ///
     /// Why none could be made, or [`UpstreamError::Busy`] if the owner has as many as one may have, and
     /// none has had room in time.
-    pub(crate) async fn take(&self, owner: &Owner) -> Result<Lease<C>, UpstreamError> {
+    pub(crate) async fn take(&self, owner: &Caller) -> Result<Lease<C>, UpstreamError> {
         let mut may_follow = true;
         let mut may_yield = true;
         loop {
@@ -209,7 +209,7 @@ impl<C: Connect> Shared<C> {
     }
 
     /// A place on a connection, or a promise of one.
-    fn choose(self: &Arc<Self>, owner: &Owner, may_yield: bool) -> Turn<C> {
+    fn choose(self: &Arc<Self>, owner: &Caller, may_yield: bool) -> Turn<C> {
         let mut connections = self.lock();
         self.sweep_from_now_on(&mut connections);
         connections.adopt_for(owner);
@@ -232,7 +232,7 @@ impl<C: Connect> Shared<C> {
 
     fn lease(
         self: &Arc<Self>,
-        owner: &Owner,
+        owner: &Caller,
         connections: &mut Connections<C>,
     ) -> Option<Lease<C>> {
         let (id, connection, is_reused) = connections.reserve(owner)?;
@@ -248,14 +248,14 @@ impl<C: Connect> Shared<C> {
 
     /// Tries another connection if those in the making take long; true if the owner can only wait for
     /// room on those it has.
-    fn is_hopeless(self: &Arc<Self>, owner: &Owner) -> bool {
+    fn is_hopeless(self: &Arc<Self>, owner: &Caller) -> bool {
         let mut connections = self.lock();
         let of_owner = connections.of(owner);
         !self.open_if_needed(owner, of_owner) && of_owner.connecting == 0
     }
 
     /// Begins a connection unless those in the making will do for all that wait; true if it did.
-    fn open_if_needed(self: &Arc<Self>, owner: &Owner, of_owner: &mut OwnerPool<C>) -> bool {
+    fn open_if_needed(self: &Arc<Self>, owner: &Caller, of_owner: &mut OwnerPool<C>) -> bool {
         let expected = if self.is_single() {
             1
         } else {
@@ -278,7 +278,7 @@ impl<C: Connect> Shared<C> {
     }
 
     /// Makes a connection and gives it to whoever waits.
-    async fn open(self: Arc<Self>, owner: Owner) {
+    async fn open(self: Arc<Self>, owner: Caller) {
         match self.connector.connect().await {
             Ok((connection, has_spoken)) => {
                 let is_multiplexed = connection.is_multiplexed();
@@ -295,7 +295,7 @@ impl<C: Connect> Shared<C> {
         }
     }
 
-    fn add(self: &Arc<Self>, owner: &Owner, connection: C::Connection) -> u64 {
+    fn add(self: &Arc<Self>, owner: &Caller, connection: C::Connection) -> u64 {
         // Dropped after the lock is given back, which dropping them takes.
         let mut unwanted = Vec::new();
         let mut connections = self.lock();
@@ -307,7 +307,7 @@ impl<C: Connect> Shared<C> {
         id
     }
 
-    fn note_that_it_has_spoken(self: &Arc<Self>, owner: &Owner, id: u64) {
+    fn note_that_it_has_spoken(self: &Arc<Self>, owner: &Caller, id: u64) {
         let mut unwanted = Vec::new();
         let mut connections = self.lock();
         let slots = &mut connections.of(owner).multiplexed;
@@ -318,7 +318,7 @@ impl<C: Connect> Shared<C> {
     }
 
     /// Tells as many as the connection would have served that there is none.
-    fn fail(self: &Arc<Self>, owner: &Owner, fault: &UpstreamError) {
+    fn fail(self: &Arc<Self>, owner: &Caller, fault: &UpstreamError) {
         let mut unwanted = Vec::new();
         let mut connections = self.lock();
         let of_owner = connections.of(owner);
@@ -364,7 +364,7 @@ impl<C: Connect> Shared<C> {
     /// wanted any more are put into `unwanted`.
     fn serve_waiting(
         self: &Arc<Self>,
-        owner: &Owner,
+        owner: &Caller,
         connections: &mut Connections<C>,
         unwanted: &mut Vec<Lease<C>>,
     ) {

@@ -33,9 +33,11 @@ use std::fmt;
 use self::h1::H1;
 use self::h2::H2;
 use self::matcher::{Desynchronized, Pair, Splice};
-use crate::credential::read_api_key::SCHEME;
 
 pub(crate) use self::tls::sealing_provider;
+
+/// What stands before the key in the header (RFC 6750, section 2.1).
+pub(crate) const SCHEME: &[u8] = b"Bearer ";
 
 /// The scheme is no secret, and in either form it ends on a byte.
 const SCHEME_HUFFMAN: usize = 5;

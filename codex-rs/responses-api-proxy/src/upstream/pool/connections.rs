@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::owner::Owner;
 use super::{Connect, Pooled, Promise};
+use crate::access::caller::Caller;
 
 /// A connection that nothing uses is kept this long: an agent's tools may take minutes between two
 /// requests, and the next one is spared a TLS handshake.
@@ -15,7 +15,7 @@ pub(super) const KEPT_IDLE: Duration = Duration::from_secs(240);
 
 /// All connections of a thread.
 pub(super) struct Connections<C: Connect> {
-    pub(super) owners: HashMap<Owner, OwnerPool<C>>,
+    pub(super) owners: HashMap<Caller, OwnerPool<C>>,
     /// Numbers connections.
     pub(super) next_id: u64,
     /// How many connections that are not multiplexed are idle, and may be.
@@ -60,14 +60,14 @@ impl<C: Connect> Connections<C> {
         }
     }
 
-    pub(super) fn of(&mut self, owner: &Owner) -> &mut OwnerPool<C> {
+    pub(super) fn of(&mut self, owner: &Caller) -> &mut OwnerPool<C> {
         self.owners
             .entry(owner.clone())
             .or_insert_with(OwnerPool::new)
     }
 
     /// A place on a connection of the owner that has room, and whether it has carried a request.
-    pub(super) fn reserve(&mut self, owner: &Owner) -> Option<(u64, C::Connection, bool)> {
+    pub(super) fn reserve(&mut self, owner: &Caller) -> Option<(u64, C::Connection, bool)> {
         let of_owner = self.owners.get_mut(owner)?;
         of_owner
             .multiplexed
@@ -90,7 +90,13 @@ impl<C: Connect> Connections<C> {
         slot.map(|slot| (slot.id, slot.connection, slot.is_used))
     }
 
-    pub(super) fn put(&mut self, owner: &Owner, id: u64, connection: C::Connection, is_used: bool) {
+    pub(super) fn put(
+        &mut self,
+        owner: &Caller,
+        id: u64,
+        connection: C::Connection,
+        is_used: bool,
+    ) {
         let is_multiplexed = connection.is_multiplexed();
         let slot = Slot {
             id,
@@ -122,12 +128,12 @@ impl<C: Connect> Connections<C> {
     }
 
     /// An owner that has no connection takes over the one that the proxy made for whoever comes first.
-    pub(super) fn adopt_for(&mut self, owner: &Owner) {
+    pub(super) fn adopt_for(&mut self, owner: &Caller) {
         let has_none = self
             .owners
             .get(owner)
             .is_none_or(|of| of.multiplexed.is_empty() && of.idle.is_empty());
-        if has_none && let Some(mut ours) = self.owners.remove(&Owner::proxy()) {
+        if has_none && let Some(mut ours) = self.owners.remove(&Caller::proxy()) {
             let of_owner = self.of(owner);
             let unused = |slot: &mut Slot<C::Connection>| slot.in_use == 0 && slot.has_spoken;
             of_owner
@@ -135,7 +141,7 @@ impl<C: Connect> Connections<C> {
                 .extend(ours.multiplexed.extract_if(.., unused));
             of_owner.idle.append(&mut ours.idle);
             if ours.connecting > 0 || !ours.multiplexed.is_empty() || !ours.waiting.is_empty() {
-                self.owners.insert(Owner::proxy(), ours);
+                self.owners.insert(Caller::proxy(), ours);
             }
         }
     }

@@ -100,7 +100,7 @@ impl Stage {
         let asked = (0..count)
             .map(|_| {
                 let pool = Arc::clone(&self.pool);
-                tokio::spawn(async move { pool.take(&Owner::new(Some(owner), None)).await })
+                tokio::spawn(async move { pool.take(&Caller::new(Some(owner), None)).await })
             })
             .collect();
         settle().await;
@@ -216,7 +216,7 @@ async fn owners_share_nothing() {
 async fn the_first_owner_takes_over_what_the_proxy_had_made() {
     let mut stage = Stage::of(None);
     let pool = Arc::clone(&stage.pool);
-    let ours = tokio::spawn(async move { pool.take(&Owner::proxy()).await });
+    let ours = tokio::spawn(async move { pool.take(&Caller::proxy()).await });
     settle().await;
     stage.connected(4, true).await;
     stage.servers_speak().await;
@@ -294,7 +294,7 @@ async fn whoever_gives_up_stops_nobody_else() {
     assert_eq!((leases.len(), waiting.len(), stage.begun()), (2, 0, 1));
     let slots = |stage: &Stage| {
         let connections = stage.pool.0.lock();
-        connections.owners[&Owner::new(Some(1), None)].multiplexed[0].in_use
+        connections.owners[&Caller::new(Some(1), None)].multiplexed[0].in_use
     };
     assert_eq!(slots(&stage), 2);
     drop(leases);
@@ -334,7 +334,7 @@ async fn a_crowd_of_one_owner_closes_no_idle_connection_of_another() {
     drop(served(crowd).await.0);
     let idle = |owner: u32| {
         let connections = stage.pool.0.lock();
-        connections.owners[&Owner::new(Some(owner), None)]
+        connections.owners[&Caller::new(Some(owner), None)]
             .idle
             .len()
     };
@@ -355,7 +355,7 @@ async fn a_new_connection_is_used_at_once_and_one_whose_answer_has_just_ended_af
     // It becomes ready in the turn that is left to it.
     let are_ready = Arc::clone(&stage.are_ready);
     let pool = Arc::clone(&stage.pool);
-    let again = tokio::spawn(async move { pool.take(&Owner::new(Some(1), None)).await });
+    let again = tokio::spawn(async move { pool.take(&Caller::new(Some(1), None)).await });
     let driver = tokio::spawn(async move { are_ready.store(true, Ordering::Relaxed) });
     driver.await.unwrap();
     assert_eq!(again.await.unwrap().ok().unwrap().connection.number, 0);

@@ -1,14 +1,13 @@
-//! Whose requests may share a connection to the upstream.
+//! Who makes a request, as far as callers are told apart.
 
 use std::sync::Arc;
 
-/// Whoever a request is for, as far as requests are kept apart: by user, and by client token.
+/// By user and by client token. Where neither is known, all callers are one.
 ///
-/// Requests of one owner share connections, and with them their fate: what makes an upstream end a
-/// connection costs its owner's requests and nobody else's. Where neither the user nor a token is known,
-/// all callers are one owner.
+/// Requests of one caller share connections to the upstream, and with them their fate: what makes an upstream
+/// end a connection costs that caller's requests and nobody else's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Owner {
+pub(crate) struct Caller {
     /// Of the process at the other end of the caller's connection, where the kernel tells.
     pub(crate) user: Option<u32>,
     /// The name of the client token, where one is needed.
@@ -17,7 +16,7 @@ pub(crate) struct Owner {
     is_proxy: bool,
 }
 
-impl Owner {
+impl Caller {
     pub(crate) fn new(user: Option<u32>, token: Option<&str>) -> Self {
         Self {
             user,
@@ -34,7 +33,7 @@ impl Owner {
         }
     }
 
-    /// Whether this owner can be told from others.
+    /// Whether this one can be told from others.
     pub(crate) fn is_known(&self) -> bool {
         self.user.is_some() || self.token.is_some()
     }

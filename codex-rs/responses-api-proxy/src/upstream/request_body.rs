@@ -13,7 +13,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Sleep;
 
 use crate::config::limits::{self, Limits};
-use crate::forward::coalesce::{Coalesced, Handover};
+use crate::net::coalesce::{Coalesced, Handover};
 use crate::net::deadline::Deadline;
 use crate::upstream::{Held, Outgoing};
 
