@@ -1,0 +1,196 @@
+//! The second stage: the key is read, everything that takes a privilege or a file is opened, and then privileges
+//! and files are given up.
+
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use codex_process_hardening::Mitigation;
+
+use crate::access::token_file::TokenFile;
+use crate::config::args::Sandbox;
+use crate::config::{Config, environment};
+use crate::credential::Credential;
+use crate::credential::source::key_from_stdin;
+use crate::lifecycle::server_info::ServerInfo;
+use crate::net::loopback::{LoopbackPort, ReservedPort};
+use crate::net::unix_socket::{UnixListener, UnixSocket};
+use crate::observe::stderr;
+use crate::startup::banner::Banner;
+use crate::startup::checked::{Checked, Clients};
+use crate::startup::exposed_key::keepers;
+use crate::startup::require_all;
+use crate::startup::sandbox::{confine, confine_resolver, may_be_replaced};
+use crate::upstream::{Resolver, Route};
+
+/// A process that holds the key, can be connected to, and is in the sandbox. It has two threads at most beside
+/// its first: for names, and for standard error.
+pub(crate) struct Confined {
+    pub(crate) config: Config,
+    pub(crate) credential: Credential,
+    pub(crate) route: Route,
+    pub(crate) resolver: Resolver,
+    pub(crate) clients: Clients,
+    pub(crate) upstream_users: Vec<u32>,
+    pub(crate) listening: Listening,
+    pub(crate) server_info: Option<ServerInfo>,
+    pub(crate) mitigations: Vec<Mitigation>,
+    pub(crate) descriptors: u64,
+    /// How many this process may use.
+    pub(crate) processors: usize,
+    pub(crate) banner: Banner,
+}
+
+/// Where callers come in. What they send before anybody serves waits in the kernel.
+pub(crate) struct Listening {
+    /// Of the port on 127.0.0.1.
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) tcp: Option<LoopbackPort>,
+    pub(crate) unix: Option<UnixListener>,
+    /// The file of the latter, removed with this.
+    pub(crate) unix_socket: Option<UnixSocket>,
+}
+
+impl Checked {
+    /// Reads the key, and goes into the sandbox.
+    ///
+    /// # Errors
+    ///
+    /// No key, or a bad one; whatever cannot be opened or given up.
+    pub(crate) fn confine(self) -> anyhow::Result<Confined> {
+        let Self {
+            config,
+            mut mitigations,
+            descriptors,
+            user,
+            clients,
+            upstream_users,
+            mut route,
+            port,
+            page,
+            mut banner,
+        } = self;
+        let key = key_from_stdin(page)?;
+        warn_of_copies(key.secret(), &mut banner);
+        let (credential, provider) = Credential::new(key, &config.upstream)?;
+        credential.keep_out_of_text()?;
+        route.encrypt_by(provider)?;
+        let address = port.as_ref().map(ReservedPort::address);
+        let tcp = port.map(ReservedPort::listen).transpose()?;
+        let unix = config.unix_socket.as_ref().map(UnixSocket::bind);
+        let (unix, unix_socket) = unix.transpose()?.unzip();
+        let is_private = clients.generated_token.is_some();
+        let server_info = config
+            .server_info
+            .as_ref()
+            .map(|path| ServerInfo::open(path, is_private))
+            .transpose()?;
+        if let Some(replaceable) = server_info.as_ref().and_then(ServerInfo::replaceable) {
+            banner.warn(replaceable);
+        }
+        // Asks the files of /proc and /sys that are about to be out of reach.
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+
+        if let (Some(user), Some(name)) = (user, &config.user) {
+            user.drop_privileges_to()
+                .with_context(|| format!("cannot become the user {name} (--user needs root)"))?;
+            warn_of_what_stays(server_info.as_ref(), unix_socket.as_ref(), &mut banner);
+        }
+        let token_file = clients.token_file.as_ref().map(TokenFile::path);
+        if let Some(file) = token_file
+            && config.sandbox != Sandbox::Off
+            && !may_be_replaced(file)
+        {
+            banner.hint(format_args!(
+                "SIGHUP reads --client-token-file {} again if it is rewritten in place; a new file in its \
+                 place is found only where the file is alone in a directory of its own",
+                file.display()
+            ));
+        }
+        let resolver = if route.first_hop.is_name {
+            let mode = config.sandbox;
+            let (resolver, confined) = Resolver::start(move || confine_resolver(mode))
+                .context("the thread that looks up names cannot start (ulimit -u)")?;
+            let is_missing = |mitigation: &Mitigation| mitigation.outcome.is_err();
+            mitigations.extend(confined.into_iter().filter(is_missing));
+            resolver
+        } else {
+            Resolver::absent()
+        };
+        mitigations.extend(confine(
+            config.sandbox,
+            &route,
+            server_info.as_ref(),
+            unix_socket.as_ref(),
+            token_file,
+        ));
+        // A thread is as confined as the one that starts it.
+        stderr::write_in_background();
+        if config.sandbox == Sandbox::Require {
+            require_all(&mitigations)?;
+        }
+        if let Some(file) = &clients.token_file
+            && let Err(error) = clients.tokens.reload(file)
+        {
+            banner.warn(format_args!(
+                "{:#}; SIGHUP will not find it either",
+                anyhow::Error::from(error)
+            ));
+        }
+        Ok(Confined {
+            config,
+            credential,
+            route,
+            resolver,
+            clients,
+            upstream_users,
+            listening: Listening {
+                address,
+                tcp,
+                unix,
+                unix_socket,
+            },
+            server_info,
+            mitigations,
+            descriptors,
+            processors,
+            banner,
+        })
+    }
+}
+
+/// Of copies of the key outside, made on its way here.
+fn warn_of_copies(key: &[u8], banner: &mut Banner) {
+    for name in environment::holding(key) {
+        banner.warn_of_variable(&name);
+    }
+    for name in environment::OF_A_KEY {
+        if environment::path(name).is_some() {
+            banner.warn_of_variable(name);
+        }
+    }
+    for keeper in keepers(key) {
+        banner.warn(keeper);
+    }
+}
+
+/// Of files that were made as root, in directories that the proxy's user may not write.
+fn warn_of_what_stays(
+    server_info: Option<&ServerInfo>,
+    socket: Option<&UnixSocket>,
+    banner: &mut Banner,
+) {
+    if let Some(socket) = socket.filter(|socket| !socket.is_removable()) {
+        banner.hint(format_args!(
+            "unix:{} stays behind at the end, refusing connections, because the user of --user may not \
+             write its directory; the next start by root takes its place",
+            socket.path().display()
+        ));
+    }
+    if let Some(info) = server_info.filter(|info| !info.is_removable()) {
+        banner.hint(format_args!(
+            "{} is emptied at the end and not removed, because the user of --user may not write its \
+             directory",
+            info.path().display()
+        ));
+    }
+}

@@ -1,0 +1,213 @@
+//! The third stage: threads that serve, until the proxy is told to end.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+
+use crate::access::Access;
+use crate::access::request_limit::RequestLimit;
+use crate::access::sock_diag::SockDiag;
+use crate::downstream::accept::{Terms, serve};
+use crate::downstream::connection_limit::ConnectionLimit;
+use crate::downstream::workers::{self, Threads, Workers};
+use crate::forward::preconnect;
+use crate::forward::router::{Shared, router};
+use crate::lifecycle::shutdown::Shutdown;
+use crate::net::listeners::Listeners;
+use crate::net::unix_socket::UnixSocket;
+use crate::observe::stderr;
+use crate::startup::confined::{Confined, Listening};
+use crate::upstream::{ListenerOwner, Route, Upstream};
+
+/// Upstream connections that nothing uses, on each thread, at most.
+const MAX_IDLE: usize = 256;
+
+/// All that it takes to serve but a runtime on this thread.
+pub(crate) struct Serving {
+    confined: Confined,
+    shared: Arc<Shared>,
+    terms: Terms,
+    threads: Threads,
+}
+
+impl Confined {
+    /// Starts the other threads, each in the sandbox that the process has.
+    ///
+    /// # Errors
+    ///
+    /// No threads, or an upstream that cannot be addressed.
+    pub(crate) fn start(mut self) -> anyhow::Result<Serving> {
+        if self.route.is_clear() {
+            let diag = self.clients.diag.clone();
+            let owner = listener_owner(&self.route, &self.upstream_users, diag)?;
+            self.route.allow_listener_of(owner);
+        }
+        let config = &self.config;
+        let limits = config.limits;
+        let wanted = config.threads.unwrap_or(self.processors);
+        let (others, descriptors) = workers::affordable(wanted, self.descriptors);
+        if config.threads.is_some_and(|wanted| wanted > others + 1) {
+            self.banner.warn(format_args!(
+                "{} threads serve, not {wanted}: there are too few descriptors (ulimit -n)",
+                others + 1
+            ));
+        }
+        let upstream = Upstream::new(
+            config.upstream.clone(),
+            config.upstream_timeout,
+            self.route.connector(self.resolver.clone())?,
+            max_idle(descriptors),
+        )?;
+        self.banner.describe(
+            &self.route,
+            &self.clients.users,
+            &self.clients.tokens,
+            config.sandbox,
+            &self.mitigations,
+        );
+
+        let shutdown = Shutdown::new();
+        let shared = Arc::new(Shared {
+            credential: self.credential,
+            upstream: Arc::new(upstream),
+            limits,
+            access: Access {
+                tokens: self.clients.tokens.clone(),
+                request_limit: RequestLimit::new(limits.max_requests),
+            },
+            shutdown: shutdown.clone(),
+        });
+        let routers = (0..others)
+            .map(|_| {
+                let shared = Shared {
+                    upstream: Arc::new(shared.upstream.another()),
+                    ..Shared::clone(&shared)
+                };
+                router(Arc::new(shared), config.http_shutdown)
+            })
+            .collect();
+        let threads = Threads::start(others)
+            .context("a thread cannot start (ulimit -u, or fewer --threads)")?;
+        let own = router(Arc::clone(&shared), config.http_shutdown);
+        let terms = Terms {
+            workers: Workers::new(own, &threads, routers),
+            shutdown,
+            limit: Arc::new(ConnectionLimit::new(
+                limits.max_connections,
+                limits.max_connections_per_user,
+                descriptors,
+            )),
+            callers: Arc::clone(&self.clients.users),
+            header_timeout: limits.header_timeout,
+            drain_timeout: config.drain_timeout,
+            listen_while_draining: config.http_shutdown,
+        };
+        Ok(Serving {
+            confined: self,
+            shared,
+            terms,
+            threads,
+        })
+    }
+}
+
+impl Serving {
+    /// Serves until the proxy is told to end, and all is over.
+    ///
+    /// # Errors
+    ///
+    /// No runtime, no handler for signals, or a server-info file that cannot be written.
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
+        let Self {
+            confined,
+            shared,
+            terms,
+            threads,
+        } = self;
+        let Confined {
+            config,
+            clients,
+            listening,
+            mut server_info,
+            banner,
+            ..
+        } = confined;
+        let Listening {
+            address,
+            tcp,
+            unix,
+            unix_socket,
+        } = listening;
+        let socket = unix_socket.as_ref().map(UnixSocket::path);
+        let shutdown = terms.shutdown.clone();
+        let runtime = workers::runtime().context("the runtime cannot start")?;
+        let cut = runtime.block_on(async {
+            let listeners = Listeners::new(tcp, unix)?;
+            // From here on a signal ends in an orderly way, so from here on there
+            // may be something to tidy up.
+            shutdown.listen_to_signals()?;
+            if let Some(file) = clients.token_file {
+                clients.tokens.reload_on_hangup(file)?;
+            }
+            if let Some(info) = &mut server_info {
+                let port = address.map(|address| address.port());
+                info.announce(port, socket, clients.generated_token.as_deref())?;
+            }
+            banner.print(address, socket);
+            if config.preconnect {
+                tokio::spawn(async move {
+                    let Shared {
+                        credential,
+                        upstream,
+                        limits,
+                        access,
+                        ..
+                    } = &*shared;
+                    preconnect(*credential, upstream, limits, &access.request_limit).await;
+                });
+            }
+            anyhow::Ok(serve(listeners, terms).await)
+        })?;
+        // Connections that were not done, and name look-ups still running, end here.
+        runtime.shutdown_background();
+        threads.end();
+        if cut > 0 {
+            stderr::line(format_args!("cut off without having finished: {cut}"));
+        }
+        drop(server_info);
+        // Elsewhere there is none.
+        #[cfg(unix)]
+        drop(unix_socket);
+        let signal = shutdown.ended_by_signal();
+        Ok(signal.map_or(ExitCode::SUCCESS, |signal| ExitCode::from(128 + signal)))
+    }
+}
+
+/// How many upstream connections that nothing uses are kept on each thread.
+fn max_idle(descriptors: u64) -> usize {
+    usize::try_from(descriptors / 16).map_or(MAX_IDLE, |share| share.min(MAX_IDLE))
+}
+
+/// Whose listeners may have the key in cleartext: asked for once we are the user that we stay.
+///
+/// # Errors
+///
+/// When the kernel should tell whose a listener is, and does not.
+fn listener_owner(
+    route: &Route,
+    others: &[u32],
+    diag: Option<Arc<SockDiag>>,
+) -> anyhow::Result<ListenerOwner> {
+    if cfg!(target_os = "linux") && diag.is_none() && !route.first_hop.is_socket {
+        bail!(
+            "the kernel does not tell whose listener the upstream is, and the key would go to it in \
+             cleartext; use an https upstream, or one on a Unix socket (--upstream-url unix:/PATH)"
+        );
+    }
+    #[cfg(unix)]
+    let own = rustix::process::geteuid().as_raw();
+    #[cfg(not(unix))]
+    let own = 0;
+    Ok(ListenerOwner::new(own, others, diag))
+}
