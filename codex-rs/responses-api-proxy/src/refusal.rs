@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::config::paths::RESPONSES;
 use crate::observe::printable::printable;
+use crate::observe::record::Outcome;
 
 /// How much of a request target a message repeats, in bytes.
 const TARGET_SHOWN: usize = 200;
@@ -163,11 +164,6 @@ impl Reason {
     pub(crate) fn code(self) -> &'static str {
         self.row().code
     }
-
-    /// Whether the upstream is why, and not the caller or the proxy.
-    pub(crate) fn is_of_upstream(self) -> bool {
-        self.row().kind == Kind::Upstream
-    }
 }
 
 /// A request that is not answered by the upstream, and why.
@@ -179,8 +175,25 @@ pub(crate) struct Refusal {
 }
 
 /// Marks an answer as a [`Refusal`], among its extensions.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Refused;
+#[derive(Clone, Debug)]
+pub(crate) struct Refused(Reason, Cow<'static, str>);
+
+impl Refused {
+    /// How the request came out that was answered so.
+    pub(crate) fn outcome(&self) -> Outcome {
+        let Self(reason, message) = self;
+        let code = reason.row().code;
+        match reason {
+            Reason::BodyCutShort => Outcome::BodyCut,
+            Reason::BodyStalled => Outcome::CallerStalled,
+            _ if reason.row().kind == Kind::Upstream => Outcome::UpstreamFailed {
+                code,
+                cause: message.clone().into_owned(),
+            },
+            _ => Outcome::Refused { code },
+        }
+    }
+}
 
 /// With the sentence of the table.
 impl From<Reason> for Refusal {
@@ -240,13 +253,9 @@ impl Refusal {
         )
     }
 
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn reason(&self) -> Reason {
         self.reason
-    }
-
-    /// What it says, for a line of ours as well.
-    pub(crate) fn message(&self) -> &str {
-        &self.message
     }
 
     fn body(&self) -> Vec<u8> {
@@ -293,7 +302,6 @@ impl IntoResponse for Refusal {
         let row = self.reason.row();
         let mut response = Response::new(Body::from(self.body()));
         *response.status_mut() = row.status;
-        response.extensions_mut().insert(Refused);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if self.reason == Reason::Token {
@@ -310,6 +318,8 @@ impl IntoResponse for Refusal {
             headers.insert(UPGRADE, HeaderValue::from_static("HTTP/1.1"));
             headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         }
+        let refused = Refused(self.reason, self.message);
+        response.extensions_mut().insert(refused);
         response
     }
 }
@@ -363,7 +373,7 @@ mod tests {
     fn a_long_target_is_cut_and_an_odd_one_stays_json() {
         let uri: Uri = format!("/{}", "a".repeat(5000)).parse().unwrap();
         let refusal = Refusal::path(&Method::GET, &uri);
-        let target = refusal.message().split(' ').nth(1).unwrap();
+        let target = refusal.message.split(' ').nth(1).unwrap();
         assert_eq!(target.len(), TARGET_SHOWN + 3);
         let uri: Uri = "/\"\\<x>".parse().unwrap_or_default();
         let body = Refusal::path(&Method::GET, &uri).body();

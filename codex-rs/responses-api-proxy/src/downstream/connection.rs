@@ -22,6 +22,7 @@ use crate::downstream::response::Answer;
 use crate::downstream::transport::Downstream;
 use crate::downstream::workers::Share;
 use crate::lifecycle::shutdown::{Shutdown, Stage};
+use crate::observe::record::Record;
 use crate::refusal::Refused;
 
 /// The most hyper reads ahead or holds back for one connection, in bytes: a head of the
@@ -107,9 +108,12 @@ async fn answer(
     let exchange = connection_state.open_exchange(ends_by_close);
     request.extensions_mut().insert(connection_state);
     request.extensions_mut().insert(user);
+    let record = Arc::new(Record::default());
+    request.extensions_mut().insert(Arc::clone(&record));
     let mut response = router.call(request.map(Body::new)).await?;
-    if response.extensions().get::<Refused>().is_some() {
+    if let Some(refused) = response.extensions().get::<Refused>() {
         exchange.connection_state().note_refusal();
+        record.conclude(refused.outcome());
     }
     if ends_connection {
         // `downstream/head.rs` looks for no head behind a chunked body.
@@ -117,5 +121,6 @@ async fn answer(
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(response.map(|body| Answer::new(body, exchange)))
+    let status = response.status();
+    Ok(response.map(|body| Answer::new(body, status, exchange, record)))
 }

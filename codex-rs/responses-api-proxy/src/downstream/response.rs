@@ -2,13 +2,16 @@
 //! that keeps little with hyper for a caller that does not read.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
 use bytes::Bytes;
+use http::StatusCode;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::downstream::connection_state::{Exchange, FlushMark};
+use crate::observe::record::Record;
 
 /// Once so much of an answer was handed to hyper, in bytes, the rest waits until that has
 /// reached the socket. hyper's own limit is as large as a request head.
@@ -17,7 +20,9 @@ const MOST_UNWRITTEN: usize = 4 * 1024;
 /// Any answer, ours or the upstream's, on its way to hyper.
 pub(crate) struct Answer {
     body: Body,
+    status: StatusCode,
     exchange: Exchange,
+    record: Arc<Record>,
     /// How many bytes were handed over since everything was known to be written.
     unwritten: usize,
     /// When the last of them was.
@@ -25,12 +30,28 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    pub(crate) fn new(body: Body, exchange: Exchange) -> Self {
+    pub(crate) fn new(
+        body: Body,
+        status: StatusCode,
+        exchange: Exchange,
+        record: Arc<Record>,
+    ) -> Self {
         Self {
             body,
+            status,
+            record,
             last: exchange.connection_state().mark(),
             exchange,
             unwritten: 0,
+        }
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        // hyper does not ask for more where it knows that there is none.
+        if self.body.is_end_stream() {
+            self.record.answered(self.status);
         }
     }
 }
@@ -55,6 +76,9 @@ impl HttpBody for Answer {
         {
             this.unwritten += data.len();
             this.last = connection_state.mark();
+        }
+        if frame.is_none() {
+            this.record.answered(this.status);
         }
         Poll::Ready(frame)
     }

@@ -25,29 +25,43 @@ use crate::credential::Credential;
 use crate::downstream::connection_state::ConnectionState;
 use crate::forward::response_body::ResponseBody;
 use crate::net::deadline::within;
+use crate::observe::record::Record;
 use crate::observe::stderr;
 use crate::refusal::{Reason, Refusal};
 use crate::upstream::error::UpstreamError;
 use crate::upstream::request_body::{RequestBody, RequestBodyError};
 use crate::upstream::{MAX_ANSWER_HEADERS, Upstream};
 
+/// A request that may be forwarded, and what it is forwarded with.
+pub(crate) struct Call {
+    pub(crate) head: PermittedCall,
+    pub(crate) body: Body,
+    /// Says whose call it is, and is held until the answer is over.
+    pub(crate) permit: RequestPermit,
+    /// Of the connection that gets the answer.
+    pub(crate) connection_state: Arc<ConnectionState>,
+    pub(crate) record: Arc<Record>,
+}
+
 /// Sends the call upstream with the credential and turns the answer around.
-///
-/// `permit` says whose call it is, and is held until the answer is over.
 ///
 /// # Errors
 ///
 /// The [`Refusal`] to answer with: a body that is too large or cut short, or
-/// the upstream's fault.
+/// the upstream's error.
 pub(crate) async fn forward(
-    call: PermittedCall,
-    body: Body,
+    call: Call,
     credential: Credential,
     upstream: &Upstream,
     limits: &Limits,
-    permit: RequestPermit,
-    connection_state: Arc<ConnectionState>,
 ) -> Result<Response, Refusal> {
+    let Call {
+        head: call,
+        body,
+        permit,
+        connection_state,
+        record,
+    } = call;
     let limit = limits.max_body;
     let upload = RequestBody::new(body, limits);
     if upload.is_declared_too_large() {
@@ -77,6 +91,7 @@ pub(crate) async fn forward(
         body,
         redactor,
         connection_state,
+        record,
     )));
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;

@@ -17,7 +17,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use crate::credential::redact::Redactor;
 use crate::downstream::connection_state::{ConnectionState, FlushMark};
 use crate::net::coalesce::{Coalesced, Handover};
-use crate::observe::stderr;
+use crate::observe::record::{Outcome, Record};
 use crate::upstream::UpstreamBody;
 
 /// How much of an answer is written at once if it comes in small pieces, in bytes.
@@ -40,6 +40,7 @@ pub(crate) struct ResponseBody {
     upstream: Coalesced<UpstreamBody>,
     redactor: Redactor,
     connection_state: Arc<ConnectionState>,
+    record: Arc<Record>,
     state: State,
 }
 
@@ -57,11 +58,13 @@ impl ResponseBody {
         upstream: UpstreamBody,
         redactor: Redactor,
         connection_state: Arc<ConnectionState>,
+        record: Arc<Record>,
     ) -> Self {
         Self {
             upstream: Coalesced::new(upstream, Handover::AtOnce, WRITTEN_AT_ONCE),
             redactor,
             connection_state,
+            record,
             state: State::Flowing,
         }
     }
@@ -70,10 +73,7 @@ impl ResponseBody {
 impl Drop for ResponseBody {
     fn drop(&mut self) {
         if self.redactor.has_found() {
-            stderr::line(
-                "the upstream sent the key back; it was kept from the caller \
-                 (is --upstream-url right?)",
-            );
+            self.record.note_key_in_answer();
         }
     }
 }
@@ -101,10 +101,10 @@ impl HttpBody for ResponseBody {
                         Err(_trailers) => {}
                     },
                     Some(Err(fault)) => {
-                        stderr::line(format_args!(
-                            "answer cut short: {}: {fault}",
-                            fault.reason().code()
-                        ));
+                        this.record.conclude(Outcome::UpstreamCut {
+                            code: fault.reason().code(),
+                            cause: fault.to_string(),
+                        });
                         this.state = State::Breaking;
                     }
                     None => {

@@ -17,9 +17,9 @@ use crate::config::limits::Limits;
 use crate::config::paths::{RESPONSES, SHUTDOWN};
 use crate::credential::Credential;
 use crate::downstream::connection_state::ConnectionState;
-use crate::forward::forward;
+use crate::forward::{Call, forward};
 use crate::lifecycle::shutdown::Shutdown;
-use crate::observe::stderr;
+use crate::observe::record::Record;
 use crate::refusal::Refusal;
 use crate::upstream::Upstream;
 
@@ -49,28 +49,23 @@ async fn responses(
     State(shared): State<Arc<Shared>>,
     Extension(connection_state): Extension<Arc<ConnectionState>>,
     Extension(PeerUser(user)): Extension<PeerUser>,
+    Extension(record): Extension<Arc<Record>>,
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
     let is_draining = shared.shutdown.is_begun();
     let grant = shared.access.authorize(user, head, is_draining)?;
-    let answer = forward(
-        grant.call,
+    if let Some(name) = grant.token {
+        record.name_token(name);
+    }
+    let call = Call {
+        head: grant.call,
         body,
-        shared.credential,
-        &shared.upstream,
-        &shared.limits,
-        grant.permit,
+        permit: grant.permit,
         connection_state,
-    );
-    answer.await.inspect_err(|refusal| {
-        if refusal.reason().is_of_upstream() {
-            let token = grant.token.as_deref();
-            let whose = token.map_or(String::new(), |name| format!(" for {name}"));
-            let (code, message) = (refusal.reason().code(), refusal.message());
-            stderr::line(format_args!("no answer{whose}: {code}: {message}"));
-        }
-    })
+        record,
+    };
+    forward(call, shared.credential, &shared.upstream, &shared.limits).await
 }
 
 /// Begins the drain before it answers, so that whoever has the answer finds the
