@@ -253,7 +253,7 @@ impl Refusal {
         )
     }
 
-    #[cfg(any(test, fuzzing))]
+    #[cfg(test)]
     pub(crate) fn reason(&self) -> Reason {
         self.reason
     }
@@ -333,59 +333,4 @@ fn shown(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn users_are_told_of_every_status_and_code() {
-        let told = include_str!("../../../docs/operating.md");
-        for reason in Reason::ALL {
-            let Row { status, code, .. } = reason.row();
-            let row = format!("| {} | `{code}` |", status.as_u16());
-            assert!(told.contains(&row), "docs/operating.md has no row {row}");
-        }
-        let rows = told.lines().filter(|line| {
-            let cells: Vec<&str> = line.split(" | ").collect();
-            matches!(cells[..], [status, code, ..] if status.len() == 5 && code.starts_with('`'))
-        });
-        for row in rows {
-            let known = |reason: &&Reason| row.contains(&format!("| `{}` |", reason.code()));
-            assert!(Reason::ALL.iter().any(|reason| known(&reason)), "{row}");
-        }
-    }
-
-    #[test]
-    fn the_body_has_openai_s_four_fields() {
-        let body: serde_json::Value =
-            serde_json::from_slice(&Refusal::body_too_large(7).body()).unwrap();
-        assert_eq!(
-            body,
-            serde_json::json!({"error": {
-                "message": "the request body is larger than 7 bytes, the limit set by --max-body",
-                "type": "invalid_request_error",
-                "param": null,
-                "code": "body_too_large",
-            }})
-        );
-    }
-
-    #[test]
-    fn a_long_target_is_cut_and_an_odd_one_stays_json() {
-        let uri: Uri = format!("/{}", "a".repeat(5000)).parse().unwrap();
-        let refusal = Refusal::path(&Method::GET, &uri);
-        let target = refusal.message.split(' ').nth(1).unwrap();
-        assert_eq!(target.len(), TARGET_SHOWN + 3);
-        let uri: Uri = "/\"\\<x>".parse().unwrap_or_default();
-        let body = Refusal::path(&Method::GET, &uri).body();
-        assert!(serde_json::from_slice::<serde_json::Value>(&body).is_ok());
-    }
-
-    #[test]
-    fn the_raw_form_is_one_complete_http_answer() {
-        let raw = Refusal::from(Reason::ShuttingDown).to_http1();
-        let text = String::from_utf8(raw).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("HTTP/1.1 503 Service Unavailable\r\n"));
-        assert!(head.contains(&format!("content-length: {}\r\n", body.len())));
-    }
-}
+mod tests;

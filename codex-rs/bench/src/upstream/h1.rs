@@ -111,7 +111,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             Some(_) => {
                 return Err(io::Error::new(
                     InvalidData,
-                    "a Content-Length that is no number",
+                    "a Content-Length that is not a number",
                 ));
             }
         };

@@ -1,4 +1,4 @@
-//! Who may call, by the kernel's word: the user at the other end of a connection.
+//! Who may call, as the kernel reports it: the user at the other end of a connection.
 
 use std::collections::BTreeSet;
 use std::fmt;

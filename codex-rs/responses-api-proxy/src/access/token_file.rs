@@ -41,7 +41,7 @@ impl TokenFile {
     ///
     /// # Errors
     ///
-    /// When it cannot be read, is no file, is too long, or could have been written by somebody else.
+    /// When it cannot be read, is not a file, is too long, or could have been written by somebody else.
     pub(crate) fn read(&self) -> io::Result<String> {
         let mut options = OpenOptions::new();
         options.read(true);

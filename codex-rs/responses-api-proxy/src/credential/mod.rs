@@ -19,7 +19,7 @@ use crate::credential::read_api_key::ApiKey;
 use crate::credential::redact::Redactor;
 use crate::credential::substitution::SCHEME;
 use crate::credential::substitution::{
-    CredentialSubstitution, SubstitutionError, sealing_provider,
+    CredentialSubstitution, SubstitutionError, substituting_provider,
 };
 use crate::observe::printable::{KeyKnown, keep_out};
 
@@ -59,14 +59,14 @@ impl Credential {
             };
             return Ok((credential, provider));
         }
-        let seal = CredentialSubstitution::new(key.header, key.coded, &mut random)?;
+        let substitution = CredentialSubstitution::new(key.header, key.huffman, &mut random)?;
         // As long-lived as the key itself.
-        let seal: &'static CredentialSubstitution = Box::leak(Box::new(seal));
+        let substitution: &'static CredentialSubstitution = Box::leak(Box::new(substitution));
         let credential = Self {
-            header: seal.placeholder(),
+            header: substitution.placeholder(),
             needle,
         };
-        Ok((credential, sealing_provider(seal)))
+        Ok((credential, substituting_provider(substitution)))
     }
 
     /// The Authorization of a call that was found to be permitted: the only way to it.
@@ -118,7 +118,7 @@ mod tests {
 
     const KEY: ApiKey = ApiKey {
         header: "Bearer sk-secret",
-        coded: &[],
+        huffman: &[],
     };
 
     fn header(credential: Credential) -> HeaderValue {
@@ -130,11 +130,12 @@ mod tests {
         let clear = UpstreamUrl::parse("http://127.0.0.1/").unwrap();
         let (credential, _) = Credential::new(KEY, &clear).unwrap();
         assert_eq!(header(credential), "Bearer sk-secret");
-        let mut coded = [0; 32];
-        let len = crate::credential::substitution::huffman_form(KEY.header.as_bytes(), &mut coded)
-            .unwrap();
+        let mut huffman = [0; 32];
+        let len =
+            crate::credential::substitution::huffman_form(KEY.header.as_bytes(), &mut huffman)
+                .unwrap();
         let key = ApiKey {
-            coded: Box::leak(coded[..len].to_vec().into_boxed_slice()),
+            huffman: Box::leak(huffman[..len].to_vec().into_boxed_slice()),
             ..KEY
         };
         let tls = UpstreamUrl::parse("https://example.com/").unwrap();
@@ -168,22 +169,23 @@ mod tests {
             answers.push(send.send_request(request, true).unwrap());
         }
         let mut written = Vec::new();
-        let mut coded = [0; 32];
-        let len = crate::credential::substitution::huffman_form(KEY.header.as_bytes(), &mut coded)
-            .unwrap();
-        let coded = &coded[..len];
+        let mut huffman = [0; 32];
+        let len =
+            crate::credential::substitution::huffman_form(KEY.header.as_bytes(), &mut huffman)
+                .unwrap();
+        let huffman = &huffman[..len];
         // Until all three are there; the connection ends only with the other side's answers.
         let count = |written: &[u8]| {
             let fields = written.windows(len + 3);
             fields
-                .filter(|field| field[..2] == NEVER_INDEXED && &field[3..] == coded)
+                .filter(|field| field[..2] == NEVER_INDEXED && &field[3..] == huffman)
                 .count()
         };
         while count(&written) < 3 {
             assert_ne!(theirs.read_buf(&mut written).await.unwrap(), 0);
         }
         connection.abort();
-        let all = written.windows(len).filter(|part| part == &coded).count();
+        let all = written.windows(len).filter(|part| part == &huffman).count();
         assert_eq!((count(&written), all), (3, 3));
     }
 

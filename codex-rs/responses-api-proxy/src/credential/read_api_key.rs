@@ -13,7 +13,7 @@ use zeroize::Zeroize;
 use crate::credential::substitution::{self, SCHEME};
 
 /// How much of the page the header value `Bearer <key>` may take, in bytes; its
-/// coded form comes behind that.
+/// Huffman-encoded form comes behind that.
 const CAPACITY: usize = 1024;
 
 /// Why there is no key. None of these carries a byte of what was read.
@@ -66,7 +66,7 @@ pub(crate) struct ApiKey {
     /// The header value `Bearer <key>`.
     pub(crate) header: &'static str,
     /// The same in HPACK's Huffman code, as HTTP/2 writes it.
-    pub(crate) coded: &'static [u8],
+    pub(crate) huffman: &'static [u8],
 }
 
 impl ApiKey {
@@ -93,7 +93,7 @@ pub(crate) fn read_api_key(
     input: &mut impl Read,
     mut page: SecretPage,
 ) -> Result<ApiKey, ReadKeyError> {
-    let (plain, coded) = page.as_mut().split_at_mut(CAPACITY);
+    let (plain, huffman) = page.as_mut().split_at_mut(CAPACITY);
     let (scheme, room) = plain.split_at_mut(SCHEME.len());
     scheme.copy_from_slice(SCHEME);
     let key_len = read_line(input, room)?;
@@ -111,12 +111,12 @@ pub(crate) fn read_api_key(
     let header_len = SCHEME.len() + key_len;
     let header = plain.get(..header_len).ok_or(ReadKeyError::TooLarge)?;
     let huffman_len =
-        substitution::huffman_form(header, coded).ok_or(ReadKeyError::ForbiddenCharacter)?;
-    let (plain, coded) = page.seal().map_err(ReadKeyError::Page)?.split_at(CAPACITY);
+        substitution::huffman_form(header, huffman).ok_or(ReadKeyError::ForbiddenCharacter)?;
+    let (plain, huffman) = page.seal().map_err(ReadKeyError::Page)?.split_at(CAPACITY);
     let header = plain.get(..header_len).ok_or(ReadKeyError::TooLarge)?;
     Ok(ApiKey {
         header: std::str::from_utf8(header).map_err(|_| ReadKeyError::ForbiddenCharacter)?,
-        coded: coded.get(..huffman_len).ok_or(ReadKeyError::TooLarge)?,
+        huffman: huffman.get(..huffman_len).ok_or(ReadKeyError::TooLarge)?,
     })
 }
 

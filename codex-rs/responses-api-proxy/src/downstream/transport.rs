@@ -247,7 +247,7 @@ impl Downstream {
     }
 
     /// Tells the limit what is buffered of unfinished heads; refuses this one if that is
-    /// too much in all and it is no small one.
+    /// too much in all and it is not a small one.
     fn keep_account(&mut self) {
         let now = self.inbound.unfinished();
         if now == self.buffered {

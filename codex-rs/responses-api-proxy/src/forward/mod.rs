@@ -100,7 +100,7 @@ pub(crate) async fn forward(
 
 /// The most of an answer to nobody that is read, in bytes; an unread one would cost
 /// its connection.
-const UNHEARD: usize = 64 * 1024;
+const MAX_DISCARDED: usize = 64 * 1024;
 
 /// How long a request for nothing may take.
 const PRECONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -155,7 +155,7 @@ async fn ask_for_nothing(
     let (head, mut body) = upstream.send(outgoing, nothing, permit).await?;
     let mut read = 0;
     while head.status.is_client_error()
-        && read < UNHEARD
+        && read < MAX_DISCARDED
         && let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
     {
         read += frame.data_ref().map_or(0, Bytes::len);

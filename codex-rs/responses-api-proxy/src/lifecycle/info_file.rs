@@ -225,7 +225,7 @@ impl Drop for InfoFile {
             (None, None) => false,
         };
         // Not being allowed to remove it (codex-action gives the file to root, and `--user` leaves a
-        // directory of root's) is no error: then it says nothing any more, as before.
+        // directory of root's) is not an error: then it says nothing any more, as before.
         if is_ours
             && self.place.remove().is_err()
             && let Some(file) = &self.emptied

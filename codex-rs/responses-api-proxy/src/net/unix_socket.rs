@@ -44,7 +44,7 @@ impl fmt::Display for UnixSocketError {
             ),
             Self::NotASocket(path) => write!(
                 f,
-                "failed to bind unix:{}: something that is no socket is there; remove it",
+                "failed to bind unix:{}: something that is not a socket is there; remove it",
                 path.display()
             ),
             Self::ForeignLink(path, error) => {

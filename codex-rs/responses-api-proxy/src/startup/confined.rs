@@ -17,7 +17,7 @@ use crate::net::unix_socket::{UnixListener, UnixSocket};
 use crate::observe::stderr;
 use crate::startup::banner::Banner;
 use crate::startup::checked::{Checked, Clients};
-use crate::startup::exposed_key::keepers;
+use crate::startup::exposed_key::processes_holding;
 use crate::startup::require_all;
 use crate::startup::sandbox::{confine, confine_resolver, may_be_replaced};
 use crate::upstream::{Resolver, Route};
@@ -168,8 +168,8 @@ fn warn_of_copies(key: &[u8], banner: &mut Banner) {
             banner.warn_of_variable(name);
         }
     }
-    for keeper in keepers(key) {
-        banner.warn(keeper);
+    for process in processes_holding(key) {
+        banner.warn(process);
     }
 }
 

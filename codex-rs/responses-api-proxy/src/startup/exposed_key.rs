@@ -52,7 +52,7 @@ impl fmt::Display for ExposedKey {
 
 /// Who of those that this process was started by, and of those they were started by, keeps `key`. What may
 /// not be looked at is passed over: whoever may, may read it.
-pub(crate) fn keepers(key: &[u8]) -> Vec<ExposedKey> {
+pub(crate) fn processes_holding(key: &[u8]) -> Vec<ExposedKey> {
     let mut found = Vec::new();
     let Some((_, mut pid)) = status("self") else {
         return found;

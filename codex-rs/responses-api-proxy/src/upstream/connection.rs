@@ -304,7 +304,7 @@ mod tests {
 
     use tokio::net::{TcpListener, TcpStream};
 
-    use crate::upstream::transport::Stream;
+    use crate::upstream::stream::Stream;
 
     use super::*;
 

@@ -21,7 +21,8 @@ use crate::upstream::error::UpstreamError;
 
 use super::listener_owner::ListenerOwner;
 use super::resolver::Resolver;
-use super::transport::{Stream, Transport};
+use super::stream::Stream;
+use super::transport::Transport;
 use super::tunnel;
 
 /// How long a connection may take to come about: look-up, TCP, a proxy's answer and TLS together.

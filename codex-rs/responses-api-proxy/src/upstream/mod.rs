@@ -13,6 +13,7 @@ pub(crate) mod request_body;
 mod resets;
 mod resolver;
 mod route;
+mod stream;
 mod transport;
 pub(crate) mod trust_roots;
 mod tunnel;

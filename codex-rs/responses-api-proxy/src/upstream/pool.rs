@@ -9,7 +9,9 @@
 //! first, so that a burst opens as many connections as it needs and no more, and a caller that gives up
 //! stops no other. Where one takes long, another is tried every [`TRY_ANOTHER_AFTER`].
 
+mod connect;
 mod connections;
+mod lease;
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -19,12 +21,16 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::access::caller::Caller;
 use crate::net::deadline::within;
 use crate::upstream::error::UpstreamError;
 
 use self::connections::{Connections, OwnerPool};
+use self::lease::Turn;
 use super::connector::CONNECT_TIMEOUT;
-use crate::access::caller::Caller;
+
+pub(crate) use self::connect::{Connect, Pooled};
+pub(crate) use self::lease::Lease;
 
 /// How long a connection may take before another is tried: longer than a TLS handshake around the
 /// world, about as long as a lost SYN. Also how long a server may take to say what it allows.
@@ -37,36 +43,6 @@ const MANY_MULTIPLEXED: usize = 128;
 
 /// How often idle connections are looked through.
 const SWEEP_EVERY: Duration = Duration::from_secs(20);
-
-/// A connection as the pool sees it; clones share it.
-pub(crate) trait Pooled: Clone + Send + 'static {
-    /// Whether another request can go by it, now or later.
-    fn is_open(&self) -> bool;
-    /// Whether it can take one more now; over HTTP/1.1 what an answer left unsent may have to end first.
-    fn is_ready(&self) -> bool;
-    /// How many requests it may carry at once.
-    fn capacity(&self) -> usize;
-    fn is_multiplexed(&self) -> bool;
-}
-
-/// What makes the connections of a pool.
-pub(crate) trait Connect: Clone + Send + Sync + 'static {
-    type Connection: Pooled;
-
-    /// A new connection; and what comes when the server has said how much it allows, until when the
-    /// connection carries one request.
-    fn connect(
-        &self,
-    ) -> impl Future<
-        Output = Result<(Self::Connection, impl Future<Output = ()> + Send), UpstreamError>,
-    > + Send;
-
-    /// Whether connections are multiplexed, if that is known before there is one.
-    fn is_multiplexed(&self) -> Option<bool>;
-
-    /// How many requests a multiplexed connection probably carries.
-    fn expected_capacity() -> usize;
-}
 
 /// The connections of one thread.
 pub(crate) struct Pool<C: Connect>(Arc<Shared<C>>);
@@ -84,52 +60,6 @@ const MULTIPLEXED: u8 = 2;
 
 /// Kept when there is a connection, or none to be had.
 type Promise<C> = oneshot::Sender<Result<Lease<C>, UpstreamError>>;
-
-/// A request's place on its connection, given back when dropped.
-pub(crate) struct Lease<C: Connect> {
-    shared: Arc<Shared<C>>,
-    owner: Caller,
-    id: u64,
-    connection: C::Connection,
-    is_reused: bool,
-    /// What is still to come on the connection is wanted by nobody: it will not be used again.
-    is_spoiled: AtomicBool,
-}
-
-impl<C: Connect> Lease<C> {
-    /// Has a connection that carries one request at a time end with this one.
-    pub(crate) fn spoil(&self) {
-        self.is_spoiled.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether the connection has carried a request before this one.
-    pub(crate) fn is_reused(&self) -> bool {
-        self.is_reused
-    }
-
-    pub(crate) fn connection(&self) -> &C::Connection {
-        &self.connection
-    }
-}
-
-impl<C: Connect> Drop for Lease<C> {
-    fn drop(&mut self) {
-        self.shared.give_back(self);
-    }
-}
-
-/// How it stands with a request that needs a connection.
-enum Turn<C: Connect> {
-    Now(Lease<C>),
-    /// After a turn of the runtime, which looks at the sockets, and of the tasks that drive idle connections:
-    /// the answer on one has just been read to its end, or the server has closed it since.
-    Soon,
-    /// When one has room. If the request had one opened, that one's failure is its own.
-    Later {
-        promised: oneshot::Receiver<Result<Lease<C>, UpstreamError>>,
-        has_begun: bool,
-    },
-}
 
 impl<C: Connect> fmt::Debug for Pool<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -104,7 +104,7 @@ pub(crate) struct RequestBody {
     /// Bytes still allowed.
     allowance: u64,
     /// How long the caller may send nothing while the upstream would take more.
-    patience: Duration,
+    timeout: Duration,
     silence: Option<Deadline>,
     /// How long the upstream takes nothing of it.
     untaken: Option<Deadline>,
@@ -123,7 +123,7 @@ impl RequestBody {
             declared: body.size_hint(),
             body: Coalesced::new(body, Handover::OneByOne, WRITTEN_AT_ONCE),
             allowance: limits.max_body,
-            patience: limits.body_timeout,
+            timeout: limits.body_timeout,
             silence: None,
             untaken: None,
             progress: Progress::default(),
@@ -234,7 +234,7 @@ impl HttpBody for RequestBody {
         this.untaken = None;
         loop {
             let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
-                let limit = this.patience;
+                let limit = this.timeout;
                 let silence = this.silence.get_or_insert_with(|| Deadline::after(limit));
                 ready!(Pin::new(silence).poll(cx));
                 return this.break_off(RequestBodyError::Stalled, cx);

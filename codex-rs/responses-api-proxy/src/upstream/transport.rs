@@ -14,16 +14,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Buf;
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
-use tokio::net::TcpStream;
-#[cfg(unix)]
-use tokio::net::UnixStream;
 use tokio::sync::oneshot;
 use tokio::task::coop;
-use tokio_rustls::client::TlsStream;
 
+use super::stream::Stream;
 use super::windows::Windows;
 
 /// So many bytes take one of the 128 steps that tokio allows a task in each of its turns
@@ -39,17 +34,6 @@ const BYTES_OF_A_STEP_HTTP_2: usize = 1024;
 const READ_AT_ONCE: u64 = 8 * 1024 - 1;
 /// The same over HTTP/2, where frames wait elsewhere.
 const READ_AT_ONCE_HTTP_2: u64 = 16 * 1024 - 1;
-
-/// What carries the bytes.
-#[derive(Debug)]
-pub(crate) enum Stream {
-    Tcp(TcpStream),
-    #[cfg(unix)]
-    Unix(UnixStream),
-    Tls(Box<TlsStream<TcpStream>>),
-    /// TLS to the upstream through a CONNECT proxy.
-    Tunnel(Box<TlsStream<TokioIo<Upgraded>>>),
-}
 
 /// How far writing has come on a connection; clones share it.
 #[derive(Clone, Debug, Default)]
@@ -323,99 +307,5 @@ impl AsyncWrite for Transport {
     }
 }
 
-/// Runs the same call on whichever stream it is.
-macro_rules! on_each {
-    ($stream:expr, $each:ident => $call:expr) => {
-        match $stream {
-            Stream::Tcp($each) => $call,
-            #[cfg(unix)]
-            Stream::Unix($each) => $call,
-            Stream::Tls($each) => $call,
-            Stream::Tunnel($each) => $call,
-        }
-    };
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        on_each!(self.get_mut(), stream => Pin::new(stream).poll_read(cx, buf))
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        on_each!(self.get_mut(), stream => Pin::new(stream).poll_write(cx, buf))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        on_each!(self.get_mut(), stream => Pin::new(stream).poll_write_vectored(cx, bufs))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        on_each!(self, stream => stream.is_write_vectored())
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_each!(self.get_mut(), stream => Pin::new(stream).poll_flush(cx))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_each!(self.get_mut(), stream => Pin::new(stream).poll_shutdown(cx))
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
-
-    use super::*;
-
-    async fn connected() -> (Transport, TcpStream) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let near = TcpStream::connect(listener.local_addr().unwrap()).await;
-        let (far, _) = listener.accept().await.unwrap();
-        (Transport::new(Stream::Tcp(near.unwrap()), false).0, far)
-    }
-
-    /// What was received is read; then comes an error, and not the end.
-    #[tokio::test]
-    async fn a_failed_write_is_told_after_everything_that_was_received() {
-        let (mut transport, mut far) = connected().await;
-        far.write_all(b"answer").await.unwrap();
-        far.shutdown().await.unwrap();
-        transport
-            .outgoing
-            .0
-            .has_failed
-            .store(true, Ordering::Relaxed);
-        let mut text = Vec::new();
-        let error = transport.read_to_end(&mut text).await.unwrap_err();
-        assert_eq!(
-            (text.as_slice(), error.kind()),
-            (&b"answer"[..], io::ErrorKind::ConnectionReset)
-        );
-    }
-
-    #[tokio::test]
-    async fn an_end_without_a_failed_write_is_an_end() {
-        let (mut transport, mut far) = connected().await;
-        far.write_all(b"answer").await.unwrap();
-        far.shutdown().await.unwrap();
-        let mut text = Vec::new();
-        transport.read_to_end(&mut text).await.unwrap();
-        assert_eq!(text, b"answer");
-    }
-}
+mod tests;

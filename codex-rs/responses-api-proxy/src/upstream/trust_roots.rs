@@ -195,7 +195,7 @@ fn joined(sources: Vec<Source>) -> Result<(RootCertStore, String), NoRoots> {
     let is_refused = sources.iter().any(|source| source.is_refused);
     let mut seen: Vec<CertificateDer<'static>> = Vec::new();
     for mut source in sources {
-        // One odd certificate among the system's hundred is no reason to stop.
+        // One odd certificate among the system's hundred is not a reason to stop.
         let is_one = |certificate: &CertificateDer<'static>| {
             RootCertStore::empty().add(certificate.clone()).is_ok()
         };

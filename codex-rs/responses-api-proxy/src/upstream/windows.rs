@@ -20,20 +20,20 @@
 mod budget;
 mod frame;
 mod held;
+mod sent;
+mod stream;
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::ReadBuf;
-use tokio::time::Instant;
 
-use self::budget::{Budget, Grant};
+use self::budget::Budget;
 use self::frame::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, FRAME_HEAD, GOAWAY, HEADERS, Head, Outgoing,
-    PADDED, PRIORITY, PUSH_PROMISE, RST_STREAM, Said, stands_alone,
+    PADDED, PRIORITY, PUSH_PROMISE, RST_STREAM, stands_alone,
 };
-use self::held::Held;
+use self::stream::Stream;
 
 /// h2's window of each stream, and what HTTP/2 begins with, in bytes: how much of an answer lies with h2
 /// unread. Many small frames take several times as much memory.
@@ -43,33 +43,8 @@ pub(super) const STREAM_WINDOW: u32 = 65_535;
 const MOST_OF_STREAM: usize = 8 * 1024 * 1024;
 const MOST_OF_CONNECTION: usize = 12 * 1024 * 1024;
 
-/// More is granted where so much was read within so long of the arrival of its first byte. It is the burst
-/// that a server sends at once: how far away that is makes no difference, and no model writes as fast.
-const READ: usize = 40 * 1024;
-const IN: Duration = Duration::from_millis(375);
-
 /// The longest frame that h2 takes; it ends the connection for a longer one.
 const MAX_FRAME: usize = 16 * 1024;
-
-/// One answer, from its request to its end.
-struct Stream {
-    /// What h2 may still get of it.
-    window: usize,
-    /// What the server was granted beyond that.
-    grant: Grant,
-    /// What h2 may not have yet, at most as much as was granted; nothing as long as the window is open.
-    held: Held,
-    /// Frames behind it, after which nothing comes.
-    end: BytesMut,
-    /// Padding of what was held: the server's window is smaller by that, and h2 does not know.
-    padding: usize,
-    /// When what is counted began to come, and how much of it was read.
-    since: Option<Instant>,
-    read: usize,
-    /// How much has come in all, and whether it was read fast.
-    received: usize,
-    is_fast: bool,
-}
 
 /// The windows of one connection. Without `Debug`: answers are in it.
 pub(super) struct Windows {
@@ -250,7 +225,7 @@ impl Windows {
     }
 
     /// Lets pass what h2's window allows of what is held of a stream, and behind that its end.
-    fn release(&mut self, id: u32) {
+    pub(super) fn release(&mut self, id: u32) {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
@@ -265,7 +240,7 @@ impl Windows {
     }
 
     /// A stream is over. What h2 will never see of it is made up for to the server.
-    fn forget(&mut self, id: u32) {
+    pub(super) fn forget(&mut self, id: u32) {
         if let Some(stream) = self.streams.remove(&id) {
             self.update(0, stream.held.len() + stream.padding);
             self.guess = if stream.is_fast {
@@ -306,162 +281,6 @@ impl Windows {
     /// Whether h2 can read on at once.
     pub(super) fn is_ready(&self) -> bool {
         !self.ready.is_empty()
-    }
-}
-
-/// What h2 says.
-impl Windows {
-    /// Takes what h2 has sent, in its order.
-    pub(super) fn follow(&mut self, sent: &[u8]) {
-        let mut said = Vec::new();
-        self.outgoing.follow(sent, &mut said);
-        for said in said {
-            match said {
-                Said::Begun(id) => self.note_begun(id),
-                Said::Read(id, bytes) => self.note_read(id, bytes),
-                // h2 throws away what comes of it.
-                Said::GivenUp(id) => self.forget(id),
-                Said::Ping(payload) if self.is_over => {
-                    Head::ack_of_ping().put(&mut self.ready, &payload);
-                }
-                Said::Ping(_) => {}
-            }
-        }
-    }
-
-    /// A request begins. The only one of all, or one that may be like one before it that was read fast, gets
-    /// as much at once, which spares a round trip.
-    fn note_begun(&mut self, id: u32) {
-        // A second block of a request is its trailers.
-        if id <= self.last_begun {
-            return;
-        }
-        self.last_begun = id;
-        let stream = Stream {
-            window: STREAM_WINDOW as usize,
-            grant: self.budget.nothing(),
-            held: Held::default(),
-            end: BytesMut::new(),
-            padding: 0,
-            since: None,
-            read: 0,
-            received: 0,
-            is_fast: false,
-        };
-        self.streams.insert(id, stream);
-        let guess = match self.guess {
-            0 if self.budget.is_whole() => MOST_OF_STREAM,
-            guess if self.budget.is_ample() => guess,
-            _ => 0,
-        };
-        self.grant(id, guess);
-    }
-
-    /// The caller of a stream has read on, and h2 has told the server that it may send so much more.
-    fn note_read(&mut self, id: u32, bytes: usize) {
-        let Some(stream) = self.streams.get_mut(&id) else {
-            return;
-        };
-        stream.window = stream.window.saturating_add(bytes);
-        let padding = std::mem::take(&mut stream.padding);
-        let is_fast = stream.is_read_fast(bytes);
-        stream.is_fast = is_fast.unwrap_or(stream.is_fast);
-        let goes_on = stream.end.is_empty();
-        if padding > 0 {
-            self.update(0, padding);
-            self.update(id, padding);
-        }
-        if is_fast == Some(true) && goes_on {
-            // Its share of what is left.
-            let has_nothing = |stream: &&Stream| stream.grant.bytes() == 0;
-            let waiting = self.streams.values().filter(has_nothing).count().max(1);
-            self.grant(id, self.left() / waiting);
-        }
-        self.release(id);
-    }
-
-    /// How much its streams may still be granted.
-    fn left(&self) -> usize {
-        let granted = self.streams.values().map(|stream| stream.grant.bytes());
-        MOST_OF_CONNECTION.saturating_sub(granted.sum())
-    }
-
-    /// Grants a stream so much, as far as there is as much.
-    fn grant(&mut self, id: u32, wanted: usize) {
-        let wanted = wanted.min(self.left());
-        if let Some(stream) = self.streams.get_mut(&id) {
-            let most = MOST_OF_STREAM.saturating_sub(stream.grant.bytes());
-            let granted = stream.grant.grow(wanted.min(most));
-            self.update(id, granted);
-        }
-    }
-
-    /// Tells the server that it may send so much more of a stream, or with 0 on the connection.
-    fn update(&mut self, stream: u32, bytes: usize) {
-        // What a window has lost at most is far less than what fits.
-        if let Ok(bytes @ 1..) = u32::try_from(bytes) {
-            Head::of(frame::WINDOW_UPDATE, stream, 4).put(&mut self.updates, &bytes.to_be_bytes());
-        }
-    }
-
-    /// What is to be sent before anything else of h2's; nothing within a frame or a header block.
-    pub(super) fn updates(&mut self) -> Option<&mut BytesMut> {
-        (self.outgoing.is_between() && !self.updates.is_empty()).then_some(&mut self.updates)
-    }
-}
-
-impl Stream {
-    fn note_come(&mut self, length: usize) {
-        self.received = self.received.saturating_add(length);
-        self.since.get_or_insert_with(Instant::now);
-    }
-
-    /// Keeps a frame of data; false if the server may not send it.
-    fn keep_data(&mut self, head: Head, payload: &[u8]) -> bool {
-        let kept = self.held.len() + self.padding;
-        let allowed = (self.window + self.grant.bytes()).saturating_sub(kept);
-        let Some(data) = head.without_padding(payload) else {
-            return false;
-        };
-        if head.length > allowed || !self.end.is_empty() {
-            return false;
-        }
-        self.note_come(head.length);
-        self.held.push(data);
-        self.padding += head.length - data.len();
-        if head.flags & END_STREAM != 0 {
-            let end = Head {
-                flags: END_STREAM,
-                ..Head::of(DATA, head.stream, 0)
-            };
-            self.keep_end(&end.written());
-        }
-        true
-    }
-
-    /// Keeps a frame that comes behind all data; false if there are too many. The server sends no more, so
-    /// that others may have what is not used of the grant.
-    fn keep_end(&mut self, frame: &[u8]) -> bool {
-        let fits = self.end.len() + frame.len() <= 2 * MAX_FRAME;
-        if fits {
-            self.end.extend_from_slice(frame);
-            self.grant.shrink_to(self.held.len());
-        }
-        fits
-    }
-
-    /// Whether what was counted was read fast; nothing until enough was.
-    fn is_read_fast(&mut self, bytes: usize) -> Option<bool> {
-        self.read = self.read.saturating_add(bytes);
-        if self.read < READ {
-            return None;
-        }
-        self.read = 0;
-        let now = Instant::now();
-        // What is counted next has come already, or begins with what comes.
-        let next = (!self.held.is_empty()).then_some(now);
-        let since = std::mem::replace(&mut self.since, next);
-        Some(since.is_some_and(|since| now.duration_since(since) <= IN))
     }
 }
 

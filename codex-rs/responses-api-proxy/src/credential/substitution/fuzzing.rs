@@ -13,9 +13,9 @@ use crate::fuzzing::{cut, split_control};
 const CREDENTIAL: &str = "Bearer sk-proj-Zz09_XqWvK3JmNpAb7CdEfGh1IjKlMnOpQrStUvWxYz";
 
 static SUBSTITUTION: LazyLock<CredentialSubstitution> = LazyLock::new(|| {
-    let mut coded = vec![0; 2048];
-    let len = huffman_form(CREDENTIAL.as_bytes(), &mut coded).unwrap();
-    coded.truncate(len);
+    let mut huffman = vec![0; 2048];
+    let len = huffman_form(CREDENTIAL.as_bytes(), &mut huffman).unwrap();
+    huffman.truncate(len);
     let mut state = 1_u32;
     // Not random, so that what was found is found again.
     let mut random = |buffer: &mut [u8]| {
@@ -25,7 +25,7 @@ static SUBSTITUTION: LazyLock<CredentialSubstitution> = LazyLock::new(|| {
         });
         true
     };
-    CredentialSubstitution::new(CREDENTIAL, coded.leak(), &mut random).unwrap()
+    CredentialSubstitution::new(CREDENTIAL, huffman.leak(), &mut random).unwrap()
 });
 
 /// Sends `wire` in records; what leaves, up to where track was lost. Nothing is ever replaced
@@ -47,7 +47,7 @@ fn send(wire: &[u8], control: &[u8]) -> (Vec<u8>, Result<(), Desynchronized>) {
             let replaced = &record[splice.at..end];
             assert!(
                 stands_for(&SUBSTITUTION.plain, replaced, with)
-                    || stands_for(&SUBSTITUTION.coded, replaced, with)
+                    || stands_for(&SUBSTITUTION.huffman, replaced, with)
             );
             out[splice.at..end].copy_from_slice(with);
         }
@@ -63,13 +63,13 @@ fn stands_for(pair: &Pair, replaced: &[u8], with: &[u8]) -> bool {
         && secret.get(at..at.saturating_add(with.len())) == Some(with)
 }
 
-/// With 0xff for the placeholder and 0xfe for its coded form.
+/// With 0xff for the placeholder and 0xfe for its Huffman-enHuffman-encoded form.
 fn expand(data: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     for &byte in data {
         match byte {
             0xff => out.extend(SUBSTITUTION.placeholder.bytes()),
-            0xfe => out.extend(SUBSTITUTION.coded.sides().0),
+            0xfe => out.extend(SUBSTITUTION.huffman.sides().0),
             _ => out.push(byte),
         }
     }
@@ -77,7 +77,7 @@ fn expand(data: &[u8]) -> Vec<u8> {
 }
 
 /// Any bytes in any records.
-pub fn seal_any(data: &[u8]) {
+pub fn substitution_any(data: &[u8]) {
     let (control, rest) = split_control(data);
     for opening in [&b"POST "[..], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b""] {
         let wire = [opening, &expand(rest)].concat();
@@ -88,7 +88,7 @@ pub fn seal_any(data: &[u8]) {
 
 /// Requests as hyper writes them: each head gets the credential, whatever the bodies hold, and
 /// however the records cut it. A 0x00 ends a body; its first byte says how it is framed.
-pub fn seal_requests(data: &[u8]) {
+pub fn substitution_requests(data: &[u8]) {
     let (control, rest) = split_control(data);
     let mut wire = Vec::new();
     let mut expected = Vec::new();

@@ -34,12 +34,12 @@ use self::h1::H1;
 use self::h2::H2;
 use self::matcher::{Desynchronized, Pair, Splice};
 
-pub(crate) use self::tls::sealing_provider;
+pub(crate) use self::tls::substituting_provider;
 
 /// What stands before the key in the header (RFC 6750, section 2.1).
 pub(crate) const SCHEME: &[u8] = b"Bearer ";
 
-/// The scheme is no secret, and in either form it ends on a byte.
+/// The scheme is not a secret, and in either form it ends on a byte.
 const SCHEME_HUFFMAN: usize = 5;
 
 /// A placeholder and both forms of what it stands for.
@@ -47,10 +47,10 @@ const SCHEME_HUFFMAN: usize = 5;
 pub(crate) struct CredentialSubstitution {
     placeholder: &'static str,
     plain: Pair,
-    coded: Pair,
+    huffman: Pair,
 }
 
-/// Why there is no seal.
+/// Why there is no substitution.
 #[derive(Debug)]
 pub(crate) struct SubstitutionError;
 
@@ -62,14 +62,14 @@ impl fmt::Display for SubstitutionError {
 
 impl std::error::Error for SubstitutionError {}
 
-/// Writes the coded form of a credential such as `Bearer sk-...` to `out`;
+/// Writes the Huffman-encoded form of a credential such as `Bearer sk-...` to `out`;
 /// returns its length in bytes. `None` if it does not fit.
 pub(crate) fn huffman_form(credential: &[u8], out: &mut [u8]) -> Option<usize> {
     huffman::encode(credential, out)
 }
 
 impl CredentialSubstitution {
-    /// `credential` is the header value `Bearer <key>` and `coded` its
+    /// `credential` is the header value `Bearer <key>` and `huffman` its
     /// [`huffman_form`], both in the locked page. `random` fills a buffer.
     ///
     /// # Errors
@@ -77,11 +77,11 @@ impl CredentialSubstitution {
     /// [`SubstitutionError`] when there is no randomness or the forms do not belong together.
     pub(crate) fn new(
         credential: &'static str,
-        coded: &'static [u8],
+        huffman: &'static [u8],
         random: &mut dyn FnMut(&mut [u8]) -> bool,
     ) -> Result<Self, SubstitutionError> {
-        let placeholder = placeholder_for(credential.as_bytes(), coded.len(), random)?;
-        let mut placeholder_huffman = vec![0; coded.len()];
+        let placeholder = placeholder_for(credential.as_bytes(), huffman.len(), random)?;
+        let mut placeholder_huffman = vec![0; huffman.len()];
         huffman::encode(&placeholder, &mut placeholder_huffman).ok_or(SubstitutionError)?;
         let text = String::from_utf8(placeholder.clone()).map_err(|_| SubstitutionError)?;
         Ok(Self {
@@ -89,7 +89,7 @@ impl CredentialSubstitution {
             placeholder: Box::leak(text.into_boxed_str()),
             plain: Pair::new(placeholder, credential.as_bytes(), SCHEME.len())
                 .ok_or(SubstitutionError)?,
-            coded: Pair::new(placeholder_huffman, coded, SCHEME_HUFFMAN)
+            huffman: Pair::new(placeholder_huffman, huffman, SCHEME_HUFFMAN)
                 .ok_or(SubstitutionError)?,
         })
     }
@@ -116,11 +116,11 @@ fn placeholder_for(
         *byte = huffman::letter(*byte);
     }
     let wanted = u32::try_from(huffman_len).map_err(|_| SubstitutionError)?;
-    // Exchange letters for longer or shorter coded ones until the length fits: a
+    // Exchange letters for longer or shorter Huffman codes until the length fits: a
     // few steps for a key that looks random, some hundreds for an odd one.
     for _ in 0..100_000 {
-        let coded = huffman::bits(&text).div_ceil(8);
-        if coded == wanted {
+        let huffman = huffman::bits(&text).div_ceil(8);
+        if huffman == wanted {
             return Ok(text);
         }
         let mut dice = [0; 3];
@@ -133,7 +133,7 @@ fn placeholder_for(
         let old = letters.get_mut(place).ok_or(SubstitutionError)?;
         let new = huffman::letter(letter);
         let (old_bits, new_bits) = (huffman::bits(&[*old]), huffman::bits(&[new]));
-        if (coded < wanted) == (new_bits > old_bits) && new_bits != old_bits {
+        if (huffman < wanted) == (new_bits > old_bits) && new_bits != old_bits {
             *old = new;
         }
     }
@@ -157,7 +157,7 @@ impl Stream {
     /// Finds what is to be replaced in the next record.
     fn take(
         &mut self,
-        seal: &CredentialSubstitution,
+        substitution: &CredentialSubstitution,
         record: &[u8],
         splices: &mut Vec<Splice>,
     ) -> Result<(), Desynchronized> {
@@ -173,8 +173,8 @@ impl Stream {
             };
         }
         let taken = match self {
-            Self::H1(stream) => stream.take(&seal.plain, record, splices),
-            Self::H2(stream) => stream.take(&seal.coded, record, splices),
+            Self::H1(stream) => stream.take(&substitution.plain, record, splices),
+            Self::H2(stream) => stream.take(&substitution.huffman, record, splices),
             Self::Tunnel => Ok(()),
             Self::New | Self::Desynchronized => Err(Desynchronized),
         };

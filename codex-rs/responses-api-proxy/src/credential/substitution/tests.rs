@@ -7,21 +7,21 @@ fn random(buffer: &mut [u8]) -> bool {
     default_provider().secure_random.fill(buffer).is_ok()
 }
 
-fn seal_for(key: &str) -> (CredentialSubstitution, &'static [u8], &'static [u8]) {
+fn substitution_for(key: &str) -> (CredentialSubstitution, &'static [u8], &'static [u8]) {
     let plain: &'static str = Box::leak(format!("Bearer {key}").into_boxed_str());
-    let mut coded = vec![0; 2048];
-    let len = huffman_form(plain.as_bytes(), &mut coded).unwrap();
-    coded.truncate(len);
-    let coded: &'static [u8] = Box::leak(coded.into_boxed_slice());
-    let seal = CredentialSubstitution::new(plain, coded, &mut random).unwrap();
-    (seal, plain.as_bytes(), coded)
+    let mut huffman = vec![0; 2048];
+    let len = huffman_form(plain.as_bytes(), &mut huffman).unwrap();
+    huffman.truncate(len);
+    let huffman: &'static [u8] = Box::leak(huffman.into_boxed_slice());
+    let substitution = CredentialSubstitution::new(plain, huffman, &mut random).unwrap();
+    (substitution, plain.as_bytes(), huffman)
 }
 
 const KEY: &str = "sk-proj-Zz09_XqWvK3JmNpAb7CdEfGh1IjKlMnOpQrStUvWxYz";
 
 /// Sends `wire` in records cut at `cuts`; what leaves, or that track was lost.
 fn send(
-    seal: &CredentialSubstitution,
+    substitution: &CredentialSubstitution,
     wire: &[u8],
     cuts: &[usize],
 ) -> Result<Vec<u8>, Desynchronized> {
@@ -37,7 +37,7 @@ fn send(
     for pair in offsets.windows(2) {
         let record = &wire[pair[0]..pair[1]];
         let mut splices = Vec::new();
-        stream.take(seal, record, &mut splices)?;
+        stream.take(substitution, record, &mut splices)?;
         let mut out = record.to_vec();
         for Splice { at, with } in splices {
             let with = with.bytes();
@@ -78,15 +78,15 @@ fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
 
 /// Requests as h2 writes them: preface, SETTINGS, then header blocks and DATA,
 /// each block cut into HEADERS and CONTINUATION after `split` bytes.
-fn h2_wire(coded: &[u8], bodies: &[Vec<u8>], split: usize) -> Vec<u8> {
+fn h2_wire(huffman: &[u8], bodies: &[Vec<u8>], split: usize) -> Vec<u8> {
     let mut wire = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     wire.extend(frame(4, 0, &[0; 18]));
     for body in bodies {
         // A method, a literal never indexed named authorization, something after it.
-        let length = u8::try_from(coded.len()).unwrap();
+        let length = u8::try_from(huffman.len()).unwrap();
         let block = [
             &[0x83, 0x1f, 0x08, 0x80 | length][..],
-            coded,
+            huffman,
             &[0x40, 0x01, b'x', 0x00],
         ]
         .concat();
@@ -108,28 +108,33 @@ fn a_placeholder_is_as_long_as_its_key_in_both_forms_and_shares_only_the_scheme(
         "ZZZZZZZZZZZZZZZZXXXXXXXXXXXX",
         &long,
     ] {
-        let (seal, plain, coded) = seal_for(key);
-        assert_eq!(seal.placeholder().len(), plain.len());
-        let mut placeholder_huffman = vec![0; coded.len()];
-        let len = huffman::encode(seal.placeholder().as_bytes(), &mut placeholder_huffman);
-        assert_eq!(len, Some(coded.len()), "{key}");
-        assert!(seal.placeholder().starts_with("Bearer "));
+        let (substitution, plain, huffman) = substitution_for(key);
+        assert_eq!(substitution.placeholder().len(), plain.len());
+        let mut placeholder_huffman = vec![0; huffman.len()];
+        let len = huffman::encode(
+            substitution.placeholder().as_bytes(),
+            &mut placeholder_huffman,
+        );
+        assert_eq!(len, Some(huffman.len()), "{key}");
+        assert!(substitution.placeholder().starts_with("Bearer "));
     }
-    let (one, ..) = seal_for(KEY);
-    let (other, ..) = seal_for(KEY);
+    let (one, ..) = substitution_for(KEY);
+    let (other, ..) = substitution_for(KEY);
     assert_ne!(one.placeholder(), other.placeholder());
     assert!(!one.placeholder().contains(KEY));
 }
 
 #[test]
 fn a_seal_shows_nothing_of_its_key() {
-    let (seal, _, coded) = seal_for(KEY);
-    let shown = format!("{seal:?}");
+    let (substitution, _, huffman) = substitution_for(KEY);
+    let shown = format!("{substitution:?}");
     assert!(!shown.contains(KEY));
-    assert!(!shown.contains(&format!("{:?}", &coded[5..]).replace(['[', ']'], "")));
+    assert!(!shown.contains(&format!("{:?}", &huffman[5..]).replace(['[', ']'], "")));
     let mut splices = Vec::new();
-    let wire = h1_wire(seal.placeholder().as_bytes(), &[(vec![], false)]);
-    Stream::New.take(&seal, &wire, &mut splices).unwrap();
+    let wire = h1_wire(substitution.placeholder().as_bytes(), &[(vec![], false)]);
+    Stream::New
+        .take(&substitution, &wire, &mut splices)
+        .unwrap();
     let shown = format!("{splices:?}");
     assert_eq!(splices.len(), 1);
     assert!(!shown.contains(&format!("{:?}", &KEY.as_bytes()[..4]).replace(['[', ']'], "")));
@@ -138,58 +143,72 @@ fn a_seal_shows_nothing_of_its_key() {
 
 #[test]
 fn a_head_without_the_placeholder_stops_the_connection() {
-    let (seal, _, coded) = seal_for(KEY);
+    let (substitution, _, huffman) = substitution_for(KEY);
     assert_eq!(
-        send(&seal, &h1_wire(b"Bearer other", &[(vec![], false)]), &[]),
+        send(
+            &substitution,
+            &h1_wire(b"Bearer other", &[(vec![], false)]),
+            &[]
+        ),
         Err(Desynchronized)
     );
     assert_eq!(
-        send(&seal, &h2_wire(&vec![0; coded.len()], &[vec![]], 9), &[]),
+        send(
+            &substitution,
+            &h2_wire(&vec![0; huffman.len()], &[vec![]], 9),
+            &[]
+        ),
         Err(Desynchronized)
     );
 }
 
 #[test]
 fn a_match_that_was_begun_in_one_record_must_go_on_in_the_next() {
-    let (seal, ..) = seal_for(KEY);
+    let (substitution, ..) = substitution_for(KEY);
     let head = b"POST / HTTP/1.1\r\nauthorization: ";
-    let begun = &seal.placeholder().as_bytes()[..20];
+    let begun = &substitution.placeholder().as_bytes()[..20];
     let mut stream = Stream::New;
     let mut splices = Vec::new();
     stream
-        .take(&seal, &[&head[..], begun].concat(), &mut splices)
+        .take(&substitution, &[&head[..], begun].concat(), &mut splices)
         .unwrap();
     assert_eq!(splices.len(), 1);
-    assert_eq!(stream.take(&seal, b"!", &mut splices), Err(Desynchronized));
+    assert_eq!(
+        stream.take(&substitution, b"!", &mut splices),
+        Err(Desynchronized)
+    );
     // And there is no way back.
-    assert_eq!(stream.take(&seal, head, &mut splices), Err(Desynchronized));
+    assert_eq!(
+        stream.take(&substitution, head, &mut splices),
+        Err(Desynchronized)
+    );
 }
 
 #[test]
 fn the_scheme_alone_at_the_end_of_a_record_changes_nothing_and_binds_nothing() {
-    let (seal, plain, _) = seal_for(KEY);
-    let placeholder = seal.placeholder();
+    let (substitution, plain, _) = substitution_for(KEY);
+    let placeholder = substitution.placeholder();
     let wire =
         format!("POST / HTTP/1.1\r\nx: Bearer Bearer\r\nauthorization: {placeholder}\r\n\r\n");
     let expected = wire.replace(placeholder, std::str::from_utf8(plain).unwrap());
     let cut = wire.find("Bearer ").unwrap() + 7;
     assert_eq!(
-        send(&seal, wire.as_bytes(), &[cut]).unwrap(),
+        send(&substitution, wire.as_bytes(), &[cut]).unwrap(),
         expected.as_bytes()
     );
 }
 
 #[test]
 fn a_tunnel_is_passed_and_anything_else_is_not() {
-    let (seal, ..) = seal_for(KEY);
+    let (substitution, ..) = substitution_for(KEY);
     let tunnel = [
         &b"CONNECT api.openai.com:443 HTTP/1.1\r\n\r\n"[..],
-        seal.placeholder().as_bytes(),
+        substitution.placeholder().as_bytes(),
     ]
     .concat();
-    assert_eq!(send(&seal, &tunnel, &[30]).unwrap(), tunnel);
+    assert_eq!(send(&substitution, &tunnel, &[30]).unwrap(), tunnel);
     for wire in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\x00\x00\x00\x04", b"P"] {
-        assert_eq!(send(&seal, wire, &[]), Err(Desynchronized));
+        assert_eq!(send(&substitution, wire, &[]), Err(Desynchronized));
     }
 }
 
@@ -201,14 +220,14 @@ proptest! {
         cuts in proptest::collection::vec(0_usize..4000, 0..20),
         forged in any::<bool>(),
     ) {
-        let (seal, plain, _) = seal_for(KEY);
+        let (substitution, plain, _) = substitution_for(KEY);
         let mut bodies = bodies;
         if forged {
             // A body that holds the placeholder, which no caller can know.
-            bodies[0].0.extend(seal.placeholder().bytes());
+            bodies[0].0.extend(substitution.placeholder().bytes());
         }
-        let wire = h1_wire(seal.placeholder().as_bytes(), &bodies);
-        prop_assert_eq!(send(&seal, &wire, &cuts).unwrap(), h1_wire(plain, &bodies));
+        let wire = h1_wire(substitution.placeholder().as_bytes(), &bodies);
+        prop_assert_eq!(send(&substitution, &wire, &cuts).unwrap(), h1_wire(plain, &bodies));
     }
 
     #[test]
@@ -218,21 +237,21 @@ proptest! {
         split in 0_usize..70,
         forged in any::<bool>(),
     ) {
-        let (seal, _, coded) = seal_for(KEY);
-        let mut own = vec![0; coded.len()];
-        huffman::encode(seal.placeholder().as_bytes(), &mut own).unwrap();
+        let (substitution, _, huffman) = substitution_for(KEY);
+        let mut own = vec![0; huffman.len()];
+        huffman::encode(substitution.placeholder().as_bytes(), &mut own).unwrap();
         let mut bodies = bodies;
         if forged {
             bodies[0].extend(&own);
         }
         let wire = h2_wire(&own, &bodies, split);
-        prop_assert_eq!(send(&seal, &wire, &cuts).unwrap(), h2_wire(coded, &bodies, split));
+        prop_assert_eq!(send(&substitution, &wire, &cuts).unwrap(), h2_wire(huffman, &bodies, split));
     }
 
     #[test]
     fn no_plaintext_panics(wire in proptest::collection::vec(any::<u8>(), 0..200), cuts in proptest::collection::vec(0_usize..200, 0..5), start in 0_usize..3) {
-        let (seal, ..) = seal_for(KEY);
+        let (substitution, ..) = substitution_for(KEY);
         let start = [&b"POST "[..], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b""][start];
-        let _ = send(&seal, &[start, &wire].concat(), &cuts);
+        let _ = send(&substitution, &[start, &wire].concat(), &cuts);
     }
 }

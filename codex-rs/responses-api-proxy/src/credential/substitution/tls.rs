@@ -1,4 +1,4 @@
-//! A crypto provider whose ciphers unseal: ring's suites, each with its record
+//! A crypto provider whose ciphers substitute: ring's suites, each with its record
 //! encryption wrapped.
 
 use std::cell::Cell;
@@ -21,10 +21,12 @@ use crate::observe::stderr;
 /// Fatal, internal_error (RFC 8446, section 6.2).
 const FATAL_ALERT: &[u8] = &[2, 80];
 
-/// ring's provider, with `seal` undone in what it encrypts as application data.
+/// ring's provider, with `substitution` made in what it encrypts as application data.
 ///
 /// The suites live as long as the process, as rustls asks; call it once.
-pub(crate) fn sealing_provider(seal: &'static CredentialSubstitution) -> CryptoProvider {
+pub(crate) fn substituting_provider(
+    substitution: &'static CredentialSubstitution,
+) -> CryptoProvider {
     let mut provider = rustls::crypto::ring::default_provider();
     provider.cipher_suites = provider
         .cipher_suites
@@ -36,7 +38,7 @@ pub(crate) fn sealing_provider(seal: &'static CredentialSubstitution) -> CryptoP
                     hkdf_provider: inner.hkdf_provider,
                     aead_alg: Box::leak(Box::new(SubstitutingSuite {
                         inner: inner.aead_alg,
-                        seal,
+                        substitution,
                     })),
                     quic: None,
                 })))
@@ -49,7 +51,7 @@ pub(crate) fn sealing_provider(seal: &'static CredentialSubstitution) -> CryptoP
                     sign: inner.sign,
                     aead_alg: Box::leak(Box::new(SubstitutingSuite {
                         inner: inner.aead_alg,
-                        seal,
+                        substitution,
                     })),
                 })))
             }
@@ -75,7 +77,7 @@ thread_local! {
 /// A cipher that hands out unsealing encrypters.
 struct SubstitutingSuite<A: 'static> {
     inner: A,
-    seal: &'static CredentialSubstitution,
+    substitution: &'static CredentialSubstitution,
 }
 
 impl<A> SubstitutingSuite<A> {
@@ -88,7 +90,7 @@ impl<A> SubstitutingSuite<A> {
         };
         Box::new(SubstitutingEncrypter {
             inner,
-            seal: self.seal,
+            substitution: self.substitution,
             stream,
             flat: Vec::new(),
         })
@@ -148,7 +150,7 @@ impl Tls12AeadAlgorithm for SubstitutingSuite<&'static dyn Tls12AeadAlgorithm> {
 /// and never is a placeholder sent.
 struct SubstitutingEncrypter {
     inner: Box<dyn MessageEncrypter>,
-    seal: &'static CredentialSubstitution,
+    substitution: &'static CredentialSubstitution,
     stream: Stream,
     /// A record that comes in several pieces, in one; without the key.
     flat: Vec<u8>,
@@ -189,7 +191,11 @@ impl MessageEncrypter for SubstitutingEncrypter {
             }
         };
         let mut splices = Vec::new();
-        if self.stream.take(self.seal, record, &mut splices).is_err() {
+        if self
+            .stream
+            .take(self.substitution, record, &mut splices)
+            .is_err()
+        {
             return self.stop(message.version, seq);
         }
         if splices.is_empty() {
@@ -233,20 +239,20 @@ mod tests {
     use super::*;
     use crate::credential::substitution::huffman_form;
 
-    fn seal() -> &'static CredentialSubstitution {
+    fn substitution() -> &'static CredentialSubstitution {
         let credential = "Bearer sk-test-key";
-        let mut coded = vec![0; 64];
-        let len = huffman_form(credential.as_bytes(), &mut coded).unwrap();
-        coded.truncate(len);
+        let mut huffman = vec![0; 64];
+        let len = huffman_form(credential.as_bytes(), &mut huffman).unwrap();
+        huffman.truncate(len);
         let random = rustls::crypto::ring::default_provider().secure_random;
-        let seal = CredentialSubstitution::new(credential, coded.leak(), &mut |buffer| {
+        let substitution = CredentialSubstitution::new(credential, huffman.leak(), &mut |buffer| {
             random.fill(buffer).is_ok()
         });
-        Box::leak(Box::new(seal.unwrap()))
+        Box::leak(Box::new(substitution.unwrap()))
     }
 
-    fn cipher(seal: &'static CredentialSubstitution) -> &'static dyn Tls13AeadAlgorithm {
-        let provider = sealing_provider(seal);
+    fn cipher(substitution: &'static CredentialSubstitution) -> &'static dyn Tls13AeadAlgorithm {
+        let provider = substituting_provider(substitution);
         let suite = provider
             .cipher_suites
             .iter()
@@ -281,11 +287,11 @@ mod tests {
 
     #[test]
     fn the_key_is_in_the_record_and_the_placeholder_is_not() {
-        let seal = seal();
-        let cipher = cipher(seal);
+        let substitution = substitution();
+        let cipher = cipher(substitution);
         let head = format!(
             "POST / HTTP/1.1\r\nauthorization: {}\r\n\r\n",
-            seal.placeholder()
+            substitution.placeholder()
         );
         let mut encrypter = encrypter(cipher);
         let data = ContentType::ApplicationData;
@@ -296,13 +302,13 @@ mod tests {
 
     #[test]
     fn a_splice_that_does_not_fit_makes_no_other_record() {
-        let seal = seal();
+        let substitution = substitution();
         let head = format!(
             "POST / HTTP/1.1\r\nauthorization: {}\r\n",
-            seal.placeholder()
+            substitution.placeholder()
         );
         let mut splices = Vec::new();
-        let taken = Stream::New.take(seal, head.as_bytes(), &mut splices);
+        let taken = Stream::New.take(substitution, head.as_bytes(), &mut splices);
         assert!(taken.is_ok());
         assert!(spliced(head.as_bytes(), &splices).is_some());
         assert!(spliced(&head.as_bytes()[..45], &splices).is_none());
@@ -313,11 +319,11 @@ mod tests {
 
     #[test]
     fn after_a_renewal_of_keys_nothing_is_sent_any_more() {
-        let seal = seal();
-        let cipher = cipher(seal);
+        let substitution = substitution();
+        let cipher = cipher(substitution);
         let head = format!(
             "POST / HTTP/1.1\r\nauthorization: {}\r\n",
-            seal.placeholder()
+            substitution.placeholder()
         );
         let mut before = encrypter(cipher);
         let data = ContentType::ApplicationData;

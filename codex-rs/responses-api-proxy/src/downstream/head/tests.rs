@@ -1,5 +1,7 @@
 use super::*;
 
+use crate::config::limits::MAX_HEADERS;
+
 use proptest::prelude::*;
 
 /// Feeds `pieces` and collects what is passed on, up to the first fault.

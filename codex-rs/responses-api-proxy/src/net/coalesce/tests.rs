@@ -8,8 +8,8 @@ use std::task::Wake;
 use http::HeaderMap;
 use proptest::prelude::*;
 
-const ENOUGH: usize = 16 * 1024;
-const LARGE: usize = ENOUGH / 2;
+const FLUSH_AT: usize = 16 * 1024;
+const PASS_THROUGH_FROM: usize = FLUSH_AT / 2;
 
 /// What a body comes up with, poll by poll.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl Wake for Wakes {
 /// What comes out of each poll, as the script's words, and how often the body
 /// asked to be polled again.
 fn polls(handover: Handover, script: impl IntoIterator<Item = Say>) -> (Vec<Say>, usize) {
-    let mut body = Coalesced::new(Scripted(script.into_iter().collect()), handover, ENOUGH);
+    let mut body = Coalesced::new(Scripted(script.into_iter().collect()), handover, FLUSH_AT);
     let wakes = Arc::new(Wakes::default());
     let waker = Arc::clone(&wakes).into();
     let mut cx = Context::from_waker(&waker);
@@ -138,11 +138,11 @@ fn a_stream_that_never_pauses_is_not_gathered_for_ever() {
 #[test]
 fn what_is_short_keeps_no_long_buffer() {
     let mut gathered = Gathered::default();
-    gathered.add(Bytes::from_static(b"a"), ENOUGH);
-    gathered.add(Bytes::from_static(b"b"), ENOUGH);
+    gathered.add(Bytes::from_static(b"a"), FLUSH_AT);
+    gathered.add(Bytes::from_static(b"b"), FLUSH_AT);
     let bytes = BytesMut::from(gathered.take().unwrap());
     assert_eq!(bytes, "ab");
-    assert!(bytes.capacity() < ENOUGH);
+    assert!(bytes.capacity() < FLUSH_AT);
 }
 
 #[test]
@@ -155,10 +155,13 @@ fn trailers_and_errors_come_after_what_came_before_them() {
 
 #[test]
 fn one_piece_and_a_large_piece_are_not_copied() {
-    let (small, large) = (Bytes::from_static(b"x"), Bytes::from(vec![b'y'; LARGE]));
+    let (small, large) = (
+        Bytes::from_static(b"x"),
+        Bytes::from(vec![b'y'; PASS_THROUGH_FROM]),
+    );
     for data in [&small, &large] {
         let body = axum::body::Body::from(data.clone());
-        let mut body = Coalesced::new(body, Handover::AtOnce, ENOUGH);
+        let mut body = Coalesced::new(body, Handover::AtOnce, FLUSH_AT);
         let mut cx = Context::from_waker(std::task::Waker::noop());
         let Poll::Ready(Some(Ok(frame))) = Pin::new(&mut body).poll_frame(&mut cx) else {
             panic!("no frame");
@@ -175,7 +178,7 @@ proptest! {
         script in proptest::collection::vec(
             prop_oneof![
                 3 => (0..600_usize).prop_map(Some),
-                1 => (LARGE - 1..=LARGE + 1).prop_map(Some),
+                1 => (PASS_THROUGH_FROM - 1..=PASS_THROUGH_FROM + 1).prop_map(Some),
                 2 => Just(None),
             ],
             0..120,
@@ -197,7 +200,7 @@ proptest! {
         let mut got: Vec<u8> = Vec::new();
         for said in out {
             if let Piece(bytes) = said {
-                prop_assert!(bytes.len() < ENOUGH + LARGE);
+                prop_assert!(bytes.len() < FLUSH_AT + PASS_THROUGH_FROM);
                 got.extend(bytes);
             }
         }

@@ -1,5 +1,10 @@
 use super::*;
 
+use std::time::Duration;
+
+use super::budget::Grant;
+use super::stream::READ;
+
 /// What is granted to somebody else.
 const OTHER: usize = 64 * 1024;
 

@@ -1,0 +1,124 @@
+use super::*;
+
+use proptest::prelude::*;
+
+const KEY: &[u8] = b"sk-test-abcabcabd-0123456789";
+fn needle(key: &'static [u8]) -> Needle {
+    Needle::with_numbers_for_tests(key)
+}
+
+/// Overlaps itself.
+const PERIODIC: &[u8] = b"abcabcabcabca";
+
+/// The same, in the plainest way.
+fn find_plainly(text: &[u8], key: &[u8], case: Case) -> Vec<Range<usize>> {
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for (at, window) in text.windows(key.len()).enumerate() {
+        let is_key = match case {
+            Case::Exact => window == key,
+            Case::Ignored => window.eq_ignore_ascii_case(key),
+        };
+        match found.last_mut() {
+            Some(last) if is_key && last.end >= at => last.end = at + key.len(),
+            _ if is_key => found.push(at..at + key.len()),
+            _ => {}
+        }
+    }
+    found
+}
+
+#[test]
+fn a_key_is_found_at_every_place_of_every_run() {
+    let needle = needle(KEY);
+    for before in (0..300).step_by(7).chain(0..10) {
+        for after in (0..300).step_by(11) {
+            let text = [&b".aaaaaaaaaaa"[..], &vec![b'x'; before], KEY].concat();
+            let text = [text, vec![b'y'; after], vec![b'.'; after % 3]].concat();
+            let expected = 12 + before..12 + before + KEY.len();
+            assert_eq!(needle.find(&text, Case::Exact), [expected]);
+        }
+    }
+}
+
+#[test]
+fn keys_that_overlap_or_touch_are_one_place() {
+    let needle = needle(PERIODIC);
+    let one = needle.find(b"abcabcabcabcabca", Case::Exact);
+    assert_eq!(one.first(), Some(&(0..16)));
+    assert_eq!(one.len(), 1);
+    let twice = [PERIODIC, PERIODIC, b".", PERIODIC].concat();
+    assert_eq!(needle.find(&twice, Case::Exact), [0..26, 27..40]);
+}
+
+#[test]
+fn one_byte_less_or_another_byte_is_not_the_key() {
+    let needle = needle(KEY);
+    for at in 0..KEY.len() {
+        let mut text = KEY.to_vec();
+        text[at] = if text[at] == b'z' { b'y' } else { b'z' };
+        assert!(!needle.is_in(&text, Case::Exact) && !needle.is_in(&text, Case::Ignored));
+        text.remove(at);
+        assert!(!needle.is_in(&text, Case::Ignored));
+    }
+    let upper = KEY.to_ascii_uppercase();
+    assert!(needle.is_in(&upper, Case::Ignored) && !needle.is_in(&upper, Case::Exact));
+    // These differ in the bit that upper and lower case differ in.
+    let mut bracket = KEY.to_vec();
+    bracket[2] = b'-' ^ 0x20;
+    assert!(!needle.is_in(&bracket, Case::Ignored));
+}
+
+#[test]
+fn a_key_too_short_to_be_told_from_text_is_not_looked_for() {
+    for key in [&b""[..], b"k", b"sk-test", b"sk-test-012"] {
+        let needle = needle(key);
+        assert!(needle.is_empty() && !needle.is_in(b"k sk-test-012", Case::Exact));
+        assert_eq!(needle.open_end(b"sk-test"), 0);
+    }
+    assert!(needle(b"sk-test-0123").is_in(b"sk-test-0123", Case::Exact));
+}
+
+#[test]
+fn one_other_byte_among_many_is_seen_wherever_it_is() {
+    for byte in 0..=u8::MAX {
+        assert_eq!(other(byte) == 0, is_key_byte(byte), "{byte}");
+    }
+    for at in 0..40 {
+        let mut text = [b'x'; 40];
+        text[at] = b' ';
+        assert_eq!((run_at_start(&text), end_of_others(&text)), (at, at + 1));
+    }
+    assert_eq!(
+        (run_at_start(&[b'x'; 40]), end_of_others(&[b'x'; 40])),
+        (40, 0)
+    );
+}
+
+#[test]
+fn an_open_end_is_a_run_of_key_bytes_shorter_than_the_key() {
+    let needle = needle(KEY);
+    for (text, open) in [
+        (&b""[..], 0),
+        (b"data: x\n\n", 0),
+        (b"the task", 4),
+        (b"sk-", 3),
+        (&[b'x'; 100], KEY.len() - 1),
+    ] {
+        assert_eq!(needle.open_end(text), open);
+    }
+}
+
+proptest! {
+    #[test]
+    fn it_finds_what_a_plain_search_finds(
+        text in "([a-c]{0,9}|abcabcabcabca|ABCabcabcabca|[.]|[a-c]{60}){0,12}",
+    ) {
+        let needle = needle(PERIODIC);
+        for case in [Case::Exact, Case::Ignored] {
+            prop_assert_eq!(
+                needle.find(text.as_bytes(), case),
+                find_plainly(text.as_bytes(), PERIODIC, case)
+            );
+        }
+    }
+}

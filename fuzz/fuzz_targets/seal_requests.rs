@@ -1,3 +1,0 @@
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| codex_responses_api_proxy::fuzzing::seal_requests(data));
