@@ -25,6 +25,7 @@ mod stdin;
 mod capabilities;
 #[cfg(target_os = "linux")]
 mod landlock;
+mod policy;
 mod sandbox;
 #[cfg(target_os = "linux")]
 mod seccomp;
@@ -44,7 +45,8 @@ mod user;
 #[cfg(unix)]
 pub use group::{group_number, members_of};
 pub use mitigations::{Mitigation, harden, raise_descriptor_limit};
-pub use sandbox::{OnRefusedCall, SandboxPolicy, enter_sandbox};
+pub use policy::{OnRefusedCall, SandboxPolicy};
+pub use sandbox::enter_sandbox;
 #[cfg(unix)]
 pub use signals::is_ignored;
 pub use start::{Exposure, exposure_at_start, tracer};

@@ -20,7 +20,7 @@ use seccompiler::{
     SeccompFilter, SeccompRule, apply_filter, sock_filter,
 };
 
-use crate::sandbox::{OnRefusedCall, SandboxPolicy};
+use crate::policy::{OnRefusedCall, SandboxPolicy};
 use crate::sigsys;
 
 /// Allowed whatever the arguments.
