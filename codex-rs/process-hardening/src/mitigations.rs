@@ -4,6 +4,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
+#[cfg(target_os = "linux")]
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+
 /// One mitigation and what became of it.
 #[derive(Debug)]
 pub struct Mitigation {
@@ -92,8 +95,7 @@ fn forbid_core_dumps() -> io::Result<()> {
 /// `ptrace(2)` needs `CAP_SYS_PTRACE`.
 #[cfg(target_os = "linux")]
 pub(crate) fn forbid_tracing() -> io::Result<()> {
-    // SAFETY: sets a flag of this process; no memory is passed.
-    check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) })
+    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
 
 /// `ptrace(2)` on macOS: a later attach is refused.
@@ -107,8 +109,7 @@ pub(crate) fn forbid_tracing() -> io::Result<()> {
 /// from a set-user-ID bit or file capabilities.
 #[cfg(target_os = "linux")]
 fn forbid_new_privileges() -> io::Result<()> {
-    // SAFETY: sets a flag of this process; no memory is passed.
-    check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })
+    Ok(rustix::thread::set_no_new_privs(true)?)
 }
 
 /// `close_range(2)`: what we inherited besides the three standard streams is not
@@ -172,8 +173,8 @@ mod tests {
             .find(|line| line.starts_with("Max core file size"))
             .unwrap();
         assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
-        // SAFETY: reads a flag of this process.
-        assert_eq!(unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) }, 0);
+        let dumpable = rustix::process::dumpable_behavior();
+        assert_eq!(dumpable, Ok(DumpableBehavior::NotDumpable));
         let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
         assert!(status.contains("NoNewPrivs:\t1"), "{status}");
     }

@@ -100,8 +100,8 @@ fn write_line(number: i64) {
     if !crate::stderr::stderr_has_room() {
         return;
     }
-    // SAFETY: write(2) reads as many bytes as the array has.
-    unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
+    // There is nowhere to say that it failed.
+    let _ = rustix::io::write(rustix::stdio::stderr(), &line);
 }
 
 #[cfg(test)]
