@@ -11,8 +11,9 @@
 //! [`take_stdin`] moves the key's pipe out of descriptor 0, so that it is closed
 //! with the key read.
 //!
-//! This is the only crate of the workspace that controls the process by
-//! `unsafe` calls, one per function, each with its manual page.
+//! This is the only crate of the workspace that takes something from the process. It
+//! does so by rustix where that has the call, by nix where it has to be the C library,
+//! and by `unsafe` calls of its own where neither has it: signals, above all.
 #![allow(unsafe_code)] // what this crate exists for; every block says why it is sound
 
 #[cfg(unix)]

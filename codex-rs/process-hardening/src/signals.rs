@@ -2,6 +2,8 @@
 
 use std::io;
 
+use nix::errno::Errno;
+
 /// Whether `signal` is ignored, as whoever started this process may have decided: a shell does for what
 /// it starts in the background without job control (POSIX.1-2024, XCU 2.12), and nohup(1) does. Ask
 /// before a handler is installed over that.
@@ -69,7 +71,8 @@ impl Action {
     ///
     /// `EINVAL` when there is no such signal, or it cannot be handled.
     pub(crate) fn install(&self, signal: libc::c_int) -> io::Result<()> {
-        exchange(signal, Some(self)).map(drop)
+        exchange(signal, Some(self))?;
+        Ok(())
     }
 
     pub(crate) fn is_to_ignore(&self) -> bool {
@@ -99,11 +102,8 @@ fn exchange(signal: libc::c_int, new: Option<&Action>) -> io::Result<Action> {
     // SAFETY: the call reads the one struct that it is given, if any, and fills the other. What is
     // installed may be: see `Action`.
     let done = unsafe { libc::sigaction(signal, new, &raw mut before.0) };
-    if done == 0 {
-        Ok(before)
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    Errno::result(done)?;
+    Ok(before)
 }
 
 /// Sends a signal to this thread (`raise(3)`). In the handler of that signal it arrives when the handler

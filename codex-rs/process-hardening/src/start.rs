@@ -134,11 +134,9 @@ fn look() -> io::Result<Option<Exposure>> {
 
 /// Real, effective and saved (`getresuid(2)`).
 #[cfg(target_os = "linux")]
-fn users() -> io::Result<[libc::uid_t; 3]> {
-    let [mut real, mut effective, mut saved] = [0; 3];
-    // SAFETY: the call fills the three numbers it is given.
-    crate::mitigations::check(unsafe { libc::getresuid(&mut real, &mut effective, &mut saved) })?;
-    Ok([real, effective, saved])
+fn users() -> io::Result<[u32; 3]> {
+    let users = nix::unistd::getresuid()?;
+    Ok([users.real, users.effective, users.saved].map(nix::unistd::Uid::as_raw))
 }
 
 /// Whether `uid_map` is that of the first user namespace, where root is root: nobody else can map all
