@@ -8,9 +8,6 @@
 //! if one was named, no capabilities, no files, no ports but the upstream's, and
 //! only the system calls that serving needs.
 //!
-//! [`take_stdin`] moves the key's pipe out of descriptor 0, so that it is closed
-//! with the key read.
-//!
 //! This is the only crate of the workspace that takes something from the process. It
 //! does so by rustix where that has the call, by nix where it has to be the C library,
 //! and by `unsafe` calls of its own where neither has it: signals, above all.
@@ -19,8 +16,6 @@
 #[cfg(unix)]
 mod group;
 mod mitigations;
-#[cfg_attr(not(unix), path = "stdin_unsupported.rs")]
-mod stdin;
 
 #[cfg(target_os = "linux")]
 mod capabilities;
@@ -38,8 +33,6 @@ mod start;
 mod stderr;
 #[cfg_attr(not(unix), path = "terminal_unsupported.rs")]
 mod terminal;
-#[cfg(unix)]
-mod umask;
 #[cfg_attr(not(unix), path = "user_unsupported.rs")]
 mod user;
 
@@ -52,10 +45,7 @@ pub use sandbox::enter_sandbox;
 pub use signals::is_ignored;
 pub use start::{Exposure, exposure_at_start, tracer};
 pub use stderr::stderr_has_room;
-pub use stdin::take_stdin;
 pub use terminal::EchoOff;
-#[cfg(unix)]
-pub use umask::with_umask;
 #[cfg(not(unix))]
 pub use user::members_of;
 #[cfg(target_os = "linux")]
