@@ -8,7 +8,7 @@ use landlock::{
 };
 
 use crate::mitigations::Mitigation;
-use crate::sandbox::SandboxPolicy;
+use crate::policy::SandboxPolicy;
 
 /// The newest rights to files this file knows: what a newer kernel adds is not asked for.
 const NEWEST: ABI = ABI::V6;

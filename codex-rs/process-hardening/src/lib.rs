@@ -8,23 +8,20 @@
 //! if one was named, no capabilities, no files, no ports but the upstream's, and
 //! only the system calls that serving needs.
 //!
-//! [`take_stdin`] moves the key's pipe out of descriptor 0, so that it is closed
-//! with the key read.
-//!
-//! This is the only crate of the workspace that controls the process by
-//! `unsafe` calls, one per function, each with its manual page.
+//! This is the only crate of the workspace that takes something from the process. It
+//! does so by rustix where that has the call, by nix where it has to be the C library,
+//! and by `unsafe` calls of its own where neither has it: signals, above all.
 #![allow(unsafe_code)] // what this crate exists for; every block says why it is sound
 
 #[cfg(unix)]
 mod group;
 mod mitigations;
-#[cfg_attr(not(unix), path = "stdin_unsupported.rs")]
-mod stdin;
 
 #[cfg(target_os = "linux")]
 mod capabilities;
 #[cfg(target_os = "linux")]
 mod landlock;
+mod policy;
 mod sandbox;
 #[cfg(target_os = "linux")]
 mod seccomp;
@@ -36,23 +33,19 @@ mod start;
 mod stderr;
 #[cfg_attr(not(unix), path = "terminal_unsupported.rs")]
 mod terminal;
-#[cfg(unix)]
-mod umask;
 #[cfg_attr(not(unix), path = "user_unsupported.rs")]
 mod user;
 
 #[cfg(unix)]
 pub use group::{group_number, members_of};
 pub use mitigations::{Mitigation, harden, raise_descriptor_limit};
-pub use sandbox::{OnRefusedCall, SandboxPolicy, enter_sandbox};
+pub use policy::{OnRefusedCall, SandboxPolicy};
+pub use sandbox::enter_sandbox;
 #[cfg(unix)]
 pub use signals::is_ignored;
 pub use start::{Exposure, exposure_at_start, tracer};
 pub use stderr::stderr_has_room;
-pub use stdin::take_stdin;
 pub use terminal::EchoOff;
-#[cfg(unix)]
-pub use umask::with_umask;
 #[cfg(not(unix))]
 pub use user::members_of;
 #[cfg(target_os = "linux")]

@@ -4,6 +4,14 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io;
 
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+use nix::errno::Errno;
+// Not by rustix, whose `getrlimit` cannot fail: a filter of system calls may refuse it all the same.
+#[cfg(unix)]
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+#[cfg(target_os = "linux")]
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+
 /// One mitigation and what became of it.
 #[derive(Debug)]
 pub struct Mitigation {
@@ -50,20 +58,10 @@ pub fn harden() -> Vec<Mitigation> {
 /// When the limit cannot be read; where it cannot be raised it is returned as it is.
 #[cfg(unix)]
 pub fn raise_descriptor_limit() -> io::Result<u64> {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: the call fills the one struct it is given.
-    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) })?;
-    let raised = libc::rlimit {
-        rlim_cur: limit.rlim_max,
-        rlim_max: limit.rlim_max,
-    };
-    // SAFETY: the call reads the one struct it is given.
-    match check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raised) }) {
-        Ok(()) => Ok(raised.rlim_cur),
-        Err(_) => Ok(limit.rlim_cur),
+    let (now, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    match setrlimit(Resource::RLIMIT_NOFILE, most, most) {
+        Ok(()) => Ok(most),
+        Err(_) => Ok(now),
     }
 }
 
@@ -80,35 +78,30 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
 /// `setrlimit(2)`: a core file of at most no bytes, now and for good.
 #[cfg(unix)]
 fn forbid_core_dumps() -> io::Result<()> {
-    let none = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: the call reads the one struct it is given.
-    check(unsafe { libc::setrlimit(libc::RLIMIT_CORE, &none) })
+    Ok(setrlimit(Resource::RLIMIT_CORE, 0, 0)?)
 }
 
 /// `PR_SET_DUMPABLE(2const)`: `/proc/PID/*` then belongs to root, and
 /// `ptrace(2)` needs `CAP_SYS_PTRACE`.
 #[cfg(target_os = "linux")]
 pub(crate) fn forbid_tracing() -> io::Result<()> {
-    // SAFETY: sets a flag of this process; no memory is passed.
-    check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) })
+    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
 
 /// `ptrace(2)` on macOS: a later attach is refused.
 #[cfg(target_os = "macos")]
 pub(crate) fn forbid_tracing() -> io::Result<()> {
     // SAFETY: PT_DENY_ATTACH concerns this process and ignores the other arguments.
-    check(unsafe { libc::ptrace(libc::PT_DENY_ATTACH, 0, std::ptr::null_mut(), 0) })
+    let done = unsafe { libc::ptrace(libc::PT_DENY_ATTACH, 0, std::ptr::null_mut(), 0) };
+    Errno::result(done)?;
+    Ok(())
 }
 
 /// `PR_SET_NO_NEW_PRIVS(2const)`: no program started from here gains anything
 /// from a set-user-ID bit or file capabilities.
 #[cfg(target_os = "linux")]
 fn forbid_new_privileges() -> io::Result<()> {
-    // SAFETY: sets a flag of this process; no memory is passed.
-    check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })
+    Ok(rustix::thread::set_no_new_privs(true)?)
 }
 
 /// `close_range(2)`: what we inherited besides the three standard streams is not
@@ -124,7 +117,8 @@ fn close_descriptors_on_exec() -> io::Result<()> {
             libc::CLOSE_RANGE_CLOEXEC,
         )
     };
-    check(libc::c_int::try_from(done).unwrap_or(-1))
+    Errno::result(done)?;
+    Ok(())
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -147,16 +141,6 @@ fn forbid_new_privileges() -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// The C convention: zero is success, anything else is in `errno`.
-#[cfg(unix)]
-pub(crate) fn check(returned: libc::c_int) -> io::Result<()> {
-    if returned == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
-}
-
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
@@ -172,8 +156,8 @@ mod tests {
             .find(|line| line.starts_with("Max core file size"))
             .unwrap();
         assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
-        // SAFETY: reads a flag of this process.
-        assert_eq!(unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) }, 0);
+        let dumpable = rustix::process::dumpable_behavior();
+        assert_eq!(dumpable, Ok(DumpableBehavior::NotDumpable));
         let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
         assert!(status.contains("NoNewPrivs:\t1"), "{status}");
     }

@@ -5,7 +5,8 @@
 //! memory as code, to trace, or to reach a Unix socket.
 //!
 //! The list is for every C library that the proxy may be linked with: glibc from 2.17 on, and musl. They
-//! ask for the same things by different calls: `open(2)` or `openat(2)`, `poll(2)` or `ppoll(2)`.
+//! ask for the same things by different calls: `open(2)` or `openat(2)`, `poll(2)` or `ppoll(2)`. rustix, which
+//! asks the kernel itself, has calls of its own choice: `ppoll(2)` everywhere.
 //!
 //! What is not listed is refused with `EPERM`, and reported, or ends the process. A call that is newer than
 //! all that are listed is one that this list does not know. It is answered with `ENOSYS`, as by a kernel
@@ -20,7 +21,7 @@ use seccompiler::{
     SeccompFilter, SeccompRule, apply_filter, sock_filter,
 };
 
-use crate::sandbox::{OnRefusedCall, SandboxPolicy};
+use crate::policy::{OnRefusedCall, SandboxPolicy};
 use crate::sigsys;
 
 /// Allowed whatever the arguments.

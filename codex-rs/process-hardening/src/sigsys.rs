@@ -9,7 +9,7 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::mitigations::check;
+use crate::signals::{Action, raise};
 
 /// `si_code` of a signal that seccomp raised (`<asm-generic/siginfo.h>`).
 const SYS_SECCOMP: libc::c_int = 1;
@@ -24,13 +24,9 @@ static REPORTED: [AtomicU64; 16] = [const { AtomicU64::new(0) }; 16];
 /// `Unsupported` where the registers of this architecture are not known here.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 pub(crate) fn report() -> io::Result<()> {
-    // SAFETY: sigaction is plain data, for which all zeroes is a value.
-    let mut action = unsafe { std::mem::zeroed::<libc::sigaction>() };
-    action.sa_sigaction = on_refused_call as *const () as usize;
-    action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART;
-    // SAFETY: the handler has the signature that SA_SIGINFO asks for, and does
-    // only what signal-safety(7) allows.
-    check(unsafe { libc::sigaction(libc::SIGSYS, &action, std::ptr::null_mut()) })
+    // SAFETY: the handler does only what signal-safety(7) allows.
+    let action = unsafe { Action::call_with_context(on_refused_call) };
+    action.install(libc::SIGSYS)
 }
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
@@ -49,10 +45,9 @@ extern "C" fn on_refused_call(
     // refers to while the handler runs.
     let is_refusal = unsafe { info.as_ref() }.is_some_and(|info| info.si_code == SYS_SECCOMP);
     if !is_refusal {
-        // SAFETY: the default action, for the signal being handled.
-        unsafe { libc::signal(libc::SIGSYS, libc::SIG_DFL) };
-        // SAFETY: sent to this thread alone; delivered when the handler returns.
-        unsafe { libc::raise(libc::SIGSYS) };
+        // It can fail for no signal that is handled.
+        let _ = Action::by_default().install(libc::SIGSYS);
+        raise(libc::SIGSYS);
         return;
     }
     let context = context.cast::<libc::ucontext_t>();
@@ -100,8 +95,8 @@ fn write_line(number: i64) {
     if !crate::stderr::stderr_has_room() {
         return;
     }
-    // SAFETY: write(2) reads as many bytes as the array has.
-    unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
+    // There is nowhere to say that it failed.
+    let _ = rustix::io::write(rustix::stdio::stderr(), &line);
 }
 
 #[cfg(test)]

@@ -13,6 +13,9 @@ use std::io;
 #[cfg(target_os = "linux")]
 use std::path::{Path, PathBuf};
 
+#[cfg(target_os = "linux")]
+use rustix::process::{DumpableBehavior, dumpable_behavior};
+
 /// How other processes could have got into this one before it was hardened.
 #[derive(Debug)]
 pub enum Exposure {
@@ -108,13 +111,8 @@ pub fn exposure_at_start() -> Option<Exposure> {
 
 #[cfg(target_os = "linux")]
 fn look() -> io::Result<Option<Exposure>> {
-    // SAFETY: reads a flag of this process; no memory is passed.
-    let dumpable = unsafe { libc::prctl(libc::PR_GET_DUMPABLE, 0, 0, 0, 0) };
-    if dumpable < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // 2 is "for root alone" (proc_sys_fs(5), suid_dumpable).
-    let is_open = dumpable == 1;
+    // Not `DumpableReadableOnlyByRoot` (proc_sys_fs(5), suid_dumpable).
+    let is_open = dumpable_behavior()? == DumpableBehavior::Dumpable;
     if users()?.iter().all(|&user| user == 0) {
         let is_exposed = is_open && !all_users_are_mapped(&read("/proc/self/uid_map")?);
         return Ok(is_exposed.then_some(Exposure::RootOfNamespace));
@@ -136,11 +134,9 @@ fn look() -> io::Result<Option<Exposure>> {
 
 /// Real, effective and saved (`getresuid(2)`).
 #[cfg(target_os = "linux")]
-fn users() -> io::Result<[libc::uid_t; 3]> {
-    let [mut real, mut effective, mut saved] = [0; 3];
-    // SAFETY: the call fills the three numbers it is given.
-    crate::mitigations::check(unsafe { libc::getresuid(&mut real, &mut effective, &mut saved) })?;
-    Ok([real, effective, saved])
+fn users() -> io::Result<[u32; 3]> {
+    let users = nix::unistd::getresuid()?;
+    Ok([users.real, users.effective, users.saved].map(nix::unistd::Uid::as_raw))
 }
 
 /// Whether `uid_map` is that of the first user namespace, where root is root: nobody else can map all

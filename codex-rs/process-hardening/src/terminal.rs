@@ -2,66 +2,68 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::marker::PhantomData;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::mitigations::check;
-use crate::signals::action_of;
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+
+use crate::signals::{Action, raise};
 
 /// Signals that end the process at a prompt and would leave the terminal quiet.
 const ENDINGS: [libc::c_int; 4] = [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT];
 
 /// The terminal as it was, for the signal handler.
-static BEFORE: OnceLock<(libc::c_int, libc::termios)> = OnceLock::new();
+static BEFORE: OnceLock<(RawFd, Termios)> = OnceLock::new();
 /// What was done at each of [`ENDINGS`], in the same order.
-static ACTIONS: OnceLock<[libc::sigaction; 4]> = OnceLock::new();
+static ACTIONS: OnceLock<[Action; 4]> = OnceLock::new();
 /// Whether it is quiet now.
 static QUIET: AtomicBool = AtomicBool::new(false);
 
 /// Keeps a terminal from showing what is typed, until dropped or until a signal
 /// ends the process (`termios(3)`). There can be one in the life of a process.
-pub struct EchoOff(());
+pub struct EchoOff<'terminal>(PhantomData<&'terminal File>);
 
-impl EchoOff {
+impl<'terminal> EchoOff<'terminal> {
     /// Turns echo off; the newline that ends the line is still shown.
     ///
     /// # Errors
     ///
-    /// `ENOTTY` when `terminal` is not one.
-    pub fn new(terminal: &File) -> io::Result<Self> {
-        let fd = terminal.as_raw_fd();
-        // SAFETY: termios is plain integers, for which all zeroes is a value.
-        let mut before = unsafe { std::mem::zeroed::<libc::termios>() };
-        // SAFETY: the call fills the one struct it is given.
-        check(unsafe { libc::tcgetattr(fd, &mut before) })?;
-        let _ = BEFORE.set((fd, before));
+    /// `ENOTTY` when `terminal` is not one, `AlreadyExists` for a second one.
+    pub fn new(terminal: &'terminal File) -> io::Result<Self> {
+        let before = tcgetattr(terminal)?;
+        let mut silent = before.clone();
+        if BEFORE.set((terminal.as_raw_fd(), before)).is_err() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
         let [int, term, hup, quit] = ENDINGS;
         let actions = [
-            action_of(int)?,
-            action_of(term)?,
-            action_of(hup)?,
-            action_of(quit)?,
+            Action::at(int)?,
+            Action::at(term)?,
+            Action::at(hup)?,
+            Action::at(quit)?,
         ];
         let _ = ACTIONS.set(actions);
+        // Dropped where something fails from here on, which undoes the rest.
+        let quiet = Self(PhantomData);
+        // SAFETY: the handler does only what signal-safety(7) allows.
+        let restore_and_end = unsafe { Action::call(on_ending) };
         for (signal, action) in ENDINGS.into_iter().zip(actions) {
             // What is ignored ends nothing.
-            if action.sa_sigaction != libc::SIG_IGN {
-                // SAFETY: the handler does only what signal-safety(7) allows.
-                unsafe { libc::signal(signal, on_ending as *const () as libc::sighandler_t) };
+            if !action.is_to_ignore() {
+                restore_and_end.install(signal)?;
             }
         }
-        let mut silent = before;
-        silent.c_lflag &= !libc::ECHO;
-        silent.c_lflag |= libc::ECHONL;
+        silent.local_modes.remove(LocalModes::ECHO);
+        silent.local_modes.insert(LocalModes::ECHONL);
         QUIET.store(true, Ordering::SeqCst);
-        // SAFETY: the call reads the one struct it is given.
-        check(unsafe { libc::tcsetattr(fd, libc::TCSAFLUSH, &silent) })?;
-        Ok(Self(()))
+        tcsetattr(terminal, OptionalActions::Flush, &silent)?;
+        Ok(quiet)
     }
 }
 
-impl Drop for EchoOff {
+impl Drop for EchoOff<'_> {
     fn drop(&mut self) {
         restore();
         ENDINGS.into_iter().for_each(restore_action);
@@ -73,9 +75,8 @@ fn restore_action(signal: libc::c_int) {
     let at = ENDINGS.iter().position(|&ending| ending == signal);
     let before = ACTIONS.get().zip(at).and_then(|(all, at)| all.get(at));
     if let Some(before) = before {
-        // SAFETY: the call reads the one struct it is given, which the kernel filled in, and is
-        // allowed in a signal handler.
-        unsafe { libc::sigaction(signal, before, std::ptr::null_mut()) };
+        // It was done before, so it can be done again.
+        let _ = before.install(signal);
     }
 }
 
@@ -83,11 +84,12 @@ fn restore_action(signal: libc::c_int) {
 /// cures; there is nobody to tell.
 fn restore() {
     if QUIET.swap(false, Ordering::SeqCst)
-        && let Some((fd, before)) = BEFORE.get()
+        && let Some((terminal, before)) = BEFORE.get()
     {
-        // SAFETY: the call reads the one struct it is given, and is allowed in a
-        // signal handler.
-        unsafe { libc::tcsetattr(*fd, libc::TCSANOW, before) };
+        // SAFETY: the terminal is quiet only while there is an `EchoOff`, which borrows the file.
+        let terminal = unsafe { BorrowedFd::borrow_raw(*terminal) };
+        // Allowed in a signal handler.
+        let _ = tcsetattr(terminal, OptionalActions::Now, before);
     }
 }
 
@@ -95,12 +97,14 @@ fn restore() {
 extern "C" fn on_ending(signal: libc::c_int) {
     restore();
     restore_action(signal);
-    // SAFETY: sent to this process alone; delivered when the handler returns.
-    unsafe { libc::raise(signal) };
+    raise(signal);
 }
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::{Mode, OFlags, open};
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
     use super::*;
 
     #[test]
@@ -114,32 +118,37 @@ mod tests {
 
     #[test]
     fn what_was_done_at_a_signal_is_done_again_afterwards() {
-        use std::os::fd::FromRawFd;
-
         extern "C" fn of_ours(_signal: libc::c_int) {}
 
-        let [mut near, mut far] = [-1; 2];
-        let null = std::ptr::null_mut;
-        // SAFETY: the call fills the two numbers it is given.
-        let opened =
-            unsafe { libc::openpty(&mut far, &mut near, null(), null().cast(), null().cast()) };
-        check(opened).unwrap();
-        // SAFETY: the call above returned this descriptor to us and to nobody else.
-        let terminal = unsafe { File::from_raw_fd(near) };
-        let ours = of_ours as *const () as libc::sighandler_t;
-        for (signal, action) in [(libc::SIGHUP, libc::SIG_IGN), (libc::SIGQUIT, ours)] {
-            // SAFETY: a handler that does nothing, or none.
-            unsafe { libc::signal(signal, action) };
-        }
-        let action = |signal| action_of(signal).unwrap().sa_sigaction;
+        let far = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&far).unwrap();
+        unlockpt(&far).unwrap();
+        let name = ptsname(&far, Vec::new()).unwrap();
+        let flags = OFlags::RDWR | OFlags::NOCTTY;
+        let terminal = File::from(open(name, flags, Mode::empty()).unwrap());
+        let is_echoing = || {
+            let modes = tcgetattr(&terminal).unwrap().local_modes;
+            modes.contains(LocalModes::ECHO)
+        };
+        assert!(is_echoing());
+        let ignored = Action::at(libc::SIGPIPE).unwrap();
+        ignored.install(libc::SIGHUP).unwrap();
+        // SAFETY: a handler that does nothing.
+        let ours = unsafe { Action::call(of_ours) };
+        ours.install(libc::SIGQUIT).unwrap();
+        let actions = || ENDINGS.map(|signal| Action::at(signal).unwrap());
+        let before = actions();
+        assert_eq!(&before[2..], [ignored, ours]);
         let quiet = EchoOff::new(&terminal).unwrap();
-        let handler = on_ending as *const () as libc::sighandler_t;
-        assert_eq!(
-            ENDINGS.map(action),
-            [handler, handler, libc::SIG_IGN, handler]
-        );
+        assert!(!is_echoing());
+        let [int, term, hup, quit] = actions();
+        assert_eq!(hup, ignored);
+        for ending in [int, term, quit] {
+            assert!(!before.contains(&ending));
+            assert_eq!(ending, int);
+        }
         drop(quiet);
-        let before = [libc::SIG_DFL, libc::SIG_DFL, libc::SIG_IGN, ours];
-        assert_eq!(ENDINGS.map(action), before);
+        assert!(is_echoing());
+        assert_eq!(actions(), before);
     }
 }

@@ -1,16 +1,18 @@
 //! Another user, for good.
 
-use std::ffi::CString;
 use std::fmt;
 use std::io;
 
-use crate::mitigations::check;
+use nix::errno::Errno;
+use nix::unistd::{Gid, Uid};
+#[cfg(target_os = "linux")]
+use nix::unistd::{setfsgid, setfsuid, setgroups, setresgid, setresuid};
 
 /// A user of this system, by the numbers that count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct User {
-    uid: libc::uid_t,
-    gid: libc::gid_t,
+    uid: Uid,
+    gid: Gid,
 }
 
 /// Why there is no such user.
@@ -50,42 +52,24 @@ impl User {
     ///
     /// [`UserError`].
     pub fn by_name(name: &str) -> Result<Self, UserError> {
-        let unknown = || UserError::Unknown(name.to_owned());
-        let wanted = CString::new(name).map_err(|_| unknown())?;
-        // SAFETY: passwd is plain data, for which all zeroes is a value.
-        let mut entry = unsafe { std::mem::zeroed::<libc::passwd>() };
-        let mut text: [libc::c_char; 16 * 1024] = [0; 16 * 1024];
-        let mut found = std::ptr::null_mut();
-        // SAFETY: the name is a C string; the call fills the entry, at most as much
-        // text as there is room for, and the pointer.
-        let error = unsafe {
-            libc::getpwnam_r(
-                wanted.as_ptr(),
-                &mut entry,
-                text.as_mut_ptr(),
-                text.len(),
-                &mut found,
-            )
-        };
-        if !found.is_null() {
-            return Ok(Self {
-                uid: entry.pw_uid,
-                gid: entry.pw_gid,
-            });
-        }
-        // "Not found" is one of several numbers, by the manual page's own list.
-        match error {
-            libc::EIO | libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ERANGE => Err(
-                UserError::Lookup(name.to_owned(), io::Error::from_raw_os_error(error)),
-            ),
-            _ => Err(unknown()),
+        match nix::unistd::User::from_name(name) {
+            Ok(Some(entry)) => Ok(Self {
+                uid: entry.uid,
+                gid: entry.gid,
+            }),
+            // "Not found" is one of several numbers, by the manual page's own list.
+            Err(
+                error
+                @ (Errno::EIO | Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::ERANGE),
+            ) => Err(UserError::Lookup(name.to_owned(), error.into())),
+            Ok(None) | Err(_) => Err(UserError::Unknown(name.to_owned())),
         }
     }
 
     /// The user's number.
     #[must_use]
     pub fn uid(self) -> u32 {
-        self.uid
+        self.uid.as_raw()
     }
 
     /// Becomes this user: no supplementary groups, then the group, then the user,
@@ -98,12 +82,11 @@ impl User {
     /// `EPERM` unless root; the process may then have given up part of what it had.
     #[cfg(target_os = "linux")]
     pub fn drop_privileges_to(self) -> io::Result<()> {
-        // SAFETY: an empty list; the pointer is not looked at.
-        check(unsafe { libc::setgroups(0, std::ptr::null()) })?;
-        // SAFETY: numbers only.
-        check(unsafe { libc::setresgid(self.gid, self.gid, self.gid) })?;
-        // SAFETY: numbers only.
-        check(unsafe { libc::setresuid(self.uid, self.uid, self.uid) })?;
+        // By the C library, which does it in all threads (nptl(7)): the kernel's own calls, by rustix,
+        // change the thread that makes them.
+        setgroups(&[])?;
+        setresgid(self.gid, self.gid, self.gid)?;
+        setresuid(self.uid, self.uid, self.uid)?;
         crate::mitigations::forbid_tracing()
     }
 
@@ -115,18 +98,16 @@ impl User {
     #[cfg(not(target_os = "linux"))]
     pub fn drop_privileges_to(self) -> io::Result<()> {
         // SAFETY: an empty list; the pointer is not looked at.
-        check(unsafe { libc::setgroups(0, std::ptr::null()) })?;
-        // SAFETY: numbers only.
-        check(unsafe { libc::setgid(self.gid) })?;
-        // SAFETY: numbers only.
-        check(unsafe { libc::setuid(self.uid) })?;
+        Errno::result(unsafe { libc::setgroups(0, std::ptr::null()) })?;
+        nix::unistd::setgid(self.gid)?;
+        nix::unistd::setuid(self.uid)?;
         crate::mitigations::forbid_tracing()
     }
 }
 
 /// The user and the group that own nothing (`proc_sys_kernel(5)`, `overflowuid`).
 #[cfg(target_os = "linux")]
-const NOBODY: libc::uid_t = 65_534;
+const NOBODY: (Uid, Gid) = (Uid::from_raw(65_534), Gid::from_raw(65_534));
 
 /// From now on this thread, and what it starts, opens files with the rights of everybody at most, and not
 /// with those of root, who owns what others may not read (`setfsuid(2)`, `setfsgid(2)`). For a thread of
@@ -137,26 +118,18 @@ const NOBODY: libc::uid_t = 65_534;
 /// When root cannot do that: without the capability, or in a user namespace without that user.
 #[cfg(target_os = "linux")]
 pub fn open_files_as_everybody() -> io::Result<()> {
-    // SAFETY: tells a number.
-    if unsafe { libc::geteuid() } != 0 {
+    if !Uid::effective().is_root() {
         return Ok(());
     }
     // Not by the C library, which would do it in all threads (nptl(7)).
-    let none = std::ptr::null::<libc::gid_t>();
-    // SAFETY: an empty list; the pointer is not looked at.
-    let done = unsafe { libc::syscall(libc::SYS_setgroups, 0, none) };
-    check(libc::c_int::try_from(done).unwrap_or(-1))?;
-    // SAFETY: numbers only.
-    unsafe { libc::setfsgid(NOBODY) };
-    // SAFETY: numbers only.
-    unsafe { libc::setfsuid(NOBODY) };
+    rustix::thread::set_thread_groups(&[])?;
+    let (user, group) = NOBODY;
+    setfsgid(group);
+    setfsuid(user);
     // Both return what was before, also when they fail; a number that is none changes nothing.
-    // SAFETY: numbers only.
-    let group = unsafe { libc::setfsgid(libc::gid_t::MAX) };
-    // SAFETY: numbers only.
-    let user = unsafe { libc::setfsuid(libc::uid_t::MAX) };
-    let nobody = libc::c_int::try_from(NOBODY).map_err(io::Error::other)?;
-    if [group, user] != [nobody; 2] {
+    let group = setfsgid(Gid::from_raw(libc::gid_t::MAX));
+    let user = setfsuid(Uid::from_raw(libc::uid_t::MAX));
+    if (user, group) != NOBODY {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
     // A change of user makes the process what `suid_dumpable` says (proc_sys_fs(5)).
@@ -173,9 +146,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = file.path().to_owned();
         let thread = std::thread::spawn(move || {
-            // SAFETY: tells a number.
-            let is_root = unsafe { libc::geteuid() } == 0;
-            if open_files_as_everybody().is_ok() && is_root {
+            if open_files_as_everybody().is_ok() && Uid::effective().is_root() {
                 assert!(std::fs::read("/etc/passwd").is_ok());
                 assert!(std::fs::read(path).is_err());
             }
@@ -186,7 +157,8 @@ mod tests {
 
     #[test]
     fn root_is_known_and_nobody_else_is_made_up() {
-        assert_eq!(User::by_name("root").unwrap(), User { uid: 0, gid: 0 });
+        let (uid, gid) = (Uid::from_raw(0), Gid::from_raw(0));
+        assert_eq!(User::by_name("root").unwrap(), User { uid, gid });
         for name in ["no-such-user-here", "", "a\0b"] {
             assert!(
                 matches!(User::by_name(name), Err(UserError::Unknown(_))),

@@ -1,7 +1,8 @@
 //! `memfd_secret(2)`, which has no wrapper in the C library.
 
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd};
 use std::ptr::NonNull;
 
 /// Replaces the `len` bytes of address space at `at` by secret memory.
@@ -23,12 +24,8 @@ pub(crate) fn map_over(at: NonNull<u8>, len: usize) -> io::Result<()> {
     }
     let fd = i32::try_from(fd).map_err(io::Error::other)?;
     // SAFETY: the call above returned this descriptor to us and to nobody else.
-    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-    let size = libc::off_t::try_from(len).map_err(io::Error::other)?;
-    // SAFETY: ftruncate(2) on a descriptor we own; it touches no memory of ours.
-    if unsafe { libc::ftruncate(fd.as_raw_fd(), size) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
+    let memory = unsafe { File::from_raw_fd(fd) };
+    memory.set_len(u64::try_from(len).map_err(io::Error::other)?)?;
     // Mapped elsewhere first: a mapping asked for in place (MAP_FIXED) has already
     // taken away what was there by the time that it fails.
     // SAFETY: a new mapping at an address the kernel picks; no existing memory is
@@ -39,7 +36,7 @@ pub(crate) fn map_over(at: NonNull<u8>, len: usize) -> io::Result<()> {
             len,
             libc::PROT_READ | libc::PROT_WRITE,
             libc::MAP_SHARED,
-            fd.as_raw_fd(),
+            memory.as_raw_fd(),
             0,
         )
     };

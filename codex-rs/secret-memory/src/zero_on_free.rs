@@ -95,13 +95,23 @@ unsafe fn wipe(block: *mut u8, len: usize) {
 
 #[cfg(test)]
 mod tests {
+    use std::hint::black_box;
+
     use super::*;
+
+    /// Whatever the tests of this crate allocate comes from it.
+    #[global_allocator]
+    static ALLOCATOR: ZeroOnFree = ZeroOnFree;
+
+    fn wipe_all(block: &mut [u8]) {
+        // SAFETY: the slice is writable and as long as it says.
+        unsafe { wipe(block.as_mut_ptr(), block.len()) };
+    }
 
     #[test]
     fn a_wiped_block_is_zero() {
         let mut block = *b"secret";
-        // SAFETY: the array is writable and six bytes long.
-        unsafe { wipe(block.as_mut_ptr(), block.len()) };
+        wipe_all(&mut block);
         assert_eq!(block, [0; 6]);
     }
 
@@ -114,8 +124,7 @@ mod tests {
                 let block = &mut block[from..];
                 let at = at.min(block.len() - 1);
                 block[at] = 1;
-                // SAFETY: the slice is writable and as long as it says.
-                unsafe { wipe(block.as_mut_ptr(), block.len()) };
+                wipe_all(block);
                 assert!(block.iter().all(|&byte| byte == 0), "{at} from {from}");
             }
         }
@@ -123,18 +132,22 @@ mod tests {
 
     #[test]
     fn growing_and_shrinking_keep_what_is_in_a_block() {
-        let layout = Layout::from_size_align(4, 1).unwrap();
-        // SAFETY: the layout is not of size zero.
-        let block = unsafe { ZeroOnFree.alloc(layout) };
-        assert!(!block.is_null());
-        // SAFETY: four bytes were just allocated.
-        unsafe { block.copy_from(b"keep".as_ptr(), 4) };
-        // SAFETY: the block was allocated with this layout; the new size is not zero.
-        let grown = unsafe { ZeroOnFree.realloc(block, layout, 1000) };
-        // SAFETY: `realloc` keeps the first four bytes.
-        assert_eq!(unsafe { *grown.cast::<[u8; 4]>() }, *b"keep");
-        let layout = Layout::from_size_align(1000, 1).unwrap();
-        // SAFETY: the block has this layout now.
-        unsafe { ZeroOnFree.dealloc(grown, layout) };
+        let mut block = Vec::with_capacity(4);
+        block.extend_from_slice(b"keep");
+        black_box(&mut block).reserve_exact(100_000);
+        assert!(block.capacity() >= 100_000);
+        assert_eq!(black_box(&block), b"keep");
+        block.shrink_to_fit();
+        assert_eq!(block.capacity(), 4);
+        assert_eq!(black_box(&block), b"keep");
+    }
+
+    #[test]
+    fn a_block_that_is_asked_for_zeroed_is_zero() {
+        for _ in 0..2 {
+            let mut block = vec![0_u8; 100_000];
+            assert!(black_box(&block).iter().all(|&byte| byte == 0));
+            block.fill(1);
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! Standard input as the source of the key: taken, read, closed.
 
-use std::io::IsTerminal;
+use std::fs::File;
+use std::io::{self, IsTerminal};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use codex_process_hardening::{EchoOff, take_stdin};
+use codex_process_hardening::EchoOff;
 use codex_secret_memory::SecretPage;
 
 use crate::credential::read_api_key::{ApiKey, ReadKeyError, read_api_key};
@@ -27,6 +28,49 @@ pub(crate) fn key_from_stdin(page: SecretPage) -> Result<ApiKey, ReadKeyError> {
         return read_api_key(&mut stdin, page);
     }
     saying_so_if_quiet(|| read_api_key(&mut stdin, page))
+}
+
+/// Moves standard input to a descriptor of its own and leaves `/dev/null`, or where
+/// there is none (in a bare chroot) a pipe that is at its end, in its place: dropping
+/// the returned file then really closes the key's pipe, whose writer sees it, and
+/// nothing started later can read what is left in it.
+///
+/// The file is unbuffered, unlike [`std::io::Stdin`], which would keep a copy of
+/// the key in its buffer.
+///
+/// # Errors
+///
+/// When descriptor 0 cannot be duplicated or nothing can be put in its place.
+#[cfg(unix)]
+fn take_stdin() -> io::Result<File> {
+    use std::os::fd::OwnedFd;
+
+    use rustix::stdio::{dup2_stdin, stdin};
+
+    let taken = rustix::io::fcntl_dupfd_cloexec(stdin(), 3)?;
+    let nothing: OwnedFd = match File::open("/dev/null") {
+        Ok(null) => null.into(),
+        Err(_) => io::pipe()?.0.into(),
+    };
+    dup2_stdin(nothing)?;
+    Ok(File::from(taken))
+}
+
+/// A handle of our own to standard input, unbuffered: there are no Unix descriptors, so it stays where
+/// it is.
+///
+/// # Errors
+///
+/// When there is no standard input.
+#[cfg(windows)]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "only its handle is used, never its buffer"
+)]
+fn take_stdin() -> io::Result<File> {
+    use std::os::windows::io::AsHandle;
+
+    Ok(File::from(io::stdin().as_handle().try_clone_to_owned()?))
 }
 
 /// Runs `read`; if it takes long, says once what is being waited for. The thread

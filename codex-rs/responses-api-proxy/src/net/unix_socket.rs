@@ -7,8 +7,10 @@ use std::io;
 pub(crate) use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use codex_process_hardening::{UserError, group_number, with_umask};
+use codex_process_hardening::{UserError, group_number};
 use codex_trusted_path::{Kind, Missing, PathError, Place, Status, Trusted};
+use rustix::fs::{Mode, RawMode};
+use rustix::process::umask;
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use crate::net::loopback::BACKLOG;
@@ -162,6 +164,18 @@ impl Drop for UnixSocket {
 fn group_of(config: &UnixSocketConfig) -> Result<Option<u32>, UnixSocketError> {
     let group = config.group.as_deref().map(group_number).transpose();
     group.map_err(UnixSocketError::Group)
+}
+
+/// Runs `make` while whatever socket it creates gets the permissions `mode` and no
+/// more (`umask(2)`). Call it while there is one thread: the mask is the whole
+/// process's.
+fn with_umask<T>(mode: u32, make: impl FnOnce() -> T) -> T {
+    let allowed = Mode::from_bits_truncate(RawMode::try_from(mode).unwrap_or(0));
+    let all = Mode::RWXU | Mode::RWXG | Mode::RWXO;
+    let before = umask(all - allowed);
+    let made = make();
+    umask(before);
+    made
 }
 
 fn find(path: &Path, trusted: &Trusted) -> Result<Place, UnixSocketError> {
