@@ -148,13 +148,13 @@ class Page(Handler):
         time.sleep(1.5)
         what = {"target": target, "set": "typed", "attack": TYPED, "must": True, "saw": "(no page)"}
         self.report(what)
-        (arguments.out / f"typed-{target}").touch()
+        (arguments.out / f"typed-{target}").write_text("done\n")
 
     def next(self, target):
         with lock:
             which = steps[target].pop(0) if steps[target] else None
         if not which:
-            (arguments.out / f"pages-{target}").touch()
+            (arguments.out / f"pages-{target}").write_text("done\n")
             return self.answer(200, [("content-type", "text/plain")], b"done")
         origin = {
             "evil": self.home,

@@ -1,0 +1,86 @@
+"""Installs the clients, checks each over both kinds of upstream and prints a table: see scripts/compat --help."""
+
+import argparse
+import os
+import pathlib
+import re
+import signal
+import sys
+
+from codex_action import CodexAction
+from codex_cli import CodexCli
+from codex_exec import CodexExec
+from curl_client import Curl
+from expectations import Expectations
+from install import CannotInstall
+from openai_sdks import NodeSdk, PythonSdk
+from processes import Background, CannotRun
+from servers import allowed_callers, serve
+from table import Table
+
+CLIENTS = {
+    "curl": Curl,
+    "codex": CodexCli,
+    "exec": CodexExec,
+    "python": PythonSdk,
+    "node": NodeSdk,
+    "action": CodexAction,
+}
+
+# Installing may need the user's proxies and certificates. What follows is about loopback only.
+MISLEADING = re.compile(r".*_proxy|(openai|codex|ssl_cert)_.*|node_options|pythonpath", re.IGNORECASE)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="compat", add_help=False, allow_abbrev=False)
+    parser.add_argument("--bin", type=pathlib.Path, required=True)
+    parser.add_argument("--cache", type=pathlib.Path, required=True)
+    parser.add_argument("--callers", required=True)
+    parser.add_argument("--codex-cli", metavar="VERSION", required=True)
+    parser.add_argument("clients", nargs="+", choices=CLIENTS)
+    return parser.parse_args()
+
+
+def installed(clients, table):
+    """Those of the clients that can be checked; a row says why another cannot."""
+    for client in clients:
+        try:
+            client.install()
+        except CannotInstall as error:
+            table.row(client.name, "-", "-", "skipped", str(error))
+        else:
+            yield client
+
+
+def check(args, background):
+    table = Table()
+    table.row("CLIENT", "UPSTREAM", "CHECK", "RESULT", "DETAIL")
+    clients = list(installed([CLIENTS[name](args, background) for name in args.clients], table))
+    for name in list(os.environ):
+        if MISLEADING.fullmatch(name):
+            del os.environ[name]
+
+    callers = allowed_callers(args.callers, background.tmp)
+    for via in ("http", "h2"):
+        servers = serve(via, args.bin, callers, background)
+        for client in clients:
+            client.check(servers, Expectations(table, f"{client.name} {client.version}", via, servers))
+    if table.failures:
+        print(f"{table.failures} failed", file=sys.stderr)
+    return 1 if table.failures else 0
+
+
+def main():
+    args = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        with Background() as background:
+            return check(args, background)
+    except CannotRun as error:
+        print(f"compat: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+sys.exit(main())

@@ -1,0 +1,57 @@
+# shellcheck shell=bash
+# Programs of others that ours is run with: fetched into a cache, and found there. Nothing is installed on the system.
+# shellcheck disable=SC2154  # scripts/lib/start.sh sets `script`.
+
+# The Codex CLI that is compared with: its version is fixed, so that figures stay comparable.
+readonly codex_cli_version=0.169.0
+
+# The programs of Debian's packages and the libraries they need, unpacked into CACHE/debian. The packages' own scripts do
+# not run, so no service is started. Like install_codex_cli below it says on standard error why it fails.
+fetch_from_debian() { # CACHE PACKAGE...
+    local cache=$1 packages=() package
+    shift
+    command -v apt-get >/dev/null || {
+        printf '%s: no apt-get; install these by hand: %s\n' "$script" "$*" >&2
+        return 1
+    }
+    mapfile -t packages < <(
+        apt-get --simulate --no-install-recommends install "$@" 2>/dev/null | awk '/^Inst/ { print $2 }'
+    )
+    ((${#packages[@]})) || packages=("$@")
+    mkdir -p "$cache/debian"
+    (cd "$cache" && apt-get -qq download "${packages[@]}") >/dev/null 2>&1 || {
+        printf '%s: apt-get cannot download %s (apt-get update?)\n' "$script" "${packages[*]}" >&2
+        return 1
+    }
+    for package in "$cache"/*.deb; do
+        dpkg-deb --extract "$package" "$cache/debian" || return 1
+        rm -f "$package"
+    done
+}
+
+# For LD_LIBRARY_PATH: the directories of CACHE/debian that have a library.
+debian_libraries() { # CACHE
+    find_in "$1/debian" -name 'lib*.so*' -printf '%h\n' | sort -u | paste -sd:
+}
+
+# `find`, for a directory that may not be there: that there is no cache is not a failure that ends the script.
+find_in() { # DIRECTORY ARGUMENT...
+    [[ ! -d $1 ]] || find "$@"
+}
+
+# The program itself, not the Node script that starts it: its memory is measured.
+codex_cli_in() { # CACHE
+    find_in "$1" -path '*/bin/codex' -type f -print -quit
+}
+
+install_codex_cli() { # CACHE
+    command -v npm >/dev/null || {
+        printf '%s: no npm, which would install Codex CLI\n' "$script" >&2
+        return 1
+    }
+    npm install --prefix "$1" --no-audit --no-fund --loglevel error --fetch-retries 1 \
+        "@openai/codex@$codex_cli_version" >/dev/null || {
+        printf '%s: npm cannot install Codex CLI\n' "$script" >&2
+        return 1
+    }
+}
