@@ -1,0 +1,150 @@
+use super::*;
+
+fn limit(slots: usize) -> Arc<ConnectionLimit> {
+    Arc::new(ConnectionLimit::new(slots, None, u64::MAX))
+}
+
+fn arrive_as(
+    limit: &Arc<ConnectionLimit>,
+    user: Option<u32>,
+) -> (Arc<ConnectionState>, Result<ConnectionPermit, LimitReached>) {
+    let connection_state = Arc::new(ConnectionState::default());
+    let permit = limit.admit(&connection_state, user);
+    connection_state.become_idle(limit.tick());
+    (connection_state, permit)
+}
+
+fn arrive(
+    limit: &Arc<ConnectionLimit>,
+) -> (Arc<ConnectionState>, Result<ConnectionPermit, LimitReached>) {
+    arrive_as(limit, None)
+}
+
+/// Connections that stay busy, as many of `wanted` as get a slot.
+fn busy(limit: &Arc<ConnectionLimit>, user: u32, wanted: usize) -> Vec<ConnectionPermit> {
+    (0..wanted)
+        .map_while(|_| {
+            limit
+                .admit(&Arc::new(ConnectionState::default()), Some(user))
+                .ok()
+        })
+        .collect()
+}
+
+#[test]
+fn the_one_that_was_idle_for_longest_is_evicted() {
+    let limit = limit(2);
+    let (first, _permit) = arrive(&limit);
+    let (second, _permit) = arrive(&limit);
+    assert!(first.become_busy());
+    first.become_idle(limit.tick());
+    let (third, permit) = arrive(&limit);
+    assert!(permit.is_ok());
+    assert!(second.is_evicted());
+    assert!(
+        !second.become_busy(),
+        "a request began on a slot that is gone"
+    );
+    assert!(!first.is_evicted() && !third.is_evicted());
+}
+
+#[test]
+fn one_that_was_not_looked_at_yet_is_not_evicted() {
+    let limit = limit(1);
+    let fresh = Arc::new(ConnectionState::default());
+    let _permit = limit.admit(&fresh, None).unwrap();
+    assert_eq!(arrive(&limit).1.unwrap_err(), LimitReached::Everywhere);
+    fresh.become_idle(limit.tick());
+    assert!(arrive(&limit).1.is_ok());
+}
+
+#[test]
+fn busy_ones_stay_and_the_new_connection_is_rejected() {
+    let limit = limit(1);
+    let (busy, permit) = arrive(&limit);
+    assert!(busy.become_busy());
+    assert!(arrive(&limit).1.is_err());
+    assert!(!limit.evict_one());
+    drop(permit);
+    assert!(arrive(&limit).1.is_ok());
+}
+
+#[test]
+fn a_limit_that_was_set_is_kept_and_a_slot_is_given_back_once() {
+    let limit = Arc::new(ConnectionLimit::new(10, Some(2), u64::MAX));
+    let come = |user| arrive_as(&limit, Some(user)).1;
+    let (first, second) = (come(1), come(1));
+    assert!(first.is_ok() && second.is_ok());
+    assert_eq!(come(1).unwrap_err(), LimitReached::ForThisUser);
+    assert!(come(2).is_ok());
+    drop(first);
+    assert!(come(1).is_ok());
+}
+
+#[test]
+fn busy_connections_of_one_user_leave_half_of_the_slots() {
+    let limit = limit(64);
+    let flood = busy(&limit, 1, 100);
+    assert_eq!(flood.len(), 32);
+    let own = arrive_as(&limit, Some(1)).1;
+    assert_eq!(own.unwrap_err(), LimitReached::ForThisUser);
+    assert_eq!(busy(&limit, 2, 20).len(), 20);
+}
+
+#[test]
+fn users_with_their_halves_do_not_keep_a_further_one_out() {
+    let limit = limit(64);
+    let (first, second) = (busy(&limit, 1, 100), busy(&limit, 2, 100));
+    assert_eq!(first.len() + second.len(), 56);
+    let late = busy(&limit, 3, 100);
+    assert_eq!(late.len(), 4);
+    assert_eq!(busy(&limit, 4, 100).len(), 4);
+    drop(second);
+    assert!(arrive_as(&limit, Some(3)).1.is_ok());
+}
+
+#[test]
+fn a_user_beyond_its_half_evicts_its_own() {
+    let limit = limit(8);
+    let (kept, _permit) = arrive_as(&limit, Some(2));
+    let mut flood: Vec<_> = (0..4).map(|_| arrive_as(&limit, Some(1))).collect();
+    let fifth = arrive_as(&limit, Some(1));
+    assert!(fifth.1.is_ok());
+    assert!(flood.remove(0).0.is_evicted());
+    assert!(!kept.is_evicted());
+}
+
+#[test]
+fn a_connection_of_the_user_who_has_most_is_evicted() {
+    let limit = limit(6);
+    let (kept, _permit) = arrive_as(&limit, Some(2));
+    let many: Vec<_> = (0..3).map(|_| arrive_as(&limit, Some(1))).collect();
+    let _others = [arrive_as(&limit, Some(3)), arrive_as(&limit, Some(4))];
+    let (own, _permit) = arrive_as(&limit, Some(5));
+    assert!(many[0].0.is_evicted());
+    assert!(many[1].0.become_busy() && many[2].0.become_busy());
+    // Who has as many or more does not evict another.
+    let (_next, permit) = arrive_as(&limit, Some(5));
+    assert!(permit.is_ok() && own.is_evicted());
+    assert!(!kept.is_evicted());
+}
+
+#[test]
+fn descriptors_are_a_limit_too() {
+    assert_eq!(ConnectionLimit::new(1000, None, 64).slots, 16);
+    assert_eq!(ConnectionLimit::new(1000, None, 10).slots, 1);
+    assert_eq!(ConnectionLimit::new(1000, None, u64::MAX).slots, 1000);
+}
+
+#[test]
+fn unfinished_heads_are_counted_together_and_by_user() {
+    let limit = limit(8);
+    let one = arrive_as(&limit, Some(1)).1.unwrap();
+    let other = arrive_as(&limit, Some(2)).1.unwrap();
+    assert!(!one.buffer(0, MAX_UNFINISHED));
+    assert!(one.buffer(0, 1));
+    assert!(!other.buffer(0, UNFINISHED_OF_ONE));
+    assert!(other.buffer(0, 1));
+    assert!(!one.buffer(MAX_UNFINISHED, 0));
+    assert!(!other.buffer(1, 100));
+}
