@@ -3,7 +3,7 @@
 //! A connection is *busy* while one of its requests is being answered, or has come
 //! and was not looked at yet; it is *idle* otherwise: silent, between requests, or
 //! sending a head slowly. A flood consists of idle ones or of busy ones, and it is some
-//! user's: what one user does must not keep another one out.
+//! user's: what one user does must not lock another one out.
 //!
 //! - One user has at most half of the slots, unless told otherwise. Beyond that, the one
 //!   of its connections that has been idle for longest is evicted for the new one; when
@@ -12,7 +12,7 @@
 //!   evicted, never one of another user who has no more than the new connection's. When
 //!   there is none, the new connection is rejected with a 503.
 //! - The last eighth of the slots is for users who have few, so that two or three
-//!   users with their halves do not keep a further one out.
+//!   users with their halves do not lock a further one out.
 //!
 //! Where users are not told apart, all are one user without a limit of its own.
 
@@ -79,11 +79,14 @@ pub(crate) struct ConnectionPermit {
     limit: Arc<ConnectionLimit>,
     number: u64,
     user: Option<u32>,
+    /// How many bytes of an unfinished head this connection buffers.
+    buffered: usize,
     unfinished_of_user: Arc<AtomicUsize>,
 }
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
+        self.buffer(0);
         let mut admitted = self.limit.lock();
         admitted.remove(self.user, self.number);
         if admitted.most >= CROWD && admitted.count <= admitted.most / 4 {
@@ -94,24 +97,27 @@ impl Drop for ConnectionPermit {
 }
 
 impl ConnectionPermit {
-    /// The next moment of the only clock that counts here.
+    /// The next moment of the clock by which connections are idle.
     pub(crate) fn tick(&self) -> u64 {
         self.limit.tick()
     }
 
-    /// Notes that this connection now buffers `now` bytes of an unfinished head instead of
-    /// `before`; true if that is too much: all connections together buffer too much, and
-    /// this user's more than a user may in any case.
-    pub(crate) fn buffer(&self, before: usize, now: usize) -> bool {
+    /// Notes that this connection now buffers `now` bytes of an unfinished head; true if that is
+    /// more than before and too much: all connections together buffer too much, and this user's
+    /// more than a user may in any case.
+    pub(crate) fn buffer(&mut self, now: usize) -> bool {
+        let before = std::mem::replace(&mut self.buffered, now);
         let (all, own) = (&self.limit.unfinished, &self.unfinished_of_user);
-        if now >= before {
+        if now > before {
             let more = now - before;
             let all = all.fetch_add(more, Ordering::Relaxed) + more;
             let own = own.fetch_add(more, Ordering::Relaxed) + more;
             all > MAX_UNFINISHED && own > UNFINISHED_OF_ONE
         } else {
-            all.fetch_sub(before - now, Ordering::Relaxed);
-            own.fetch_sub(before - now, Ordering::Relaxed);
+            if now < before {
+                all.fetch_sub(before - now, Ordering::Relaxed);
+                own.fetch_sub(before - now, Ordering::Relaxed);
+            }
             false
         }
     }
@@ -178,6 +184,7 @@ impl ConnectionLimit {
             limit: Arc::clone(self),
             number,
             user,
+            buffered: 0,
             unfinished_of_user,
         })
     }
@@ -207,8 +214,8 @@ impl ConnectionLimit {
 
     fn has_slot_for(&self, admitted: &Admitted, user: Option<u32>) -> bool {
         let has_few = user.is_none() || admitted.count_of(user) < self.slots / 16;
-        let kept_free = if has_few { 0 } else { self.slots / 8 };
-        admitted.count + kept_free < self.slots
+        let reserved = if has_few { 0 } else { self.slots / 8 };
+        admitted.count + reserved < self.slots
     }
 
     /// Evicts, of the user with the most connections among those with an idle one, the
@@ -217,7 +224,7 @@ impl ConnectionLimit {
         self.lock().evict_from_the_largest(0, None)
     }
 
-    /// The next moment of the only clock that counts here.
+    /// The next moment of the clock by which connections are idle.
     pub(crate) fn tick(&self) -> u64 {
         self.ticks.fetch_add(1, Ordering::Relaxed)
     }

@@ -139,12 +139,16 @@ fn descriptors_are_a_limit_too() {
 #[test]
 fn unfinished_heads_are_counted_together_and_by_user() {
     let limit = limit(8);
-    let one = arrive_as(&limit, Some(1)).1.unwrap();
-    let other = arrive_as(&limit, Some(2)).1.unwrap();
-    assert!(!one.buffer(0, MAX_UNFINISHED));
-    assert!(one.buffer(0, 1));
-    assert!(!other.buffer(0, UNFINISHED_OF_ONE));
-    assert!(other.buffer(0, 1));
-    assert!(!one.buffer(MAX_UNFINISHED, 0));
-    assert!(!other.buffer(1, 100));
+    let permit_of = |user| arrive_as(&limit, Some(user)).1.unwrap();
+    let (mut one, mut another, mut other) = (permit_of(1), permit_of(1), permit_of(2));
+    assert!(!one.buffer(MAX_UNFINISHED));
+    assert!(another.buffer(1));
+    assert!(!other.buffer(UNFINISHED_OF_ONE));
+    assert!(other.buffer(UNFINISHED_OF_ONE + 1));
+    // As much as before is not too much again.
+    assert!(!other.buffer(UNFINISHED_OF_ONE + 1));
+    drop(one);
+    assert!(!other.buffer(UNFINISHED_OF_ONE + 100));
+    drop((another, other));
+    assert_eq!(limit.unfinished.load(Ordering::Relaxed), 0);
 }
