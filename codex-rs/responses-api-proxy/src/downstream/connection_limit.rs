@@ -38,8 +38,8 @@ const RESERVED_DESCRIPTORS: u64 = 24;
 /// The most connections of a kind that are being rejected at once.
 const MAX_REJECTED: u64 = 64;
 
-/// So many connections are a crowd.
-const CROWD: usize = 64;
+/// From so many connections on it matters how much memory they leave behind.
+const MANY_CONNECTIONS: usize = 64;
 
 /// Counts the connections, and says which may stay.
 #[derive(Debug)]
@@ -52,15 +52,15 @@ pub(crate) struct ConnectionLimit {
     /// Numbers the permits, and orders when connections became idle.
     ticks: AtomicU64,
     unfinished: AtomicUsize,
-    /// Told when a crowd has gone.
-    emptied: Notify,
+    /// Notified when three quarters of many connections have gone.
+    many_gone: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Admitted {
     /// How many connections all users have.
     count: usize,
-    /// How many they had at most since the last crowd has gone.
+    /// How many they had at most since many have gone.
     most: usize,
     /// By user; `None` for all that cannot be told apart.
     users: HashMap<Option<u32>, PerUser>,
@@ -89,9 +89,9 @@ impl Drop for ConnectionPermit {
         self.buffer(0);
         let mut admitted = self.limit.lock();
         admitted.remove(self.user, self.number);
-        if admitted.most >= CROWD && admitted.count <= admitted.most / 4 {
+        if admitted.most >= MANY_CONNECTIONS && admitted.count <= admitted.most / 4 {
             admitted.most = admitted.count;
-            self.limit.emptied.notify_one();
+            self.limit.many_gone.notify_one();
         }
     }
 }
@@ -147,13 +147,13 @@ impl ConnectionLimit {
             admitted: Mutex::new(Admitted::default()),
             ticks: AtomicU64::new(1),
             unfinished: AtomicUsize::new(0),
-            emptied: Notify::new(),
+            many_gone: Notify::new(),
         }
     }
 
-    /// Waits until a crowd has gone: three quarters of many connections.
-    pub(crate) async fn emptied(&self) {
-        self.emptied.notified().await;
+    /// Waits until three quarters of many connections have gone.
+    pub(crate) async fn many_gone(&self) {
+        self.many_gone.notified().await;
     }
 
     /// How many connections of a kind may be being rejected at once.
