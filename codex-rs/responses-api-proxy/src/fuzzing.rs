@@ -17,7 +17,7 @@ use http::{HeaderMap, Method, Request, Uri};
 use crate::access::policy::{MASKED_UPGRADE, check, permit_shutdown};
 use crate::config::paths::{RESPONSES, SHUTDOWN};
 use crate::credential::Authorization;
-use crate::downstream::head::{Inbound, MOST_BEHIND};
+use crate::downstream::head::{Inbound, MAX_BUFFERED};
 use crate::downstream::head_error::HeadError;
 use crate::forward::headers::{for_upstream, retain_for_client};
 
@@ -57,7 +57,7 @@ pub(crate) fn cut<'a>(mut bytes: &'a [u8], control: &[u8]) -> Vec<(&'a [u8], u8)
 pub fn inbound(data: &[u8]) {
     let (control, sent) = split_control(data);
     // Beyond that it depends on the time what is kept.
-    let sent = sent.get(..MOST_BEHIND).unwrap_or(sent);
+    let sent = sent.get(..MAX_BUFFERED).unwrap_or(sent);
     let whole = pass(sent, &[]);
     assert_eq!(whole, pass(sent, control));
     let (passed, ..) = whole;

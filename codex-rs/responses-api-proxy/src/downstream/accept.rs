@@ -27,14 +27,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// So many connections are accepted in a row; then whoever is served by the same thread has
 /// a turn.
-const IN_A_ROW: u32 = 8;
+const ACCEPTS_PER_TURN: u32 = 8;
 
-/// After how many seconds, each from the last, the memory of a crowd that has gone is given
-/// back. Its callers are gone at once; its connections to the upstream end bit by bit.
-const AFTERMATH: [u64; 4] = [1, 3, 12, 60];
+/// After how many seconds, each from the last, the memory of many connections that have gone is
+/// given back. Their callers are gone at once; their connections to the upstream end bit by bit.
+const RETURN_MEMORY_AFTER: [u64; 4] = [1, 3, 12, 60];
 
-/// How long to wait for a place when none is free.
-const SECOND_LOOK: Duration = Duration::from_millis(2);
+/// How long to wait for a slot or a descriptor when none is free.
+const RETRY_AFTER: Duration = Duration::from_millis(2);
 
 /// What [`serve`] needs to know.
 pub(crate) struct Terms {
@@ -53,7 +53,7 @@ pub(crate) struct Terms {
 pub(crate) async fn serve(listeners: Listeners, terms: Terms) -> usize {
     let shutdown = terms.shutdown.clone();
     let terms = Arc::new(terms);
-    tokio::spawn(give_memory_back(Arc::clone(&terms.limit)));
+    tokio::spawn(return_memory(Arc::clone(&terms.limit)));
     // Every connection of the serving time holds a sender; the last one's end is
     // the end of the channel. Nothing is ever sent.
     let (in_flight, mut all_done) = mpsc::channel::<Infallible>(1);
@@ -86,11 +86,11 @@ pub(crate) async fn serve(listeners: Listeners, terms: Terms) -> usize {
     left
 }
 
-/// After each crowd, for ever.
-async fn give_memory_back(limit: Arc<ConnectionLimit>) {
+/// Each time that many connections have gone, for ever.
+async fn return_memory(limit: Arc<ConnectionLimit>) {
     loop {
-        limit.emptied().await;
-        for seconds in AFTERMATH {
+        limit.many_gone().await;
+        for seconds in RETURN_MEMORY_AFTER {
             tokio::time::sleep(Duration::from_secs(seconds)).await;
             // On a thread of its own: it takes a while, and nobody waits for it. If there is none to
             // be had, there will be the next time; the runtime's own threads would panic then.
@@ -107,17 +107,17 @@ async fn accept_all(
     terms: &Arc<Terms>,
     in_flight: Option<&mpsc::Sender<Infallible>>,
 ) -> Infallible {
-    let mut failing = false;
+    let mut is_failing = false;
     let mut in_a_row = 0;
-    // Two, so that who may not call takes no answer from who may.
+    // Two, so that callers that are not allowed take no answer from those that are.
     let mut denied = Rejected::new(terms.limit.max_rejected());
-    let mut refused = Rejected::new(terms.limit.max_rejected());
+    let mut rejected = Rejected::new(terms.limit.max_rejected());
     loop {
         match listeners.accept().await {
             Ok(socket) => {
-                failing = false;
+                is_failing = false;
                 in_a_row += 1;
-                if in_a_row >= IN_A_ROW {
+                if in_a_row >= ACCEPTS_PER_TURN {
                     in_a_row = 0;
                     tokio::task::yield_now().await;
                 }
@@ -125,30 +125,30 @@ async fn accept_all(
                 match terms.callers.authorize(&socket) {
                     Verdict::Allowed(user) => {
                         let in_flight = in_flight.cloned();
-                        let arrival = Arrival::new(Arc::clone(terms), socket, user, in_flight);
-                        arrival.enter_or(&mut refused);
+                        let new = NewConnection::new(Arc::clone(terms), socket, user, in_flight);
+                        new.admit_or_reject(&mut rejected);
                     }
                     Verdict::Denied => {
                         let unanswered = Unanswered::new(socket, Reason::CallerDenied.into());
-                        denied.take(unanswered.answer_when_asked(terms.header_timeout));
+                        denied.add(unanswered.answer_when_asked(terms.header_timeout));
                     }
                     Verdict::Unknown => drop(socket),
                 }
             }
             Err(error) => {
-                let fault = AcceptError::from(&error);
-                if fault == AcceptError::OfOneConnection {
+                let kind = AcceptError::from(&error);
+                if kind == AcceptError::OfOneConnection {
                     tokio::task::yield_now().await;
                     continue;
                 }
-                let has_room = fault == AcceptError::Shortage
-                    && (denied.drop_oldest() || refused.drop_oldest() || terms.limit.evict_one());
+                let has_room = kind == AcceptError::Shortage
+                    && (denied.drop_oldest() || rejected.drop_oldest() || terms.limit.evict_one());
                 if has_room {
-                    // Whoever leaves does so in a turn of its own, perhaps on another thread.
-                    tokio::time::sleep(SECOND_LOOK).await;
+                    // What was evicted ends in a turn of its own, perhaps on another thread.
+                    tokio::time::sleep(RETRY_AFTER).await;
                     continue;
                 }
-                if !std::mem::replace(&mut failing, true) {
+                if !std::mem::replace(&mut is_failing, true) {
                     stderr::line(format_args!("cannot accept connections, waiting: {error}"));
                 }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -157,8 +157,8 @@ async fn accept_all(
     }
 }
 
-/// A connection whose caller may call, before it has a place.
-struct Arrival {
+/// A connection whose caller is allowed, before it has a slot.
+struct NewConnection {
     terms: Arc<Terms>,
     socket: Socket,
     user: Option<u32>,
@@ -166,7 +166,7 @@ struct Arrival {
     in_flight: Option<mpsc::Sender<Infallible>>,
 }
 
-impl Arrival {
+impl NewConnection {
     fn new(
         terms: Arc<Terms>,
         socket: Socket,
@@ -184,18 +184,20 @@ impl Arrival {
         }
     }
 
-    /// Gives it to a worker if there is a place for it, and otherwise says so to its
+    /// Gives it to a worker if there is a slot for it, and otherwise says so to its
     /// caller.
-    fn enter_or(self, refused: &mut Rejected) {
+    fn admit_or_reject(self, rejected: &mut Rejected) {
         match self.terms.limit.admit(&self.connection_state, self.user) {
-            Ok(permit) => self.enter(permit),
-            Err(LimitReached::Everywhere) if !refused.is_full() => refused.take(self.look_again()),
-            Err(full) => refused.take(Unanswered::new(self.socket, full.into()).answer_now()),
+            Ok(permit) => self.hand_over(permit),
+            Err(LimitReached::Everywhere) if !rejected.is_full() => rejected.add(self.retry()),
+            Err(reached) => {
+                rejected.add(Unanswered::new(self.socket, reached.into()).answer_now());
+            }
         }
     }
 
     /// One may be about to become idle: its caller has the answer already.
-    async fn look_again(self) {
+    async fn retry(self) {
         let Self {
             terms,
             socket,
@@ -203,31 +205,31 @@ impl Arrival {
             connection_state,
             in_flight,
         } = self;
-        let refused = Unanswered::new(socket, LimitReached::Everywhere.into());
-        tokio::time::sleep(SECOND_LOOK).await;
+        let unanswered = Unanswered::new(socket, LimitReached::Everywhere.into());
+        tokio::time::sleep(RETRY_AFTER).await;
         let Ok(permit) = terms.limit.admit(&connection_state, user) else {
-            return refused.answer_now().await;
+            return unanswered.answer_now().await;
         };
-        if let Some(socket) = refused.take() {
-            let arrival = Self {
+        if let Some(socket) = unanswered.take() {
+            let new = Self {
                 terms,
                 socket,
                 user,
                 connection_state,
                 in_flight,
             };
-            arrival.enter(permit);
+            new.hand_over(permit);
         }
     }
 
-    fn enter(self, permit: ConnectionPermit) {
+    fn hand_over(self, permit: ConnectionPermit) {
         let (terms, socket, connection_state) = (self.terms, self.socket, self.connection_state);
         if !socket.has_bytes() {
-            // It may have to make room again before anybody looks at it.
+            // It may be evicted before anybody looks at it.
             connection_state.become_idle(permit.tick());
         }
         socket.set_nodelay();
-        let Some((worker, share)) = terms.workers.next() else {
+        let Some((worker, counted)) = terms.workers.next() else {
             return;
         };
         let connection = Connection {
@@ -236,10 +238,10 @@ impl Arrival {
             router: worker.router(),
             shutdown: terms.shutdown.clone(),
             in_flight: self.in_flight,
-            _share: share,
+            _counted: counted,
         };
         let (callers, header_timeout) = (Arc::clone(&terms.callers), terms.header_timeout);
-        worker.take_on(socket, move |socket| {
+        worker.spawn(socket, move |socket| {
             connection.serve(Downstream::new(
                 socket,
                 connection_state,

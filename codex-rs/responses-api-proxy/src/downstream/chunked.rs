@@ -1,9 +1,9 @@
 //! Where a chunked body ends (RFC 9112, section 7.1). Pure.
 //!
 //! hyper decodes the chunks. It is given nothing that lies behind their end, because it
-//! stops reading while it holds such bytes, and a caller that leaves would go unnoticed.
+//! stops reading while it has such bytes, and a caller that leaves would go unnoticed.
 //! So the two must agree on where the end is: what is accepted here is read by hyper in
-//! the same way, and what is not ends the upload with an error.
+//! the same way, and what is not ends the request body with an error.
 
 /// The most digits of a chunk's size.
 const MAX_DIGITS: u8 = 16;
@@ -21,7 +21,7 @@ enum At {
         size: u64,
         digits: u8,
     },
-    /// What stands behind the size, up to the end of the line.
+    /// What follows the size, up to the end of the line.
     Extension {
         size: u64,
     },

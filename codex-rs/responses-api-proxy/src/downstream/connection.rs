@@ -20,13 +20,13 @@ use crate::config::limits::{MAX_HEAD, MAX_HEADERS};
 use crate::downstream::connection_state::ConnectionState;
 use crate::downstream::response::Answer;
 use crate::downstream::transport::Downstream;
-use crate::downstream::workers::Share;
+use crate::downstream::workers::Counted;
 use crate::lifecycle::shutdown::{Shutdown, Stage};
 use crate::observe::record::Record;
 use crate::refusal::Refused;
 
-/// The most hyper reads ahead or holds back for one connection, in bytes: a head of the
-/// largest size must be less.
+/// The most hyper buffers for one connection, each way, in bytes: a head of the largest size
+/// must be less.
 const CONNECTION_BUFFER: usize = MAX_HEAD + 1;
 
 /// One caller's connection, from its acceptance to its end.
@@ -35,10 +35,10 @@ pub(crate) struct Connection {
     pub(crate) user: PeerUser,
     pub(crate) router: Router,
     pub(crate) shutdown: Shutdown,
-    /// Held by a connection that the drain waits for.
+    /// Only of a connection that the drain waits for.
     pub(crate) in_flight: Option<mpsc::Sender<Infallible>>,
-    /// Its share of its worker, until it is over.
-    pub(crate) _share: Share,
+    /// Counts as one of its worker's until it is over.
+    pub(crate) _counted: Counted,
 }
 
 impl Connection {

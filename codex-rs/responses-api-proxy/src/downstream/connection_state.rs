@@ -16,7 +16,7 @@ const EVICTED: u64 = u64::MAX;
 pub(crate) struct ConnectionState {
     /// How often everything written so far had reached the socket.
     flushes: AtomicU64,
-    /// Somebody waits for the next flush.
+    /// A response body waits for the next flush.
     flush_awaited: AtomicBool,
     /// How many requests have been answered, or given up.
     exchanges_ended: AtomicU64,
@@ -28,14 +28,14 @@ pub(crate) struct ConnectionState {
     is_last: AtomicBool,
     /// When it became idle, by the clock of `connection_limit.rs`; [`BUSY`] or [`EVICTED`] otherwise.
     idle_since: AtomicU64,
-    leave: Notify,
+    evicted: Notify,
 }
 
 /// A point in a connection's history of flushes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FlushMark(u64);
 
-/// Held while a request is answered, by whatever is still needed to answer it.
+/// Owned, while a request is answered, by whatever is still needed to answer it.
 #[derive(Debug)]
 pub(crate) struct Exchange(Arc<ConnectionState>);
 
@@ -122,12 +122,11 @@ impl ConnectionState {
 
     /// A request begins. False if the connection was evicted before it could.
     pub(crate) fn become_busy(&self) -> bool {
-        let turned = self
-            .idle_since
+        self.idle_since
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |since| {
                 (since != EVICTED).then_some(BUSY)
-            });
-        turned.is_ok()
+            })
+            .is_ok()
     }
 
     /// `None` while it is busy or evicted.
@@ -139,16 +138,14 @@ impl ConnectionState {
     /// Tells the connection to end now, for a new one; false if a request has
     /// begun since it was found idle.
     pub(crate) fn evict(&self, idle_since: u64) -> bool {
-        let turned = self.idle_since.compare_exchange(
-            idle_since,
-            EVICTED,
-            Ordering::Relaxed,
-            Ordering::Relaxed,
-        );
-        if turned.is_ok() {
-            self.leave.notify_one();
+        let is_evicted = self
+            .idle_since
+            .compare_exchange(idle_since, EVICTED, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok();
+        if is_evicted {
+            self.evicted.notify_one();
         }
-        turned.is_ok()
+        is_evicted
     }
 
     #[cfg(test)]
@@ -158,6 +155,6 @@ impl ConnectionState {
 
     /// Waits to be evicted.
     pub(crate) async fn evicted(&self) {
-        self.leave.notified().await;
+        self.evicted.notified().await;
     }
 }

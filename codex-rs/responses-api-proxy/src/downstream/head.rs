@@ -1,14 +1,14 @@
 //! What a caller sends, cut into request heads and bodies before hyper sees it. Pure.
 //!
 //! hyper reads heads leniently where RFC 9112 allows it (a bare LF ends a line,
-//! bytes above 127 stand in values, a `Content-Length` beside a transfer coding
+//! bytes above 127 are let into values, a `Content-Length` beside a transfer coding
 //! is dropped). Each leniency is a chance that two parties read one message in
 //! two ways. Here a head is passed on only when it can be read in one way, and
 //! otherwise is answered by us, in JSON, at the first byte that decides it.
 //!
 //! Bodies pass through untouched and uncopied; they are only followed, to know where
-//! they end. What comes behind a request is kept until that request is answered, if it
-//! is no more than [`MOST_BEHIND`]. If there is more, all of it is thrown away and no
+//! they end. What comes behind a request is buffered until that request is answered, if it
+//! is no more than [`MAX_BUFFERED`]. If there is more, all of it is discarded and no
 //! further head is looked for: the connection ends with the request that is being
 //! answered. So it does after a chunked body (`downstream/connection.rs` sees to it).
 //!
@@ -27,10 +27,10 @@ use crate::downstream::head_error::HeadError;
 
 use self::strict::{Framing, read_head};
 
-/// The most that is kept behind a request that is being answered, in bytes: enough for
-/// clients that pipeline small requests, and little for a crowd that sends whatever is
-/// kept.
-pub(crate) const MOST_BEHIND: usize = 16 * 1024;
+/// The most that is buffered behind a request that is being answered, in bytes: enough for
+/// clients that pipeline small requests, and little where many send whatever is
+/// buffered.
+pub(crate) const MAX_BUFFERED: usize = 16 * 1024;
 
 /// Where in the caller's bytes we are.
 #[derive(Debug)]
@@ -46,102 +46,103 @@ enum Phase {
 /// The caller's side of one connection. Without `Debug`: credentials and prompts are in it.
 pub(crate) struct Inbound {
     /// Arrived, not yet passed on.
-    held: BytesMut,
-    /// How many bytes at the front of `held` may be passed on.
+    buffered: BytesMut,
+    /// How many bytes at the front of `buffered` may be passed on.
     cleared: usize,
     heads: u64,
     phase: Phase,
-    /// How many bytes behind the last request were not kept.
-    thrown_away: usize,
+    /// How many bytes behind the last request were not buffered.
+    discarded: usize,
 }
 
 impl Inbound {
     pub(crate) fn new() -> Self {
         Self {
-            held: BytesMut::new(),
+            buffered: BytesMut::new(),
             cleared: 0,
             heads: 0,
             phase: Phase::Head(Scan::default()),
-            thrown_away: 0,
+            discarded: 0,
         }
     }
 
     /// Takes what has just arrived. Returns how many of its first bytes may be
-    /// passed on as they lie; the rest is kept here until it may. A head is
+    /// passed on as they lie; the rest is buffered here until it may. A head is
     /// passed on only if one `may_begin`.
     ///
     /// # Errors
     ///
     /// The head that begins here can never be accepted.
     pub(crate) fn arrive(&mut self, fresh: &mut [u8], may_begin: bool) -> Result<usize, HeadError> {
-        if self.held.is_empty() {
+        if self.buffered.is_empty() {
             let passed = self.clear(fresh, may_begin)?;
             let rest = fresh.get(passed..).ok_or(HeadError::Lost)?;
-            self.held.extend_from_slice(rest);
+            self.buffered.extend_from_slice(rest);
             self.bound(passed > 0 || !may_begin);
             return Ok(passed);
         }
-        self.held.extend_from_slice(fresh);
-        self.clear_held(may_begin)?;
+        self.buffered.extend_from_slice(fresh);
+        self.clear_buffered(may_begin)?;
         Ok(0)
     }
 
-    /// Takes what has just arrived and keeps all of it, for [`pass_on`](Self::pass_on).
+    /// Takes what has just arrived and buffers all of it, for [`pass_on`](Self::pass_on).
     ///
     /// # Errors
     ///
     /// The head that begins here can never be accepted.
-    pub(crate) fn hold(&mut self, fresh: &[u8]) -> Result<(), HeadError> {
-        self.held.extend_from_slice(fresh);
-        self.clear_held(true)
+    pub(crate) fn buffer(&mut self, fresh: &[u8]) -> Result<(), HeadError> {
+        self.buffered.extend_from_slice(fresh);
+        self.clear_buffered(true)
     }
 
-    /// Throws away what may not be passed on if it `is_behind` a request and too much.
+    /// Discards what may not be passed on if it `is_behind` a request and too much.
     fn bound(&mut self, is_behind: bool) {
         let behind = self.unfinished();
         match self.phase {
-            Phase::Head(_) if is_behind && behind > MOST_BEHIND => self.phase = Phase::Last,
+            Phase::Head(_) if is_behind && behind > MAX_BUFFERED => self.phase = Phase::Last,
             Phase::Last if behind > 0 => {}
             _ => return,
         }
-        self.thrown_away = self.thrown_away.saturating_add(behind);
+        self.discarded = self.discarded.saturating_add(behind);
         if self.cleared == 0 {
-            self.held = BytesMut::new();
+            self.buffered = BytesMut::new();
         } else {
-            self.held.truncate(self.cleared);
+            self.buffered.truncate(self.cleared);
         }
     }
 
-    /// Whether something kept may be passed on.
+    /// Whether something that is buffered may be passed on.
     pub(crate) fn is_ready(&self) -> bool {
         self.cleared > 0
     }
 
-    /// How many bytes are kept that may not be passed on.
+    /// How many bytes are buffered that may not be passed on.
     pub(crate) fn unfinished(&self) -> usize {
-        self.held.len() - self.cleared
+        self.buffered.len() - self.cleared
     }
 
-    /// Moves what may be passed on into `room`; true if there was any.
+    /// Hands what may be passed on to `sink`, which returns how much of it was taken; true if
+    /// there was any.
     ///
     /// # Errors
     ///
-    /// A further head, kept back until now, can never be accepted.
+    /// A further head, buffered until now, can never be accepted.
     pub(crate) fn pass_on(
         &mut self,
-        room: &mut dyn FnMut(&[u8]) -> usize,
+        sink: impl FnOnce(&[u8]) -> usize,
         may_begin: bool,
     ) -> Result<bool, HeadError> {
-        self.clear_held(may_begin)?;
+        self.clear_buffered(may_begin)?;
         if self.cleared == 0 {
             return Ok(false);
         }
-        let moved = room(self.held.get(..self.cleared).ok_or(HeadError::Lost)?);
-        self.held.advance(moved);
+        let moved = sink(self.buffered.get(..self.cleared).ok_or(HeadError::Lost)?);
+        self.buffered.advance(moved);
         self.cleared -= moved;
-        if self.held.is_empty() {
-            // An idle connection keeps no buffer.
-            self.held = BytesMut::new();
+        if self.buffered.is_empty() {
+            // An idle connection has no buffer.
+            self.buffered = BytesMut::new();
         }
         Ok(true)
     }
@@ -151,9 +152,9 @@ impl Inbound {
         self.heads
     }
 
-    /// Whether something is kept that may be passed on later.
-    pub(crate) fn holds_back(&self) -> bool {
-        !self.held.is_empty()
+    /// Whether something is buffered that may be passed on now or later.
+    pub(crate) fn has_buffered(&self) -> bool {
+        !self.buffered.is_empty()
     }
 
     /// Whether no further request will be found on this connection.
@@ -171,14 +172,14 @@ impl Inbound {
         self.cleared == 0 && matches!(&self.phase, Phase::Chunked(chunked) if chunked.is_broken())
     }
 
-    /// How many bytes behind the last request were not kept.
-    pub(crate) fn thrown_away(&self) -> usize {
-        self.thrown_away
+    /// How many bytes behind the last request were not buffered.
+    pub(crate) fn discarded(&self) -> usize {
+        self.discarded
     }
 
     /// Whether the caller may be in the middle of sending something.
     pub(crate) fn is_unfinished(&self) -> bool {
-        !self.held.is_empty()
+        !self.buffered.is_empty()
             || match &self.phase {
                 Phase::Head(scan) => scan.looked_at > 0,
                 Phase::Body(left) => *left > 0,
@@ -186,11 +187,11 @@ impl Inbound {
             }
     }
 
-    fn clear_held(&mut self, may_begin: bool) -> Result<(), HeadError> {
-        if self.cleared == 0 && !self.held.is_empty() {
-            let mut held = std::mem::take(&mut self.held);
-            let cleared = self.clear(&mut held, may_begin);
-            self.held = held;
+    fn clear_buffered(&mut self, may_begin: bool) -> Result<(), HeadError> {
+        if self.cleared == 0 && !self.buffered.is_empty() {
+            let mut buffered = std::mem::take(&mut self.buffered);
+            let cleared = self.clear(&mut buffered, may_begin);
+            self.buffered = buffered;
             self.cleared = cleared?;
         }
         self.bound(self.cleared > 0 || !may_begin);

@@ -1,8 +1,8 @@
 //! Connections that get one answer of ours and no slot.
 //!
-//! Whoever is not let in must not cost those who are: such a connection is answered once,
+//! Callers that are not served must not cost those that are: such a connection is answered once,
 //! read to its end for a moment, and closed. There are few of them at once, and the
-//! oldest makes room for the next.
+//! oldest is dropped for the next.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -18,9 +18,9 @@ use crate::refusal::Refusal;
 const LINGER: Duration = Duration::from_secs(2);
 
 /// How much of it is read, in bytes.
-const MOST_READ: usize = 4 * 1024 * 1024;
+const MAX_READ: usize = 4 * 1024 * 1024;
 
-/// Those that are being told, the oldest first.
+/// Those that are being answered, the oldest first.
 #[derive(Debug)]
 pub(crate) struct Rejected {
     most: usize,
@@ -36,7 +36,7 @@ impl Rejected {
         }
     }
 
-    /// Whether the next one takes the place of another.
+    /// Whether another one is dropped for the next.
     pub(crate) fn is_full(&mut self) -> bool {
         self.under_way.retain(|task| !task.is_finished());
         self.under_way.len() >= self.most
@@ -49,12 +49,12 @@ impl Rejected {
         oldest.is_some()
     }
 
-    /// Runs what ends with one connection gone.
-    pub(crate) fn take(&mut self, telling: impl Future<Output = ()> + Send + 'static) {
+    /// Runs what answers one connection and closes it.
+    pub(crate) fn add(&mut self, answering: impl Future<Output = ()> + Send + 'static) {
         if self.is_full() {
             self.drop_oldest();
         }
-        let task = tokio::spawn(telling);
+        let task = tokio::spawn(answering);
         self.under_way.push_back(task.abort_handle());
     }
 }
@@ -74,7 +74,7 @@ impl Unanswered {
     }
 
     /// Answers as soon as something of a request is there, within `timeout`, and closes;
-    /// a connection that sends nothing is closed without a word.
+    /// a connection that sends nothing is closed without an answer.
     pub(crate) async fn answer_when_asked(mut self, timeout: Duration) {
         if let Some((socket, _)) = &self.0 {
             let asked = within(timeout, socket.readable()).await;
@@ -111,14 +111,14 @@ impl Drop for Unanswered {
 async fn read_to_end(socket: &Socket) {
     let mut scratch = [0; 4096];
     let mut read = 0;
-    while read < MOST_READ && socket.readable().await.is_ok() {
+    while read < MAX_READ && socket.readable().await.is_ok() {
         match socket.try_read(&mut scratch) {
             Ok(0) => return,
             Ok(more) => read += more,
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
             Err(_) => return,
         }
-        // Whoever sends without a pause is not to keep others waiting.
+        // A caller that sends without a pause must not make others wait.
         tokio::task::yield_now().await;
     }
 }

@@ -1,5 +1,5 @@
-//! A response body that keeps its exchange open until it is written or dropped, and
-//! that keeps little with hyper for a caller that does not read.
+//! A response body whose exchange stays open until it is written or dropped, and of which
+//! hyper buffers little for a caller that does not read.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::observe::record::Record;
 
 /// Once so much of an answer was handed to hyper, in bytes, the rest waits until that has
 /// reached the socket. hyper's own limit is as large as a request head.
-const MOST_UNWRITTEN: usize = 4 * 1024;
+const MAX_UNWRITTEN: usize = 4 * 1024;
 
 /// Any answer, ours or the upstream's, on its way to hyper.
 pub(crate) struct Answer {
@@ -66,7 +66,7 @@ impl HttpBody for Answer {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = self.get_mut();
         let connection_state = this.exchange.connection_state();
-        if this.unwritten >= MOST_UNWRITTEN {
+        if this.unwritten >= MAX_UNWRITTEN {
             ready!(connection_state.poll_flushed_since(this.last));
             this.unwritten = 0;
         }

@@ -43,16 +43,16 @@ pub(crate) struct Workers(Vec<Worker>);
 #[derive(Debug)]
 pub(crate) struct Worker {
     /// `None`: the thread that accepts.
-    elsewhere: Option<Handle>,
+    thread: Option<Handle>,
     router: Router,
     connections: Arc<AtomicUsize>,
 }
 
-/// A connection's share of its worker; dropping it gives it back.
+/// Counts a connection as one of its worker's, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Share(Arc<AtomicUsize>);
+pub(crate) struct Counted(Arc<AtomicUsize>);
 
-impl Drop for Share {
+impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -62,12 +62,12 @@ impl Workers {
     /// The thread that accepts, serving by `here`, and `threads`, each by its router.
     pub(crate) fn new(here: Router, threads: &Threads, routers: Vec<Router>) -> Self {
         let handles = threads.0.iter().map(|thread| Some(thread.handle.clone()));
-        let elsewhere = handles.zip(routers);
-        let workers = std::iter::once((None, here)).chain(elsewhere);
+        let others = handles.zip(routers);
+        let workers = std::iter::once((None, here)).chain(others);
         Self(
             workers
-                .map(|(elsewhere, router)| Worker {
-                    elsewhere,
+                .map(|(thread, router)| Worker {
+                    thread,
                     router,
                     connections: Arc::default(),
                 })
@@ -76,12 +76,12 @@ impl Workers {
     }
 
     /// Who serves the next connection.
-    pub(crate) fn next(&self) -> Option<(&Worker, Share)> {
-        let busy = |worker: &&Worker| worker.connections.load(Ordering::Relaxed);
-        let first = self.0.first().filter(|first| busy(first) < SPREAD_ABOVE);
-        let worker = first.or_else(|| self.0.iter().min_by_key(busy))?;
+    pub(crate) fn next(&self) -> Option<(&Worker, Counted)> {
+        let count = |worker: &&Worker| worker.connections.load(Ordering::Relaxed);
+        let first = self.0.first().filter(|first| count(first) < SPREAD_ABOVE);
+        let worker = first.or_else(|| self.0.iter().min_by_key(count))?;
         worker.connections.fetch_add(1, Ordering::Relaxed);
-        Some((worker, Share(Arc::clone(&worker.connections))))
+        Some((worker, Counted(Arc::clone(&worker.connections))))
     }
 }
 
@@ -91,21 +91,18 @@ impl Worker {
     }
 
     /// Runs `serve` on this worker's thread, to which the socket moves.
-    pub(crate) fn take_on<F>(
-        &self,
-        socket: Socket,
-        serve: impl FnOnce(Socket) -> F + Send + 'static,
-    ) where
+    pub(crate) fn spawn<F>(&self, socket: Socket, serve: impl FnOnce(Socket) -> F + Send + 'static)
+    where
         F: Future<Output = ()> + Send + 'static,
     {
-        let Some(thread) = &self.elsewhere else {
+        let Some(thread) = &self.thread else {
             tokio::spawn(serve(socket));
             return;
         };
         // The one way it can fail is that there is no memory to poll it with.
-        if let Ok(loose) = socket.detach() {
+        if let Ok(detached) = socket.detach() {
             thread.spawn(async move {
-                if let Ok(socket) = loose.attach() {
+                if let Ok(socket) = detached.attach() {
                     serve(socket).await;
                 }
             });
@@ -172,9 +169,9 @@ impl Thread {
 
 /// Threads for what blocks, of each runtime: nothing is given to them; a library might.
 const BLOCKING_THREADS: usize = 1;
-/// Their stack, in bytes, and how long one is kept that has nothing to do.
+/// Their stack, in bytes, and how long one that has nothing to do stays.
 const BLOCKING_STACK: usize = 256 * 1024;
-const BLOCKING_KEPT: Duration = Duration::from_secs(10);
+const BLOCKING_KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 /// After so many turns of tasks sockets and timers are looked at, however many tasks there are still (tokio's
 /// default is 61): a turn can take as long as 32 KiB of an answer.
@@ -197,7 +194,7 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
         .thread_stack_size(BLOCKING_STACK)
-        .thread_keep_alive(BLOCKING_KEPT)
+        .thread_keep_alive(BLOCKING_KEEP_ALIVE)
         .event_interval(TASKS_IN_A_ROW)
         .global_queue_interval(LOCAL_TASKS_IN_A_ROW)
         .max_io_events_per_tick(SOCKETS_IN_A_ROW)
@@ -217,22 +214,22 @@ mod tests {
     fn a_few_connections_stay_together_and_many_are_spread() {
         let threads = Threads::start(2).unwrap();
         let workers = Workers::new(Router::new(), &threads, vec![Router::new(); 2]);
-        let mut shares: Vec<_> = (0..SPREAD_ABOVE)
+        let mut counted: Vec<_> = (0..SPREAD_ABOVE)
             .map(|_| workers.next().unwrap().1)
             .collect();
         assert_eq!(counts(&workers), [SPREAD_ABOVE, 0, 0]);
-        shares.extend((0..SPREAD_ABOVE).map(|_| workers.next().unwrap().1));
+        counted.extend((0..SPREAD_ABOVE).map(|_| workers.next().unwrap().1));
         assert_eq!(
             counts(&workers),
             [SPREAD_ABOVE, SPREAD_ABOVE / 2, SPREAD_ABOVE / 2]
         );
-        shares.remove(0);
-        shares.push(workers.next().unwrap().1);
+        counted.remove(0);
+        counted.push(workers.next().unwrap().1);
         assert_eq!(
             counts(&workers),
             [SPREAD_ABOVE, SPREAD_ABOVE / 2, SPREAD_ABOVE / 2]
         );
-        drop(shares);
+        drop(counted);
         assert_eq!(counts(&workers), [0, 0, 0]);
         threads.end();
     }

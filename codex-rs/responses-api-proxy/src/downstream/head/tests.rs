@@ -4,7 +4,7 @@ use crate::config::limits::MAX_HEADERS;
 
 use proptest::prelude::*;
 
-/// Feeds `pieces` and collects what is passed on, up to the first fault.
+/// Feeds `pieces` and collects what is passed on, up to the first error.
 fn feed<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, Option<HeadError>) {
     let mut inbound = Inbound::new();
     let mut passed = Vec::new();
@@ -12,7 +12,7 @@ fn feed<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, Option<Head
         let mut piece = piece.to_vec();
         match inbound.arrive(&mut piece, true) {
             Ok(direct) => passed.extend_from_slice(&piece[..direct]),
-            Err(fault) => return (passed, Some(fault)),
+            Err(error) => return (passed, Some(error)),
         }
         loop {
             // A reader with little room.
@@ -24,14 +24,14 @@ fn feed<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, Option<Head
             match inbound.pass_on(&mut room, true) {
                 Ok(true) => {}
                 Ok(false) => break,
-                Err(fault) => return (passed, Some(fault)),
+                Err(error) => return (passed, Some(error)),
             }
         }
     }
     (passed, None)
 }
 
-fn fault(request: &[u8]) -> Option<HeadError> {
+fn error(request: &[u8]) -> Option<HeadError> {
     feed([request]).1
 }
 
@@ -59,8 +59,8 @@ fn well_formed_requests_pass_unchanged() {
         ]
         .concat(),
     ] {
-        let (passed, fault) = feed([&request[..]]);
-        assert_eq!(fault, None);
+        let (passed, error) = feed([&request[..]]);
+        assert_eq!(error, None);
         assert_eq!(passed, request);
     }
 }
@@ -98,13 +98,13 @@ fn what_can_be_read_in_two_ways_is_refused() {
         ("Transfer-Encoding: xchunked\r\n", TransferEncoding),
         ("Host: y\r\n", Host),
     ] {
-        assert_eq!(fault(&head(lines)), Some(expected), "{lines:?}");
+        assert_eq!(error(&head(lines)), Some(expected), "{lines:?}");
     }
     assert_eq!(
-        fault(b"POST / HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        error(b"POST / HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"),
         Some(TransferEncoding)
     );
-    assert_eq!(fault(b"POST / HTTP/1.1\r\n\r\n"), Some(Host));
+    assert_eq!(error(b"POST / HTTP/1.1\r\n\r\n"), Some(Host));
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn bytes_that_have_no_place_in_a_head_are_refused_where_they_stand() {
         (b"\x80", NotAscii),
         (b"\n", LineEnding),
     ] {
-        assert_eq!(fault(request), Some(expected), "{request:?}");
+        assert_eq!(error(request), Some(expected), "{request:?}");
     }
 }
 
@@ -139,7 +139,7 @@ fn heads_of_another_grammar_are_refused() {
         b"GET / HTTP/3.0\r\nHost: x\r\n\r\n",
     ] {
         assert!(
-            matches!(fault(request), Some(HeadError::Syntax(_))),
+            matches!(error(request), Some(HeadError::Syntax(_))),
             "{:?}",
             String::from_utf8_lossy(request)
         );
@@ -149,16 +149,16 @@ fn heads_of_another_grammar_are_refused() {
 #[test]
 fn the_limits_are_those_named() {
     let padding = "a".repeat(MAX_HEAD - head("X: \r\n").len());
-    assert_eq!(fault(&head(&format!("X: {padding}\r\n"))), None);
+    assert_eq!(error(&head(&format!("X: {padding}\r\n"))), None);
     assert_eq!(
-        fault(&head(&format!("X: {padding}a\r\n"))),
+        error(&head(&format!("X: {padding}a\r\n"))),
         Some(HeadError::TooLong)
     );
-    assert_eq!(fault(&vec![b'a'; MAX_HEAD + 1]), Some(HeadError::TooLong));
+    assert_eq!(error(&vec![b'a'; MAX_HEAD + 1]), Some(HeadError::TooLong));
     let lines = "A: 1\r\n".repeat(MAX_HEADERS - 1);
-    assert_eq!(fault(&head(&lines)), None);
+    assert_eq!(error(&head(&lines)), None);
     assert_eq!(
-        fault(&head(&format!("{lines}A: 1\r\n"))),
+        error(&head(&format!("{lines}A: 1\r\n"))),
         Some(HeadError::TooManyHeaders)
     );
 }
@@ -166,9 +166,9 @@ fn the_limits_are_those_named() {
 #[test]
 fn a_bad_head_behind_a_good_request_does_not_take_it_down() {
     let good = [head("Content-Length: 2\r\n"), b"hi".to_vec()].concat();
-    let (passed, fault) = feed([&[&good[..], b"\x00"].concat()[..]]);
+    let (passed, error) = feed([&[&good[..], b"\x00"].concat()[..]]);
     assert_eq!(passed, good);
-    assert_eq!(fault, Some(HeadError::ControlCharacter));
+    assert_eq!(error, Some(HeadError::ControlCharacter));
 }
 
 #[test]
@@ -192,31 +192,31 @@ fn what_comes_behind_a_request_waits_until_it_may_begin() {
     let good = [head("Content-Length: 2\r\n"), b"hi".to_vec()].concat();
     let mut both = [&good[..], b"nonsense\n"].concat();
     assert_eq!(inbound.arrive(&mut both, true), Ok(good.len()));
-    assert!(inbound.holds_back());
+    assert!(inbound.has_buffered());
     let mut room = |bytes: &[u8]| bytes.len();
-    assert_eq!(inbound.pass_on(&mut room, false), Ok(false));
+    assert_eq!(inbound.pass_on(room, false), Ok(false));
     assert_eq!(inbound.arrive(&mut b"more".to_vec(), false), Ok(0));
     assert_eq!(inbound.heads(), 1);
-    assert_eq!(inbound.pass_on(&mut room, true), Err(HeadError::LineEnding));
+    assert_eq!(inbound.pass_on(room, true), Err(HeadError::LineEnding));
 }
 
 #[test]
-fn too_much_behind_a_request_is_thrown_away_and_ends_the_connection() {
+fn too_much_behind_a_request_is_discarded_and_ends_the_connection() {
     let good = [head("Content-Length: 2\r\n"), b"hi".to_vec()].concat();
     let mut inbound = Inbound::new();
-    let mut first = [&good[..], &vec![b'x'; MOST_BEHIND]].concat();
+    let mut first = [&good[..], &vec![b'x'; MAX_BUFFERED]].concat();
     assert_eq!(inbound.arrive(&mut first, true), Ok(good.len()));
-    assert!(!inbound.is_over() && inbound.thrown_away() == 0);
+    assert!(!inbound.is_over() && inbound.discarded() == 0);
     assert_eq!(inbound.arrive(&mut [b'x'], false), Ok(0));
-    assert!(inbound.is_over() && !inbound.holds_back());
+    assert!(inbound.is_over() && !inbound.has_buffered());
     assert_eq!(inbound.arrive(&mut good.clone(), true), Ok(0));
-    assert_eq!(inbound.thrown_away(), MOST_BEHIND + 1 + good.len());
+    assert_eq!(inbound.discarded(), MAX_BUFFERED + 1 + good.len());
     assert_eq!(inbound.heads(), 1);
 
     // A further head that is begun in its own time may be as long as any.
     let mut inbound = Inbound::new();
     assert_eq!(inbound.arrive(&mut good.clone(), true), Ok(good.len()));
-    let long = head(&format!("X: {}\r\n", "a".repeat(2 * MOST_BEHIND)));
+    let long = head(&format!("X: {}\r\n", "a".repeat(2 * MAX_BUFFERED)));
     for piece in long.chunks(1000) {
         inbound.arrive(&mut piece.to_vec(), true).unwrap();
     }
@@ -224,18 +224,18 @@ fn too_much_behind_a_request_is_thrown_away_and_ends_the_connection() {
 }
 
 #[test]
-fn nothing_behind_a_chunked_body_is_kept_or_passed_on() {
+fn nothing_behind_a_chunked_body_is_buffered_or_passed_on() {
     let body = b"2\r\nhi\r\n0\r\n\r\n";
     let request = [&head("Transfer-Encoding: chunked\r\n")[..], body].concat();
-    let (passed, fault) = feed([&[&request[..], &request[..]].concat()[..]]);
-    assert_eq!((passed, fault), (request.clone(), None));
+    let (passed, error) = feed([&[&request[..], &request[..]].concat()[..]]);
+    assert_eq!((passed, error), (request.clone(), None));
     let mut inbound = Inbound::new();
     assert_eq!(
         inbound.arrive(&mut request.clone(), true),
         Ok(request.len())
     );
     assert_eq!(inbound.arrive(&mut [b'x'], true), Ok(0));
-    assert!(inbound.is_over() && !inbound.holds_back());
+    assert!(inbound.is_over() && !inbound.has_buffered());
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn targets_that_are_none_and_methods_of_another_kind_of_proxy_are_refused() {
         "/`",
     ] {
         let request = format!("POST {target} HTTP/1.1\r\nHost: x\r\n\r\n");
-        let found = fault(request.as_bytes());
+        let found = error(request.as_bytes());
         // Some of these are targets to some parsers; none of them is served.
         assert!(
             matches!(found, Some(HeadError::Target | HeadError::Syntax(_)) | None),
@@ -269,11 +269,11 @@ fn targets_that_are_none_and_methods_of_another_kind_of_proxy_are_refused() {
         assert!(found.is_some() || !target.contains('#'), "{target}");
     }
     let connect = b"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example\r\n\r\n";
-    assert_eq!(fault(connect), Some(HeadError::Connect));
+    assert_eq!(error(connect), Some(HeadError::Connect));
 }
 
 proptest! {
-    /// However the bytes are cut on their way, the same ones pass and the same fault is found.
+    /// However the bytes are cut on their way, the same ones pass and the same error is found.
     #[test]
     fn the_cutting_does_not_matter(
         bodies in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 1..4),
