@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use codex_deadline::Deadline;
 use reqwest::Response;
 
 use crate::config::Config;
@@ -11,7 +12,6 @@ use crate::events::event::Event;
 use crate::events::stream::EventStream;
 use crate::terminal::screen::Screen;
 use crate::transport::client::Client;
-use crate::transport::deadline::Deadline;
 use crate::transport::error::{Fault, root, seconds};
 use crate::transport::redact::Pieces;
 use crate::transport::retry;

@@ -10,6 +10,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use codex_deadline::Deadline;
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use hyper_util::client::proxy::matcher::Matcher;
@@ -19,7 +20,6 @@ use rustls::{ClientConfig, RootCertStore};
 use crate::config::provider::Provider;
 use crate::events::server_error::{ServerError, read_error};
 use crate::terminal::printable::excerpt;
-use crate::transport::deadline::Deadline;
 use crate::transport::error::{Fault, root};
 use crate::transport::proxy_process::Writer;
 use crate::transport::redact::Redactor;

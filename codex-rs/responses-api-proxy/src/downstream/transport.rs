@@ -17,6 +17,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use codex_deadline::Deadline;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
@@ -26,7 +27,6 @@ use crate::downstream::connection_limit::ConnectionPermit;
 use crate::downstream::connection_state::ConnectionState;
 use crate::downstream::head::Inbound;
 use crate::downstream::head_error::HeadError;
-use crate::net::deadline::Deadline;
 use crate::net::socket::Socket;
 use crate::refusal::Refusal;
 

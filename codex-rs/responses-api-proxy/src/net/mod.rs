@@ -1,6 +1,5 @@
-//! Sockets: what is listened on, what a connection is, and deadlines on both.
+//! Sockets: what is listened on, and what a connection is.
 
-pub(crate) mod deadline;
 pub(crate) mod listeners;
 pub(crate) mod loopback;
 pub(crate) mod socket;

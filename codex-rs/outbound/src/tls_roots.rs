@@ -15,11 +15,11 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls_native_certs::{CertificateResult, ErrorKind, load_certs_from_paths};
 
-use crate::config::environment::{self, SSL_CERT_DIR, SSL_CERT_FILE};
+use crate::environment::{self, SSL_CERT_DIR, SSL_CERT_FILE};
 
 /// Why certificates cannot be checked as asked for.
 #[derive(Debug)]
-pub(crate) struct NoRoots {
+pub struct NoRoots {
     /// There are others.
     in_part: bool,
     /// The reason of each source.
@@ -51,7 +51,7 @@ impl fmt::Display for NoRoots {
 ///
 /// [`NoRoots`], with the reason of each source: there are none, or a file that was named has none or is
 /// broken, or a directory that was named cannot be read.
-pub(crate) fn load() -> Result<(RootCertStore, String), NoRoots> {
+pub fn load() -> Result<(RootCertStore, String), NoRoots> {
     let named = named_by(
         environment::path(SSL_CERT_FILE),
         environment::path(SSL_CERT_DIR).as_ref(),

@@ -10,7 +10,7 @@ use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
 use url::Url;
 
-use crate::config::environment::{
+use crate::environment::{
     ALL_PROXY, EnvironmentError, Fault, HTTPS_PROXY, NO_PROXY, Spellings, text,
 };
 
@@ -19,7 +19,7 @@ const NOT_SPOKEN: [&str; 5] = ["socks", "socks4", "socks4a", "socks5", "socks5h"
 
 /// How the upstream is reached, as far as the environment says.
 #[derive(Debug)]
-pub(crate) enum Way {
+pub enum Way {
     /// No variable names a proxy.
     Direct,
     /// The first variable names one, which the second exempts the upstream from.
@@ -31,12 +31,13 @@ pub(crate) enum Way {
 }
 
 /// A CONNECT proxy, and the credentials for it.
-pub(crate) struct HttpProxy {
+pub struct HttpProxy {
     /// Scheme, host and port.
-    pub(crate) url: Url,
-    pub(crate) authorization: Option<HeaderValue>,
+    pub url: Url,
+    /// The value of `Proxy-Authorization`.
+    pub authorization: Option<HeaderValue>,
     /// The variable that names it.
-    pub(crate) named_by: &'static str,
+    pub named_by: &'static str,
 }
 
 impl fmt::Debug for HttpProxy {
@@ -65,7 +66,7 @@ impl fmt::Display for HttpProxy {
 ///
 /// [`EnvironmentError`]: a value that cannot be read in one way, whether or not it matters for this
 /// upstream, or a proxy that does and cannot be used.
-pub(crate) fn way_to(upstream: &Url) -> Result<Way, EnvironmentError> {
+pub fn way_to(upstream: &Url) -> Result<Way, EnvironmentError> {
     let https = named_by(HTTPS_PROXY)?;
     let all = named_by(ALL_PROXY)?;
     let exempt = exempted_by(upstream)?;
