@@ -1,7 +1,10 @@
-//! The CONNECT proxy that the environment names for the upstream, if any.
+//! The HTTP proxy that the environment names for a server, if any: which one the proxy goes through, by
+//! rules of its own, and which one the chat client goes through, by those of reqwest.
 //!
-//! A value is read by the rules of RFC 3986 and not by what a lenient parser makes of it: one that takes
-//! `#` for the beginning of a fragment finds a host in the middle of a password.
+//! [`way_to`] reads a value by the rules of RFC 3986 and not by what a lenient parser makes of it: one that
+//! takes `#` for the beginning of a fragment finds a host in the middle of a password. The chat client
+//! keeps reqwest's rules: with the strict ones it would stop working wherever an odd entry of `NO_PROXY`
+//! does no harm today, and lose `HTTP_PROXY`, which is for servers without a credential.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -86,6 +89,17 @@ pub fn way_to(upstream: &Url) -> Result<Way, EnvironmentError> {
         })),
         (None, Named::Unusable(fault)) => Err(EnvironmentError { variable, fault }),
     }
+}
+
+/// Host and port of the proxy that reqwest goes through to `server`, by the code and the variables that
+/// it asks itself, those of plain `http` among them. Without the credentials.
+#[must_use]
+pub fn host_that_reqwest_finds(server: &Url) -> Option<String> {
+    let target: Uri = server.as_str().parse().ok()?;
+    let proxy = Matcher::from_system().intercept(&target)?;
+    let authority = proxy.uri().authority()?.as_str();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    Some(host.to_owned())
 }
 
 /// A proxy whose URL can be read.

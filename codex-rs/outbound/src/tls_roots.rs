@@ -1,9 +1,9 @@
-//! The certificate authorities that the upstream is checked against, and who named them.
+//! The certificate authorities that a server is checked against, and who named them.
 //!
 //! `SSL_CERT_FILE` and `SSL_CERT_DIR` name them, both together if both are set, and then those of the
 //! system do not count. That is what `rustls-native-certs` does too, except that it takes an empty
 //! variable for the name of a file; here one counts as unset. And it passes over a file that cannot be
-//! read: here that is an error, because whoever named it takes it to be in force.
+//! read: for [`load`] that is an error, because whoever named it takes it to be in force.
 
 use std::env;
 use std::ffi::OsString;
@@ -17,9 +17,21 @@ use rustls_native_certs::{CertificateResult, ErrorKind, load_certs_from_paths};
 
 use crate::environment::{self, SSL_CERT_DIR, SSL_CERT_FILE};
 
+/// The authorities, and whom they are from.
+#[derive(Debug)]
+pub struct TlsRoots {
+    /// The authorities themselves.
+    pub store: RootCertStore,
+    /// `the system`, or the variables that named them; what was left out of what they named is mentioned
+    /// with the reason.
+    pub source: String,
+}
+
 /// Why certificates cannot be checked as asked for.
 #[derive(Debug)]
 pub struct NoRoots {
+    /// What was to be checked.
+    peer: &'static str,
     /// There are others.
     in_part: bool,
     /// The reason of each source.
@@ -28,7 +40,7 @@ pub struct NoRoots {
 
 impl fmt::Display for NoRoots {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reasons = &self.reasons;
+        let Self { peer, reasons, .. } = self;
         if self.in_part {
             return write!(
                 f,
@@ -38,28 +50,51 @@ impl fmt::Display for NoRoots {
         }
         write!(
             f,
-            "no certificate authorities to check the upstream against ({reasons}); install \
+            "no certificate authorities to check {peer} against ({reasons}); install \
              ca-certificates or point SSL_CERT_FILE to a PEM file"
         )
     }
 }
 
-/// Reads them, and says whom they are from: `the system`, or the variables that named them. What was left
-/// out of what they named is mentioned with the reason.
+impl std::error::Error for NoRoots {}
+
+/// Reads them. What is named is in force, or it is an error. `peer` is what an error calls the server that
+/// was to be checked, such as `the upstream`.
 ///
 /// # Errors
 ///
 /// [`NoRoots`], with the reason of each source: there are none, or a file that was named has none or is
 /// broken, or a directory that was named cannot be read.
-pub fn load() -> Result<(RootCertStore, String), NoRoots> {
+pub fn load(peer: &'static str) -> Result<TlsRoots, NoRoots> {
+    joined(peer, sources())
+}
+
+/// Reads as many as there are. What is named and cannot be had is passed over. `peer` as for [`load`].
+///
+/// # Errors
+///
+/// [`NoRoots`] if there are none at all, with the reason of each source.
+pub fn load_available(peer: &'static str) -> Result<TlsRoots, NoRoots> {
+    joined(peer, tolerated(sources()))
+}
+
+fn sources() -> Vec<Source> {
     let named = named_by(
         environment::path(SSL_CERT_FILE),
         environment::path(SSL_CERT_DIR).as_ref(),
     );
     if named.is_empty() {
-        return joined(vec![of_the_system()]);
+        return vec![of_the_system()];
     }
-    joined(named)
+    named
+}
+
+/// The same, where none that is broken is a reason to stop.
+fn tolerated(mut sources: Vec<Source>) -> Vec<Source> {
+    for source in &mut sources {
+        source.is_refused = false;
+    }
+    sources
 }
 
 /// Who names them where no variable does.
@@ -189,7 +224,7 @@ fn of_the_system() -> Source {
     Source::new(THE_SYSTEM, [rustls_native_certs::load_native_certs()])
 }
 
-fn joined(sources: Vec<Source>) -> Result<(RootCertStore, String), NoRoots> {
+fn joined(peer: &'static str, sources: Vec<Source>) -> Result<TlsRoots, NoRoots> {
     let mut roots = RootCertStore::empty();
     let (mut from, mut nothing_from, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
     let is_refused = sources.iter().any(|source| source.is_refused);
@@ -221,6 +256,7 @@ fn joined(sources: Vec<Source>) -> Result<(RootCertStore, String), NoRoots> {
     let mut remarks = nothing_from;
     if roots.is_empty() || is_refused {
         return Err(NoRoots {
+            peer,
             in_part: !roots.is_empty(),
             reasons: remarks.join("; "),
         });
@@ -228,11 +264,14 @@ fn joined(sources: Vec<Source>) -> Result<(RootCertStore, String), NoRoots> {
     if !left_out.is_empty() {
         remarks.push(format!("left out: {}", left_out.join(", ")));
     }
-    let mut from = from.join(" and ");
+    let mut source = from.join(" and ");
     if !remarks.is_empty() {
-        from.push_str(&format!(" ({})", remarks.join("; ")));
+        source.push_str(&format!(" ({})", remarks.join("; ")));
     }
-    Ok((roots, from))
+    Ok(TlsRoots {
+        store: roots,
+        source,
+    })
 }
 
 #[cfg(test)]
@@ -256,8 +295,8 @@ mod tests {
         );
         let is_named = !named.is_empty();
         is_named.then(|| {
-            let joined = joined(named).map_err(|error| error.to_string());
-            joined.map(|(roots, from)| (roots.len(), from))
+            let joined = joined("the upstream", named).map_err(|error| error.to_string());
+            joined.map(|roots| (roots.store.len(), roots.source))
         })
     }
 
@@ -344,6 +383,24 @@ mod tests {
             let said = from(file, directories).unwrap().unwrap_err();
             assert!(said.contains(says), "{file:?} {directories:?}: {said}");
         }
+    }
+
+    #[test]
+    fn what_cannot_be_had_may_be_passed_over_while_there_is_anything_else() {
+        let [a] = authorities();
+        let broken = tempfile::NamedTempFile::new().unwrap();
+        let text = fs::read_to_string(a.ca_file()).unwrap();
+        fs::write(&broken, format!("{text}-----BEGIN CERTIFICATE-----\n!\n")).unwrap();
+        let available = |file: &Path, directories: &str| {
+            let directories = OsString::from(directories);
+            let named = named_by(Some(file.as_os_str().to_owned()), Some(&directories));
+            joined("the server", tolerated(named)).map(|roots| roots.store.len())
+        };
+        assert_eq!(available(&a.ca_file(), "/nowhere").unwrap(), 1);
+        assert_eq!(available(broken.path(), "").unwrap(), 1);
+        let none = available(Path::new("/nowhere/ca.pem"), "/nowhere").unwrap_err();
+        let says = none.to_string();
+        assert!(says.contains("to check the server against (nothing from SSL_CERT_FILE: "));
     }
 
     #[test]

@@ -11,9 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use codex_deadline::Deadline;
+use codex_outbound::http_proxy::host_that_reqwest_finds;
+use codex_outbound::tls_roots::{self, NoRoots};
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
-use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{Request, Response, Url, redirect, retry};
 use rustls::{ClientConfig, RootCertStore};
 
@@ -68,7 +69,7 @@ pub(crate) struct Client {
 /// Why there is no way to the provider.
 #[derive(Debug)]
 pub(crate) enum ClientError {
-    NoRoots(String),
+    NoRoots(NoRoots),
     Tls(rustls::Error),
     Setup(String),
     #[cfg_attr(unix, expect(dead_code, reason = "only where there are none"))]
@@ -78,11 +79,7 @@ pub(crate) enum ClientError {
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoRoots(cause) => write!(
-                f,
-                "no certificate authorities to check the server against{cause}; install \
-                 ca-certificates or point SSL_CERT_FILE to a PEM file"
-            ),
+            Self::NoRoots(cause) => cause.fmt(f),
             Self::Tls(cause) => write!(f, "could not set up TLS: {cause}"),
             Self::Setup(cause) => write!(f, "could not set up the HTTP client: {cause}"),
             Self::NoSockets => {
@@ -136,7 +133,9 @@ impl Client {
             builder
         };
         let roots = if provider.url.scheme() == "https" {
-            native_roots()?
+            // What cannot be had is passed over: whoever asks sees which certificate does not hold for it.
+            let roots = tls_roots::load_available("the server").map_err(ClientError::NoRoots)?;
+            roots.store
         } else {
             RootCertStore::empty()
         };
@@ -251,12 +250,7 @@ impl Client {
         if self.is_local {
             return Some("is the proxy, or the server, still running there?".to_owned());
         }
-        // reqwest asks the same code.
-        let target = self.template.url().as_str().parse().ok()?;
-        let proxy = Matcher::from_system().intercept(&target)?;
-        let host = proxy.uri().authority()?;
-        // What may stand before the host is a credential.
-        let host = host.as_str().rsplit('@').next().unwrap_or_default();
+        let host = host_that_reqwest_finds(self.template.url())?;
         Some(format!(
             "the way there is by the proxy {host}, which HTTPS_PROXY or the like names"
         ))
@@ -394,19 +388,6 @@ fn tls(roots: RootCertStore) -> Result<ClientConfig, ClientError> {
     // reqwest asks for nothing where it is given a configuration.
     config.alpn_protocols = [&b"h2"[..], b"http/1.1"].map(<[u8]>::to_vec).into();
     Ok(config)
-}
-
-fn native_roots() -> Result<RootCertStore, ClientError> {
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    // Those that cannot be parsed cannot be used by anybody.
-    roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        let cause = found.errors.first();
-        let cause = cause.map_or_else(String::new, |cause| format!(" ({cause})"));
-        return Err(ClientError::NoRoots(cause));
-    }
-    Ok(roots)
 }
 
 #[cfg(test)]

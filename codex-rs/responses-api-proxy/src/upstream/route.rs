@@ -112,8 +112,8 @@ impl Route {
             // An address, or `localhost`, which means one.
             route.first_hop.is_name = false;
         } else {
-            let (roots, from) = tls_roots::load().map_err(UpstreamSetupError::NoRoots)?;
-            route.roots = Some((Arc::new(roots), from));
+            let roots = tls_roots::load("the upstream").map_err(UpstreamSetupError::NoRoots)?;
+            route.roots = Some((Arc::new(roots.store), roots.source));
             if let Some(proxy) = route.proxy() {
                 route.first_hop = first_hop(&proxy.url);
             }
