@@ -10,7 +10,6 @@ pub(crate) mod layer;
 pub(crate) mod overrides;
 pub(crate) mod provider;
 pub(crate) mod secret;
-pub(crate) mod server_info;
 
 use std::ffi::OsString;
 use std::fmt;

@@ -4,14 +4,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use codex_server_info::{Address, ProxyProcess, ReadError};
 use http::{HeaderMap, HeaderName};
 use reqwest::Url;
 
 use crate::config::Environment;
 use crate::config::headers::{Fields, is_harmless};
 use crate::config::layer::{BaseUrl, Layer, ProviderLayer};
-use crate::config::server_info::{Place, ServerInfo, ServerInfoError};
-use crate::transport::proxy_process::Writer;
+use crate::config::secret::Secret;
 use crate::transport::redact::Redactor;
 
 /// The provider that stands for a proxy of this host.
@@ -38,7 +38,7 @@ pub(crate) struct Provider {
     /// A Unix socket to connect to, whatever the address says.
     pub(crate) socket: Option<PathBuf>,
     /// Where a proxy's own word leads: that proxy, which has to be there still.
-    pub(crate) writer: Option<Writer>,
+    pub(crate) proxy_process: Option<ProxyProcess>,
     /// Configured fields, the credential among them; marked sensitive.
     pub(crate) headers: HeaderMap,
     pub(crate) request_max_retries: u32,
@@ -52,7 +52,7 @@ pub(crate) enum ProviderError {
     Unknown(String, Vec<String>),
     NoBaseUrl(String),
     NoProxyNamed,
-    ServerInfo(ServerInfoError),
+    ServerInfo(ReadError),
     ServerInfoForOther(String),
     NoKey {
         id: String,
@@ -213,23 +213,23 @@ impl Provider {
         mut table: ProviderLayer,
         environment: Environment<'_>,
     ) -> Result<Self, ProviderError> {
-        let info = ServerInfo::read(file).map_err(ProviderError::ServerInfo)?;
-        let (authority, socket) = match info.place {
-            Place::Port(port) => (format!("127.0.0.1:{port}"), None),
-            Place::Socket(path) => ("localhost".to_owned(), Some(path)),
+        let found = codex_server_info::read(file).map_err(ProviderError::ServerInfo)?;
+        let (authority, socket) = match found.address {
+            Address::Port(port) => (format!("127.0.0.1:{port}"), None),
+            Address::Socket(path) => ("localhost".to_owned(), Some(path)),
         };
         table.base_url = Url::parse(&format!("http://{authority}/v1"))
             .ok()
             .map(BaseUrl);
         // The proxy knows the key; what it wants of a caller stands in its own file.
-        if info.client_token.is_some() {
+        if let Some(token) = found.info.client_token {
             table.env_key = None;
-            table.experimental_bearer_token = info.client_token;
+            table.experimental_bearer_token = Some(Secret::new(token.expose()));
             table.auth = None;
         }
         let mut provider = Self::configured(LOCAL_PROXY, table, environment)?;
         provider.socket = socket;
-        provider.writer = Some(info.writer);
+        provider.proxy_process = Some(found.process);
         Ok(provider)
     }
 
@@ -256,7 +256,7 @@ impl Provider {
             id: id.to_owned(),
             url,
             socket: None,
-            writer: None,
+            proxy_process: None,
             headers: fields.map,
             request_max_retries: table
                 .request_max_retries

@@ -10,6 +10,10 @@ use serde::Deserialize;
 pub(crate) struct Secret(String);
 
 impl Secret {
+    pub(crate) fn new(token: &str) -> Self {
+        Self(token.to_owned())
+    }
+
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }

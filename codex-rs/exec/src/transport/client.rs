@@ -13,6 +13,7 @@ use std::time::Duration;
 use codex_deadline::Deadline;
 use codex_outbound::http_proxy::host_that_reqwest_finds;
 use codex_outbound::tls_roots::{self, NoRoots};
+use codex_server_info::ProxyProcess;
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use reqwest::{Request, Response, Url, redirect, retry};
@@ -22,7 +23,6 @@ use crate::config::provider::Provider;
 use crate::events::server_error::{ServerError, read_error};
 use crate::terminal::printable::excerpt;
 use crate::transport::error::{Fault, root};
-use crate::transport::proxy_process::Writer;
 use crate::transport::redact::Redactor;
 use crate::transport::retry::retry_after;
 
@@ -62,7 +62,7 @@ pub(crate) struct Client {
     name: String,
     patience: Duration,
     is_local: bool,
-    writer: Option<Writer>,
+    proxy_process: Option<ProxyProcess>,
     redactor: Redactor,
 }
 
@@ -161,7 +161,7 @@ impl Client {
             },
             patience: provider.idle_timeout,
             is_local,
-            writer: provider.writer.clone(),
+            proxy_process: provider.proxy_process.clone(),
             redactor: provider.redactor(),
         })
     }
@@ -180,9 +180,9 @@ impl Client {
         let mut request = Request::new(Method::POST, self.template.url().clone());
         request.headers_mut().clone_from(self.template.headers());
         *request.body_mut() = Some(body.into());
-        if let Some(writer) = &self.writer {
+        if let Some(process) = &self.proxy_process {
             // Each time: a conversation may outlive its proxy.
-            writer.look().map_err(Fault::Gone)?;
+            process.verify().map_err(Fault::Gone)?;
         }
         let answer = Deadline::after(self.patience)
             .before(self.http.execute(request))

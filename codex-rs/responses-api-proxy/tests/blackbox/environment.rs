@@ -60,6 +60,7 @@ fn variables() -> BTreeSet<String> {
         "outbound",
         "process-hardening",
         "secret-memory",
+        "server-info",
         "trusted-path",
     ] {
         sources(&root().join("codex-rs").join(of).join("src"), &mut files);
