@@ -15,12 +15,11 @@ use crate::events::server_error::MAX_MESSAGE;
 use crate::exit::Stop;
 use crate::last_message::LastMessage;
 use crate::prompt;
+use crate::terminal::Screen;
+use crate::terminal::editor::Saved;
 use crate::terminal::printable::excerpt;
-use crate::terminal::screen::Screen;
-use crate::terminal::second_signal::Interrupt;
-use crate::terminal::settings::Saved;
-use crate::terminal::signals::{Signal, Signals};
-use crate::transport::client::Client;
+use crate::terminal::signals::{Interrupt, Signal, Signals};
+use crate::transport::Client;
 use crate::turn::Asker;
 
 /// Runs `codex exec` and says what went wrong, if anything did.

@@ -7,11 +7,11 @@ use reqwest::Response;
 
 use crate::config::Config;
 use crate::conversation::Conversation;
+use crate::events::Event;
 use crate::events::answer::{Answer, Output};
-use crate::events::event::Event;
 use crate::events::stream::EventStream;
-use crate::terminal::screen::Screen;
-use crate::transport::client::Client;
+use crate::terminal::Screen;
+use crate::transport::Client;
 use crate::transport::error::{Fault, root, seconds};
 use crate::transport::redact::Pieces;
 use crate::transport::retry;

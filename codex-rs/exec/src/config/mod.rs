@@ -9,7 +9,6 @@ pub(crate) mod headers;
 pub(crate) mod layer;
 pub(crate) mod overrides;
 pub(crate) mod provider;
-pub(crate) mod secret;
 
 use std::ffi::OsString;
 use std::fmt;

@@ -10,8 +10,7 @@ use reqwest::Url;
 
 use crate::config::Environment;
 use crate::config::headers::{Fields, is_harmless};
-use crate::config::layer::{BaseUrl, Layer, ProviderLayer};
-use crate::config::secret::Secret;
+use crate::config::layer::{BaseUrl, Layer, ProviderLayer, Secret};
 use crate::transport::redact::Redactor;
 
 /// The provider that stands for a proxy of this host.

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::events::bounded_list::MAX_PARTS;
-use crate::events::event::{Event, Item, Place, Response, Usage};
+use crate::events::lenient::MAX_PARTS;
 use crate::events::server_error::{MAX_MESSAGE, ServerError};
+use crate::events::{Event, Item, Place, Response, Usage};
 use crate::terminal::printable::{MAX_NAME, excerpt};
 
 /// The longest text of an answer, in bytes: far more than any model writes, and what a

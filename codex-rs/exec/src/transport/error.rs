@@ -8,8 +8,8 @@ use std::time::Duration;
 use codex_server_info::ProxyGone;
 use reqwest::StatusCode;
 
+use crate::events::EventError;
 use crate::events::answer::AnswerError;
-use crate::events::event::EventError;
 use crate::events::server_error::ServerError;
 use crate::events::stream::TooLarge;
 use crate::terminal::printable::excerpt;
