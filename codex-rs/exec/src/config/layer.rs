@@ -4,6 +4,7 @@
 //! where it stands. Keys that are not here are ignored: the file is shared with OpenAI's Codex CLI.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 
 use http::{HeaderName, HeaderValue};
@@ -11,6 +12,9 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, de};
 
 use crate::config::error::Fault;
+
+/// Looks a variable of the environment up.
+pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 /// What one file, profile or `-c` says.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -5,13 +5,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use codex_server_info::{Address, ProxyProcess, ReadError};
-use http::{HeaderMap, HeaderName};
+use http::HeaderMap;
 use reqwest::Url;
 
-use crate::config::Environment;
-use crate::config::headers::{Fields, is_harmless};
-use crate::config::layer::{BaseUrl, Layer, ProviderLayer, Secret};
-use crate::transport::redact::Redactor;
+use crate::config::headers::{CredentialError, Fields, OPENAI_KEYS};
+use crate::config::layer::{BaseUrl, Environment, Layer, ProviderLayer, Secret};
 
 /// The provider that stands for a proxy of this host.
 const LOCAL_PROXY: &str = "local-proxy";
@@ -19,8 +17,6 @@ const LOCAL_PROXY: &str = "local-proxy";
 const SERVER_INFO: &str = "CODEX_PROXY_SERVER_INFO";
 const OPENAI: &str = "openai";
 const OPENAI_URL: &str = "https://api.openai.com/v1";
-/// Of these the first that is set: Codex's own name for it, then everybody's.
-pub(crate) const OPENAI_KEYS: [&str; 2] = ["CODEX_API_KEY", "OPENAI_API_KEY"];
 
 /// Codex's defaults, and its limit for the retries.
 const REQUEST_RETRIES: u32 = 4;
@@ -28,7 +24,7 @@ const STREAM_RETRIES: u32 = 5;
 const MOST_RETRIES: u32 = 100;
 const IDLE_TIMEOUT: Duration = Duration::from_millis(300_000);
 
-/// Where requests go, with what credential, and how patiently.
+/// Where requests go, with what credential, how often and how long.
 #[derive(Debug)]
 pub(crate) struct Provider {
     pub(crate) id: String,
@@ -53,12 +49,8 @@ pub(crate) enum ProviderError {
     NoProxyNamed,
     ServerInfo(ReadError),
     ServerInfoForOther(String),
-    NoKey {
-        id: String,
-        variables: Vec<String>,
-        instructions: Option<String>,
-    },
-    BadKey(String),
+    /// Of the provider of this name.
+    Credential(String, CredentialError),
     InClear(String, String),
     AuthCommand(String),
     Reserved,
@@ -91,11 +83,13 @@ impl fmt::Display for ProviderError {
                 "--server-info names a proxy, but model_provider is {id:?}; add \
                  -c model_provider={LOCAL_PROXY}"
             ),
-            Self::NoKey {
+            Self::Credential(
                 id,
-                variables,
-                instructions,
-            } => {
+                CredentialError::NotSet {
+                    variables,
+                    instructions,
+                },
+            ) => {
                 write!(
                     f,
                     "the provider {id:?} needs an API key in {}",
@@ -110,7 +104,7 @@ impl fmt::Display for ProviderError {
                     ),
                 }
             }
-            Self::BadKey(from) => write!(
+            Self::Credential(_, CredentialError::NotAHeaderValue(from)) => write!(
                 f,
                 "{from} cannot be sent in a header: it has a line break or another control \
                  character in it"
@@ -193,11 +187,11 @@ impl Provider {
         };
         let variable = OPENAI_KEYS.iter().find(|name| set(name));
         let Some(variable) = variable else {
-            return Err(ProviderError::NoKey {
-                id: OPENAI.to_owned(),
+            let not_set = CredentialError::NotSet {
                 variables: vec!["OPENAI_API_KEY".to_owned()],
                 instructions: None,
-            });
+            };
+            return Err(ProviderError::Credential(OPENAI.to_owned(), not_set));
         };
         let table = ProviderLayer {
             base_url: base_url.or_else(|| Url::parse(OPENAI_URL).ok().map(BaseUrl)),
@@ -244,7 +238,8 @@ impl Provider {
             return Err(ProviderError::AuthCommand(id.to_owned()));
         }
         let url = responses_url(base, &table);
-        let fields = Fields::of(id, &table, environment)?;
+        let fields = Fields::of(&table, environment)
+            .map_err(|error| ProviderError::Credential(id.to_owned(), error))?;
         // A query often holds a key, under whatever name.
         let holds_secret = fields.hold_secret || url.query().is_some_and(|query| !query.is_empty());
         if holds_secret && !is_private(&url) {
@@ -274,17 +269,6 @@ impl Provider {
     /// Whether requests stay on this host.
     pub(crate) fn is_on_this_host(&self) -> bool {
         is_loopback(&self.url)
-    }
-
-    /// Knows what goes along with every request and is nobody else's business.
-    pub(crate) fn redactor(&self) -> Redactor {
-        let secret = |name: &HeaderName| !is_harmless(name.as_str());
-        let fields = self.headers.iter().filter(|(name, _)| secret(name));
-        let fields = fields.map(|(_, value)| value.as_bytes());
-        // What is shorter is a version more often than a key.
-        let params = self.url.query_pairs().map(|(_, value)| value);
-        let params: Vec<_> = params.filter(|value| value.len() >= 16).collect();
-        Redactor::new(fields.chain(params.iter().map(|value| value.as_bytes())))
     }
 }
 

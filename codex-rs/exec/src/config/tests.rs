@@ -278,6 +278,7 @@ fn a_key_of_openai_is_for_who_requires_it() {
 #[cfg(unix)]
 #[test]
 fn a_home_may_have_any_name() {
+    use std::ffi::OsString;
     use std::os::unix::ffi::OsStringExt;
     let directory = tempfile::tempdir().unwrap();
     let home = directory.path().join(OsString::from_vec(b"h\xff".to_vec()));

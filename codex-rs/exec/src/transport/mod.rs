@@ -16,6 +16,7 @@ use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use reqwest::{Request, Response, Url};
 
+use crate::config::headers::is_harmless;
 use crate::config::provider::Provider;
 use crate::events::server_error::{ServerError, read_error};
 use crate::terminal::printable::excerpt;
@@ -67,7 +68,7 @@ impl Client {
             patience: provider.idle_timeout,
             is_local: provider.is_on_this_host(),
             proxy_process: provider.proxy_process.clone(),
-            redactor: provider.redactor(),
+            redactor: redactor(provider),
         })
     }
 
@@ -224,6 +225,17 @@ impl Client {
         let body = String::from_utf8_lossy(&body);
         self.redactor.clean(&body).into_owned()
     }
+}
+
+/// Knows what goes along with every request and is nobody else's business.
+fn redactor(provider: &Provider) -> Redactor {
+    let secret = |name: &HeaderName| !is_harmless(name.as_str());
+    let fields = provider.headers.iter().filter(|(name, _)| secret(name));
+    let fields = fields.map(|(_, value)| value.as_bytes());
+    // What is shorter is a version more often than a key.
+    let params = provider.url.query_pairs().map(|(_, value)| value);
+    let params: Vec<_> = params.filter(|value| value.len() >= 16).collect();
+    Redactor::new(fields.chain(params.iter().map(|value| value.as_bytes())))
 }
 
 /// What a body says went wrong, if it says so in the form of the API.
