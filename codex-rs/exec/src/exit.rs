@@ -16,7 +16,7 @@ pub(crate) enum Stop {
     Usage(String),
     Failed(String),
     Signal(Signal),
-    /// Nobody reads any more; that is no failure.
+    /// Nobody reads any more; that is not a failure.
     OutputClosed,
 }
 

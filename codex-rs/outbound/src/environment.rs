@@ -1,5 +1,5 @@
-//! The variables of the environment, each read in one place. A message names the variable, and of what
-//! stands in it nothing that could be a secret.
+//! The variables of the environment, each read in one place. A message names the variable, and of its
+//! value nothing that could be a secret.
 
 use std::env;
 use std::ffi::OsString;

@@ -122,7 +122,7 @@ impl Source {
         };
         for found in found {
             source.certificates.extend(found.certs);
-            source.fault = source.fault.or_else(|| found.errors.first().map(told));
+            source.fault = source.fault.or_else(|| found.errors.first().map(reason));
         }
         source
     }
@@ -145,7 +145,7 @@ impl Source {
                 let fault = found
                     .errors
                     .first()
-                    .map(|error| of_file(&file, &told(error)));
+                    .map(|error| of_file(&file, &reason(error)));
                 if self.fault.is_none() {
                     self.fault = fault;
                 }
@@ -191,8 +191,8 @@ fn named_by(file: Option<OsString>, directories: Option<&OsString>) -> Vec<Sourc
     file.into_iter().chain(directories).collect()
 }
 
-/// What is wrong, without a word of what stands in the file.
-fn told(error: &rustls_native_certs::Error) -> String {
+/// What is wrong, without a word of what is in the file.
+fn reason(error: &rustls_native_certs::Error) -> String {
     match &error.kind {
         ErrorKind::Io { inner, .. } => inner.to_string(),
         ErrorKind::Os(error) => error.to_string(),

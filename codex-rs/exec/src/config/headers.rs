@@ -40,7 +40,7 @@ impl Fields {
         environment: Environment<'_>,
     ) -> Result<Self, CredentialError> {
         let set = |variable: &str| {
-            // What is no UTF-8 is no header field either; the error comes below.
+            // What is not UTF-8 is not a header field either; the error comes below.
             let value = environment(variable)?.to_string_lossy().into_owned();
             (!value.trim().is_empty()).then_some(value)
         };
@@ -55,7 +55,7 @@ impl Fields {
         for (name, variable) in &table.env_http_headers {
             // As in Codex, a variable that is not set leaves its field out.
             if let (Some(name), Some(value)) = (name.header(), set(variable)) {
-                // What is no secret could stand in the file.
+                // What is not a secret could be in the file.
                 hold_secret = true;
                 map.insert(name, sensitive(&value, variable)?);
             }

@@ -214,7 +214,7 @@ impl Provider {
         table.base_url = Url::parse(&format!("http://{authority}/v1"))
             .ok()
             .map(BaseUrl);
-        // The proxy knows the key; what it wants of a caller stands in its own file.
+        // The proxy knows the key; what it wants of a caller is in its own file.
         if let Some(token) = found.info.client_token {
             table.env_key = None;
             table.experimental_bearer_token = Some(Secret::new(token.expose()));

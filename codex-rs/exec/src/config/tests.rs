@@ -358,7 +358,7 @@ fn a_proxy_is_found_by_its_server_info() {
     };
     let token = Some("Bearer t".to_owned());
     let host = Host::new(&[]);
-    // The flag alone is enough, and counts over a table.
+    // The flag alone is enough, and overrides a table.
     assert_eq!(url(&host, &flag, &[]), (Some(4321), token.clone()));
     let both = ["model_provider=local-proxy", table];
     assert_eq!(url(&host, &flag, &both), (Some(4321), token.clone()));

@@ -172,7 +172,7 @@ pub(crate) struct OutputDetails {
     pub(crate) reasoning_tokens: Count,
 }
 
-/// Data that is no event.
+/// Data that is not an event.
 #[derive(Debug)]
 pub(crate) struct EventError {
     kind: Option<String>,
@@ -181,7 +181,7 @@ pub(crate) struct EventError {
 
 impl fmt::Display for EventError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // serde repeats a value it did not expect: only the place is told.
+        // serde repeats a value it did not expect: only the place is named.
         let (line, column) = (self.cause.line(), self.cause.column());
         match &self.kind {
             Some(kind) => write!(
@@ -210,7 +210,7 @@ impl Event {
     ///
     /// # Errors
     ///
-    /// [`EventError`] if it is no JSON, or an event of a known type without its fields.
+    /// [`EventError`] if it is not JSON, or an event of a known type without its fields.
     pub(crate) fn parse(data: &str) -> Result<Self, EventError> {
         #[derive(Deserialize)]
         struct Kind<'a> {

@@ -141,7 +141,7 @@ fn goes_on(text: &str) -> bool {
     backslashes % 2 == 1
 }
 
-/// What the editor is told about lines.
+/// What the editor asks about lines.
 struct Lines {
     has_colours: bool,
     /// What stood there whenever a backslash asked for another line.

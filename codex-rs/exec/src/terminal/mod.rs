@@ -41,7 +41,7 @@ pub(crate) struct Screen {
     /// Whether the answer is wanted although nobody reads standard output.
     outlives_reader: bool,
     has_lost_reader: bool,
-    /// Whether the last thing on standard output was no newline.
+    /// Whether the last thing on standard output was not a newline.
     is_in_line: bool,
     /// Whether the last thing on standard error was an unfinished summary.
     is_in_reasoning: bool,
@@ -76,7 +76,7 @@ impl Screen {
         self.has_colours
     }
 
-    /// From now on a reader of standard output that leaves is no reason to stop.
+    /// From now on a reader of standard output that leaves does not stop the program.
     pub(crate) fn outlive_reader(&mut self) {
         self.outlives_reader = true;
     }

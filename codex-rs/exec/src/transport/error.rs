@@ -15,7 +15,7 @@ use crate::events::stream::TooLarge;
 use crate::terminal::printable::excerpt;
 use crate::transport::retry::LONGEST_ASKED;
 
-/// Why there is no answer, or no whole one.
+/// Why there is no answer, or not all of it.
 #[derive(Debug)]
 pub(crate) enum Fault {
     /// No answer began: connecting or sending failed.
@@ -39,7 +39,7 @@ pub(crate) enum Fault {
         from: String,
         to: String,
     },
-    /// An answer that is no event stream.
+    /// An answer that is not an event stream.
     NotEvents {
         from: String,
         content_type: String,

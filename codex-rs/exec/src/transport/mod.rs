@@ -26,10 +26,10 @@ use crate::transport::redact::Redactor;
 use crate::transport::retry::retry_after;
 
 /// How long the body of an error may take in all.
-const ERROR_TIME: Duration = Duration::from_secs(10);
+const ERROR_TIMEOUT: Duration = Duration::from_secs(10);
 /// How much of an answer that is an error is read, in bytes.
 const MAX_ERROR: usize = 64 << 10;
-/// How much of an error that is no JSON is shown, in characters.
+/// How much of an error that is not JSON is shown, in characters.
 const MAX_EXCERPT: usize = 300;
 
 /// A client for one provider.
@@ -39,7 +39,7 @@ pub(crate) struct Client {
     template: Request,
     /// For messages: the address without its query, which may hold a secret.
     name: String,
-    patience: Duration,
+    idle_timeout: Duration,
     is_local: bool,
     proxy_process: Option<ProxyProcess>,
     redactor: Redactor,
@@ -65,7 +65,7 @@ impl Client {
                 Some(path) => format!("the Unix socket {}", path.display()),
                 None => without_query(&provider.url),
             },
-            patience: provider.idle_timeout,
+            idle_timeout: provider.idle_timeout,
             is_local: provider.is_on_this_host(),
             proxy_process: provider.proxy_process.clone(),
             redactor: redactor(provider),
@@ -90,10 +90,10 @@ impl Client {
             // Each time: a conversation may outlive its proxy.
             process.verify().map_err(Fault::Gone)?;
         }
-        let answer = Deadline::after(self.patience)
+        let answer = Deadline::after(self.idle_timeout)
             .before(self.http.execute(request))
             .await
-            .ok_or(Fault::Idle(self.patience))?
+            .ok_or(Fault::Idle(self.idle_timeout))?
             .map_err(|error| self.not_sent(error))?;
         let status = answer.status();
         if status.is_redirection() {
@@ -162,12 +162,12 @@ impl Client {
         ))
     }
 
-    /// A success that is no event stream. Some servers put an error into one.
+    /// A success that is not an event stream. Some servers put an error into one.
     async fn no_events(&self, answer: Response, content_type: String) -> Fault {
         let status = answer.status();
         if content_type.to_ascii_lowercase().contains("json") {
             let body = self.read_error_body(answer).await;
-            if let Some(error) = told(&body) {
+            if let Some(error) = error_in(&body) {
                 return Fault::Status {
                     from: self.name.clone(),
                     status,
@@ -202,7 +202,7 @@ impl Client {
         Fault::Status {
             from: self.name.clone(),
             status,
-            error: told(&body).unwrap_or_else(|| ServerError {
+            error: error_in(&body).unwrap_or_else(|| ServerError {
                 message: Some(excerpt(&body, MAX_EXCERPT)).filter(|text| !text.is_empty()),
                 ..ServerError::default()
             }),
@@ -213,7 +213,7 @@ impl Client {
     /// The beginning of a body, as far as it comes in time: what cannot be read of an error does
     /// not hide the error.
     async fn read_error_body(&self, mut answer: Response) -> String {
-        let mut deadline = Deadline::after(ERROR_TIME.min(self.patience));
+        let mut deadline = Deadline::after(ERROR_TIMEOUT.min(self.idle_timeout));
         let mut body = Vec::new();
         while let Some(Ok(Some(piece))) = deadline.before(answer.chunk()).await {
             let room = MAX_ERROR - body.len();
@@ -239,13 +239,13 @@ fn redactor(provider: &Provider) -> Redactor {
 }
 
 /// What a body says went wrong, if it says so in the form of the API.
-fn told(body: &str) -> Option<ServerError> {
+fn error_in(body: &str) -> Option<ServerError> {
     let error = read_error(body).ok();
     error.filter(|error| *error != ServerError::default())
 }
 
-/// Whether the same would happen again: a certificate does not hold, or what answers there speaks
-/// no HTTP.
+/// Whether the same would happen again: the certificate is not valid, or what answers there does not
+/// speak HTTP.
 fn is_final(error: &reqwest::Error) -> bool {
     let mut next: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = next {
