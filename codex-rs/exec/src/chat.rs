@@ -13,13 +13,11 @@ use crate::exec::{end, environment, no_runtime, run_exec, runtime};
 use crate::exit::Stop;
 use crate::mistyped;
 use crate::prompt::{self, stdin_is_terminal};
-use crate::terminal::editor::{Editor, Line};
+use crate::terminal::Screen;
+use crate::terminal::editor::{Editor, Line, Saved};
 use crate::terminal::printable::excerpt;
-use crate::terminal::screen::Screen;
-use crate::terminal::second_signal::Interrupt;
-use crate::terminal::settings::Saved;
-use crate::terminal::signals::{Signal, Signals};
-use crate::transport::client::Client;
+use crate::terminal::signals::{Interrupt, Signal, Signals};
+use crate::transport::Client;
 use crate::transport::error::Fault;
 use crate::turn::Asker;
 

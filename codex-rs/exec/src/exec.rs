@@ -15,19 +15,18 @@ use crate::events::server_error::MAX_MESSAGE;
 use crate::exit::Stop;
 use crate::last_message::LastMessage;
 use crate::prompt;
+use crate::terminal::Screen;
+use crate::terminal::editor::Saved;
 use crate::terminal::printable::excerpt;
-use crate::terminal::screen::Screen;
-use crate::terminal::second_signal::Interrupt;
-use crate::terminal::settings::Saved;
-use crate::terminal::signals::{Signal, Signals};
-use crate::transport::client::Client;
+use crate::terminal::signals::{Interrupt, Signal, Signals};
+use crate::transport::Client;
 use crate::turn::Asker;
 
 /// Runs `codex exec` and says what went wrong, if anything did.
 ///
 /// The exit code: 0 for a whole answer, 1 for a failure, 2 for a command line that cannot work,
 /// 130 after Ctrl-C, 143 after SIGTERM; on a terminal Ctrl-C ends it by the signal itself, which
-/// shells report as 130. A reader of standard output that leaves is no failure.
+/// shells report as 130. A reader of standard output that leaves is not a failure.
 #[must_use]
 pub fn run_exec(args: &ExecArgs, overrides: &[ConfigOverride]) -> ExitCode {
     let mut screen = Screen::new(args.common.quiet, args.json);
@@ -37,7 +36,7 @@ pub fn run_exec(args: &ExecArgs, overrides: &[ConfigOverride]) -> ExitCode {
     }
 }
 
-/// The last word.
+/// Says why it stopped, and gives the exit code.
 pub(crate) fn end(stop: &Stop, screen: &mut Screen) -> ExitCode {
     screen.go_on();
     if let Some(message) = stop.message() {

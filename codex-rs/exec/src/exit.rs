@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use crate::config::ConfigError;
 use crate::prompt::PromptError;
 use crate::terminal::signals::Signal;
-use crate::transport::client::ClientError;
 use crate::transport::error::Fault;
+use crate::transport::http_client::ClientError;
 
 /// Why a run ended before its time.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(crate) enum Stop {
     Usage(String),
     Failed(String),
     Signal(Signal),
-    /// Nobody reads any more; that is no failure.
+    /// Nobody reads any more; that is not a failure.
     OutputClosed,
 }
 

@@ -1,7 +1,7 @@
 //! The file for the answer: looked at before anything is asked, changed only by a whole answer.
 //!
 //! A regular file is replaced in one step by another beside it, so that nobody reads half an answer
-//! and a full disk costs nothing. What is no regular file is written to, and so is a file whose
+//! and a full disk costs nothing. What is not a regular file is written to, and so is a file whose
 //! owner or further names a replacement would lose, or whose directory takes no other: there a
 //! failure on the way leaves a part.
 

@@ -5,7 +5,7 @@
 //!                        |
 //!  prompt.rs -> conversation.rs -> turn.rs <-> transport/ <-> server
 //!                                    |
-//!       terminal/screen.rs <- events/answer.rs <- events/stream.rs
+//!             terminal/ <- events/answer.rs <- events/stream.rs
 //! ```
 //!
 //! It is a chat client, not an agent: it runs nothing and changes no file it was not given.

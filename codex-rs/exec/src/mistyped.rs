@@ -1,4 +1,4 @@
-//! Pure: words that were meant as a subcommand and are no question.
+//! Pure: words that were meant as a subcommand and are not a question.
 
 /// How far a mistyped word may be from the right one, in letters.
 const SLIP: usize = 2;

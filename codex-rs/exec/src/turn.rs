@@ -2,16 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use codex_deadline::Deadline;
 use reqwest::Response;
 
 use crate::config::Config;
 use crate::conversation::Conversation;
+use crate::events::Event;
 use crate::events::answer::{Answer, Output};
-use crate::events::event::Event;
 use crate::events::stream::EventStream;
-use crate::terminal::screen::Screen;
-use crate::transport::client::Client;
-use crate::transport::deadline::Deadline;
+use crate::terminal::Screen;
+use crate::transport::Client;
 use crate::transport::error::{Fault, root, seconds};
 use crate::transport::redact::Pieces;
 use crate::transport::retry;
@@ -35,7 +35,7 @@ pub(crate) struct Asker<'a> {
 
 impl Asker<'_> {
     /// Asks for the next answer of a conversation and shows it as it comes. What has come of it
-    /// stands in `answer` at any time, also when this future is dropped.
+    /// is in `answer` at any time, also when this future is dropped.
     ///
     /// # Errors
     ///
@@ -115,7 +115,7 @@ impl Asker<'_> {
                 }
             }
             if is_heard {
-                // From event to event, as in Codex: a comment is no sign of an answer.
+                // From event to event, as in Codex: a comment is not a sign of an answer.
                 deadline = Deadline::after(timeout);
             }
             let piece = deadline
@@ -145,8 +145,8 @@ impl Asker<'_> {
         let data = redactor.clean(data);
         let event = Event::parse(&data).map_err(Fault::Event)?;
         screen.event(&data).await.map_err(Fault::Output)?;
-        for shown in answer.take(event).map_err(Fault::Answer)? {
-            match shown {
+        for output in answer.take(event).map_err(Fault::Answer)? {
+            match output {
                 Output::Text(text) => {
                     times.first_text.get_or_insert_with(Instant::now);
                     let text = pieces.push(redactor, &text);

@@ -19,8 +19,8 @@ fn on_a_terminal(run: &Run) -> PtySession {
     for (name, value) in &run.env {
         command.env(name, value);
     }
-    let patience = u64::try_from(PATIENCE.as_millis()).ok();
-    spawn_command(command, patience).unwrap()
+    let timeout = u64::try_from(PATIENCE.as_millis()).ok();
+    spawn_command(command, timeout).unwrap()
 }
 
 /// A shell on a pseudo-terminal, with the environment of a run.
@@ -34,8 +34,8 @@ fn shell_on_a_terminal(run: &Run, script: &str) -> PtySession {
     for (name, value) in &run.env {
         command.env(name, value);
     }
-    let patience = u64::try_from(PATIENCE.as_millis()).ok();
-    spawn_command(command, patience).unwrap()
+    let timeout = u64::try_from(PATIENCE.as_millis()).ok();
+    spawn_command(command, timeout).unwrap()
 }
 
 fn chat(upstream: &MockUpstream, args: &[&str]) -> Run {
@@ -170,7 +170,7 @@ fn with_a_prompt_it_answers_and_stays() {
 }
 
 #[test]
-fn a_failure_is_told_and_the_conversation_goes_on_without_it() {
+fn a_failure_is_reported_and_the_conversation_goes_on_without_it() {
     let error = json!({"error": {"message": "not now", "code": "busy"}});
     let upstream = MockUpstream::h1(vec![Reply::json(500, &error), whole("Now.")]);
     let run = chat(&upstream, &[]);
@@ -338,8 +338,8 @@ fn a_terminal_is_left_as_it_was_by_sigterm() {
     for (name, value) in &run.env {
         command.env(name, value);
     }
-    let patience = u64::try_from(PATIENCE.as_millis()).ok();
-    let mut terminal = spawn_command(command, patience).unwrap();
+    let timeout = u64::try_from(PATIENCE.as_millis()).ok();
+    let mut terminal = spawn_command(command, timeout).unwrap();
     terminal.exp_string("pid ").unwrap();
     let pid = terminal.read_line().unwrap();
     terminal.exp_string("Ctrl-D leaves").unwrap();

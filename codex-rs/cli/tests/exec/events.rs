@@ -100,7 +100,7 @@ fn a_server_that_says_it_all_at_the_end_is_heard() {
 }
 
 #[test]
-fn usage_model_and_time_are_told_unless_quiet() {
+fn usage_model_and_time_are_printed_unless_quiet() {
     let usage = json!({
         "input_tokens": 12, "input_tokens_details": {"cached_tokens": 3},
         "output_tokens": 7, "output_tokens_details": {"reasoning_tokens": 4},

@@ -201,7 +201,7 @@ fn the_variable_alone_is_enough_where_no_provider_is_configured() {
     let info = proxy.info_file().to_str().unwrap().to_owned();
     let run = codex(&["exec", "hi"]).env("CODEX_PROXY_SERVER_INFO", &info);
     assert_asked(&run, &upstream);
-    // A provider that is configured counts over it.
+    // A provider that is configured overrides it.
     let run = run.file("config.toml", "model_provider = 'openai'");
     let output = run.run();
     assert_ended(&output, 1, "");

@@ -3,9 +3,23 @@
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 
-use crate::config::Environment;
-use crate::config::layer::ProviderLayer;
-use crate::config::provider::{OPENAI_KEYS, ProviderError};
+use crate::config::layer::{Environment, ProviderLayer};
+
+/// Of these the first that is set: Codex's own name for it, then everybody's.
+pub(crate) const OPENAI_KEYS: [&str; 2] = ["CODEX_API_KEY", "OPENAI_API_KEY"];
+
+/// Why there is no credential.
+#[derive(Debug)]
+pub(crate) enum CredentialError {
+    /// None of these variables is set.
+    NotSet {
+        variables: Vec<String>,
+        /// Where to get one, as the provider's table has it.
+        instructions: Option<String>,
+    },
+    /// What the variable or the key of this name holds cannot be the value of a header field.
+    NotAHeaderValue(String),
+}
 
 /// What goes along with every request to a provider, marked sensitive.
 #[derive(Debug)]
@@ -22,12 +36,11 @@ impl Fields {
     ///
     /// The variable of the credential is not set, or its value cannot be sent.
     pub(crate) fn of(
-        id: &str,
         table: &ProviderLayer,
         environment: Environment<'_>,
-    ) -> Result<Self, ProviderError> {
+    ) -> Result<Self, CredentialError> {
         let set = |variable: &str| {
-            // What is no UTF-8 is no header field either; the error comes below.
+            // What is not UTF-8 is not a header field either; the error comes below.
             let value = environment(variable)?.to_string_lossy().into_owned();
             (!value.trim().is_empty()).then_some(value)
         };
@@ -42,15 +55,14 @@ impl Fields {
         for (name, variable) in &table.env_http_headers {
             // As in Codex, a variable that is not set leaves its field out.
             if let (Some(name), Some(value)) = (name.header(), set(variable)) {
-                // What is no secret could stand in the file.
+                // What is not a secret could be in the file.
                 hold_secret = true;
                 map.insert(name, sensitive(&value, variable)?);
             }
         }
         let credential = match (&table.env_key, &table.experimental_bearer_token) {
             (Some(variable), _) => {
-                let key = set(variable).ok_or_else(|| ProviderError::NoKey {
-                    id: id.to_owned(),
+                let key = set(variable).ok_or_else(|| CredentialError::NotSet {
                     variables: vec![variable.clone()],
                     instructions: table.env_key_instructions.clone(),
                 })?;
@@ -91,13 +103,13 @@ pub(crate) fn is_harmless(name: &str) -> bool {
     HARMLESS.contains(&name)
 }
 
-fn bearer(token: &str, from: &str) -> Result<HeaderValue, ProviderError> {
+fn bearer(token: &str, from: &str) -> Result<HeaderValue, CredentialError> {
     sensitive(&format!("Bearer {}", token.trim()), from)
 }
 
-fn sensitive(value: &str, from: &str) -> Result<HeaderValue, ProviderError> {
-    let mut value =
-        HeaderValue::from_str(value).map_err(|_| ProviderError::BadKey(from.to_owned()))?;
+fn sensitive(value: &str, from: &str) -> Result<HeaderValue, CredentialError> {
+    let mut value = HeaderValue::from_str(value)
+        .map_err(|_| CredentialError::NotAHeaderValue(from.to_owned()))?;
     value.set_sensitive(true);
     Ok(value)
 }

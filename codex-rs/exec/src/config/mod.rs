@@ -9,10 +9,7 @@ pub(crate) mod headers;
 pub(crate) mod layer;
 pub(crate) mod overrides;
 pub(crate) mod provider;
-pub(crate) mod secret;
-pub(crate) mod server_info;
 
-use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -20,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::args::Common;
 use crate::config::error::Fault;
-use crate::config::layer::Layer;
+use crate::config::layer::{Environment, Layer};
 use crate::config::overrides::ConfigOverride;
 use crate::config::provider::{Provider, ProviderError};
 
@@ -39,9 +36,6 @@ pub(crate) struct Config {
     /// Where `config.toml` is, or would be.
     pub(crate) home: Option<PathBuf>,
 }
-
-/// Looks a variable of the environment up.
-pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 /// Why there is no configuration to work with.
 #[derive(Debug)]

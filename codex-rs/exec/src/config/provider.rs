@@ -4,15 +4,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName};
+use codex_server_info::{Address, ProxyProcess, ReadError};
+use http::HeaderMap;
 use reqwest::Url;
 
-use crate::config::Environment;
-use crate::config::headers::{Fields, is_harmless};
-use crate::config::layer::{BaseUrl, Layer, ProviderLayer};
-use crate::config::server_info::{Place, ServerInfo, ServerInfoError};
-use crate::transport::proxy_process::Writer;
-use crate::transport::redact::Redactor;
+use crate::config::headers::{CredentialError, Fields, OPENAI_KEYS};
+use crate::config::layer::{BaseUrl, Environment, Layer, ProviderLayer, Secret};
 
 /// The provider that stands for a proxy of this host.
 const LOCAL_PROXY: &str = "local-proxy";
@@ -20,8 +17,6 @@ const LOCAL_PROXY: &str = "local-proxy";
 const SERVER_INFO: &str = "CODEX_PROXY_SERVER_INFO";
 const OPENAI: &str = "openai";
 const OPENAI_URL: &str = "https://api.openai.com/v1";
-/// Of these the first that is set: Codex's own name for it, then everybody's.
-pub(crate) const OPENAI_KEYS: [&str; 2] = ["CODEX_API_KEY", "OPENAI_API_KEY"];
 
 /// Codex's defaults, and its limit for the retries.
 const REQUEST_RETRIES: u32 = 4;
@@ -29,7 +24,7 @@ const STREAM_RETRIES: u32 = 5;
 const MOST_RETRIES: u32 = 100;
 const IDLE_TIMEOUT: Duration = Duration::from_millis(300_000);
 
-/// Where requests go, with what credential, and how patiently.
+/// Where requests go, with what credential, how often and how long.
 #[derive(Debug)]
 pub(crate) struct Provider {
     pub(crate) id: String,
@@ -38,7 +33,7 @@ pub(crate) struct Provider {
     /// A Unix socket to connect to, whatever the address says.
     pub(crate) socket: Option<PathBuf>,
     /// Where a proxy's own word leads: that proxy, which has to be there still.
-    pub(crate) writer: Option<Writer>,
+    pub(crate) proxy_process: Option<ProxyProcess>,
     /// Configured fields, the credential among them; marked sensitive.
     pub(crate) headers: HeaderMap,
     pub(crate) request_max_retries: u32,
@@ -52,14 +47,10 @@ pub(crate) enum ProviderError {
     Unknown(String, Vec<String>),
     NoBaseUrl(String),
     NoProxyNamed,
-    ServerInfo(ServerInfoError),
+    ServerInfo(ReadError),
     ServerInfoForOther(String),
-    NoKey {
-        id: String,
-        variables: Vec<String>,
-        instructions: Option<String>,
-    },
-    BadKey(String),
+    /// Of the provider of this name.
+    Credential(String, CredentialError),
     InClear(String, String),
     AuthCommand(String),
     Reserved,
@@ -92,11 +83,13 @@ impl fmt::Display for ProviderError {
                 "--server-info names a proxy, but model_provider is {id:?}; add \
                  -c model_provider={LOCAL_PROXY}"
             ),
-            Self::NoKey {
+            Self::Credential(
                 id,
-                variables,
-                instructions,
-            } => {
+                CredentialError::NotSet {
+                    variables,
+                    instructions,
+                },
+            ) => {
                 write!(
                     f,
                     "the provider {id:?} needs an API key in {}",
@@ -111,7 +104,7 @@ impl fmt::Display for ProviderError {
                     ),
                 }
             }
-            Self::BadKey(from) => write!(
+            Self::Credential(_, CredentialError::NotAHeaderValue(from)) => write!(
                 f,
                 "{from} cannot be sent in a header: it has a line break or another control \
                  character in it"
@@ -194,11 +187,11 @@ impl Provider {
         };
         let variable = OPENAI_KEYS.iter().find(|name| set(name));
         let Some(variable) = variable else {
-            return Err(ProviderError::NoKey {
-                id: OPENAI.to_owned(),
+            let not_set = CredentialError::NotSet {
                 variables: vec!["OPENAI_API_KEY".to_owned()],
                 instructions: None,
-            });
+            };
+            return Err(ProviderError::Credential(OPENAI.to_owned(), not_set));
         };
         let table = ProviderLayer {
             base_url: base_url.or_else(|| Url::parse(OPENAI_URL).ok().map(BaseUrl)),
@@ -213,23 +206,23 @@ impl Provider {
         mut table: ProviderLayer,
         environment: Environment<'_>,
     ) -> Result<Self, ProviderError> {
-        let info = ServerInfo::read(file).map_err(ProviderError::ServerInfo)?;
-        let (authority, socket) = match info.place {
-            Place::Port(port) => (format!("127.0.0.1:{port}"), None),
-            Place::Socket(path) => ("localhost".to_owned(), Some(path)),
+        let found = codex_server_info::read(file).map_err(ProviderError::ServerInfo)?;
+        let (authority, socket) = match found.address {
+            Address::Port(port) => (format!("127.0.0.1:{port}"), None),
+            Address::Socket(path) => ("localhost".to_owned(), Some(path)),
         };
         table.base_url = Url::parse(&format!("http://{authority}/v1"))
             .ok()
             .map(BaseUrl);
-        // The proxy knows the key; what it wants of a caller stands in its own file.
-        if info.client_token.is_some() {
+        // The proxy knows the key; what it wants of a caller is in its own file.
+        if let Some(token) = found.info.client_token {
             table.env_key = None;
-            table.experimental_bearer_token = info.client_token;
+            table.experimental_bearer_token = Some(Secret::new(token.expose()));
             table.auth = None;
         }
         let mut provider = Self::configured(LOCAL_PROXY, table, environment)?;
         provider.socket = socket;
-        provider.writer = Some(info.writer);
+        provider.proxy_process = Some(found.process);
         Ok(provider)
     }
 
@@ -245,7 +238,8 @@ impl Provider {
             return Err(ProviderError::AuthCommand(id.to_owned()));
         }
         let url = responses_url(base, &table);
-        let fields = Fields::of(id, &table, environment)?;
+        let fields = Fields::of(&table, environment)
+            .map_err(|error| ProviderError::Credential(id.to_owned(), error))?;
         // A query often holds a key, under whatever name.
         let holds_secret = fields.hold_secret || url.query().is_some_and(|query| !query.is_empty());
         if holds_secret && !is_private(&url) {
@@ -256,7 +250,7 @@ impl Provider {
             id: id.to_owned(),
             url,
             socket: None,
-            writer: None,
+            proxy_process: None,
             headers: fields.map,
             request_max_retries: table
                 .request_max_retries
@@ -275,17 +269,6 @@ impl Provider {
     /// Whether requests stay on this host.
     pub(crate) fn is_on_this_host(&self) -> bool {
         is_loopback(&self.url)
-    }
-
-    /// Knows what goes along with every request and is nobody else's business.
-    pub(crate) fn redactor(&self) -> Redactor {
-        let secret = |name: &HeaderName| !is_harmless(name.as_str());
-        let fields = self.headers.iter().filter(|(name, _)| secret(name));
-        let fields = fields.map(|(_, value)| value.as_bytes());
-        // What is shorter is a version more often than a key.
-        let params = self.url.query_pairs().map(|(_, value)| value);
-        let params: Vec<_> = params.filter(|value| value.len() >= 16).collect();
-        Redactor::new(fields.chain(params.iter().map(|value| value.as_bytes())))
     }
 }
 

@@ -278,6 +278,7 @@ fn a_key_of_openai_is_for_who_requires_it() {
 #[cfg(unix)]
 #[test]
 fn a_home_may_have_any_name() {
+    use std::ffi::OsString;
     use std::os::unix::ffi::OsStringExt;
     let directory = tempfile::tempdir().unwrap();
     let home = directory.path().join(OsString::from_vec(b"h\xff".to_vec()));
@@ -357,7 +358,7 @@ fn a_proxy_is_found_by_its_server_info() {
     };
     let token = Some("Bearer t".to_owned());
     let host = Host::new(&[]);
-    // The flag alone is enough, and counts over a table.
+    // The flag alone is enough, and overrides a table.
     assert_eq!(url(&host, &flag, &[]), (Some(4321), token.clone()));
     let both = ["model_provider=local-proxy", table];
     assert_eq!(url(&host, &flag, &both), (Some(4321), token.clone()));

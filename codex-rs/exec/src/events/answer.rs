@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::events::bounded_list::MAX_PARTS;
-use crate::events::event::{Event, Item, Place, Response, Usage};
+use crate::events::lenient::MAX_PARTS;
 use crate::events::server_error::{MAX_MESSAGE, ServerError};
+use crate::events::{Event, Item, Place, Response, Usage};
 use crate::terminal::printable::{MAX_NAME, excerpt};
 
 /// The longest text of an answer, in bytes: far more than any model writes, and what a
@@ -33,7 +33,7 @@ pub(crate) struct Answer {
 #[derive(Debug)]
 enum Part {
     Streamed(String),
-    /// The server's last word on it was another. Nothing more is compared, so nothing is kept.
+    /// The whole text that the server sent at the end was another. Nothing more is compared, so nothing is kept.
     Contradicted,
 }
 
@@ -44,7 +44,7 @@ pub(crate) enum Output {
     Text(String),
     /// More of a summary of the model's reasoning.
     Reasoning(String),
-    /// Something about the answer that is no part of it.
+    /// Something about the answer that is not a part of it.
     Note(String),
     /// Nothing more comes.
     End,
@@ -97,7 +97,7 @@ impl Answer {
     ///
     /// [`AnswerError`]: no further event can make an answer of it.
     pub(crate) fn take(&mut self, event: Event) -> Result<Vec<Output>, AnswerError> {
-        let mut shown = Vec::new();
+        let mut outputs = Vec::new();
         match event {
             Event::Created(response) => {
                 if self.has_begun {
@@ -107,8 +107,8 @@ impl Answer {
                 self.id = response.id.as_deref().map(name);
                 self.model = response.model.as_deref().map(name);
             }
-            Event::TextDelta(delta) => self.more(delta.place(), delta.delta, &mut shown)?,
-            Event::TextDone(done) => self.whole(done.place(), &done.text, &mut shown)?,
+            Event::TextDelta(delta) => self.more(delta.place(), delta.delta, &mut outputs)?,
+            Event::TextDone(done) => self.whole(done.place(), &done.text, &mut outputs)?,
             Event::RefusalDelta(delta) => {
                 self.room_for(delta.delta.len())?;
                 self.refusal.push_str(&delta.delta);
@@ -119,17 +119,17 @@ impl Answer {
                 if self.reasoning > MAX_TEXT {
                     return Err(AnswerError::TooLong);
                 }
-                shown.push(Output::Reasoning(delta.delta));
+                outputs.push(Output::Reasoning(delta.delta));
             }
             Event::ReasoningPart => {
                 if self.reasoning > 0 {
-                    shown.push(Output::Reasoning("\n\n".to_owned()));
+                    outputs.push(Output::Reasoning("\n\n".to_owned()));
                 }
             }
-            Event::ItemDone(done) => self.item(done.output_index, done.item, &mut shown)?,
+            Event::ItemDone(done) => self.item(done.output_index, done.item, &mut outputs)?,
             Event::Completed(response) => {
-                self.end(response, &mut shown)?;
-                shown.push(Output::End);
+                self.end(response, &mut outputs)?;
+                outputs.push(Output::End);
             }
             Event::Incomplete(response) => {
                 let reason = response.incomplete_details.as_ref();
@@ -145,7 +145,7 @@ impl Answer {
             Event::Error(error) => return Err(AnswerError::Failed(error)),
             Event::Other => {}
         }
-        Ok(shown)
+        Ok(outputs)
     }
 
     fn room_for(&self, more: usize) -> Result<(), AnswerError> {
@@ -160,7 +160,7 @@ impl Answer {
         &mut self,
         place: Place,
         text: String,
-        shown: &mut Vec<Output>,
+        outputs: &mut Vec<Output>,
     ) -> Result<(), AnswerError> {
         self.room_for(text.len())?;
         if text.is_empty() {
@@ -174,7 +174,7 @@ impl Answer {
             if self.parts.keys().any(is_another) {
                 // Another message: a paragraph of its own.
                 self.text.push_str("\n\n");
-                shown.push(Output::Text("\n\n".to_owned()));
+                outputs.push(Output::Text("\n\n".to_owned()));
             }
         }
         let part = self.parts.entry(place);
@@ -182,7 +182,7 @@ impl Answer {
             streamed.push_str(&text);
         }
         self.text.push_str(&text);
-        shown.push(Output::Text(text));
+        outputs.push(Output::Text(text));
         Ok(())
     }
 
@@ -191,7 +191,7 @@ impl Answer {
         &mut self,
         place: Place,
         text: &str,
-        shown: &mut Vec<Output>,
+        outputs: &mut Vec<Output>,
     ) -> Result<(), AnswerError> {
         let streamed = match self.parts.get(&place) {
             Some(Part::Streamed(streamed)) => streamed.as_str(),
@@ -202,11 +202,11 @@ impl Answer {
         match text.strip_prefix(streamed) {
             Some(rest) => {
                 let rest = rest.to_owned();
-                self.more(place, rest, shown)
+                self.more(place, rest, outputs)
             }
             None if streamed.trim() == text.trim() => Ok(()),
             None => {
-                shown.push(Output::Note(
+                outputs.push(Output::Note(
                     "the server's last word on the text differs from what it streamed".to_owned(),
                 ));
                 self.parts.insert(place, Part::Contradicted);
@@ -227,7 +227,7 @@ impl Answer {
         &mut self,
         output_index: u64,
         item: Item,
-        shown: &mut Vec<Output>,
+        outputs: &mut Vec<Output>,
     ) -> Result<(), AnswerError> {
         match item.kind.as_str() {
             "message" => {
@@ -237,7 +237,7 @@ impl Answer {
                         content_index,
                     };
                     match (content.kind.as_str(), content.text, content.refusal) {
-                        ("output_text", Some(text), _) => self.whole(place, &text, shown)?,
+                        ("output_text", Some(text), _) => self.whole(place, &text, outputs)?,
                         ("refusal", _, Some(refusal)) => self.refuse(refusal)?,
                         _ => {}
                     }
@@ -247,7 +247,7 @@ impl Answer {
             kind => {
                 let name = name(item.name.as_deref().unwrap_or(kind));
                 self.tool.get_or_insert_with(|| name.clone());
-                shown.push(Output::Note(format!(
+                outputs.push(Output::Note(format!(
                     "the model called the tool {name}; this is a chat client and runs none"
                 )));
             }
@@ -255,7 +255,7 @@ impl Answer {
         Ok(())
     }
 
-    fn end(&mut self, response: Response, shown: &mut Vec<Output>) -> Result<(), AnswerError> {
+    fn end(&mut self, response: Response, outputs: &mut Vec<Output>) -> Result<(), AnswerError> {
         if let (Some(begun), Some(ended)) = (&self.id, &response.id)
             && *begun != name(ended)
         {
@@ -269,7 +269,7 @@ impl Answer {
             // Some servers say it all at the end.
             for (index, item) in (0..).zip(response.output.0) {
                 if item.kind == "message" || self.tool.is_none() {
-                    self.item(index, item, shown)?;
+                    self.item(index, item, outputs)?;
                 }
             }
         }

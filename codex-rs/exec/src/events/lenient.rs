@@ -1,4 +1,5 @@
-//! Fields that are nice to have: a server that writes them differently has still answered.
+//! Lists that end, and fields that are nice to have: a server that writes the latter differently has still
+//! answered.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -7,6 +8,13 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+/// The most items of an answer, and pieces of an item.
+pub(crate) const MAX_PARTS: usize = 1024;
+
+/// A list that ends with an error instead of filling the memory.
+#[derive(Debug)]
+pub(crate) struct BoundedList<T>(pub(crate) Vec<T>);
+
 /// An object, or its default for anything else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Object<T>(pub(crate) T);
@@ -14,6 +22,44 @@ pub(crate) struct Object<T>(pub(crate) T);
 /// A count, or 0 for what is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Count(pub(crate) u64);
+
+impl<T> Default for BoundedList<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for BoundedList<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Items<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Items<T> {
+            type Value = BoundedList<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a list of at most {MAX_PARTS}, or null")
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+                Ok(BoundedList::default())
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Self::Value, A::Error> {
+                let mut items = Vec::new();
+                while items.len() < MAX_PARTS {
+                    match from.next_element()? {
+                        Some(item) => items.push(item),
+                        None => return Ok(BoundedList(items)),
+                    }
+                }
+                match from.next_element::<IgnoredAny>()? {
+                    Some(_) => Err(Error::custom("too many")),
+                    None => Ok(BoundedList(items)),
+                }
+            }
+        }
+        from.deserialize_any(Items(PhantomData))
+    }
+}
 
 impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {

@@ -65,16 +65,19 @@ impl fmt::Display for ServerError {
     }
 }
 
-/// The fields stand in the event itself, or below `error`.
+/// The fields are in the event itself, or below `error`.
 pub(crate) fn read_error(data: &str) -> Result<ServerError, serde_json::Error> {
     #[derive(Deserialize)]
     struct Outer {
         error: Option<ErrorPayload>,
     }
-    let Ok(Outer { error: Some(told) }) = serde_json::from_str(data) else {
+    let Ok(Outer {
+        error: Some(payload),
+    }) = serde_json::from_str(data)
+    else {
         return serde_json::from_str(data);
     };
-    match told {
+    match payload {
         ErrorPayload::Fields(error) => Ok(error),
         // It says nothing that a message beside it does not.
         ErrorPayload::Sentence(sentence) => {
@@ -85,7 +88,7 @@ pub(crate) fn read_error(data: &str) -> Result<ServerError, serde_json::Error> {
     }
 }
 
-/// What stands below `error`: some servers only have a sentence.
+/// What is below `error`: some servers only have a sentence.
 #[derive(Debug)]
 pub(crate) enum ErrorPayload {
     Fields(ServerError),
@@ -93,8 +96,8 @@ pub(crate) enum ErrorPayload {
 }
 
 impl From<ErrorPayload> for ServerError {
-    fn from(told: ErrorPayload) -> Self {
-        match told {
+    fn from(payload: ErrorPayload) -> Self {
+        match payload {
             ErrorPayload::Fields(error) => error,
             ErrorPayload::Sentence(sentence) => Self {
                 message: Some(sentence),

@@ -129,7 +129,7 @@ mod tests {
     fn line_ends_comments_and_several_data_lines() {
         let found = events(&[STREAM.as_bytes()]);
         // Whether a lone `data` line makes an event is of no interest: its data is empty.
-        let told: Vec<&str> = found
+        let with_data: Vec<&str> = found
             .iter()
             .map(String::as_str)
             .filter(|data| !data.is_empty())
@@ -138,7 +138,7 @@ mod tests {
             .into_iter()
             .filter(|data| !data.is_empty())
             .collect();
-        assert_eq!(told, expected);
+        assert_eq!(with_data, expected);
     }
 
     #[test]

@@ -1,10 +1,13 @@
-//! The line editor, on a thread of its own: it blocks, and a signal must not wait for a key.
+//! The line editor, on a thread of its own: it blocks, and a signal must not wait for a key. And the
+//! terminal's settings, put back when the editor cannot.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
+#[cfg(unix)]
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -138,7 +141,7 @@ fn goes_on(text: &str) -> bool {
     backslashes % 2 == 1
 }
 
-/// What the editor is told about lines.
+/// What the editor asks about lines.
 struct Lines {
     has_colours: bool,
     /// What stood there whenever a backslash asked for another line.
@@ -179,6 +182,48 @@ impl Hinter for Lines {
 }
 
 impl Helper for Lines {}
+
+/// The settings of standard input as they were.
+#[cfg(unix)]
+#[derive(Clone, Debug)]
+pub(crate) struct Saved(Option<Termios>);
+
+#[cfg(unix)]
+impl Saved {
+    pub(crate) fn take() -> Self {
+        Self(tcgetattr(rustix::stdio::stdin()).ok())
+    }
+
+    /// Nothing was changed, so nothing is put back.
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
+    /// Puts them back, at once: whoever waits for a key does not see it.
+    pub(crate) fn restore(&self) {
+        if let Some(settings) = &self.0 {
+            let _ = tcsetattr(rustix::stdio::stdin(), OptionalActions::Now, settings);
+        }
+    }
+}
+
+/// Nothing that we could put back.
+#[cfg(not(unix))]
+#[derive(Clone, Debug)]
+pub(crate) struct Saved;
+
+#[cfg(not(unix))]
+impl Saved {
+    pub(crate) fn take() -> Self {
+        Self
+    }
+
+    pub(crate) fn none() -> Self {
+        Self
+    }
+
+    pub(crate) fn restore(&self) {}
+}
 
 #[cfg(test)]
 mod tests {

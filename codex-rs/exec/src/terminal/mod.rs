@@ -1,8 +1,246 @@
-//! What a person sees and types, and signals.
+//! What a person sees and types, and signals. Here: what goes to standard output and standard error, and in
+//! which form.
+//!
+//! Standard output gets the answer and nothing else; where it is a terminal, in a form that
+//! cannot steer it. Everything else is for people, goes to standard error, and is never needed.
 
 pub(crate) mod editor;
 pub(crate) mod printable;
-pub(crate) mod screen;
-pub(crate) mod second_signal;
-pub(crate) mod settings;
 pub(crate) mod signals;
+
+use std::borrow::Cow;
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::io::AsyncWriteExt;
+
+use crate::prompt::stdin_is_terminal;
+use crate::terminal::printable::{MAX_NAME, excerpt, one_line, printable};
+
+/// How often the spinner turns.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How long the end of an answer's line may take.
+const FINAL_LINE: Duration = Duration::from_millis(100);
+
+/// The two streams.
+#[derive(Debug)]
+pub(crate) struct Screen {
+    stdout: tokio::io::Stdout,
+    stdout_is_terminal: bool,
+    /// Whether what is said about an answer stands among its text.
+    is_one_terminal: bool,
+    has_colours: bool,
+    is_quiet: bool,
+    prints_events: bool,
+    spinner: Option<ProgressBar>,
+    can_spin: bool,
+    /// Whether a carriage return waits for what comes after it.
+    has_return: bool,
+    /// Whether the answer is wanted although nobody reads standard output.
+    outlives_reader: bool,
+    has_lost_reader: bool,
+    /// Whether the last thing on standard output was not a newline.
+    is_in_line: bool,
+    /// Whether the last thing on standard error was an unfinished summary.
+    is_in_reasoning: bool,
+}
+
+impl Screen {
+    /// Standard output and error as they are; `prints_events` instead of text.
+    pub(crate) fn new(is_quiet: bool, prints_events: bool) -> Self {
+        let stderr_is_terminal = io::stderr().is_terminal();
+        let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let stdout_is_terminal = io::stdout().is_terminal();
+        let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        Self {
+            stdout: tokio::io::stdout(),
+            stdout_is_terminal,
+            is_one_terminal: stdout_is_terminal && stderr_is_terminal,
+            // https://no-color.org
+            has_colours: stderr_is_terminal && !is_set("NO_COLOR") && !is_dumb,
+            is_quiet,
+            prints_events,
+            spinner: None,
+            can_spin: stderr_is_terminal && !is_dumb && !is_quiet,
+            has_return: false,
+            outlives_reader: false,
+            has_lost_reader: false,
+            is_in_line: false,
+            is_in_reasoning: false,
+        }
+    }
+
+    pub(crate) fn has_colours(&self) -> bool {
+        self.has_colours
+    }
+
+    /// From now on a reader of standard output that leaves does not stop the program.
+    pub(crate) fn outlive_reader(&mut self) {
+        self.outlives_reader = true;
+    }
+
+    /// Whether anybody sits before one of the three streams.
+    pub(crate) fn is_on_terminal(&self) -> bool {
+        self.stdout_is_terminal || io::stderr().is_terminal() || stdin_is_terminal()
+    }
+
+    /// Shows that there is nothing to show yet.
+    pub(crate) fn wait_for(&mut self, what: &str) {
+        if self.can_spin {
+            self.go_on();
+            let spinner = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+                spinner.set_style(style);
+            }
+            spinner.set_message(excerpt(what, MAX_NAME));
+            spinner.enable_steady_tick(TICK);
+            self.spinner = Some(spinner);
+        }
+    }
+
+    /// Takes the spinner away.
+    pub(crate) fn go_on(&mut self) {
+        if let Some(spinner) = self.spinner.take() {
+            spinner.finish_and_clear();
+        }
+    }
+
+    /// Text of the answer.
+    ///
+    /// # Errors
+    ///
+    /// Standard output does not take it.
+    pub(crate) async fn text(&mut self, text: &str) -> io::Result<()> {
+        self.go_on();
+        self.end_reasoning();
+        if self.prints_events || text.is_empty() {
+            return Ok(());
+        }
+        self.is_in_line = !text.ends_with('\n');
+        self.out(text).await
+    }
+
+    /// An event as the server sent it, in one line, when events are what is to be printed.
+    ///
+    /// # Errors
+    ///
+    /// Standard output does not take it.
+    pub(crate) async fn event(&mut self, data: &str) -> io::Result<()> {
+        if !self.prints_events {
+            return Ok(());
+        }
+        self.go_on();
+        // In JSON a line break is always between tokens.
+        let mut line = data.replace(['\r', '\n'], " ");
+        line.push('\n');
+        self.out(&line).await
+    }
+
+    /// The same where it is the last thing: a terminal that takes nothing must not hold it up.
+    pub(crate) async fn leave_answer(&mut self) -> io::Result<()> {
+        let ended = tokio::time::timeout(FINAL_LINE, self.end_line()).await;
+        ended.unwrap_or(Ok(()))
+    }
+
+    /// Ends the last line of an answer on a terminal. Elsewhere the text is left as it is.
+    ///
+    /// # Errors
+    ///
+    /// Standard output does not take it.
+    pub(crate) async fn end_line(&mut self) -> io::Result<()> {
+        self.go_on();
+        self.end_reasoning();
+        let is_open = std::mem::take(&mut self.is_in_line);
+        if is_open && self.stdout_is_terminal {
+            return self.out("\n").await;
+        }
+        Ok(())
+    }
+
+    async fn out(&mut self, text: &str) -> io::Result<()> {
+        if self.has_lost_reader {
+            return Ok(());
+        }
+        match self.write(text).await {
+            Err(cause) if self.outlives_reader && cause.kind() == io::ErrorKind::BrokenPipe => {
+                self.has_lost_reader = true;
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn write(&mut self, text: &str) -> io::Result<()> {
+        if self.stdout_is_terminal {
+            // A line may end as on Windows, and be cut in between.
+            let text = if std::mem::take(&mut self.has_return) {
+                Cow::Owned(format!("\r{text}"))
+            } else {
+                Cow::Borrowed(text)
+            };
+            let whole = text.strip_suffix('\r');
+            self.has_return = whole.is_some();
+            let text = whole.unwrap_or(&text).replace("\r\n", "\n");
+            self.stdout.write_all(printable(&text).as_bytes()).await?;
+        } else {
+            self.stdout.write_all(text.as_bytes()).await?;
+        }
+        self.stdout.flush().await
+    }
+
+    /// A piece of a summary of the model's reasoning.
+    pub(crate) fn reasoning(&mut self, text: &str) {
+        self.go_on();
+        self.leave_line();
+        self.is_in_reasoning = true;
+        let text = text.replace("\r\n", "\n");
+        self.err(&self.styled("2", &printable(&text)));
+    }
+
+    /// Something worth knowing; not when quiet.
+    pub(crate) fn note(&mut self, text: &str) {
+        if !self.is_quiet {
+            self.line("2", &one_line(text));
+        }
+    }
+
+    /// Why it failed.
+    pub(crate) fn error(&mut self, text: &str) {
+        self.line("31", &format!("Error: {}", one_line(text)));
+    }
+
+    fn line(&mut self, style: &str, text: &str) {
+        self.go_on();
+        self.end_reasoning();
+        self.leave_line();
+        self.err(&format!("{}\n", self.styled(style, text)));
+    }
+
+    /// An answer's unfinished line is not gone on with by something else.
+    fn leave_line(&mut self) {
+        if self.is_one_terminal && std::mem::take(&mut self.is_in_line) {
+            self.err("\n");
+        }
+    }
+
+    fn end_reasoning(&mut self) {
+        if std::mem::take(&mut self.is_in_reasoning) {
+            self.err("\n\n");
+        }
+    }
+
+    fn styled(&self, style: &str, text: &str) -> String {
+        if self.has_colours {
+            format!("\u{1b}[{style}m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    /// Nobody has to read this: what cannot be written is lost.
+    fn err(&self, text: &str) {
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
+}

@@ -12,10 +12,10 @@ const REPLACEMENT: char = '\u{fffd}';
 /// The text with every character that steers a terminal replaced by a visible one.
 #[must_use]
 pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    if text.chars().all(|c| shown(c) == c) {
+    if text.chars().all(|c| visible(c) == c) {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(text.chars().map(shown).collect())
+    Cow::Owned(text.chars().map(visible).collect())
 }
 
 /// The same in one line.
@@ -42,7 +42,8 @@ pub(crate) fn excerpt(text: &str, most: usize) -> String {
     }
 }
 
-fn shown(c: char) -> char {
+/// The character itself, or what is shown for one that steers a terminal.
+fn visible(c: char) -> char {
     match c {
         '\n' | '\t' => c,
         // Unicode has pictures of these 32, in the same order, and of DEL.

@@ -5,17 +5,17 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use codex_server_info::ProxyGone;
 use reqwest::StatusCode;
 
+use crate::events::EventError;
 use crate::events::answer::AnswerError;
-use crate::events::event::EventError;
 use crate::events::server_error::ServerError;
 use crate::events::stream::TooLarge;
 use crate::terminal::printable::excerpt;
-use crate::transport::proxy_process::Gone;
 use crate::transport::retry::LONGEST_ASKED;
 
-/// Why there is no answer, or no whole one.
+/// Why there is no answer, or not all of it.
 #[derive(Debug)]
 pub(crate) enum Fault {
     /// No answer began: connecting or sending failed.
@@ -39,7 +39,7 @@ pub(crate) enum Fault {
         from: String,
         to: String,
     },
-    /// An answer that is no event stream.
+    /// An answer that is not an event stream.
     NotEvents {
         from: String,
         content_type: String,
@@ -64,7 +64,7 @@ pub(crate) enum Fault {
     /// The conversation could not be made into a request.
     Request(serde_json::Error),
     /// The proxy that a server info names is not there any more.
-    Gone(Gone),
+    Gone(ProxyGone),
     /// Standard output could not be written to.
     Output(io::Error),
 }
@@ -125,6 +125,11 @@ impl fmt::Display for Fault {
             Self::Event(cause) => cause.fmt(f),
             Self::Answer(cause) => cause.fmt(f),
             Self::Request(cause) => write!(f, "could not write the request: {cause}"),
+            Self::Gone(cause) if cause.is_unknown() => write!(
+                f,
+                "{cause}; if it is, name its address with -c \
+                 model_providers.local-proxy.base_url=URL"
+            ),
             Self::Gone(cause) => cause.fmt(f),
             Self::Output(cause) => write!(f, "could not write the answer: {cause}"),
         }

@@ -7,9 +7,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-/// What stands in its place.
+/// What is put in its place.
 const KEY: &str = "[key]";
-/// What is shorter is no secret, and would be found in ordinary words.
+/// What is shorter is not a secret, and would be found in ordinary words.
 const SHORTEST: usize = 8;
 
 /// Knows what is not to be said.

@@ -38,7 +38,7 @@ pub(crate) fn retry_after(value: &str) -> Option<Duration> {
         return Some(value.parse().map_or(Duration::MAX, Duration::from_secs));
     }
     let date = httpdate::parse_http_date(value).ok()?;
-    // A date that has passed is no wait.
+    // A date that has passed means not to wait.
     Some(
         date.duration_since(std::time::SystemTime::now())
             .unwrap_or_default(),

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use codex_deadline::Deadline;
 use codex_secret_memory::return_free_memory;
 use tokio::sync::mpsc;
 
@@ -16,7 +17,6 @@ use crate::downstream::rejected::{Rejected, Unanswered};
 use crate::downstream::transport::Downstream;
 use crate::downstream::workers::Workers;
 use crate::lifecycle::shutdown::{Shutdown, Stage};
-use crate::net::deadline::Deadline;
 use crate::net::listeners::Listeners;
 use crate::net::socket::Socket;
 use crate::observe::stderr;

@@ -7,9 +7,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use codex_deadline::within;
 use tokio::task::AbortHandle;
 
-use crate::net::deadline::within;
 use crate::net::socket::Socket;
 use crate::refusal::Refusal;
 

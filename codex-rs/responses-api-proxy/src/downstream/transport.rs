@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use codex_deadline::Deadline;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::access::peer_users::PeerUsers;
@@ -27,7 +28,6 @@ use crate::downstream::connection_limit::ConnectionPermit;
 use crate::downstream::connection_state::ConnectionState;
 use crate::downstream::head::Inbound;
 use crate::downstream::head_error::HeadError;
-use crate::net::deadline::Deadline;
 use crate::net::socket::Socket;
 
 mod caller_watch;

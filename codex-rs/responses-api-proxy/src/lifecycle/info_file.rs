@@ -11,12 +11,8 @@ use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use codex_server_info::{MAX_BYTES, ServerInfo};
 use codex_trusted_path::{Kind, Missing, OFlags, PathError, Place, Status, Trusted};
-
-use crate::lifecycle::server_info::is_server_info;
-
-/// The longest file that is looked into, in bytes.
-const MOST_CONTENT: u64 = 64 * 1024;
 
 /// How long a FIFO may be without a reader: a script starts both at once.
 const READER_WITHIN: Duration = Duration::from_secs(2);
@@ -288,11 +284,10 @@ fn open_fifo(place: &Place) -> Result<File, Cause> {
 fn refuse_other_content(file: &mut File) -> Result<(), Cause> {
     let mut content = Vec::new();
     Read::by_ref(file)
-        .take(MOST_CONTENT + 1)
+        .take(MAX_BYTES + 1)
         .read_to_end(&mut content)?;
     file.rewind()?;
-    let is_short = u64::try_from(content.len()).is_ok_and(|length| length <= MOST_CONTENT);
-    if content.is_empty() || (is_short && is_server_info(&content)) {
+    if content.is_empty() || ServerInfo::is_all_of(&content) {
         Ok(())
     } else {
         Err(Cause::NotOurs)

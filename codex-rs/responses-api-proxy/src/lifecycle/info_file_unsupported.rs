@@ -5,10 +5,7 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use crate::lifecycle::server_info::is_server_info;
-
-/// The longest file that is looked into, in bytes.
-const MOST_CONTENT: u64 = 64 * 1024;
+use codex_server_info::{MAX_BYTES, ServerInfo};
 
 /// Why the file is not written.
 #[derive(Debug)]
@@ -66,13 +63,10 @@ impl InfoFile {
             .open(path)?;
         let mut content = Vec::new();
         Read::by_ref(&mut file)
-            .take(MOST_CONTENT + 1)
+            .take(MAX_BYTES + 1)
             .read_to_end(&mut content)?;
         file.rewind()?;
-        let is_ours = content.is_empty()
-            || u64::try_from(content.len()).is_ok_and(|length| length <= MOST_CONTENT)
-                && is_server_info(&content);
-        if !is_ours {
+        if !content.is_empty() && !ServerInfo::is_all_of(&content) {
             return Err(Cause::NotOurs);
         }
         if private {

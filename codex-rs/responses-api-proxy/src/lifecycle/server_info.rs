@@ -1,47 +1,10 @@
-//! Port and process id for whoever waits, in a file.
+//! Port and process id for whoever waits, in a file; `codex-server-info` has its format.
 
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
 use crate::lifecycle::info_file::{Cause, InfoFile};
-
-#[derive(Serialize)]
-struct Content<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    port: Option<u16>,
-    pid: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    socket: Option<&'a Path>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_token: Option<&'a str>,
-}
-
-/// The same as it is found in a file.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(
-    dead_code,
-    reason = "what matters is that they are there and nothing else is"
-)]
-struct Found {
-    port: Option<u16>,
-    pid: u32,
-    socket: Option<PathBuf>,
-    client_token: Option<String>,
-}
-
-/// Whether this is what a server-info file holds, and all of it. What has more in it is somebody's
-/// work, and not to be overwritten.
-pub(crate) fn is_server_info(content: &[u8]) -> bool {
-    // serde would take a list of the same values, too.
-    let is_object = content.trim_ascii_start().starts_with(b"{");
-    is_object
-        && serde_json::from_slice::<Found>(content)
-            .is_ok_and(|found| found.port.is_some() || found.socket.is_some())
-}
 
 /// Why the file could not be written.
 #[derive(Debug)]
@@ -145,14 +108,9 @@ impl ServerInfo {
         socket: Option<&Path>,
         client_token: Option<&str>,
     ) -> Result<(), ServerInfoError> {
-        let content = Content {
-            port,
-            pid: std::process::id(),
-            socket,
-            client_token,
-        };
-        let line = serde_json::to_string(&content).map_err(Into::into);
-        line.and_then(|line| self.file.write(format!("{line}\n").as_bytes()))
+        let info = codex_server_info::ServerInfo::of_this_process(port, socket, client_token);
+        let line = info.to_line();
+        line.and_then(|line| self.file.write(line.as_bytes()))
             .map_err(|cause| ServerInfoError {
                 path: self.path.clone(),
                 cause: Cause::Io(cause),
@@ -169,44 +127,5 @@ impl ServerInfo {
         let by = self.file.replaceable_by()?;
         let path = &self.path;
         Some(Replaceable { path, by })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_we_write_passes_for_server_info() {
-        for ours in [
-            r#"{"port":1,"pid":2}"#,
-            "{\"port\":65535,\"pid\":2}\n",
-            r#"{"pid":2,"socket":"/run/s"}"#,
-            r#" {"port":1, "pid":2, "socket":"/s", "client_token":"t"} "#,
-        ] {
-            assert!(is_server_info(ours.as_bytes()), "{ours}");
-        }
-        for other in [
-            "",
-            "\n",
-            "{",
-            "{}",
-            "precious",
-            r#"{"port":1}"#,
-            r#"{"pid":2}"#,
-            r#"{"password":"x"}"#,
-            r#"{"port":1,"pid":2,"precious":3}"#,
-            r#"{"port":1,"pid":2} precious"#,
-            r#"{"port":1,"pid":2}{"port":1,"pid":2}"#,
-            r#"{"port":1,"port":1,"pid":2}"#,
-            r#"{"port":70000,"pid":2}"#,
-            r#"{"port":"1","pid":2}"#,
-            r#"{"port":1,"pid":-2}"#,
-            "[1,2]",
-            "[1,2,null,null]",
-            "{\"port\":1,\"pid\":2}\0",
-        ] {
-            assert!(!is_server_info(other.as_bytes()), "{other}");
-        }
     }
 }

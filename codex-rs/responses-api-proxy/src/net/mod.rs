@@ -1,7 +1,6 @@
-//! Sockets: what is listened on, what a connection is, deadlines on both, and how pieces become writes.
+//! Sockets: what is listened on, what a connection is, and how pieces become writes.
 
 pub(crate) mod coalesce;
-pub(crate) mod deadline;
 pub(crate) mod listeners;
 pub(crate) mod loopback;
 pub(crate) mod socket;

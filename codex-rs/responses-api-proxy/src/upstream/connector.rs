@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use codex_deadline::within;
 use http::{HeaderValue, Uri};
 use hyper::upgrade::Upgraded;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -16,7 +17,6 @@ use tokio::sync::oneshot;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
-use crate::net::deadline::within;
 use crate::upstream::error::UpstreamError;
 
 use super::listener_owner::ListenerOwner;

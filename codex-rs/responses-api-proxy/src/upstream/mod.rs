@@ -6,7 +6,6 @@ mod connector;
 mod driver;
 pub(crate) mod error;
 mod exchange;
-mod http_proxy;
 mod listener_owner;
 mod pool;
 pub(crate) mod request_body;
@@ -15,7 +14,6 @@ mod resolver;
 mod route;
 mod stream;
 mod transport;
-pub(crate) mod trust_roots;
 mod tunnel;
 mod windows;
 
@@ -23,6 +21,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use codex_deadline::within;
 use http::header::HOST;
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
@@ -30,7 +29,6 @@ use url::Url;
 
 use crate::access::request_limit::RequestPermit;
 use crate::config::UpstreamUrl;
-use crate::net::deadline::within;
 use crate::upstream::error::UpstreamError;
 use crate::upstream::request_body::{Progress, RequestBody};
 

@@ -18,11 +18,11 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use codex_deadline::within;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::access::caller::Caller;
-use crate::net::deadline::within;
 use crate::upstream::error::UpstreamError;
 
 use self::connections::{Connections, OwnerPool};

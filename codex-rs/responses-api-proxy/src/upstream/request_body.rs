@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
+use codex_deadline::Deadline;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Sleep;
 
 use crate::config::limits::{self, Limits};
 use crate::net::coalesce::{Coalesced, Handover};
-use crate::net::deadline::Deadline;
 use crate::upstream::{Held, Outgoing};
 
 /// How much of a body is written at once if it comes in small pieces, in bytes: so that an upstream that

@@ -7,6 +7,9 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use codex_outbound::environment::EnvironmentError;
+use codex_outbound::http_proxy::{self, HttpProxy};
+use codex_outbound::tls_roots::{self, NoRoots};
 use http::Uri;
 use rustls::RootCertStore;
 use rustls::client::Resumption;
@@ -15,11 +18,8 @@ use rustls::pki_types::ServerName;
 use url::Url;
 
 use crate::config::UpstreamUrl;
-use crate::config::environment::EnvironmentError;
-use crate::upstream::trust_roots::{self, NoRoots};
 
 use super::connector::{Connector, Tcp, Tls, Way};
-use super::http_proxy::{self, HttpProxy};
 use super::listener_owner::ListenerOwner;
 use super::resolver::Resolver;
 
@@ -112,8 +112,8 @@ impl Route {
             // An address, or `localhost`, which means one.
             route.first_hop.is_name = false;
         } else {
-            let (roots, from) = trust_roots::load().map_err(UpstreamSetupError::NoRoots)?;
-            route.roots = Some((Arc::new(roots), from));
+            let roots = tls_roots::load("the upstream").map_err(UpstreamSetupError::NoRoots)?;
+            route.roots = Some((Arc::new(roots.store), roots.source));
             if let Some(proxy) = route.proxy() {
                 route.first_hop = first_hop(&proxy.url);
             }

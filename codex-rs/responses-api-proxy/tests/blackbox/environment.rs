@@ -50,14 +50,17 @@ fn flags() -> Vec<(String, bool)> {
         .collect()
 }
 
-/// The variables that the code reads: those that have a name in `config/environment.rs`, the only file that reads
-/// any; but for `SUDO_UID`, which is there too.
+/// The variables that the code reads: those that have a name in an `environment.rs`, the only files that read any; but
+/// for `SUDO_UID`, which is there too.
 fn variables() -> BTreeSet<String> {
     let mut files = Vec::new();
     for of in [
         "responses-api-proxy",
+        "deadline",
+        "outbound",
         "process-hardening",
         "secret-memory",
+        "server-info",
         "trusted-path",
     ] {
         sources(&root().join("codex-rs").join(of).join("src"), &mut files);

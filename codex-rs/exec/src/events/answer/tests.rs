@@ -7,9 +7,9 @@ fn fold(events: &[&str]) -> (String, Answer, Result<bool, AnswerError>) {
     let mut seen = String::new();
     for event in events {
         match answer.take(Event::parse(event).unwrap()) {
-            Ok(shown) => {
-                for shown in shown {
-                    match shown {
+            Ok(outputs) => {
+                for output in outputs {
+                    match output {
                         Output::Text(text) => seen.push_str(&text),
                         Output::Reasoning(text) => seen.push_str(&format!("<{text}>")),
                         Output::Note(_) => seen.push('!'),

@@ -193,7 +193,7 @@ fn what_comes_behind_a_request_waits_until_it_may_begin() {
     let mut both = [&good[..], b"nonsense\n"].concat();
     assert_eq!(inbound.arrive(&mut both, true), Ok(good.len()));
     assert!(inbound.has_buffered());
-    let mut room = |bytes: &[u8]| bytes.len();
+    let room = |bytes: &[u8]| bytes.len();
     assert_eq!(inbound.pass_on(room, false), Ok(false));
     assert_eq!(inbound.arrive(&mut b"more".to_vec(), false), Ok(0));
     assert_eq!(inbound.heads(), 1);

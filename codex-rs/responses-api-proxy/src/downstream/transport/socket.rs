@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use crate::access::peer_users::PeerUsers;
-use crate::net::deadline::Deadline;
 use crate::net::socket::Socket;
+use codex_deadline::Deadline;
 
 /// What a caller's connection asks of a socket besides its bytes.
 pub(crate) trait CallerSocket: AsyncRead + AsyncWrite + Unpin {

@@ -5,8 +5,10 @@
 //! with EINTR (signal(7), "Interruption of system calls and library functions by stop signals"), which the
 //! runtime takes for "nothing has arrived", and all timers fire before any socket is read. So a deadline
 //! that is due waits once more, for as long as it came late, and the sockets have their turn before it.
+//! Ctrl-Z and a laptop's lid stop a program in the same way.
+#![forbid(unsafe_code)]
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -21,18 +23,21 @@ const LONGEST_LOOK: Duration = Duration::from_secs(1);
 /// A point in time by which something should have happened. Ready when it has passed, and nothing that
 /// the sockets had by then is left to be looked at.
 #[derive(Debug)]
-pub(crate) struct Deadline {
+pub struct Deadline {
     sleep: Pin<Box<Sleep>>,
     was_due: bool,
 }
 
 impl Deadline {
     /// So much later than now.
-    pub(crate) fn after(limit: Duration) -> Self {
+    #[must_use]
+    pub fn after(limit: Duration) -> Self {
         Self::at(Instant::now() + limit)
     }
 
-    pub(crate) fn at(instant: Instant) -> Self {
+    /// This instant, by tokio's clock, which tests can pause.
+    #[must_use]
+    pub fn at(instant: Instant) -> Self {
         Self {
             sleep: Box::pin(tokio::time::sleep_until(instant)),
             was_due: false,
@@ -40,13 +45,27 @@ impl Deadline {
     }
 
     /// Moves it to so much later than now.
-    pub(crate) fn put_off(&mut self, limit: Duration) {
+    pub fn put_off(&mut self, limit: Duration) {
         self.put_off_until(Instant::now() + limit);
     }
 
-    pub(crate) fn put_off_until(&mut self, instant: Instant) {
+    /// Moves it to this instant.
+    pub fn put_off_until(&mut self, instant: Instant) {
         self.sleep.as_mut().reset(instant);
         self.was_due = false;
+    }
+
+    /// What `future` comes to; `None` if the deadline passes first. One deadline may be asked this of
+    /// several futures in turn.
+    pub async fn before<F: Future>(&mut self, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(outcome) = future.as_mut().poll(cx) {
+                return Poll::Ready(Some(outcome));
+            }
+            Pin::new(&mut *self).poll(cx).map(|()| None)
+        })
+        .await
     }
 }
 
@@ -67,22 +86,14 @@ impl Future for Deadline {
 }
 
 /// What `future` comes to; `None` if it comes to nothing within `limit`.
-pub(crate) async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
-    let mut future = std::pin::pin!(future);
-    let mut deadline = Deadline::after(limit);
-    std::future::poll_fn(|cx| {
-        if let Poll::Ready(outcome) = future.as_mut().poll(cx) {
-            return Poll::Ready(Some(outcome));
-        }
-        Pin::new(&mut deadline).poll(cx).map(|()| None)
-    })
-    .await
+pub async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+    Deadline::after(limit).before(future).await
 }
 
 /// Gives hyper deadlines of this kind: whether an HTTP/2 connection still lives is asked by a ping whose
 /// answer has to come in time, too.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Timer;
+pub struct Timer;
 
 impl hyper::rt::Sleep for Deadline {}
 

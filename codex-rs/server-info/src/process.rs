@@ -14,25 +14,26 @@ use std::time::{Duration, SystemTime};
 
 use codex_trusted_path::{SmallFile, Trusted};
 
-use crate::config::server_info::Place;
+use crate::format::Address;
+use crate::listener::{tcp_listener, unix_listener};
 
 /// How much later than its file a process may seem to have started: clocks of both are read one after
 /// the other, and count hundredths of a second.
 const TOLERANCE: Duration = Duration::from_secs(1);
 
-/// Who wrote a server info, and where it said that it listens.
+/// The process that wrote a server info, and where it said that it listens.
 #[derive(Clone, Debug)]
-pub(crate) struct Writer {
+pub struct ProxyProcess {
     file: PathBuf,
     pid: u32,
-    place: Place,
+    address: Address,
     trusted: Trusted,
     written: SystemTime,
 }
 
-/// Why nothing is sent there.
+/// Why nothing should be sent there.
 #[derive(Debug)]
-pub(crate) struct Gone {
+pub struct ProxyGone {
     file: PathBuf,
     cause: Cause,
 }
@@ -44,14 +45,14 @@ enum Cause {
     /// A process of that number and of this user, who is a stranger, started after the file was written.
     Younger(u32, u32),
     /// Nobody listens there.
-    NoListener(Place),
+    NoListener(Address),
     /// The listener is this user's.
-    Stranger(Place, u32),
+    Stranger(Address, u32),
     /// The system does not tell.
     Unknown(io::Error),
 }
 
-impl fmt::Display for Gone {
+impl fmt::Display for ProxyGone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the server info {} is not used: ", self.file.display())?;
         match &self.cause {
@@ -65,25 +66,32 @@ impl fmt::Display for Gone {
                 "process {pid} of user {user} is younger than the file, so the proxy that wrote it has \
                  gone; start the proxy anew"
             ),
-            Cause::NoListener(place) => write!(
+            Cause::NoListener(address) => write!(
                 f,
-                "nobody listens on {place}; is the proxy still running there? start it anew if not"
+                "nobody listens on {address}; is the proxy still running there? start it anew if not"
             ),
-            Cause::Stranger(place, user) => write!(
+            Cause::Stranger(address, user) => write!(
                 f,
-                "the listener on {place} belongs to user {user}, and not to root or to the user of the \
+                "the listener on {address} belongs to user {user}, and not to root or to the user of the \
                  proxy that wrote it; start the proxy anew, on another port"
             ),
             Cause::Unknown(error) => write!(
                 f,
-                "the system does not tell whether the proxy that wrote it is still there ({error}); if it \
-                 is, name its address with -c model_providers.local-proxy.base_url=URL"
+                "the system does not tell whether the proxy that wrote it is still there ({error})"
             ),
         }
     }
 }
 
-impl std::error::Error for Gone {}
+impl std::error::Error for ProxyGone {}
+
+impl ProxyGone {
+    /// Whether the proxy may be there all the same: the system does not tell.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        matches!(self.cause, Cause::Unknown(_))
+    }
+}
 
 impl From<io::Error> for Cause {
     fn from(error: io::Error) -> Self {
@@ -91,13 +99,13 @@ impl From<io::Error> for Cause {
     }
 }
 
-impl Writer {
-    /// The process `pid` that `found` says it is from, and that listens at `place`.
-    pub(crate) fn new(path: &Path, found: &SmallFile, pid: u32, place: Place) -> Self {
+impl ProxyProcess {
+    /// The process `pid` that `found` says it is from, and that listens at `address`.
+    pub(crate) fn new(path: &Path, found: &SmallFile, pid: u32, address: Address) -> Self {
         Self {
             file: path.to_owned(),
             pid,
-            place,
+            address,
             trusted: found.trusted.clone(),
             written: found.written,
         }
@@ -107,9 +115,9 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// [`Gone`] says why not.
-    pub(crate) fn look(&self) -> Result<(), Gone> {
-        self.find().map_err(|cause| Gone {
+    /// [`ProxyGone`] says why not.
+    pub fn verify(&self) -> Result<(), ProxyGone> {
+        self.find().map_err(|cause| ProxyGone {
             file: self.file.clone(),
             cause,
         })
@@ -117,14 +125,14 @@ impl Writer {
 
     fn find(&self) -> Result<(), Cause> {
         let user = self.user()?;
-        let listener = match &self.place {
-            Place::Port(port) => listener_on(*port)?,
-            Place::Socket(path) => socket_listener(path)?,
+        let listener = match &self.address {
+            Address::Port(port) => tcp_listener(*port)?,
+            Address::Socket(path) => unix_listener(path)?,
         };
         match listener {
             Some(owner) if owner == 0 || owner == user => Ok(()),
-            Some(owner) => Err(Cause::Stranger(self.place.clone(), owner)),
-            None => Err(Cause::NoListener(self.place.clone())),
+            Some(owner) => Err(Cause::Stranger(self.address.clone(), owner)),
+            None => Err(Cause::NoListener(self.address.clone())),
         }
     }
 
@@ -147,8 +155,12 @@ impl Writer {
         Ok(user)
     }
 
-    /// When the process began.
-    fn started(&self) -> Result<SystemTime, Cause> {
+    /// When the process began, by the clock of the system, to a hundredth of a second or so.
+    ///
+    /// # Errors
+    ///
+    /// There is none of that number, or the system does not tell.
+    pub fn started(&self) -> io::Result<SystemTime> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid))?;
         let uptime = fs::read_to_string("/proc/uptime")?;
         let ticks = start_in_ticks(&stat).ok_or_else(unreadable)?;
@@ -159,9 +171,7 @@ impl Writer {
         let age = Duration::try_from_secs_f64(uptime).map_err(|_| unreadable())?;
         let began = Duration::from_millis(ticks.saturating_mul(1000) / ticks_per_second());
         let ago = age.saturating_sub(began);
-        SystemTime::now()
-            .checked_sub(ago)
-            .ok_or_else(|| unreadable().into())
+        SystemTime::now().checked_sub(ago).ok_or_else(unreadable)
     }
 }
 
@@ -197,105 +207,9 @@ fn start_in_ticks(stat: &str) -> Option<u64> {
     fields.split_whitespace().nth(19)?.parse().ok()
 }
 
-/// Whose listener gets connections to `port` of 127.0.0.1 (`/proc/net/tcp`, proc_pid_net(5)).
-fn listener_on(port: u16) -> io::Result<Option<u32>> {
-    let v4 = fs::read_to_string("/proc/net/tcp")?;
-    // There is none without IPv6.
-    let v6 = match fs::read_to_string("/proc/net/tcp6") {
-        Ok(v6) => v6,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(error),
-    };
-    Ok(listener_in(&v4, &v6, port))
-}
-
-/// The listener on the very address comes before one on all addresses, of IPv4 before IPv6.
-fn listener_in(v4: &str, v6: &str, port: u16) -> Option<u32> {
-    const LOOPBACK: &str = "0100007F";
-    const ANY: &str = "00000000";
-    // In the order of bytes in memory, 32 bits at a time.
-    const MAPPED_LOOPBACK: &str = "0000000000000000FFFF00000100007F";
-    const ANY_V6: &str = "00000000000000000000000000000000";
-    let loopback = if cfg!(target_endian = "big") {
-        ["7F000001", "00000000000000000000FFFF7F000001"]
-    } else {
-        [LOOPBACK, MAPPED_LOOPBACK]
-    };
-    let [exact, mapped] = loopback;
-    [(v4, exact), (v6, mapped), (v4, ANY), (v6, ANY_V6)]
-        .into_iter()
-        .find_map(|(table, address)| {
-            let local = format!("{address}:{port:04X}");
-            table.lines().find_map(|line| {
-                let mut fields = line.split_whitespace();
-                let is_it = fields.nth(1)? == local && fields.nth(1)? == LISTEN;
-                is_it.then(|| fields.nth(3)?.parse().ok())?
-            })
-        })
-}
-
-/// `TCP_LISTEN`.
-const LISTEN: &str = "0A";
-
-/// Whose listener gets connections to a Unix socket: whoever called listen(2) (unix(7), `SO_PEERCRED`).
-fn socket_listener(path: &Path) -> io::Result<Option<u32>> {
-    use std::os::unix::net::UnixStream;
-
-    match UnixStream::connect(path) {
-        Ok(stream) => {
-            let peer = rustix::net::sockopt::socket_peercred(&stream)?;
-            Ok(Some(peer.uid.as_raw()))
-        }
-        Err(error) if is_nobody(&error) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-fn is_nobody(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const TCP: &str = "\
-  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
-   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 1 1
-   1: 00000000:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1001        0 2 1
-   2: 0100007F:1F91 0100007F:9999 01 00000000:00000000 00:00000000 00000000  1002        0 3 1
-   3: 00000000:1F92 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1003        0 4 1
-   4: 0200007F:1F93 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1004        0 5 1
-";
-    const TCP6: &str = "\
-  sl  local_address                         remote_address                        st
-   0: 00000000000000000000000000000000:1F93 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000  1005        0 6 1
-   1: 00000000000000000000000001000000:1F94 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000  1006        0 7 1
-";
-
-    #[cfg(target_endian = "little")]
-    #[test]
-    fn the_listener_that_gets_the_connection_is_found() {
-        for (port, owner) in [
-            (8080, Some(1000)),
-            (8081, None),
-            (8082, Some(1003)),
-            (8083, Some(1005)),
-            (8084, None),
-            (8085, None),
-        ] {
-            assert_eq!(listener_in(TCP, TCP6, port), owner, "{port}");
-        }
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let own = rustix::process::geteuid().as_raw();
-        assert_eq!(listener_on(port).unwrap(), Some(own));
-        drop(listener);
-        assert_eq!(listener_on(port).unwrap(), None);
-    }
 
     #[test]
     fn a_process_is_read_as_proc_shows_it() {
@@ -309,11 +223,11 @@ mod tests {
         assert_eq!(start_in_ticks("7 (a) S 1"), None);
     }
 
-    fn writer(pid: u32, trusted: Trusted, written: SystemTime) -> Writer {
-        Writer {
+    fn process(pid: u32, trusted: Trusted, written: SystemTime) -> ProxyProcess {
+        ProxyProcess {
             file: "/x".into(),
             pid,
-            place: Place::Port(1),
+            address: Address::Port(1),
             trusted,
             written,
         }
@@ -325,10 +239,10 @@ mod tests {
         let trusted = Trusted::by_this_process();
         let hour = Duration::from_secs(3600);
         let before = SystemTime::now() - hour;
-        assert!(writer(here, trusted.clone(), before).user().is_ok());
-        let begun = writer(here, trusted.clone(), before).started().unwrap();
+        assert!(process(here, trusted.clone(), before).user().is_ok());
+        let begun = process(here, trusted.clone(), before).started().unwrap();
         assert!(begun <= SystemTime::now() && begun > before);
-        let gone = writer(u32::MAX, trusted, before).look().unwrap_err();
+        let gone = process(u32::MAX, trusted, before).verify().unwrap_err();
         assert!(matches!(gone.cause, Cause::Dead(u32::MAX)), "{gone}");
     }
 }

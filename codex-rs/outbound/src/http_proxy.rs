@@ -1,7 +1,10 @@
-//! The CONNECT proxy that the environment names for the upstream, if any.
+//! The HTTP proxy that the environment names for a server, if any: which one the proxy goes through, by
+//! rules of its own, and which one the chat client goes through, by those of reqwest.
 //!
-//! A value is read by the rules of RFC 3986 and not by what a lenient parser makes of it: one that takes
-//! `#` for the beginning of a fragment finds a host in the middle of a password.
+//! [`way_to`] reads a value by the rules of RFC 3986 and not by what a lenient parser makes of it: one that
+//! takes `#` for the beginning of a fragment finds a host in the middle of a password. The chat client
+//! keeps reqwest's rules: with the strict ones it would stop working wherever an odd entry of `NO_PROXY`
+//! does no harm today, and lose `HTTP_PROXY`, which is for servers without a credential.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,7 +13,7 @@ use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
 use url::Url;
 
-use crate::config::environment::{
+use crate::environment::{
     ALL_PROXY, EnvironmentError, Fault, HTTPS_PROXY, NO_PROXY, Spellings, text,
 };
 
@@ -19,7 +22,7 @@ const NOT_SPOKEN: [&str; 5] = ["socks", "socks4", "socks4a", "socks5", "socks5h"
 
 /// How the upstream is reached, as far as the environment says.
 #[derive(Debug)]
-pub(crate) enum Way {
+pub enum Way {
     /// No variable names a proxy.
     Direct,
     /// The first variable names one, which the second exempts the upstream from.
@@ -31,12 +34,13 @@ pub(crate) enum Way {
 }
 
 /// A CONNECT proxy, and the credentials for it.
-pub(crate) struct HttpProxy {
+pub struct HttpProxy {
     /// Scheme, host and port.
-    pub(crate) url: Url,
-    pub(crate) authorization: Option<HeaderValue>,
+    pub url: Url,
+    /// The value of `Proxy-Authorization`.
+    pub authorization: Option<HeaderValue>,
     /// The variable that names it.
-    pub(crate) named_by: &'static str,
+    pub named_by: &'static str,
 }
 
 impl fmt::Debug for HttpProxy {
@@ -65,7 +69,7 @@ impl fmt::Display for HttpProxy {
 ///
 /// [`EnvironmentError`]: a value that cannot be read in one way, whether or not it matters for this
 /// upstream, or a proxy that does and cannot be used.
-pub(crate) fn way_to(upstream: &Url) -> Result<Way, EnvironmentError> {
+pub fn way_to(upstream: &Url) -> Result<Way, EnvironmentError> {
     let https = named_by(HTTPS_PROXY)?;
     let all = named_by(ALL_PROXY)?;
     let exempt = exempted_by(upstream)?;
@@ -85,6 +89,17 @@ pub(crate) fn way_to(upstream: &Url) -> Result<Way, EnvironmentError> {
         })),
         (None, Named::Unusable(fault)) => Err(EnvironmentError { variable, fault }),
     }
+}
+
+/// Host and port of the proxy that reqwest goes through to `server`, by the code and the variables that
+/// it asks itself, those of plain `http` among them. Without the credentials.
+#[must_use]
+pub fn host_that_reqwest_finds(server: &Url) -> Option<String> {
+    let target: Uri = server.as_str().parse().ok()?;
+    let proxy = Matcher::from_system().intercept(&target)?;
+    let authority = proxy.uri().authority()?.as_str();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    Some(host.to_owned())
 }
 
 /// A proxy whose URL can be read.

@@ -1,9 +1,9 @@
-//! The certificate authorities that the upstream is checked against, and who named them.
+//! The certificate authorities that a server is checked against, and who named them.
 //!
 //! `SSL_CERT_FILE` and `SSL_CERT_DIR` name them, both together if both are set, and then those of the
 //! system do not count. That is what `rustls-native-certs` does too, except that it takes an empty
 //! variable for the name of a file; here one counts as unset. And it passes over a file that cannot be
-//! read: here that is an error, because whoever named it takes it to be in force.
+//! read: for [`load`] that is an error, because whoever named it takes it to be in force.
 
 use std::env;
 use std::ffi::OsString;
@@ -15,11 +15,23 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls_native_certs::{CertificateResult, ErrorKind, load_certs_from_paths};
 
-use crate::config::environment::{self, SSL_CERT_DIR, SSL_CERT_FILE};
+use crate::environment::{self, SSL_CERT_DIR, SSL_CERT_FILE};
+
+/// The authorities, and whom they are from.
+#[derive(Debug)]
+pub struct TlsRoots {
+    /// The authorities themselves.
+    pub store: RootCertStore,
+    /// `the system`, or the variables that named them; what was left out of what they named is mentioned
+    /// with the reason.
+    pub source: String,
+}
 
 /// Why certificates cannot be checked as asked for.
 #[derive(Debug)]
-pub(crate) struct NoRoots {
+pub struct NoRoots {
+    /// What was to be checked.
+    peer: &'static str,
     /// There are others.
     in_part: bool,
     /// The reason of each source.
@@ -28,7 +40,7 @@ pub(crate) struct NoRoots {
 
 impl fmt::Display for NoRoots {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reasons = &self.reasons;
+        let Self { peer, reasons, .. } = self;
         if self.in_part {
             return write!(
                 f,
@@ -38,28 +50,51 @@ impl fmt::Display for NoRoots {
         }
         write!(
             f,
-            "no certificate authorities to check the upstream against ({reasons}); install \
+            "no certificate authorities to check {peer} against ({reasons}); install \
              ca-certificates or point SSL_CERT_FILE to a PEM file"
         )
     }
 }
 
-/// Reads them, and says whom they are from: `the system`, or the variables that named them. What was left
-/// out of what they named is mentioned with the reason.
+impl std::error::Error for NoRoots {}
+
+/// Reads them. What is named is in force, or it is an error. `peer` is what an error calls the server that
+/// was to be checked, such as `the upstream`.
 ///
 /// # Errors
 ///
 /// [`NoRoots`], with the reason of each source: there are none, or a file that was named has none or is
 /// broken, or a directory that was named cannot be read.
-pub(crate) fn load() -> Result<(RootCertStore, String), NoRoots> {
+pub fn load(peer: &'static str) -> Result<TlsRoots, NoRoots> {
+    joined(peer, sources())
+}
+
+/// Reads as many as there are. What is named and cannot be had is passed over. `peer` as for [`load`].
+///
+/// # Errors
+///
+/// [`NoRoots`] if there are none at all, with the reason of each source.
+pub fn load_available(peer: &'static str) -> Result<TlsRoots, NoRoots> {
+    joined(peer, tolerated(sources()))
+}
+
+fn sources() -> Vec<Source> {
     let named = named_by(
         environment::path(SSL_CERT_FILE),
         environment::path(SSL_CERT_DIR).as_ref(),
     );
     if named.is_empty() {
-        return joined(vec![of_the_system()]);
+        return vec![of_the_system()];
     }
-    joined(named)
+    named
+}
+
+/// The same, where none that is broken is a reason to stop.
+fn tolerated(mut sources: Vec<Source>) -> Vec<Source> {
+    for source in &mut sources {
+        source.is_refused = false;
+    }
+    sources
 }
 
 /// Who names them where no variable does.
@@ -87,7 +122,7 @@ impl Source {
         };
         for found in found {
             source.certificates.extend(found.certs);
-            source.fault = source.fault.or_else(|| found.errors.first().map(told));
+            source.fault = source.fault.or_else(|| found.errors.first().map(reason));
         }
         source
     }
@@ -110,7 +145,7 @@ impl Source {
                 let fault = found
                     .errors
                     .first()
-                    .map(|error| of_file(&file, &told(error)));
+                    .map(|error| of_file(&file, &reason(error)));
                 if self.fault.is_none() {
                     self.fault = fault;
                 }
@@ -156,8 +191,8 @@ fn named_by(file: Option<OsString>, directories: Option<&OsString>) -> Vec<Sourc
     file.into_iter().chain(directories).collect()
 }
 
-/// What is wrong, without a word of what stands in the file.
-fn told(error: &rustls_native_certs::Error) -> String {
+/// What is wrong, without a word of what is in the file.
+fn reason(error: &rustls_native_certs::Error) -> String {
     match &error.kind {
         ErrorKind::Io { inner, .. } => inner.to_string(),
         ErrorKind::Os(error) => error.to_string(),
@@ -189,7 +224,7 @@ fn of_the_system() -> Source {
     Source::new(THE_SYSTEM, [rustls_native_certs::load_native_certs()])
 }
 
-fn joined(sources: Vec<Source>) -> Result<(RootCertStore, String), NoRoots> {
+fn joined(peer: &'static str, sources: Vec<Source>) -> Result<TlsRoots, NoRoots> {
     let mut roots = RootCertStore::empty();
     let (mut from, mut nothing_from, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
     let is_refused = sources.iter().any(|source| source.is_refused);
@@ -221,6 +256,7 @@ fn joined(sources: Vec<Source>) -> Result<(RootCertStore, String), NoRoots> {
     let mut remarks = nothing_from;
     if roots.is_empty() || is_refused {
         return Err(NoRoots {
+            peer,
             in_part: !roots.is_empty(),
             reasons: remarks.join("; "),
         });
@@ -228,151 +264,15 @@ fn joined(sources: Vec<Source>) -> Result<(RootCertStore, String), NoRoots> {
     if !left_out.is_empty() {
         remarks.push(format!("left out: {}", left_out.join(", ")));
     }
-    let mut from = from.join(" and ");
+    let mut source = from.join(" and ");
     if !remarks.is_empty() {
-        from.push_str(&format!(" ({})", remarks.join("; ")));
+        source.push_str(&format!(" ({})", remarks.join("; ")));
     }
-    Ok((roots, from))
+    Ok(TlsRoots {
+        store: roots,
+        source,
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use codex_test_support::{MockUpstream, Reply};
-
-    use super::*;
-
-    /// Certificates of authorities, each in a file of its own.
-    fn authorities<const N: usize>() -> [MockUpstream; N] {
-        std::array::from_fn(|_| MockUpstream::h2(Reply::silence()))
-    }
-
-    fn from(
-        file: Option<&Path>,
-        directories: Option<&str>,
-    ) -> Option<Result<(usize, String), String>> {
-        let named = named_by(
-            file.map(|file| file.as_os_str().to_owned()),
-            directories.map(OsString::from).as_ref(),
-        );
-        let is_named = !named.is_empty();
-        is_named.then(|| {
-            let joined = joined(named).map_err(|error| error.to_string());
-            joined.map(|(roots, from)| (roots.len(), from))
-        })
-    }
-
-    #[test]
-    fn each_variable_that_named_authorities_is_mentioned() {
-        let [a, b, c] = authorities();
-        let dirs = [(); 2].map(|()| tempfile::tempdir().unwrap());
-        fs::copy(b.ca_file(), dirs[0].path().join("b.pem")).unwrap();
-        fs::copy(c.ca_file(), dirs[1].path().join("c.pem")).unwrap();
-        let [first, second] = [&dirs[0], &dirs[1]].map(|dir| dir.path().to_str().unwrap());
-        let ca = a.ca_file();
-        let file = Some(ca.as_path());
-        let both = format!("{first}:{second}");
-        for (file, directories, count, name) in [
-            (file, None, 1, "SSL_CERT_FILE"),
-            (None, Some(first), 1, "SSL_CERT_DIR"),
-            (None, Some(both.as_str()), 2, "SSL_CERT_DIR"),
-            (file, Some(first), 2, "SSL_CERT_FILE and SSL_CERT_DIR"),
-            (file, Some(&both), 3, "SSL_CERT_FILE and SSL_CERT_DIR"),
-            (file, Some(""), 1, "SSL_CERT_FILE"),
-            (Some(Path::new("")), Some(first), 1, "SSL_CERT_DIR"),
-        ] {
-            let expected = Some(Ok((count, name.to_owned())));
-            assert_eq!(from(file, directories), expected);
-        }
-        // The same one twice counts once.
-        fs::copy(a.ca_file(), dirs[0].path().join("a.pem")).unwrap();
-        let counted = from(file, Some(first)).unwrap().unwrap();
-        assert_eq!(counted.0, 2);
-    }
-
-    #[test]
-    fn what_is_empty_names_nobody() {
-        let empty = Some(Path::new(""));
-        for (file, directories) in [
-            (None, None),
-            (empty, None),
-            (None, Some("")),
-            (empty, Some("")),
-            (empty, Some("::")),
-        ] {
-            assert_eq!(from(file, directories), None);
-        }
-    }
-
-    #[test]
-    fn what_was_named_and_cannot_be_had_is_refused() {
-        let [a] = authorities();
-        let ca = a.ca_file();
-        let good_dir = ca.parent().and_then(Path::to_str);
-        let dir = tempfile::tempdir().unwrap();
-        let empty_dir = dir.path().to_str().unwrap();
-        let empty_file = tempfile::NamedTempFile::new().unwrap();
-        let broken = tempfile::NamedTempFile::new().unwrap();
-        let text = fs::read_to_string(&ca).unwrap();
-        fs::write(&broken, format!("{text}-----BEGIN CERTIFICATE-----\n!\n")).unwrap();
-        let missing = Path::new("/nowhere/ca.pem");
-        let with_missing = format!("{}:/nowhere", good_dir.unwrap());
-        for (file, directories, says) in [
-            (Some(missing), good_dir, "nothing from SSL_CERT_FILE: "),
-            (Some(empty_file.path()), good_dir, "no certificate in it"),
-            (Some(broken.path()), None, "nothing from SSL_CERT_FILE: "),
-            (Some(Path::new("/dev/zero")), None, "not a regular file"),
-            (Some(dir.path()), None, "not a regular file"),
-            (
-                Some(ca.as_path()),
-                Some("/nowhere"),
-                "nothing from SSL_CERT_DIR: /nowhere: ",
-            ),
-            (
-                None,
-                Some(with_missing.as_str()),
-                "nothing from SSL_CERT_DIR: /nowhere: ",
-            ),
-            (Some(missing), None, "No such file"),
-            (Some(empty_file.path()), None, "no certificate in it"),
-            (None, Some("/nowhere"), "No such file"),
-            (
-                Some(missing),
-                Some(empty_dir),
-                "nothing from SSL_CERT_DIR: no certificate in it",
-            ),
-        ] {
-            let said = from(file, directories).unwrap().unwrap_err();
-            assert!(said.contains(says), "{file:?} {directories:?}: {said}");
-        }
-    }
-
-    #[test]
-    fn what_a_directory_has_besides_is_mentioned() {
-        let [a] = authorities();
-        let dir = tempfile::tempdir().unwrap();
-        let named = dir.path().to_str();
-        let (_, said) = from(Some(&a.ca_file()), named).unwrap().unwrap();
-        assert_eq!(
-            said,
-            "SSL_CERT_FILE (nothing from SSL_CERT_DIR: no certificate in it)"
-        );
-        fs::copy(a.ca_file(), dir.path().join("a.pem")).unwrap();
-        fs::write(
-            dir.path().join("odd.pem"),
-            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-        )
-        .unwrap();
-        fs::write(
-            dir.path().join("broken.pem"),
-            "-----BEGIN CERTIFICATE-----\n!\n",
-        )
-        .unwrap();
-        let (count, said) = from(None, named).unwrap().unwrap();
-        assert_eq!(count, 1);
-        assert!(
-            said.starts_with("SSL_CERT_DIR (left out: 1 of SSL_CERT_DIR that cannot be used, ")
-                && said.contains("broken.pem"),
-            "{said}"
-        );
-    }
-}
+mod tests;
