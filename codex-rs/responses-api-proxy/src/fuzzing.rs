@@ -22,35 +22,9 @@ use crate::downstream::head_error::HeadError;
 use crate::forward::headers::{for_upstream, retain_for_client};
 
 pub use self::redaction::{noninterference, redact};
+use crate::credential::substitution::fuzzing::{cut, split_control};
+
 pub use crate::credential::substitution::fuzzing::{substitution_any, substitution_requests};
-
-/// Takes the way the input is cut off its front: a count, then so many sizes.
-pub(crate) fn split_control(data: &[u8]) -> (&[u8], &[u8]) {
-    let Some((&count, rest)) = data.split_first() else {
-        return (&[], &[]);
-    };
-    rest.split_at(usize::from(count % 32).min(rest.len()))
-}
-
-/// Cuts `bytes` into pieces of the sizes in `control`, over and over.
-pub(crate) fn cut<'a>(mut bytes: &'a [u8], control: &[u8]) -> Vec<(&'a [u8], u8)> {
-    let mut pieces = Vec::new();
-    let mut sizes = control.iter().cycle();
-    while !bytes.is_empty() {
-        let byte = *sizes.next().unwrap_or(&0x3f);
-        let size = usize::from(byte & 0x3f) + 1;
-        // Without a plan it all comes at once.
-        let size = if control.is_empty() {
-            bytes.len()
-        } else {
-            size
-        };
-        let (piece, rest) = bytes.split_at(size.min(bytes.len()));
-        pieces.push((piece, byte));
-        bytes = rest;
-    }
-    pieces
-}
 
 /// However a caller's bytes are cut, and whenever the next head may begin: the same bytes
 /// pass, in their order, with nothing changed but the names of `Upgrade` fields.

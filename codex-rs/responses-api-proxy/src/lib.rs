@@ -1,14 +1,16 @@
 //! An ssh-agent for an LLM API key: callers can use the key and never read it.
 //!
 //! ```text
-//!  client                                                                                     upstream
-//!    | request   downstream/       access/       forward/headers.rs   forward/        upstream/     ^
-//!    +---------> read the head --> allowed? ---> keep what is safe --> add credential --> send -----+
-//!                                    | no                                 ^                         |
-//!                                    v                           credential/                        |
-//!                               refusal.rs                       (secret-memory page)               |
-//!    ^ answer                                                                                       |
-//!    +<-- downstream/response.rs <-- forward/response_body.rs <-- forward/headers.rs <--------------+
+//!  client                                                                                          upstream
+//!    | request   downstream/       access/        forward/           credential/     upstream/        ^
+//!    +---------> read the head --> authorize ---> headers, body ---> placeholder --> pool: a -------> |
+//!                    |                | no                           for the key     connection of    |
+//!                    | unreadable     v                                              this caller      |
+//!                    +----------> refusal.rs                                              |           |
+//!                                     |             credential/substitution/: the key goes from its   |
+//!                                     |             locked page into the TLS record ------------------+
+//!    ^ answer                         v                                                               |
+//!    +<-- downstream/response.rs <-- forward/response_body.rs <-- credential/redact.rs <--------------+
 //! ```
 //!
 //! `downstream/transport.rs` and `downstream/head.rs` stand between the caller's socket and hyper:

@@ -6,8 +6,7 @@ use bytes::Bytes;
 
 use crate::credential::needle::Needle;
 use crate::credential::redact::Redactor;
-
-use super::{cut, split_control};
+use crate::credential::substitution::fuzzing::{cut, split_control};
 
 /// Keys of one length in pairs: unlike, alike at the beginning, at the end, and each like itself.
 const KEYS: [[&[u8]; 2]; 4] = [

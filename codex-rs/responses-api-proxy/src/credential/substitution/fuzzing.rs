@@ -8,7 +8,6 @@
 use std::sync::LazyLock;
 
 use super::{CredentialSubstitution, Desynchronized, Pair, Stream, huffman_form};
-use crate::fuzzing::{cut, split_control};
 
 const CREDENTIAL: &str = "Bearer sk-proj-Zz09_XqWvK3JmNpAb7CdEfGh1IjKlMnOpQrStUvWxYz";
 
@@ -124,4 +123,32 @@ pub fn substitution_requests(data: &[u8]) {
     let (left, sent) = send(&wire, &control);
     assert!(sent.is_ok());
     assert_eq!(left, expected);
+}
+
+/// Takes the way the input is cut off its front: a count, then so many sizes.
+pub(crate) fn split_control(data: &[u8]) -> (&[u8], &[u8]) {
+    let Some((&count, rest)) = data.split_first() else {
+        return (&[], &[]);
+    };
+    rest.split_at(usize::from(count % 32).min(rest.len()))
+}
+
+/// Cuts `bytes` into pieces of the sizes in `control`, over and over.
+pub(crate) fn cut<'a>(mut bytes: &'a [u8], control: &[u8]) -> Vec<(&'a [u8], u8)> {
+    let mut pieces = Vec::new();
+    let mut sizes = control.iter().cycle();
+    while !bytes.is_empty() {
+        let byte = *sizes.next().unwrap_or(&0x3f);
+        let size = usize::from(byte & 0x3f) + 1;
+        // Without a plan it all comes at once.
+        let size = if control.is_empty() {
+            bytes.len()
+        } else {
+            size
+        };
+        let (piece, rest) = bytes.split_at(size.min(bytes.len()));
+        pieces.push((piece, byte));
+        bytes = rest;
+    }
+    pieces
 }
