@@ -21,4 +21,4 @@ def attack(stage):
     missing = [what for what, pattern in NEEDED.items() if not re.search(pattern, model, re.I)]
     yield Seen("docs/threat-model.md names what root can use", f"not named: {', '.join(missing)}" if missing else "all four", missing)
     denying = [name for name, text in texts.items() if DENIAL.search(text)]
-    yield Seen('"root reads nothing by looking"', f"stands in {', '.join(denying)}" if denying else "stands nowhere", denying)
+    yield Seen('"root reads nothing by looking"', f"found in {', '.join(denying)}" if denying else "found nowhere", denying)

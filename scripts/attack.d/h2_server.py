@@ -1,6 +1,6 @@
 """As much of an HTTP/2 server as an upstream of well-formed requests needs (RFC 9113), and its ways to be rude.
 
-Request heads are not decoded: what to do stands in the bodies.
+Request heads are not decoded: what to do is in the bodies.
 """
 
 import asyncio

@@ -49,7 +49,7 @@ def told(stage, what, env, of_one, of_two):
         proxy.stop()
     if not line:
         raise CannotRun("no start-up line about authorities")
-    # What stands in brackets is said to name none.
+    # What is in brackets is said to name none.
     sources = re.sub(r"\([^)]*\)", "", line)
     named = {name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if name in sources}
     figure = f"trusted: {', '.join(sorted(trusted)) or 'none'}; named: {', '.join(sorted(named)) or 'none'}"

@@ -91,7 +91,7 @@ class Proxy:
 
 
 def key_in(where, key, shortest=12):
-    """The longest stretch of the key that stands in some bytes, in any case: 0 if it is shorter than `shortest`.
+    """The longest stretch of the key that is in some bytes, in any case: 0 if it is shorter than `shortest`.
 
     A stretch of the beginning that is public (`sk-proj-`) does not count by itself.
     """

@@ -1,6 +1,6 @@
 """An upstream that does as each request says: upstream.py RECORD [--tls CERT KEY] [--h2] [--small] [--address A] [--port N].
 
-Prints its port. What to do stands in the request's body, as JSON, or in a field `X-Do` where the body is
+Prints its port. What to do is in the request's body, as JSON, or in a field `X-Do` where the body is
 not to be read first. Appends a line of JSON to RECORD for each request that begins, ends, or whose caller
 goes away. HTTP/1.1; with --h2 over TLS also HTTP/2, as far as a client's well-formed requests need it.
 """

@@ -1,6 +1,6 @@
 //! What the load asks of the upstream.
 //!
-//! A proxy lets nothing of the caller through but the body, so the wish stands in the first bytes of
+//! A proxy lets nothing of the caller through but the body, so the wish is in the first bytes of
 //! the JSON: `{"job":"at-once 200 150","input":"xxxx"}`.
 
 use std::fmt;

@@ -26,7 +26,7 @@ pub fn find_key(bytes: &[u8]) -> Option<Leak> {
     test_key_scanner().find(bytes)
 }
 
-/// Panics when any form of [`TEST_KEY`] stands in `bytes`; `what` names them in the message.
+/// Panics when any form of [`TEST_KEY`] is in `bytes`; `what` names them in the message.
 ///
 /// # Panics
 /// On a leak.
@@ -126,7 +126,7 @@ impl Scanner {
         Self { needles, anchors }
     }
 
-    /// The first place where some form of the key stands in `bytes`.
+    /// The first place where some form of the key is in `bytes`.
     #[must_use]
     pub fn find(&self, bytes: &[u8]) -> Option<Leak> {
         self.find_besides(bytes, &[])
@@ -152,7 +152,7 @@ impl Scanner {
         None
     }
 
-    /// Panics when some form of the key stands in `bytes`; `what` names them in the message.
+    /// Panics when some form of the key is in `bytes`; `what` names them in the message.
     ///
     /// # Panics
     /// On a leak. The message does not repeat the bytes around it: logs are kept.
@@ -161,7 +161,7 @@ impl Scanner {
         self.assert_clean_besides(bytes, &[], what);
     }
 
-    /// The same, apart from what stands in the `known` texts, see [`Self::find_besides`].
+    /// The same, apart from what is in the `known` texts, see [`Self::find_besides`].
     #[track_caller]
     pub(crate) fn assert_clean_besides(&self, bytes: &[u8], known: &[Vec<u8>], what: &str) {
         if let Some(Leak { form, offset, len }) = self.find_besides(bytes, known) {

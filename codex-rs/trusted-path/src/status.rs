@@ -1,4 +1,4 @@
-//! What stands in a place, as `fstat(2)` tells it.
+//! What is in a place, as `fstat(2)` tells it.
 
 use std::io;
 use std::os::fd::AsFd;

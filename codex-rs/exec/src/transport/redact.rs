@@ -35,7 +35,7 @@ impl Redactor {
             });
             let token = token.map_or(value, |(_, token)| token).trim();
             if token.len() >= SHORTEST {
-                // As it stands in JSON as well.
+                // As it is in JSON as well.
                 let quoted = serde_json::to_string(token);
                 secrets.extend(quoted.map(|quoted| quoted.trim_matches('"').to_owned()));
                 secrets.push(token.to_owned());

@@ -155,7 +155,7 @@ fn question(sequence: u32, local: SocketAddr, remote: SocketAddr) -> io::Result<
         libc::AF_INET6
     };
     message.extend([family as u8, libc::IPPROTO_TCP as u8, 0, 0]);
-    // In whatever state; which it is stands in the answer.
+    // In whatever state; which it is is in the answer.
     message.extend(u32::MAX.to_ne_bytes());
     message.extend(local.port().to_be_bytes());
     message.extend(remote.port().to_be_bytes());
@@ -169,7 +169,7 @@ fn question(sequence: u32, local: SocketAddr, remote: SocketAddr) -> io::Result<
         .map_err(|_| io::ErrorKind::InvalidInput.into())
 }
 
-/// An IPv4 address stands in the table as one, also that of an IPv6 socket.
+/// An IPv4 address is in the table as one, also that of an IPv6 socket.
 fn address(ip: IpAddr) -> [u8; 16] {
     match ip.to_canonical() {
         IpAddr::V4(v4) => {

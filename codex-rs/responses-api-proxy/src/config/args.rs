@@ -14,7 +14,7 @@ pub(crate) const DEFAULT_UPSTREAM: &str = "https://api.openai.com/v1/responses";
 /// to the upstream with that key in the Authorization header, whatever the caller sent there.
 /// Answers are streamed back as they arrive. Everything else is refused with 403.
 ///
-/// The key is only ever taken from standard input: it never stands in the arguments, where `ps`
+/// The key is only ever taken from standard input: it never is in the arguments, where `ps`
 /// shows it, nor in the environment of the proxy, where `/proc/PID/environ` does.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(
@@ -133,7 +133,7 @@ pub struct Args {
 
     /// Whether to give up capabilities, files, ports and system calls that serving does not need
     ///
-    /// What was given up stands in the start-up lines.
+    /// What was given up is in the start-up lines.
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = Sandbox::BestEffort)]
     pub sandbox: Sandbox,
 

@@ -1,6 +1,6 @@
 //! The environment variables that the proxy reads, besides those of connections to a server, which
 //! `codex-outbound` reads: there and here and nowhere else. What is set is taken at its word or refused; a
-//! message names the variable, and of what stands in it nothing that could be a secret.
+//! message names the variable, and of what is in it nothing that could be a secret.
 //!
 //! docs/operating.md has a table of them. What the C library and its loader read besides is theirs.
 

@@ -185,7 +185,7 @@ impl UpstreamUrl {
 }
 
 impl fmt::Display for UpstreamUrl {
-    /// Without what stands in the query: some services take a credential there.
+    /// Without what is in the query: some services take a credential there.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.socket {
             Some(socket) => write!(f, "unix:{}:{}", socket.display(), self.url.path())?,

@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(header(credential).len(), KEY.header.len());
     }
 
-    /// A field that is indexed stands in the other side's table, and later requests say only
+    /// A field that is indexed is in the other side's table, and later requests say only
     /// where: the key would be in memory there, and `substitution` would find nothing to replace.
     #[tokio::test]
     async fn http_2_writes_it_out_each_time_and_never_indexes_it() {

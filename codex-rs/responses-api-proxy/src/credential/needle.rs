@@ -5,7 +5,7 @@
 //! the key a text holds is an oracle: a guess can be lengthened character by
 //! character. Ordinary searches are of that kind (they stop at the first difference,
 //! or skip by what the needle is made of). This one depends on the key in two
-//! things only: its length, and whether all of it stands in the text.
+//! things only: its length, and whether all of it is in the text.
 //!
 //! 1. A key can stand only in a run of bytes of its alphabet ([`is_key_byte`]) that
 //!    is at least as long as itself. Such runs are found by the class of bytes alone,
@@ -189,7 +189,7 @@ impl Needle {
         !self.find(text, case).is_empty()
     }
 
-    /// Where the key stands in `text`: ranges in their order, those that overlap or
+    /// Where the key is in `text`: ranges in their order, those that overlap or
     /// touch joined to one.
     pub(crate) fn find(&self, text: &[u8], case: Case) -> Vec<Range<usize>> {
         let mut found = Vec::new();

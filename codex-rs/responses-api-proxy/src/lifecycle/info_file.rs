@@ -3,7 +3,7 @@
 //! Written in place, with one write: codex-action makes the file beforehand, in a directory where we may
 //! not make or rename one. Whoever can choose what the path leads to must not choose what a root process
 //! overwrites, and whoever owns the file can write another port into it later, so both are asked whose
-//! they are. What stands in it is read whole: only server info, or nothing, is overwritten.
+//! they are. What is in it is read whole: only server info, or nothing, is overwritten.
 
 use std::fmt;
 use std::fs::File;

@@ -61,7 +61,7 @@ fn shown(text: &str, key: Option<&dyn FindKey>) -> String {
             key.fill(b'*');
         }
     }
-    // The key is ASCII, and so is what stands in its place.
+    // The key is ASCII, and so is what is in its place.
     let text = String::from_utf8_lossy(&bytes);
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {

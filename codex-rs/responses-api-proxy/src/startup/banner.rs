@@ -44,7 +44,7 @@ impl Banner {
     /// Of a variable of our own with a key in it; once for each.
     pub(crate) fn warn_of_variable(&mut self, name: &str) {
         let line = format!(
-            "warning: {name} stands in the environment of the proxy, where root can read it; start with \
+            "warning: {name} is in the environment of the proxy, where root can read it; start with \
              env -u {name}"
         );
         if !self.lines.contains(&line) {

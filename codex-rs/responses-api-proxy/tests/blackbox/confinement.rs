@@ -199,7 +199,7 @@ fn a_key_in_its_own_environment_is_warned_about() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     for name in ["OPENAI_API_KEY", "PROXY_API_KEY"] {
         let proxy = in_front_of(&upstream).env(name, TEST_KEY).start();
-        proxy.wait_for_stderr(&format!("warning: {name} stands in the environment"));
+        proxy.wait_for_stderr(&format!("warning: {name} is in the environment"));
     }
     let proxy = in_front_of(&upstream).start();
     let banner = proxy.wait_for_stderr("process: ");

@@ -550,7 +550,7 @@ fn whoever_keeps_the_key_beside_us_is_named() {
             "{script}: {banner}"
         );
         assert!(
-            !banner.contains("stands in the environment of the proxy"),
+            !banner.contains("is in the environment of the proxy"),
             "{banner}"
         );
     }
@@ -560,7 +560,7 @@ fn whoever_keeps_the_key_beside_us_is_named() {
     // Our own environment, by whatever name.
     let banner = through("exec PROXY ARGS < <(printenv MY_TOKEN)", Some("MY_TOKEN"));
     assert!(
-        banner.contains("warning: MY_TOKEN stands in the environment of the proxy"),
+        banner.contains("warning: MY_TOKEN is in the environment of the proxy"),
         "{banner}"
     );
     // Arguments are for everybody to read.

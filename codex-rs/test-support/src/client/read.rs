@@ -132,7 +132,7 @@ impl Client {
         };
     }
 
-    /// Reads until `text` stands in the body and returns the whole body so far. Comes after
+    /// Reads until `text` is in the body and returns the whole body so far. Comes after
     /// [`Client::read_head`].
     ///
     /// # Panics
@@ -280,7 +280,7 @@ impl Client {
         test_key_scanner().assert_clean_besides(bytes, &self.known, what);
     }
 
-    /// Everything read and not consumed yet, once `text` stands in it: the framing of a body too.
+    /// Everything read and not consumed yet, once `text` is in it: the framing of a body too.
     /// Comes without [`Client::read_head`], before [`Client::read_to_close`].
     ///
     /// # Panics

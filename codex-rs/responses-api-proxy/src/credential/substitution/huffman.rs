@@ -83,7 +83,7 @@ pub(super) fn letter(index: u8) -> u8 {
         .unwrap_or(b'-')
 }
 
-/// Code and length in bits; `None` for what stands in no credential.
+/// Code and length in bits; `None` for what is in no credential.
 fn code(byte: u8) -> Option<(u8, u32)> {
     if byte == b' ' {
         return Some(SPACE);

@@ -20,7 +20,7 @@ pub(super) struct Pair {
 pub(super) struct Secret(&'static [u8]);
 
 impl Secret {
-    /// What stands in the page.
+    /// What is in the page.
     pub(super) fn bytes(self) -> &'static [u8] {
         self.0
     }

@@ -6,7 +6,7 @@
 //! HPACK's Huffman code (HTTP/2). Where rustls hands a record to the cipher, the
 //! plaintext is followed frame by frame, and the placeholder in each request head
 //! is replaced by the bytes in the locked page. rustls copies the pieces into the
-//! record and encrypts them in place, so that the key stands in the page, for the
+//! record and encrypts them in place, so that the key is in the page, for the
 //! time of one encryption in one record, and nowhere else.
 //!
 //! ```text
@@ -94,7 +94,7 @@ impl CredentialSubstitution {
         })
     }
 
-    /// What stands in the Authorization header until the record is encrypted.
+    /// What is in the Authorization header until the record is encrypted.
     pub(crate) fn placeholder(&self) -> &'static str {
         self.placeholder
     }
