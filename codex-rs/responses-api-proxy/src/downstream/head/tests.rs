@@ -16,12 +16,12 @@ fn feed<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, Option<Head
         }
         loop {
             // A reader with little room.
-            let mut room = |bytes: &[u8]| {
+            let room = |bytes: &[u8]| {
                 let taken = bytes.len().min(7);
                 passed.extend_from_slice(&bytes[..taken]);
                 taken
             };
-            match inbound.pass_on(&mut room, true) {
+            match inbound.pass_on(room, true) {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => return (passed, Some(error)),

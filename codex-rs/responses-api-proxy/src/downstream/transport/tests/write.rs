@@ -1,5 +1,8 @@
 //! Answers: how long their caller may take, whether it is still there, and what a cut one looks like.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Wake;
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -96,6 +99,34 @@ async fn whoever_waits_for_a_flush_is_told() {
     );
     // The exchange is open, however much of its answer is out.
     assert!(!served.is_idle());
+}
+
+/// Whether a flush wakes the task that flushes.
+fn wakes_itself(served: &mut Served) -> bool {
+    struct Woken(AtomicBool);
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+    let woken = Arc::new(Woken(AtomicBool::new(false)));
+    let waker = Waker::from(Arc::clone(&woken));
+    let flush = Pin::new(&mut served.downstream).poll_flush(&mut Context::from_waker(&waker));
+    assert!(matches!(flush, Poll::Ready(Ok(()))));
+    woken.0.load(Ordering::Relaxed)
+}
+
+/// hyper does not read again by itself once an answer is written.
+#[tokio::test(start_paused = true)]
+async fn what_was_buffered_behind_an_answer_is_read_at_once() {
+    for (behind, wakes) in [(&b""[..], false), (REQUEST, true), (b"POST ", true)] {
+        let mut served = with_request(&[REQUEST, behind].concat()).await;
+        let exchange = served.connection_state.open_exchange(false);
+        assert!(!wakes_itself(&mut served));
+        drop(exchange);
+        assert_eq!(wakes_itself(&mut served), wakes);
+        assert!(!wakes_itself(&mut served));
+    }
 }
 
 /// Polls the connection as hyper does while nobody takes a body: it flushes whenever it is woken.
