@@ -134,8 +134,8 @@ mod tests {
     fn growing_and_shrinking_keep_what_is_in_a_block() {
         let mut block = Vec::with_capacity(4);
         block.extend_from_slice(b"keep");
-        black_box(&mut block).reserve_exact(100_000);
-        assert!(block.capacity() >= 100_000);
+        black_box(&mut block).reserve_exact(10_000);
+        assert!(block.capacity() >= 10_000);
         assert_eq!(black_box(&block), b"keep");
         block.shrink_to_fit();
         assert_eq!(block.capacity(), 4);
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn a_block_that_is_asked_for_zeroed_is_zero() {
         for _ in 0..2 {
-            let mut block = vec![0_u8; 100_000];
+            let mut block = vec![0_u8; 10_000];
             assert!(black_box(&block).iter().all(|&byte| byte == 0));
             block.fill(1);
         }
