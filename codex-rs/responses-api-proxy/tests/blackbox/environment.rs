@@ -414,7 +414,7 @@ fn what_can_be_refused_is_refused_before_the_key_is_read() {
     let itself = itself.to_string();
     let cases: &[Case<'_>] = &[
         (&["--port", &taken], &[], "failed to bind 127.0.0.1:"),
-        (&["--listen", &at_file], &[], "no socket is there"),
+        (&["--listen", &at_file], &[], "not a socket is there"),
         (
             &["--listen", &at_live],
             &[],
