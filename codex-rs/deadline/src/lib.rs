@@ -8,10 +8,12 @@
 //! Ctrl-Z and a laptop's lid stop a program in the same way.
 #![forbid(unsafe_code)]
 
-use std::pin::{Pin, pin};
+use std::borrow::BorrowMut;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
 
 /// How long the second look takes at least: one turn of the runtime, which asks the kernel in between.
@@ -57,15 +59,36 @@ impl Deadline {
 
     /// What `future` comes to; `None` if the deadline passes first. One deadline may be asked this of
     /// several futures in turn.
-    pub async fn before<F: Future>(&mut self, future: F) -> Option<F::Output> {
-        let mut future = pin!(future);
-        std::future::poll_fn(|cx| {
-            if let Poll::Ready(outcome) = future.as_mut().poll(cx) {
-                return Poll::Ready(Some(outcome));
-            }
-            Pin::new(&mut *self).poll(cx).map(|()| None)
-        })
-        .await
+    pub fn before<F: Future>(&mut self, future: F) -> Before<&mut Self, F> {
+        Before {
+            deadline: self,
+            future,
+        }
+    }
+}
+
+pin_project! {
+    /// A future with a deadline. Not an `async fn`: its future would have room for its argument twice, once as
+    /// it was passed and once as it is polled, and again for each of these that it goes through.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Before<D, F> {
+        deadline: D,
+        #[pin]
+        future: F,
+    }
+}
+
+impl<D: BorrowMut<Deadline>, F: Future> Future for Before<D, F> {
+    type Output = Option<F::Output>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<F::Output>> {
+        let this = self.project();
+        if let Poll::Ready(outcome) = this.future.poll(cx) {
+            return Poll::Ready(Some(outcome));
+        }
+        let deadline: &mut Deadline = this.deadline.borrow_mut();
+        Pin::new(deadline).poll(cx).map(|()| None)
     }
 }
 
@@ -86,8 +109,11 @@ impl Future for Deadline {
 }
 
 /// What `future` comes to; `None` if it comes to nothing within `limit`.
-pub async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
-    Deadline::after(limit).before(future).await
+pub fn within<F: Future>(limit: Duration, future: F) -> Before<Deadline, F> {
+    Before {
+        deadline: Deadline::after(limit),
+        future,
+    }
 }
 
 /// Gives hyper deadlines of this kind: whether an HTTP/2 connection still lives is asked by a ping whose
@@ -135,6 +161,19 @@ mod tests {
         });
         assert_eq!(within(limit, never).await, None);
         (looks.load(Ordering::Relaxed), begun.elapsed())
+    }
+
+    #[tokio::test]
+    async fn a_future_with_a_deadline_is_hardly_larger_than_itself() {
+        let large = [0_u8; 4096];
+        let future = async move {
+            tokio::task::yield_now().await;
+            large.len()
+        };
+        let size = size_of_val(&future);
+        let limited = within(Duration::from_secs(60), future);
+        assert!(size_of_val(&limited) <= size + 64);
+        assert_eq!(limited.await, Some(4096));
     }
 
     #[tokio::test(start_paused = true)]
