@@ -188,7 +188,7 @@ impl Refused {
             Reason::BodyStalled => Outcome::CallerStalled,
             _ if reason.row().kind == Kind::Upstream => Outcome::UpstreamFailed {
                 code,
-                cause: message.clone().into_owned(),
+                cause: printable(message),
             },
             _ => Outcome::Refused { code },
         }

@@ -17,6 +17,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use crate::credential::redact::Redactor;
 use crate::downstream::connection_state::{ConnectionState, FlushMark};
 use crate::net::coalesce::{Coalesced, Handover};
+use crate::observe::printable::printable;
 use crate::observe::record::{Outcome, Record};
 use crate::upstream::UpstreamBody;
 
@@ -103,7 +104,7 @@ impl HttpBody for ResponseBody {
                     Some(Err(fault)) => {
                         this.record.conclude(Outcome::UpstreamCut {
                             code: fault.reason().code(),
-                            cause: fault.to_string(),
+                            cause: printable(&fault.to_string()),
                         });
                         this.state = State::Breaking;
                     }

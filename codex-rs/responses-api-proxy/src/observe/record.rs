@@ -1,9 +1,8 @@
 //! One record of each request whose head was read, and how the request came out.
 //!
 //! It is made when the head has been read and shared by whatever learns something of the request: who called, what
-//! was refused, what the upstream did. It is finished exactly once, when the last of them lets go of it, so that no
-//! path through the proxy can forget to. What was not said by then did not happen: a request of which nothing else is
-//! known is one whose caller left.
+//! was refused, what the upstream did. It is over when the last of them lets go of it. What was not said by then did
+//! not happen: a request of which nothing else is known is one whose caller left.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -26,6 +25,7 @@ pub(crate) enum Outcome {
     /// A whole answer of the upstream, with a status of 400 or more.
     UpstreamError,
     /// No answer of the upstream; the caller was told so.
+    /// `cause` is [printable](crate::observe::printable::printable), as below.
     UpstreamFailed { code: &'static str, cause: String },
     /// The upstream's answer broke off, and the caller's with it.
     UpstreamCut { code: &'static str, cause: String },
@@ -42,8 +42,6 @@ struct Facts {
     /// The name of the caller's token, where callers have one.
     token: Option<String>,
     outcome: Outcome,
-    /// The upstream's answer had the key in it.
-    has_key_in_answer: bool,
 }
 
 impl Record {
@@ -52,9 +50,13 @@ impl Record {
         self.with(|facts| facts.token = Some(name));
     }
 
-    /// How it came out, as far as is known; a later word overrides.
+    /// How it came out, as far as is known; a later word overrides. What an operator should know of is said now: a
+    /// caller that reads slowly may let go of the record much later.
     pub(crate) fn conclude(&self, outcome: Outcome) {
-        self.with(|facts| facts.outcome = outcome);
+        self.with(|facts| {
+            facts.outcome = outcome;
+            facts.fault_line().iter().for_each(stderr::line);
+        });
     }
 
     /// All of an answer with this status was handed to the caller's connection: that is how it came out, unless
@@ -72,7 +74,9 @@ impl Record {
 
     /// The upstream's answer had the key in it.
     pub(crate) fn note_key_in_answer(&self) {
-        self.with(|facts| facts.has_key_in_answer = true);
+        stderr::line(
+            "the upstream sent the key back; it was kept from the caller (is --upstream-url right?)",
+        );
     }
 
     fn with(&self, change: impl FnOnce(&mut Facts)) {
@@ -80,17 +84,10 @@ impl Record {
     }
 }
 
-impl Drop for Record {
-    fn drop(&mut self) {
-        let facts = self.facts.get_mut().unwrap_or_else(PoisonError::into_inner);
-        facts.fault_lines().for_each(stderr::line);
-    }
-}
-
 impl Facts {
     /// What an operator should know of it, and nothing of what went well.
-    fn fault_lines(&self) -> impl Iterator<Item = String> {
-        let outcome = match &self.outcome {
+    fn fault_line(&self) -> Option<String> {
+        match &self.outcome {
             Outcome::UpstreamFailed { code, cause } => {
                 let whose = self.token.as_ref();
                 let whose = whose.map_or_else(String::new, |name| format!(" for {name}"));
@@ -100,12 +97,7 @@ impl Facts {
                 Some(format!("answer cut short: {code}: {cause}"))
             }
             _ => None,
-        };
-        let key = self.has_key_in_answer.then(|| {
-            "the upstream sent the key back; it was kept from the caller (is --upstream-url right?)"
-                .to_owned()
-        });
-        outcome.into_iter().chain(key)
+        }
     }
 }
 
@@ -121,11 +113,11 @@ mod tests {
         record.facts.lock().unwrap().outcome.clone()
     }
 
-    fn lines(told: impl FnOnce(&Record)) -> Vec<String> {
+    fn line(told: impl FnOnce(&Record)) -> Option<String> {
         let record = Record::default();
         told(&record);
         let facts = record.facts.lock().unwrap();
-        facts.fault_lines().collect()
+        facts.fault_line()
     }
 
     #[test]
@@ -168,18 +160,15 @@ mod tests {
             code,
             cause: cause.clone(),
         };
-        let said = lines(|record| {
+        let said = line(|record| {
             record.name_token("ci".to_owned());
             record.conclude(failed);
         });
-        assert_eq!(said, ["no answer for ci: upstream_dns: no address"]);
-        let said = lines(|record| {
-            record.note_key_in_answer();
-            record.conclude(Outcome::UpstreamCut { code, cause });
-        });
-        assert_eq!(said.len(), 2);
-        assert_eq!(said[0], "answer cut short: upstream_dns: no address");
-        assert!(said[1].starts_with("the upstream sent the key back"));
+        let expected = "no answer for ci: upstream_dns: no address";
+        assert_eq!(said.as_deref(), Some(expected));
+        let said = line(|record| record.conclude(Outcome::UpstreamCut { code, cause }));
+        let expected = "answer cut short: upstream_dns: no address";
+        assert_eq!(said.as_deref(), Some(expected));
     }
 
     #[test]
@@ -194,7 +183,7 @@ mod tests {
                 code: "bad_request",
             },
         ] {
-            assert!(lines(|record| record.conclude(outcome)).is_empty());
+            assert_eq!(line(|record| record.conclude(outcome)), None);
         }
     }
 }
