@@ -1,10 +1,10 @@
 //! The order in which things happen, in stages that consume each other:
-//! [`Checked`](checked::Checked), [`Confined`](confined::Confined), [`Serving`](serving::Serving).
+//! [`Checked`], [`Confined`](confined::Confined), [`Serving`](serving::Serving).
 //!
 //! Until the last stage there is one thread and one statement after the other: what is refused is refused before
 //! the key is read, the process is closed to others before the key is read, the key is read before anybody can
 //! connect, and everything that takes a privilege or a file is open before privileges and files are given up. A
-//! stage that was not reached cannot be used: only [`Checked`](checked::Checked) has a page for the key, and only
+//! stage that was not reached cannot be used: only [`Checked`] has a page for the key, and only
 //! [`Confined`](confined::Confined) can start to serve.
 
 pub(crate) mod banner;
