@@ -16,9 +16,9 @@ BYTES = 30_000_000
 # The upstream, one process, has to read an answer to each of these.
 BYTES_OF_ANSWERED = 300_000
 SECONDS = 2.5
-# What all answers may keep beyond their 64 KiB (docs/operating.md), and 64 KiB each in frames of one byte, of
-# which each costs h2 70 bytes and more, in KiB.
-MOST_KEPT = 32 * 1024 + UNREAD * 5 * 1024
+# What all answers may keep beyond their 64 KiB, and 8,192 unread frames each (docs/operating.md), of which each
+# costs h2 a quarter of a KiB and its buffer up to half as much again, in KiB.
+MOST_KEPT = 32 * 1024 + UNREAD * 3 * 1024
 MOST_LATE = 1000
 
 

@@ -15,7 +15,8 @@
 //! server is told that there is none (`connection.rs`), and trailers are looked at before they are held.
 //!
 //! DATA frames without data that do not end a stream are dropped: they say nothing, and h2 ends a connection
-//! for the hundred and first in its life.
+//! for the hundred and first in its life. And an answer of which too many frames lie unread is malformed to h2:
+//! each costs it memory that no window counts.
 
 mod budget;
 mod frame;
@@ -36,7 +37,7 @@ use self::frame::{
 use self::stream::Stream;
 
 /// h2's window of each stream, and what HTTP/2 begins with, in bytes: how much of an answer lies with h2
-/// unread. Many small frames take several times as much memory.
+/// unread.
 pub(super) const STREAM_WINDOW: u32 = 65_535;
 
 /// The most that is granted beyond it: to one stream, and to those of one connection, in bytes.
@@ -179,15 +180,11 @@ impl Windows {
             return false;
         }
         if let Some(stream) = self.streams.get_mut(&head.stream) {
-            if !stream.held.is_empty() && matches!(head.kind, DATA | HEADERS | RST_STREAM) {
+            if !stream.held.is_empty() && matches!(head.kind, HEADERS | RST_STREAM) {
                 return false;
             }
-            if head.kind == DATA {
-                if head.length > stream.window {
-                    return false;
-                }
-                stream.window -= head.length;
-                stream.note_come(head.length);
+            if head.kind == DATA && !stream.may_pass(head.length) {
+                return false;
             }
             if head.ends_stream() {
                 self.forget(head.stream);

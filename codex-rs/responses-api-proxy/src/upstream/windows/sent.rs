@@ -49,6 +49,7 @@ impl Windows {
             return;
         };
         stream.window = stream.window.saturating_add(bytes);
+        stream.unread_frames = 0;
         let padding = std::mem::take(&mut stream.padding);
         let is_fast = stream.is_read_fast(bytes);
         stream.is_fast = is_fast.unwrap_or(stream.is_fast);

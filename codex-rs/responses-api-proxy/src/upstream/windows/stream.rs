@@ -15,10 +15,16 @@ use super::{MAX_FRAME, STREAM_WINDOW};
 pub(super) const READ: usize = 40 * 1024;
 const IN: Duration = Duration::from_millis(375);
 
+/// So many frames of data may lie with h2 unread, which keeps a quarter of a KiB for each, whatever is in it. In
+/// frames of 8 bytes, less than an event can have, they fill the window.
+pub(super) const MAX_UNREAD_FRAMES: usize = 8 * 1024;
+
 /// One answer, from its request to its end.
 pub(super) struct Stream {
     /// What h2 may still get of it.
     pub(super) window: usize,
+    /// How many frames of it have passed since h2 last said that it was read on.
+    pub(super) unread_frames: usize,
     /// What the server was granted beyond that.
     pub(super) grant: Grant,
     /// What h2 may not have yet, at most as much as was granted; nothing as long as the window is open.
@@ -39,6 +45,7 @@ impl Stream {
     pub(super) fn new(grant: Grant) -> Self {
         Self {
             window: STREAM_WINDOW as usize,
+            unread_frames: 0,
             grant,
             held: Held::default(),
             end: BytesMut::new(),
@@ -48,6 +55,22 @@ impl Stream {
             received: 0,
             is_fast: false,
         }
+    }
+
+    /// Whether h2 may have so much more of it now.
+    fn has_room_for(&self, length: usize) -> bool {
+        self.held.is_empty() && length <= self.window
+    }
+
+    /// Whether a frame of data may pass as it stands, which it does then.
+    pub(super) fn may_pass(&mut self, length: usize) -> bool {
+        let may_pass = self.has_room_for(length) && self.unread_frames < MAX_UNREAD_FRAMES;
+        if may_pass {
+            self.window -= length;
+            self.unread_frames += 1;
+            self.note_come(length);
+        }
+        may_pass
     }
 
     pub(super) fn note_come(&mut self, length: usize) {
@@ -62,7 +85,8 @@ impl Stream {
         let Some(data) = head.without_padding(payload) else {
             return false;
         };
-        if head.length > allowed || !self.end.is_empty() {
+        // What has room and may not pass comes in too many frames.
+        if head.length > allowed || !self.end.is_empty() || self.has_room_for(head.length) {
             return false;
         }
         self.note_come(head.length);

@@ -3,7 +3,7 @@ use super::*;
 use std::time::Duration;
 
 use super::budget::Grant;
-use super::stream::READ;
+use super::stream::{MAX_UNREAD_FRAMES, READ};
 
 /// What is granted to somebody else.
 const OTHER: usize = 64 * 1024;
@@ -487,6 +487,33 @@ fn a_stream_that_breaks_the_rules_is_left_to_h2() {
         let dropped = if frames[0] == whole { held + 3 } else { held };
         assert_eq!(wire.granted(0), dropped);
     }
+}
+
+#[test]
+fn an_answer_in_too_many_unread_frames_is_left_to_h2() {
+    let mut wire = Wire::begun([1]);
+    let most = data(1, 7).repeat(MAX_UNREAD_FRAMES);
+    wire.receive(&most);
+    assert_eq!(wire.got(1).data.len(), 7 * MAX_UNREAD_FRAMES);
+    // Read on, it may have as many again.
+    wire.send(&update(1, 7 * MAX_UNREAD_FRAMES));
+    wire.receive(&most);
+    assert_eq!(wire.got(1).data.len(), 14 * MAX_UNREAD_FRAMES);
+    wire.receive(&data(1, 7));
+    let mut malformed = BytesMut::new();
+    Head::of_malformed(1).put(&mut malformed, frame::MALFORMED);
+    let end = [&malformed[..], &data(1, 7)].concat();
+    assert!(wire.received.ends_with(&end));
+    assert!(wire.windows.streams.is_empty() && wire.accounted() == 0);
+}
+
+#[test]
+fn a_window_that_is_full_of_the_smallest_events_is_not_too_many_frames() {
+    let mut wire = Wire::begun([1]);
+    wire.receive(&data(1, 8).repeat(WINDOW / 8));
+    assert_eq!(wire.got(1).data.len(), WINDOW / 8 * 8);
+    // What comes beyond the window is held in one piece.
+    assert!(wire.windows.streams.contains_key(&1));
 }
 
 #[test]
