@@ -37,7 +37,7 @@ mod terminal;
 mod user;
 
 #[cfg(unix)]
-pub use group::{group_number, members_of};
+pub use group::{GroupError, group_number, members_of};
 pub use mitigations::{Mitigation, harden, raise_descriptor_limit};
 pub use policy::{OnRefusedCall, SandboxPolicy};
 pub use sandbox::enter_sandbox;
@@ -46,8 +46,8 @@ pub use signals::is_ignored;
 pub use start::{Exposure, exposure_at_start, tracer};
 pub use stderr::stderr_has_room;
 pub use terminal::EchoOff;
-#[cfg(not(unix))]
-pub use user::members_of;
 #[cfg(target_os = "linux")]
 pub use user::open_files_as_everybody;
+#[cfg(not(unix))]
+pub use user::{GroupError, members_of};
 pub use user::{User, UserError};

@@ -45,6 +45,15 @@ impl std::error::Error for UserError {
     }
 }
 
+/// Whether an entry could not be looked up; any other error is one of several numbers for "not found", by the list
+/// in getpwnam(3) and getgrnam(3).
+pub(crate) fn is_of_lookup(error: Errno) -> bool {
+    matches!(
+        error,
+        Errno::EIO | Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::ERANGE
+    )
+}
+
 impl User {
     /// Looks a user up by name (`getpwnam_r(3)`).
     ///
@@ -57,11 +66,9 @@ impl User {
                 uid: entry.uid,
                 gid: entry.gid,
             }),
-            // "Not found" is one of several numbers, by the manual page's own list.
-            Err(
-                error
-                @ (Errno::EIO | Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::ERANGE),
-            ) => Err(UserError::Lookup(name.to_owned(), error.into())),
+            Err(error) if is_of_lookup(error) => {
+                Err(UserError::Lookup(name.to_owned(), error.into()))
+            }
             Ok(None) | Err(_) => Err(UserError::Unknown(name.to_owned())),
         }
     }

@@ -19,6 +19,18 @@ impl fmt::Display for UserError {
 
 impl std::error::Error for UserError {}
 
+/// There are no Unix groups here.
+#[derive(Debug)]
+pub struct GroupError;
+
+impl fmt::Display for GroupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("groups are not supported on this system")
+    }
+}
+
+impl std::error::Error for GroupError {}
+
 impl User {
     /// # Errors
     ///
@@ -46,6 +58,6 @@ impl User {
 /// # Errors
 ///
 /// Always: not supported here.
-pub fn members_of(_group: &str) -> Result<Vec<u32>, UserError> {
-    Err(UserError)
+pub fn members_of(_group: &str) -> Result<Vec<u32>, GroupError> {
+    Err(GroupError)
 }

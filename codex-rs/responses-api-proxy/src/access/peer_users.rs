@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use codex_process_hardening::{User, UserError, members_of};
+use codex_process_hardening::{GroupError, User, UserError, members_of};
 
 use crate::access::sock_diag::SockDiag;
 use crate::net::socket::Socket;
@@ -24,7 +24,7 @@ pub(crate) struct PeerUsers {
 #[derive(Debug)]
 pub(crate) enum PeerUsersError {
     User(UserError),
-    Group(String),
+    Group(GroupError),
     Kernel(io::Error),
 }
 
@@ -32,7 +32,7 @@ impl fmt::Display for PeerUsersError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::User(_) => f.write_str("--allow-user"),
-            Self::Group(name) => write!(f, "--allow-group: there is no group {name}"),
+            Self::Group(_) => f.write_str("--allow-group"),
             Self::Kernel(_) => f.write_str(
                 "--allow-user and --max-connections-per-user: the kernel does not say whose \
                  connection it is (sock_diag(7)); listen on a Unix socket instead, or ask for \
@@ -46,7 +46,7 @@ impl std::error::Error for PeerUsersError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::User(cause) => Some(cause),
-            Self::Group(_) => None,
+            Self::Group(cause) => Some(cause),
             Self::Kernel(cause) => Some(cause),
         }
     }
@@ -59,7 +59,7 @@ pub(crate) struct PeerUser(pub(crate) Option<u32>);
 
 /// What becomes of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum PeerAccess {
     /// It is served, and counted as this user's; `None` where users are not told apart.
     Allowed(Option<u32>),
     /// Another user, or one that cannot be told any more.
@@ -91,7 +91,7 @@ impl PeerUsers {
             allowed.insert(uid);
         }
         for group in groups {
-            let members = members_of(group).map_err(|_| PeerUsersError::Group(group.clone()))?;
+            let members = members_of(group).map_err(PeerUsersError::Group)?;
             allowed.extend(members);
         }
         let everybody = users.is_empty() && groups.is_empty();
@@ -110,13 +110,13 @@ impl PeerUsers {
 
     /// Judges one connection, and says whose it is. Everything that is not a clear yes
     /// is a no.
-    pub(crate) fn authorize(&self, socket: &Socket) -> Verdict {
+    pub(crate) fn authorize(&self, socket: &Socket) -> PeerAccess {
         match (&self.allowed, self.uid(socket)) {
-            (None, Some(uid)) => Verdict::Allowed(Some(uid)),
-            (None, None) if self.tells_apart(socket) => Verdict::Unknown,
-            (None, None) => Verdict::Allowed(None),
-            (Some(allowed), Some(uid)) if allowed.contains(&uid) => Verdict::Allowed(Some(uid)),
-            (Some(_), _) => Verdict::Denied,
+            (None, Some(uid)) => PeerAccess::Allowed(Some(uid)),
+            (None, None) if self.tells_apart(socket) => PeerAccess::Unknown,
+            (None, None) => PeerAccess::Allowed(None),
+            (Some(allowed), Some(uid)) if allowed.contains(&uid) => PeerAccess::Allowed(Some(uid)),
+            (Some(_), _) => PeerAccess::Denied,
         }
     }
 

@@ -8,7 +8,7 @@ use codex_deadline::Deadline;
 use codex_secret_memory::return_free_memory;
 use tokio::sync::mpsc;
 
-use crate::access::peer_users::{PeerUser, PeerUsers, Verdict};
+use crate::access::peer_users::{PeerAccess, PeerUser, PeerUsers};
 use crate::downstream::accept_error::AcceptError;
 use crate::downstream::connection::Connection;
 use crate::downstream::connection_limit::{ConnectionLimit, ConnectionPermit, LimitReached};
@@ -34,7 +34,7 @@ const ACCEPTS_PER_TURN: u32 = 8;
 const RETURN_MEMORY_AFTER: [u64; 4] = [1, 3, 12, 60];
 
 /// How long to wait for a slot or a descriptor when none is free.
-const RETRY_AFTER: Duration = Duration::from_millis(2);
+const RETRY_DELAY: Duration = Duration::from_millis(2);
 
 /// What [`serve`] needs to know.
 pub(crate) struct Terms {
@@ -123,16 +123,16 @@ async fn accept_all(
                 }
                 // Now, while the caller is still there to be looked at.
                 match terms.callers.authorize(&socket) {
-                    Verdict::Allowed(user) => {
+                    PeerAccess::Allowed(user) => {
                         let in_flight = in_flight.cloned();
                         let new = NewConnection::new(Arc::clone(terms), socket, user, in_flight);
                         new.admit_or_reject(&mut rejected);
                     }
-                    Verdict::Denied => {
+                    PeerAccess::Denied => {
                         let unanswered = Unanswered::new(socket, Reason::CallerDenied.into());
                         denied.add(unanswered.answer_when_asked(terms.header_timeout));
                     }
-                    Verdict::Unknown => drop(socket),
+                    PeerAccess::Unknown => drop(socket),
                 }
             }
             Err(error) => {
@@ -145,7 +145,7 @@ async fn accept_all(
                     && (denied.drop_oldest() || rejected.drop_oldest() || terms.limit.evict_one());
                 if has_room {
                     // What was evicted ends in a turn of its own, perhaps on another thread.
-                    tokio::time::sleep(RETRY_AFTER).await;
+                    tokio::time::sleep(RETRY_DELAY).await;
                     continue;
                 }
                 if !std::mem::replace(&mut is_failing, true) {
@@ -206,7 +206,7 @@ impl NewConnection {
             in_flight,
         } = self;
         let unanswered = Unanswered::new(socket, LimitReached::Everywhere.into());
-        tokio::time::sleep(RETRY_AFTER).await;
+        tokio::time::sleep(RETRY_DELAY).await;
         let Ok(permit) = terms.limit.admit(&connection_state, user) else {
             return unanswered.answer_now().await;
         };

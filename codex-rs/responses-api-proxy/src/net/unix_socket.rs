@@ -7,7 +7,7 @@ use std::io;
 pub(crate) use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use codex_process_hardening::{UserError, group_number};
+use codex_process_hardening::{GroupError, group_number};
 use codex_trusted_path::{Kind, Missing, PathError, Place, Status, Trusted};
 use rustix::fs::{Mode, RawMode};
 use rustix::process::umask;
@@ -32,7 +32,7 @@ pub(crate) enum UnixSocketError {
     ForeignLink(PathBuf, PathError),
     Foreign(PathBuf, u32),
     Elsewhere(PathBuf),
-    Group(UserError),
+    Group(GroupError),
     Io(PathBuf, io::Error),
 }
 

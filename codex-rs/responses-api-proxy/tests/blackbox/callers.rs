@@ -97,17 +97,26 @@ fn the_start_says_who_may_call() {
         .args(["--allow-user", "4711"])
         .start()
         .wait_for_stderr("callers: users 4711");
-    for (flag, name) in [
-        ("--allow-user", "no-such-user-here"),
-        ("--allow-group", "no-such-group-here"),
+    let socket = ["--listen", "unix:/tmp/codex-test-no-such-group"];
+    for (flag, name, says) in [
+        (
+            "--allow-user",
+            "nobody-here",
+            "there is no user nobody-here",
+        ),
+        ("--allow-group", "none-here", "there is no group none-here"),
+        ("--socket-group", "none-here", "there is no group none-here"),
     ] {
-        let output = run_to_exit(PROXY, &[flag, name], &[], TEST_KEY.as_bytes());
+        let more = if flag == "--socket-group" {
+            &socket[..]
+        } else {
+            &[]
+        };
+        let args = [&[flag, name], more].concat();
+        let output = run_to_exit(PROXY, &args, &[], TEST_KEY.as_bytes());
         assert_eq!(output.code, Some(1));
-        assert!(
-            output.stderr.contains(flag) && output.stderr.contains(name),
-            "{}",
-            output.stderr
-        );
+        let says = format!("Error: {flag}: {says}");
+        assert!(output.stderr.starts_with(&says), "{}", output.stderr);
     }
 }
 
