@@ -42,7 +42,7 @@ impl fmt::Display for ReadError {
                  `codex responses-api-proxy --server-info {path}`)"
             ),
             Cause::Unread(cause) => write!(f, "the server info {path} is not used: {cause}"),
-            Cause::Format(cause @ FormatError::Malformed { .. }) => write!(f, "{path} {cause}"),
+            Cause::Format(cause @ FormatError::Malformed) => write!(f, "{path} {cause}"),
             Cause::Format(cause) => write!(f, "the server info {path} {cause}"),
         }
     }
@@ -92,10 +92,10 @@ mod tests {
         let path = file.path();
         for (content, says) in [
             ("", "the server info PATH is empty: the proxy is not ready"),
-            ("sk-secret", "PATH is no server info of codex"),
+            ("sk-secret", "PATH is not server info of codex"),
             (
                 "{\"port\":70000,\"pid\":2,\"client_token\":\"sk-secret\"}",
-                "PATH is no server info of codex",
+                "PATH is not server info of codex",
             ),
             (
                 "{\"pid\":1}",

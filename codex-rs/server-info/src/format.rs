@@ -75,12 +75,7 @@ pub enum FormatError {
     /// More than [`MAX_BYTES`].
     TooLong,
     /// No JSON object, or one without the fields, or with others in their place.
-    Malformed {
-        /// Where it is found out, from 1.
-        line: usize,
-        /// In that line, in bytes, from 1.
-        column: usize,
-    },
+    Malformed,
     /// Neither a port nor a socket.
     NoAddress,
 }
@@ -91,8 +86,8 @@ impl fmt::Display for FormatError {
         match self {
             Self::Empty => f.write_str("is empty: the proxy is not ready"),
             Self::TooLong => write!(f, "is longer than {MAX_BYTES} bytes"),
-            Self::Malformed { .. } => f.write_str(
-                "is no server info of codex responses-api-proxy: expected {\"port\":N,\"pid\":N}",
+            Self::Malformed => f.write_str(
+                "is not server info of codex responses-api-proxy: expected {\"port\":N,\"pid\":N}",
             ),
             Self::NoAddress => f.write_str("names neither a port nor a socket"),
         }
@@ -139,11 +134,7 @@ impl ServerInfo {
         if u64::try_from(content.len()).unwrap_or(u64::MAX) > MAX_BYTES {
             return Err(FormatError::TooLong);
         }
-        let info: Self =
-            serde_json::from_slice(content).map_err(|error| FormatError::Malformed {
-                line: error.line(),
-                column: error.column(),
-            })?;
+        let info: Self = serde_json::from_slice(content).map_err(|_| FormatError::Malformed)?;
         info.address().ok_or(FormatError::NoAddress)?;
         Ok(info)
     }
@@ -253,14 +244,13 @@ mod tests {
 
     #[test]
     fn what_is_not_server_info_is_named_and_not_repeated() {
-        let malformed = |line, column| FormatError::Malformed { line, column };
         let long = " ".repeat(70_000) + "x";
         for (content, error) in [
             ("", FormatError::Empty),
             (" \n", FormatError::Empty),
             (long.as_str(), FormatError::TooLong),
-            ("sk-secret", malformed(1, 1)),
-            ("{\n\"port\":70000}", malformed(2, 12)),
+            ("sk-secret", FormatError::Malformed),
+            ("{\n\"port\":70000}", FormatError::Malformed),
             ("{\"pid\":1}", FormatError::NoAddress),
         ] {
             assert_eq!(ServerInfo::parse(content.as_bytes()).unwrap_err(), error);
