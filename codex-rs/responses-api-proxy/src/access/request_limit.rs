@@ -1,6 +1,6 @@
 //! How many requests may be in flight at once.
 //!
-//! The last eighth of the permits is for owners that have few requests in flight, so that
+//! The last eighth of the permits is for callers that have few requests in flight, so that
 //! one user, or holder of a token, does not keep all others out. Where callers are not told apart, all may
 //! have all.
 
@@ -20,19 +20,19 @@ pub(crate) struct RequestLimit {
 struct Taken {
     by_all: usize,
     /// Owners that have none are not in it.
-    by_owner: HashMap<Caller, usize>,
+    by_caller: HashMap<Caller, usize>,
 }
 
 /// One request's permit; given back when this is dropped.
 #[derive(Debug)]
 pub(crate) struct RequestPermit {
     taken: Arc<Mutex<Taken>>,
-    owner: Caller,
+    caller: Caller,
 }
 
 impl RequestPermit {
-    pub(crate) fn owner(&self) -> &Caller {
-        &self.owner
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
     }
 }
 
@@ -40,10 +40,10 @@ impl Drop for RequestPermit {
     fn drop(&mut self) {
         let mut taken = lock(&self.taken);
         taken.by_all -= 1;
-        if let Some(count) = taken.by_owner.get_mut(&self.owner) {
+        if let Some(count) = taken.by_caller.get_mut(&self.caller) {
             *count -= 1;
             if *count == 0 {
-                taken.by_owner.remove(&self.owner);
+                taken.by_caller.remove(&self.caller);
             }
         }
     }
@@ -61,21 +61,21 @@ impl RequestLimit {
         }
     }
 
-    /// A permit for a request of `owner`, unless all are taken.
-    pub(crate) fn take(&self, owner: &Caller) -> Option<RequestPermit> {
+    /// A permit for a request of `caller`, unless all are taken.
+    pub(crate) fn take(&self, caller: &Caller) -> Option<RequestPermit> {
         let mut taken = lock(&self.taken);
-        let own = taken.by_owner.get(owner).copied().unwrap_or(0);
-        let has_few = !owner.is_known() || own < self.most / 16;
+        let own = taken.by_caller.get(caller).copied().unwrap_or(0);
+        let has_few = !caller.is_known() || own < self.most / 16;
         let kept_free = if has_few { 0 } else { self.most / 8 };
         if taken.by_all + kept_free >= self.most {
             return None;
         }
         taken.by_all += 1;
-        *taken.by_owner.entry(owner.clone()).or_default() += 1;
+        *taken.by_caller.entry(caller.clone()).or_default() += 1;
         drop(taken);
         Some(RequestPermit {
             taken: Arc::clone(&self.taken),
-            owner: owner.clone(),
+            caller: caller.clone(),
         })
     }
 }
@@ -90,20 +90,20 @@ mod tests {
 
     #[test]
     fn there_are_as_many_as_were_asked_for() {
-        for owner in [Caller::default(), user(1), Caller::new(None, Some("token"))] {
+        for caller in [Caller::default(), user(1), Caller::new(None, Some("token"))] {
             let limit = RequestLimit::new(2);
-            let (first, second) = (limit.take(&owner), limit.take(&owner));
+            let (first, second) = (limit.take(&caller), limit.take(&caller));
             assert!(first.is_some() && second.is_some());
-            assert!(limit.take(&owner).is_none() && limit.take(&owner).is_none());
+            assert!(limit.take(&caller).is_none() && limit.take(&caller).is_none());
             drop(first);
-            assert!(limit.take(&owner).is_some());
+            assert!(limit.take(&caller).is_some());
         }
     }
 
     #[test]
-    fn one_owner_leaves_some_to_others() {
+    fn one_caller_leaves_some_to_others() {
         let limit = RequestLimit::new(64);
-        let take = |owner: u32| (0..64).map_while(|_| limit.take(&user(owner))).collect();
+        let take = |caller: u32| (0..64).map_while(|_| limit.take(&user(caller))).collect();
         let flood: Vec<RequestPermit> = take(1);
         assert_eq!(flood.len(), 56);
         let others: Vec<RequestPermit> = take(2);

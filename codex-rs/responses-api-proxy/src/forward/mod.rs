@@ -34,7 +34,7 @@ use crate::upstream::{MAX_ANSWER_HEADERS, Upstream};
 
 /// A request that may be forwarded, and what it is forwarded with.
 pub(crate) struct Call {
-    pub(crate) head: PermittedCall,
+    pub(crate) permitted: PermittedCall,
     pub(crate) body: Body,
     /// Says whose call it is, and is held until the answer is over.
     pub(crate) permit: RequestPermit,
@@ -56,7 +56,7 @@ pub(crate) async fn forward(
     limits: &Limits,
 ) -> Result<Response, Refusal> {
     let Call {
-        head: call,
+        permitted,
         body,
         permit,
         connection_state,
@@ -67,10 +67,10 @@ pub(crate) async fn forward(
     if upload.is_declared_too_large() {
         return Err(Refusal::body_too_large(limit));
     }
-    let outgoing = headers::for_upstream(credential.authorize(&call), call.headers());
+    let outgoing = headers::for_upstream(credential.authorize(&permitted), permitted.headers());
     headers::limit(&outgoing)?;
     // With it goes the buffer it was read into; an answer can take minutes to begin.
-    drop(call);
+    drop(permitted);
     let progress = upload.progress();
     let answer = upstream.send(outgoing, upload, permit).await;
     let (mut head, body) = answer.map_err(|fault| match progress.failure() {

@@ -59,7 +59,7 @@ async fn responses(
         record.name_token(name);
     }
     let call = Call {
-        head: grant.call,
+        permitted: grant.call,
         body,
         permit: grant.permit,
         connection_state,

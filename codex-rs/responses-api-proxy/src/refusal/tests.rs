@@ -13,8 +13,8 @@ fn users_are_told_of_every_status_and_code() {
         matches!(cells[..], [status, code, ..] if status.len() == 5 && code.starts_with('`'))
     });
     for row in rows {
-        let known = |reason: &&Reason| row.contains(&format!("| `{}` |", reason.code()));
-        assert!(Reason::ALL.iter().any(|reason| known(&reason)), "{row}");
+        let is_of = |reason: &Reason| row.contains(&format!("| `{}` |", reason.code()));
+        assert!(Reason::ALL.iter().any(is_of), "{row}");
     }
 }
 

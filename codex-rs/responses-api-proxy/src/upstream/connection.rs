@@ -60,7 +60,7 @@ const RESETS_REMEMBERED_FOR: Duration = Duration::from_secs(60);
 const RESETS_REMEMBERED: usize = 2_048;
 
 /// So many frames for streams that are forgotten are borne in a connection's life; then it ends. It is
-/// one owner's connection, and no server that honours a reset sends any.
+/// one caller's connection, and no server that honours a reset sends any.
 const MAX_STRAY_FRAMES: usize = 16_384;
 
 /// So many of a server's own resets may wait to be looked at (h2's default, as for servers).

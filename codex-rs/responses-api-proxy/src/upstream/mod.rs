@@ -149,7 +149,7 @@ impl Upstream {
         let mut turns = 0;
         loop {
             turns += 1;
-            let lease = self.pool.take(permit.owner()).await?;
+            let lease = self.pool.take(permit.caller()).await?;
             self.target.address(&mut request, &lease);
             let may_be_stale = lease.is_reused() && turns < MAX_TURNS;
             let held = Held::new(lease, permit);

@@ -25,7 +25,7 @@ use tokio::time::Instant;
 use crate::access::caller::Caller;
 use crate::upstream::error::UpstreamError;
 
-use self::connections::{Connections, OwnerPool};
+use self::connections::{CallerPool, Connections};
 use self::lease::Turn;
 use super::connector::CONNECT_TIMEOUT;
 
@@ -36,7 +36,7 @@ pub(crate) use self::lease::Lease;
 /// world, about as long as a lost SYN. Also how long a server may take to say what it allows.
 const TRY_ANOTHER_AFTER: Duration = Duration::from_secs(1);
 
-/// Multiplexed connections of one owner, on each thread, from where on another is opened only if each of
+/// Multiplexed connections of one caller, on each thread, from where on another is opened only if each of
 /// them carries a request: where a server allows few streams there have to be more, and where it allows
 /// none more do not help. The default limit of requests in flight fills 110 at a server that allows 100.
 const MANY_MULTIPLEXED: usize = 128;
@@ -63,8 +63,8 @@ type Promise<C> = oneshot::Sender<Result<Lease<C>, UpstreamError>>;
 
 impl<C: Connect> fmt::Debug for Pool<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let owners = self.0.lock().owners.len();
-        f.debug_tuple("Pool").field(&owners).finish()
+        let callers = self.0.lock().callers.len();
+        f.debug_tuple("Pool").field(&callers).finish()
     }
 }
 
@@ -83,17 +83,17 @@ impl<C: Connect> Pool<C> {
         }))
     }
 
-    /// A connection for one request of `owner`.
+    /// A connection for one request of `caller`.
     ///
     /// # Errors
     ///
-    /// Why none could be made, or [`UpstreamError::Busy`] if the owner has as many as one may have, and
+    /// Why none could be made, or [`UpstreamError::Busy`] if the caller has as many as one may have, and
     /// none has had room in time.
-    pub(crate) async fn take(&self, owner: &Caller) -> Result<Lease<C>, UpstreamError> {
+    pub(crate) async fn take(&self, caller: &Caller) -> Result<Lease<C>, UpstreamError> {
         let mut may_follow = true;
         let mut may_yield = true;
         loop {
-            let (mut promised, has_begun) = match self.0.choose(owner, may_yield) {
+            let (mut promised, has_begun) = match self.0.choose(caller, may_yield) {
                 Turn::Now(lease) => return Ok(lease),
                 Turn::Soon => {
                     may_yield = false;
@@ -109,7 +109,7 @@ impl<C: Connect> Pool<C> {
             let kept = loop {
                 match within(TRY_ANOTHER_AFTER, &mut promised).await {
                     Some(kept) => break kept,
-                    None if self.0.is_hopeless(owner) && Instant::now() >= deadline => {
+                    None if self.0.is_hopeless(caller) && Instant::now() >= deadline => {
                         return Err(UpstreamError::Busy);
                     }
                     None => {}
@@ -139,21 +139,21 @@ impl<C: Connect> Shared<C> {
     }
 
     /// A place on a connection, or a promise of one.
-    fn choose(self: &Arc<Self>, owner: &Caller, may_yield: bool) -> Turn<C> {
+    fn choose(self: &Arc<Self>, caller: &Caller, may_yield: bool) -> Turn<C> {
         let mut connections = self.lock();
         self.sweep_from_now_on(&mut connections);
-        connections.adopt_for(owner);
-        if may_yield && connections.of(owner).idle.iter().any(|slot| slot.is_used) {
+        connections.adopt_for(caller);
+        if may_yield && connections.of(caller).idle.iter().any(|slot| slot.is_used) {
             return Turn::Soon;
         }
-        if let Some(lease) = self.lease(owner, &mut connections) {
+        if let Some(lease) = self.lease(caller, &mut connections) {
             return Turn::Now(lease);
         }
         let (promise, promised) = oneshot::channel();
-        let of_owner = connections.of(owner);
-        of_owner.waiting.retain(|promise| !promise.is_closed());
-        of_owner.waiting.push_back(promise);
-        let has_begun = self.open_if_needed(owner, of_owner);
+        let of_caller = connections.of(caller);
+        of_caller.waiting.retain(|promise| !promise.is_closed());
+        of_caller.waiting.push_back(promise);
+        let has_begun = self.open_if_needed(caller, of_caller);
         Turn::Later {
             promised,
             has_begun,
@@ -162,13 +162,13 @@ impl<C: Connect> Shared<C> {
 
     fn lease(
         self: &Arc<Self>,
-        owner: &Caller,
+        caller: &Caller,
         connections: &mut Connections<C>,
     ) -> Option<Lease<C>> {
-        let (id, connection, is_reused) = connections.reserve(owner)?;
+        let (id, connection, is_reused) = connections.reserve(caller)?;
         Some(Lease {
             shared: Arc::clone(self),
-            owner: owner.clone(),
+            caller: caller.clone(),
             id,
             connection,
             is_reused,
@@ -176,95 +176,95 @@ impl<C: Connect> Shared<C> {
         })
     }
 
-    /// Tries another connection if those in the making take long; true if the owner can only wait for
+    /// Tries another connection if those in the making take long; true if the caller can only wait for
     /// room on those it has.
-    fn is_hopeless(self: &Arc<Self>, owner: &Caller) -> bool {
+    fn is_hopeless(self: &Arc<Self>, caller: &Caller) -> bool {
         let mut connections = self.lock();
-        let of_owner = connections.of(owner);
-        !self.open_if_needed(owner, of_owner) && of_owner.connecting == 0
+        let of_caller = connections.of(caller);
+        !self.open_if_needed(caller, of_caller) && of_caller.connecting == 0
     }
 
     /// Begins a connection unless those in the making will do for all that wait; true if it did.
-    fn open_if_needed(self: &Arc<Self>, owner: &Caller, of_owner: &mut OwnerPool<C>) -> bool {
+    fn open_if_needed(self: &Arc<Self>, caller: &Caller, of_caller: &mut CallerPool<C>) -> bool {
         let expected = if self.is_single() {
             1
         } else {
             C::expected_capacity()
         };
-        let unheard = of_owner.multiplexed.iter().filter(|slot| !slot.has_spoken);
-        let coming = of_owner.connecting + unheard.count();
-        let is_enough = of_owner.waiting.len() <= coming.saturating_mul(expected);
-        let takes_long = of_owner.begun.elapsed() >= TRY_ANOTHER_AFTER;
-        let count = of_owner.multiplexed.len() + of_owner.connecting;
-        let in_use: usize = of_owner.multiplexed.iter().map(|slot| slot.in_use).sum();
+        let unheard = of_caller.multiplexed.iter().filter(|slot| !slot.has_spoken);
+        let coming = of_caller.connecting + unheard.count();
+        let is_enough = of_caller.waiting.len() <= coming.saturating_mul(expected);
+        let takes_long = of_caller.begun.elapsed() >= TRY_ANOTHER_AFTER;
+        let count = of_caller.multiplexed.len() + of_caller.connecting;
+        let in_use: usize = of_caller.multiplexed.iter().map(|slot| slot.in_use).sum();
         let is_full = !self.is_single() && count >= MANY_MULTIPLEXED && in_use < count;
-        if of_owner.waiting.is_empty() || is_full || (is_enough && !takes_long) {
+        if of_caller.waiting.is_empty() || is_full || (is_enough && !takes_long) {
             return false;
         }
-        of_owner.connecting += 1;
-        of_owner.begun = Instant::now();
-        tokio::spawn(Arc::clone(self).open(owner.clone()));
+        of_caller.connecting += 1;
+        of_caller.begun = Instant::now();
+        tokio::spawn(Arc::clone(self).open(caller.clone()));
         true
     }
 
     /// Makes a connection and gives it to whoever waits.
-    async fn open(self: Arc<Self>, owner: Caller) {
+    async fn open(self: Arc<Self>, caller: Caller) {
         match self.connector.connect().await {
             Ok((connection, has_spoken)) => {
                 let is_multiplexed = connection.is_multiplexed();
                 let kind = if is_multiplexed { MULTIPLEXED } else { SINGLE };
                 self.kind.store(kind, Ordering::Relaxed);
-                let id = self.add(&owner, connection);
+                let id = self.add(&caller, connection);
                 if is_multiplexed {
                     // Whatever it says then is what holds; if it says nothing, the protocol's default.
                     let _ = within(TRY_ANOTHER_AFTER, has_spoken).await;
-                    self.note_that_it_has_spoken(&owner, id);
+                    self.note_that_it_has_spoken(&caller, id);
                 }
             }
-            Err(fault) => self.fail(&owner, &fault),
+            Err(fault) => self.fail(&caller, &fault),
         }
     }
 
-    fn add(self: &Arc<Self>, owner: &Caller, connection: C::Connection) -> u64 {
+    fn add(self: &Arc<Self>, caller: &Caller, connection: C::Connection) -> u64 {
         // Dropped after the lock is given back, which dropping them takes.
         let mut unwanted = Vec::new();
         let mut connections = self.lock();
         let id = connections.next_id;
         connections.next_id += 1;
-        connections.of(owner).connecting -= 1;
-        connections.put(owner, id, connection, false);
-        self.serve_waiting(owner, &mut connections, &mut unwanted);
+        connections.of(caller).connecting -= 1;
+        connections.put(caller, id, connection, false);
+        self.serve_waiting(caller, &mut connections, &mut unwanted);
         id
     }
 
-    fn note_that_it_has_spoken(self: &Arc<Self>, owner: &Caller, id: u64) {
+    fn note_that_it_has_spoken(self: &Arc<Self>, caller: &Caller, id: u64) {
         let mut unwanted = Vec::new();
         let mut connections = self.lock();
-        let slots = &mut connections.of(owner).multiplexed;
+        let slots = &mut connections.of(caller).multiplexed;
         if let Some(slot) = slots.iter_mut().find(|slot| slot.id == id) {
             slot.has_spoken = true;
         }
-        self.serve_waiting(owner, &mut connections, &mut unwanted);
+        self.serve_waiting(caller, &mut connections, &mut unwanted);
     }
 
     /// Tells as many as the connection would have served that there is none.
-    fn fail(self: &Arc<Self>, owner: &Caller, fault: &UpstreamError) {
+    fn fail(self: &Arc<Self>, caller: &Caller, fault: &UpstreamError) {
         let mut unwanted = Vec::new();
         let mut connections = self.lock();
-        let of_owner = connections.of(owner);
-        of_owner.connecting -= 1;
+        let of_caller = connections.of(caller);
+        of_caller.connecting -= 1;
         let served = if self.is_single() {
             1
         } else {
             C::expected_capacity()
         };
-        of_owner.waiting.retain(|promise| !promise.is_closed());
-        let served = served.min(of_owner.waiting.len());
-        for promise in of_owner.waiting.drain(..served) {
+        of_caller.waiting.retain(|promise| !promise.is_closed());
+        let served = served.min(of_caller.waiting.len());
+        for promise in of_caller.waiting.drain(..served) {
             // Whoever has given up since needs no answer.
             let _ = promise.send(Err(fault.clone()));
         }
-        self.serve_waiting(owner, &mut connections, &mut unwanted);
+        self.serve_waiting(caller, &mut connections, &mut unwanted);
     }
 
     fn give_back(self: &Arc<Self>, lease: &Lease<C>) {
@@ -273,10 +273,10 @@ impl<C: Connect> Shared<C> {
         let is_open = lease.connection.is_open();
         if !lease.connection.is_multiplexed() {
             if is_open && !lease.is_spoiled.load(Ordering::Relaxed) {
-                connections.put(&lease.owner, lease.id, lease.connection.clone(), true);
+                connections.put(&lease.caller, lease.id, lease.connection.clone(), true);
             }
         } else {
-            let slots = &mut connections.of(&lease.owner).multiplexed;
+            let slots = &mut connections.of(&lease.caller).multiplexed;
             if let Some(at) = slots.iter().position(|slot| slot.id == lease.id)
                 && let Some(slot) = slots.get_mut(at)
             {
@@ -287,25 +287,25 @@ impl<C: Connect> Shared<C> {
                 }
             }
         }
-        self.serve_waiting(&lease.owner, &mut connections, &mut unwanted);
+        self.serve_waiting(&lease.caller, &mut connections, &mut unwanted);
     }
 
     /// Gives whoever waits what room there is, and opens more if that does not do. Leases that nobody
     /// wanted any more are put into `unwanted`.
     fn serve_waiting(
         self: &Arc<Self>,
-        owner: &Caller,
+        caller: &Caller,
         connections: &mut Connections<C>,
         unwanted: &mut Vec<Lease<C>>,
     ) {
-        while let Some(promise) = connections.of(owner).waiting.pop_front() {
+        while let Some(promise) = connections.of(caller).waiting.pop_front() {
             if promise.is_closed() {
                 continue;
             }
-            let Some(lease) = self.lease(owner, connections) else {
-                let of_owner = connections.of(owner);
-                of_owner.waiting.push_front(promise);
-                while self.open_if_needed(owner, of_owner) {}
+            let Some(lease) = self.lease(caller, connections) else {
+                let of_caller = connections.of(caller);
+                of_caller.waiting.push_front(promise);
+                while self.open_if_needed(caller, of_caller) {}
                 return;
             };
             if let Err(Ok(lease)) = promise.send(Ok(lease)) {
@@ -328,7 +328,7 @@ impl<C: Connect> Shared<C> {
                 };
                 let mut connections = pool.lock();
                 connections.sweep();
-                if connections.owners.is_empty() {
+                if connections.callers.is_empty() {
                     connections.is_swept = false;
                     return;
                 }

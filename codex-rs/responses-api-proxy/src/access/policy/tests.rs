@@ -5,13 +5,15 @@ fn reason<T>(checked: Result<T, Refusal>) -> Option<Reason> {
 }
 
 fn checked(method: &str, target: &str) -> Result<(), Refusal> {
+    check(&head(method, target))
+}
+
+fn head(method: &str, target: &str) -> Parts {
     let request = http::Request::builder()
         .method(method)
         .uri(target)
-        .header("host", "localhost")
-        .body(())
-        .unwrap();
-    check(&request.into_parts().0)
+        .header("host", "localhost");
+    request.body(()).unwrap().into_parts().0
 }
 
 #[test]
@@ -183,15 +185,7 @@ fn a_prefetch_that_a_page_ordered_does_not_shut_down() {
 
 #[test]
 fn shutdown_is_one_spelling_of_one_method() {
-    let is = |method: &str, target: &str| {
-        let request = http::Request::builder()
-            .method(method)
-            .uri(target)
-            .header("host", "localhost")
-            .body(())
-            .unwrap();
-        permit_shutdown(&request.into_parts().0).is_ok()
-    };
+    let is = |method: &str, target: &str| permit_shutdown(&head(method, target)).is_ok();
     assert!(is("GET", "/shutdown"));
     for (method, target) in [
         ("POST", "/shutdown"),

@@ -15,7 +15,7 @@ pub(super) const KEPT_IDLE: Duration = Duration::from_secs(240);
 
 /// All connections of a thread.
 pub(super) struct Connections<C: Connect> {
-    pub(super) owners: HashMap<Caller, OwnerPool<C>>,
+    pub(super) callers: HashMap<Caller, CallerPool<C>>,
     /// Numbers connections.
     pub(super) next_id: u64,
     /// How many connections that are not multiplexed are idle, and may be.
@@ -25,8 +25,8 @@ pub(super) struct Connections<C: Connect> {
     pub(super) is_swept: bool,
 }
 
-/// The connections of one owner.
-pub(super) struct OwnerPool<C: Connect> {
+/// The connections of one caller.
+pub(super) struct CallerPool<C: Connect> {
     /// Multiplexed ones; in use or not.
     pub(super) multiplexed: Vec<Slot<C::Connection>>,
     /// Idle ones of the other kind, the one used last at the end.
@@ -52,7 +52,7 @@ pub(super) struct Slot<T> {
 impl<C: Connect> Connections<C> {
     pub(super) fn new(max_idle: usize) -> Self {
         Self {
-            owners: HashMap::new(),
+            callers: HashMap::new(),
             next_id: 0,
             idle: 0,
             max_idle,
@@ -60,39 +60,42 @@ impl<C: Connect> Connections<C> {
         }
     }
 
-    pub(super) fn of(&mut self, owner: &Caller) -> &mut OwnerPool<C> {
-        self.owners
-            .entry(owner.clone())
-            .or_insert_with(OwnerPool::new)
+    pub(super) fn of(&mut self, caller: &Caller) -> &mut CallerPool<C> {
+        self.callers
+            .entry(caller.clone())
+            .or_insert_with(CallerPool::new)
     }
 
-    /// A place on a connection of the owner that has room, and whether it has carried a request.
-    pub(super) fn reserve(&mut self, owner: &Caller) -> Option<(u64, C::Connection, bool)> {
-        let of_owner = self.owners.get_mut(owner)?;
-        of_owner
+    /// A place on a connection of the caller that has room, and whether it has carried a request.
+    pub(super) fn reserve(&mut self, caller: &Caller) -> Option<(u64, C::Connection, bool)> {
+        let of_caller = self.callers.get_mut(caller)?;
+        of_caller
             .multiplexed
             .retain(|slot| slot.in_use > 0 || slot.connection.is_open());
-        let roomy = of_owner.multiplexed.iter_mut().find(|slot| slot.has_room());
+        let roomy = of_caller
+            .multiplexed
+            .iter_mut()
+            .find(|slot| slot.has_room());
         if let Some(slot) = roomy {
             slot.in_use += 1;
             let is_used = std::mem::replace(&mut slot.is_used, true);
             return Some((slot.id, slot.connection.clone(), is_used));
         }
         // The one used last is the least likely to be closed by the server just now.
-        let before = of_owner.idle.len();
-        of_owner.idle.retain(|slot| slot.connection.is_open());
-        let ready = of_owner
+        let before = of_caller.idle.len();
+        of_caller.idle.retain(|slot| slot.connection.is_open());
+        let ready = of_caller
             .idle
             .iter()
             .rposition(|slot| !slot.is_used || slot.connection.is_ready());
-        let slot = ready.map(|at| of_owner.idle.remove(at));
-        self.idle -= before - of_owner.idle.len();
+        let slot = ready.map(|at| of_caller.idle.remove(at));
+        self.idle -= before - of_caller.idle.len();
         slot.map(|slot| (slot.id, slot.connection, slot.is_used))
     }
 
     pub(super) fn put(
         &mut self,
-        owner: &Caller,
+        caller: &Caller,
         id: u64,
         connection: C::Connection,
         is_used: bool,
@@ -107,19 +110,19 @@ impl<C: Connect> Connections<C> {
             idle_since: Instant::now(),
         };
         if is_multiplexed {
-            self.of(owner).multiplexed.push(slot);
+            self.of(caller).multiplexed.push(slot);
         } else {
-            self.of(owner).idle.push(slot);
+            self.of(caller).idle.push(slot);
             self.idle += 1;
             self.keep_to_the_limit();
         }
     }
 
-    /// Where there are too many idle connections, the oldest of the owner that has most is closed: nobody
+    /// Where there are too many idle connections, the oldest of the caller that has most is closed: nobody
     /// loses theirs to a crowd of somebody else's.
     fn keep_to_the_limit(&mut self) {
         if self.idle > self.max_idle {
-            let largest = self.owners.values_mut().max_by_key(|of| of.idle.len());
+            let largest = self.callers.values_mut().max_by_key(|of| of.idle.len());
             if let Some(largest) = largest.filter(|of| !of.idle.is_empty()) {
                 largest.idle.remove(0);
                 self.idle -= 1;
@@ -127,28 +130,28 @@ impl<C: Connect> Connections<C> {
         }
     }
 
-    /// An owner that has no connection takes over the one that the proxy made for whoever comes first.
-    pub(super) fn adopt_for(&mut self, owner: &Caller) {
+    /// An caller that has no connection takes over the one that the proxy made for whoever comes first.
+    pub(super) fn adopt_for(&mut self, caller: &Caller) {
         let has_none = self
-            .owners
-            .get(owner)
+            .callers
+            .get(caller)
             .is_none_or(|of| of.multiplexed.is_empty() && of.idle.is_empty());
-        if has_none && let Some(mut ours) = self.owners.remove(&Caller::proxy()) {
-            let of_owner = self.of(owner);
+        if has_none && let Some(mut ours) = self.callers.remove(&Caller::proxy()) {
+            let of_caller = self.of(caller);
             let unused = |slot: &mut Slot<C::Connection>| slot.in_use == 0 && slot.has_spoken;
-            of_owner
+            of_caller
                 .multiplexed
                 .extend(ours.multiplexed.extract_if(.., unused));
-            of_owner.idle.append(&mut ours.idle);
+            of_caller.idle.append(&mut ours.idle);
             if ours.connecting > 0 || !ours.multiplexed.is_empty() || !ours.waiting.is_empty() {
-                self.owners.insert(Caller::proxy(), ours);
+                self.callers.insert(Caller::proxy(), ours);
             }
         }
     }
 
     pub(super) fn sweep(&mut self) {
         let mut idle = 0;
-        self.owners.retain(|_, of| {
+        self.callers.retain(|_, of| {
             let is_kept = |slot: &Slot<C::Connection>| {
                 slot.in_use > 0
                     || (slot.connection.is_open() && slot.idle_since.elapsed() < KEPT_IDLE)
@@ -166,7 +169,7 @@ impl<C: Connect> Connections<C> {
     }
 }
 
-impl<C: Connect> OwnerPool<C> {
+impl<C: Connect> CallerPool<C> {
     pub(super) fn new() -> Self {
         Self {
             multiplexed: Vec::new(),

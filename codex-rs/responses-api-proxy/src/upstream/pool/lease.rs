@@ -13,7 +13,7 @@ use super::{Connect, Shared};
 /// A request's permit to go by a connection, given back when dropped.
 pub(crate) struct Lease<C: Connect> {
     pub(super) shared: Arc<Shared<C>>,
-    pub(super) owner: Caller,
+    pub(super) caller: Caller,
     pub(super) id: u64,
     pub(super) connection: C::Connection,
     pub(super) is_reused: bool,

@@ -95,12 +95,12 @@ impl Stage {
         self.maker.begun.load(Ordering::Relaxed)
     }
 
-    /// Requests of one owner, each a task of its own.
-    async fn ask(&self, owner: u32, count: usize) -> Vec<Asked> {
+    /// Requests of one caller, each a task of its own.
+    async fn ask(&self, caller: u32, count: usize) -> Vec<Asked> {
         let asked = (0..count)
             .map(|_| {
                 let pool = Arc::clone(&self.pool);
-                tokio::spawn(async move { pool.take(&Caller::new(Some(owner), None)).await })
+                tokio::spawn(async move { pool.take(&Caller::new(Some(caller), None)).await })
             })
             .collect();
         settle().await;
@@ -195,7 +195,7 @@ async fn a_server_that_allows_little_gets_more_connections() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn owners_share_nothing() {
+async fn callers_share_nothing() {
     let mut stage = Stage::of(None);
     let asked = stage.ask(1, 1).await;
     stage.connected(4, true).await;
@@ -213,7 +213,7 @@ async fn owners_share_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_owner_takes_over_what_the_proxy_had_made() {
+async fn the_first_caller_takes_over_what_the_proxy_had_made() {
     let mut stage = Stage::of(None);
     let pool = Arc::clone(&stage.pool);
     let ours = tokio::spawn(async move { pool.take(&Caller::proxy()).await });
@@ -294,7 +294,7 @@ async fn whoever_gives_up_stops_nobody_else() {
     assert_eq!((leases.len(), waiting.len(), stage.begun()), (2, 0, 1));
     let slots = |stage: &Stage| {
         let connections = stage.pool.0.lock();
-        connections.owners[&Caller::new(Some(1), None)].multiplexed[0].in_use
+        connections.callers[&Caller::new(Some(1), None)].multiplexed[0].in_use
     };
     assert_eq!(slots(&stage), 2);
     drop(leases);
@@ -322,7 +322,7 @@ async fn over_http_1_each_has_a_connection_and_idle_ones_are_used_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_crowd_of_one_owner_closes_no_idle_connection_of_another() {
+async fn a_crowd_of_one_caller_closes_no_idle_connection_of_another() {
     let mut stage = Stage::of(Some(false));
     let one = stage.ask(1, 1).await;
     stage.connected(1, false).await;
@@ -332,9 +332,9 @@ async fn a_crowd_of_one_owner_closes_no_idle_connection_of_another() {
         stage.connected(1, false).await;
     }
     drop(served(crowd).await.0);
-    let idle = |owner: u32| {
+    let idle = |caller: u32| {
         let connections = stage.pool.0.lock();
-        connections.owners[&Caller::new(Some(owner), None)]
+        connections.callers[&Caller::new(Some(caller), None)]
             .idle
             .len()
     };
@@ -393,7 +393,7 @@ async fn where_a_connection_carries_one_request_each_request_gets_one() {
 
 /// A server that turns out to allow no requests at all.
 #[tokio::test(start_paused = true)]
-async fn an_owner_whose_connections_may_carry_nothing_is_told_so_after_a_while() {
+async fn a_caller_whose_connections_may_carry_nothing_is_told_so_after_a_while() {
     let mut stage = Stage::of(Some(true));
     let mut waiting = stage.ask(1, MANY_MULTIPLEXED).await;
     for _ in 0..MANY_MULTIPLEXED {
@@ -420,9 +420,9 @@ async fn what_is_idle_for_long_is_closed_and_nothing_is_left() {
     stage.servers_speak().await;
     drop(served(asked).await.0);
     tokio::time::sleep(KEPT_IDLE - SWEEP_EVERY).await;
-    assert_eq!(stage.pool.0.lock().owners.len(), 1);
+    assert_eq!(stage.pool.0.lock().callers.len(), 1);
     tokio::time::sleep(SWEEP_EVERY * 2).await;
-    assert_eq!(stage.pool.0.lock().owners.len(), 0);
+    assert_eq!(stage.pool.0.lock().callers.len(), 0);
     let _next = stage.ask(1, 1).await;
     assert_eq!(stage.begun(), 2);
 }
