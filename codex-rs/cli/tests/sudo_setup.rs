@@ -221,7 +221,7 @@ fn run_apart(test: &str) {
     if said.starts_with("unshare: ") {
         return skipped(said.trim_end());
     }
-    // A name that no test has is no failure to libtest.
+    // A name that no test has is not a failure to libtest.
     assert!(said.contains("1 passed"), "{:?} {said}", apart.code);
     for line in said.lines() {
         if let Some(why) = line.strip_prefix("skipped: ") {
@@ -469,7 +469,7 @@ fn what_is_typed_is_not_shown_and_a_wrong_name_drops_nothing() {
         &drop_of,
         &[go_on, ("(it is not shown)", "a key with spaces")],
     )
-    .ended(1, "that is no API key");
+    .ended(1, "that is not an API key");
     at_a_terminal(&drop_of, &[go_on, key, (name, "y")]).ended(1, "not confirmed");
     assert!(host.admin_has_sudo());
     let kept = host.path("etc/codex-proxy/openai.key");

@@ -49,7 +49,7 @@ fn chat(args: &Common, overrides: &[ConfigOverride], screen: &mut Screen) -> Res
         return Err(Stop::Usage(hint));
     }
     let config = Config::load(args, overrides, &environment)?;
-    // Before the first prompt: what is wrong with them is no surprise after a question was typed.
+    // Before the first prompt: what is wrong with them is not a surprise after a question was typed.
     let (first, images) = match &args.prompt {
         Some(_) => (Some(prompt::question(args)?), Vec::new()),
         None => (None, prompt::images(&args.image)?),

@@ -163,7 +163,7 @@ fn read_stdin(says_so: bool) -> Result<String, PromptError> {
         });
     }
     let mut bytes = Vec::new();
-    #[allow(clippy::disallowed_methods, reason = "a prompt is no key")]
+    #[allow(clippy::disallowed_methods, reason = "a prompt is not a key")]
     let stdin = io::stdin().lock();
     let read = stdin.take(MAX_TEXT + 1).read_to_end(&mut bytes);
     let _ = done.send(());

@@ -56,7 +56,7 @@ pub(crate) struct Common {
     #[arg(value_name = "PROMPT")]
     pub(crate) prompt: Option<String>,
 
-    /// The model to ask; counts over every configuration
+    /// The model to ask; overrides every configuration
     #[arg(short, long, value_name = "MODEL", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) model: Option<String>,
 

@@ -67,7 +67,7 @@ impl fmt::Display for ConfigError {
         match self {
             Self::HomeMissing(path) => write!(
                 f,
-                "CODEX_HOME is {}, which is no directory; make it or unset CODEX_HOME",
+                "CODEX_HOME is {}, which is not a directory; make it or unset CODEX_HOME",
                 path.display()
             ),
             Self::Io(path, cause) => write!(f, "could not read {}: {cause}", path.display()),

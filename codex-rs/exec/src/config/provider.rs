@@ -112,7 +112,7 @@ impl fmt::Display for ProviderError {
             Self::InClear(id, origin) => write!(
                 f,
                 "what may be a credential of model_providers.{id} (a key, a query, a header field) \
-                 would cross the network in clear to {origin}; use https, or a proxy on this host"
+                 would cross the network in cleartext to {origin}; use https, or a proxy on this host"
             ),
             Self::AuthCommand(id) => write!(
                 f,

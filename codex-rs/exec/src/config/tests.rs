@@ -182,7 +182,7 @@ fn a_fault_names_file_line_and_key() {
     }
     let nowhere = Host::new(&[]).set("CODEX_HOME", "/nowhere/at/all");
     let error = nowhere.load(&Common::default(), &[]).unwrap_err();
-    assert!(error.starts_with("CODEX_HOME is /nowhere/at/all, which is no directory"));
+    assert!(error.starts_with("CODEX_HOME is /nowhere/at/all, which is not a directory"));
 }
 
 fn provider(host: &Host, overrides: &[&str]) -> Provider {
@@ -269,7 +269,7 @@ fn a_key_of_openai_is_for_who_requires_it() {
         "model_providers.p.base_url='http://10.0.0.1/v1'",
     ];
     let error = host.load(&Common::default(), &far).unwrap_err();
-    assert!(error.contains("in clear to"), "{error}");
+    assert!(error.contains("in cleartext to"), "{error}");
     let command = ["model_providers.p.auth={command='print-key'}"];
     let error = host.load(&Common::default(), &command).unwrap_err();
     assert!(error.contains("gets the key from a command"), "{error}");
@@ -312,7 +312,7 @@ fn a_credential_never_crosses_a_network_in_clear() {
             "http://127.0.0.1.example/",
         ] {
             let error = with(base, credential).unwrap_err();
-            assert!(error.contains("in clear to http://"), "{error}");
+            assert!(error.contains("in cleartext to http://"), "{error}");
             assert!(!error.contains("secret"), "{error}");
         }
         for base in [
@@ -332,7 +332,10 @@ fn a_credential_never_crosses_a_network_in_clear() {
         .is_ok()
     );
     let error = with("http://10.0.0.1/v1?sig=secret", "model=a").unwrap_err();
-    assert!(error.contains("in clear to http://10.0.0.1;"), "{error}");
+    assert!(
+        error.contains("in cleartext to http://10.0.0.1;"),
+        "{error}"
+    );
 }
 
 #[test]

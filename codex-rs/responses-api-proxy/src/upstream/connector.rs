@@ -42,7 +42,7 @@ const KEEPALIVE_RETRIES: u32 = 3;
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED: Option<Duration> = None;
 
-/// How much of a request is kept encrypted, and before the handshake in clear, until the socket takes it,
+/// How much of a request is kept encrypted, and before the handshake in cleartext, until the socket takes it,
 /// in bytes.
 const TLS_BUFFER: usize = 64 * 1024;
 

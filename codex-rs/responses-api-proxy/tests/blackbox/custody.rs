@@ -127,7 +127,7 @@ fn the_search_finds_a_key_where_there_is_one() {
     let Some(found) = copies(&proxy) else { return };
     assert!(
         found > 0,
-        "ten requests in clear and no copy found: the search is blind"
+        "ten requests in cleartext and no copy found: the search is blind"
     );
     assert!(
         found <= 10 + page_copies(&proxy),

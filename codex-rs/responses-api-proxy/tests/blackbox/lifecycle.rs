@@ -76,9 +76,9 @@ fn an_upstream_url_that_cannot_have_the_key_is_exit_1() {
         ("/v1/responses", "is not an absolute URL"),
         ("ftp://example.com/", "has the scheme ftp"),
         ("https://user:secret@example.com/", "has user info"),
-        ("http://example.com/v1/responses", "in clear"),
-        ("http://10.0.0.1/v1/responses", "in clear"),
-        ("http://0.0.0.0/v1/responses", "in clear"),
+        ("http://example.com/v1/responses", "in cleartext"),
+        ("http://10.0.0.1/v1/responses", "in cleartext"),
+        ("http://0.0.0.0/v1/responses", "in cleartext"),
     ] {
         let (code, stderr) = run(&["--upstream-url", url]);
         assert_eq!(code, Some(1), "{url}");
