@@ -12,6 +12,7 @@
 )]
 
 mod answers;
+mod before_the_key;
 mod callers;
 mod confinement;
 mod crowds;
@@ -19,10 +20,11 @@ mod custody;
 mod cuts;
 mod deadlines;
 mod departures;
-mod door;
+
 mod echo;
 mod environment;
 mod faults;
+mod floods;
 mod framing;
 mod gateway;
 mod headers;
