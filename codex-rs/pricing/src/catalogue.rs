@@ -21,8 +21,8 @@ const PROVIDER: &str = "openai";
 /// The longest input that is told from longer ones: up to here an `f64` has every whole number.
 const LONGEST_INPUT: u64 = 1 << 53;
 
-/// Rates are multiples of one part in this, in US dollars per million tokens. It removes the rounding of the division by
-/// which they are found.
+/// Rates are rounded to one part in this of a US dollar per million tokens, which is finer than any price in
+/// the list. It removes the error of the division by which they are found, to the last bit.
 const GRID: f64 = 1e9;
 
 /// The bundled price list.
