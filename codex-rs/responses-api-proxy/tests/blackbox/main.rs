@@ -13,14 +13,19 @@
 
 mod answers;
 mod before_the_key;
+mod browsers;
 mod callers;
+mod certificate_authorities;
+mod client_tokens;
+mod command_line;
 mod confinement;
 mod crowds;
 mod custody;
 mod cuts;
 mod deadlines;
+mod denied;
 mod departures;
-
+mod documented_settings;
 mod echo;
 mod environment;
 mod faults;
@@ -28,17 +33,23 @@ mod floods;
 mod framing;
 mod gateway;
 mod headers;
+mod ipv6;
 mod isolation;
 mod key;
 mod lifecycle;
 mod noninterference;
+mod outbound_proxy;
 mod pool;
 mod resolving;
+mod restricted_host;
 mod server_info;
+mod server_info_ownership;
 mod start;
 mod stderr;
 mod streaming;
 mod surface;
+mod thread_limit;
+mod unix_socket;
 mod uploads;
 mod windows;
 
