@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use codex_test_support::{Gate, MockUpstream, PATIENCE, Reply};
+use codex_test_support::{Gate, MockUpstream, Reply, WAIT_TIMEOUT};
 use rexpect::session::spawn_command;
 use serde_json::json;
 
@@ -28,7 +28,7 @@ fn a_terminal_is_left_as_it_was_by_sigterm() {
     for (name, value) in &run.env {
         command.env(name, value);
     }
-    let timeout = u64::try_from(PATIENCE.as_millis()).ok();
+    let timeout = u64::try_from(WAIT_TIMEOUT.as_millis()).ok();
     let mut terminal = spawn_command(command, timeout).unwrap();
     terminal.exp_string("pid ").unwrap();
     let pid = terminal.read_line().unwrap();

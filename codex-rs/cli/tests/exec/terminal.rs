@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use codex_test_support::PATIENCE;
+use codex_test_support::WAIT_TIMEOUT;
 use rexpect::session::{PtySession, spawn_command};
 
 use crate::{CODEX, Run};
@@ -17,7 +17,7 @@ pub(crate) fn on_a_terminal(run: &Run) -> PtySession {
     for (name, value) in &run.env {
         command.env(name, value);
     }
-    let timeout = u64::try_from(PATIENCE.as_millis()).ok();
+    let timeout = u64::try_from(WAIT_TIMEOUT.as_millis()).ok();
     spawn_command(command, timeout).unwrap()
 }
 
@@ -32,7 +32,7 @@ pub(crate) fn shell_on_a_terminal(run: &Run, script: &str) -> PtySession {
     for (name, value) in &run.env {
         command.env(name, value);
     }
-    let timeout = u64::try_from(PATIENCE.as_millis()).ok();
+    let timeout = u64::try_from(WAIT_TIMEOUT.as_millis()).ok();
     spawn_command(command, timeout).unwrap()
 }
 
