@@ -26,10 +26,10 @@ fn assistant(text: &str) -> (String, String) {
     ("assistant".to_owned(), text.to_owned())
 }
 
-/// Between two questions its proxy is killed, and somebody else takes the port.
+/// Between two questions its proxy is killed, and another process takes the port.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_conversation_does_not_go_on_with_whoever_takes_its_proxy_s_place() {
+fn a_conversation_does_not_continue_with_another_process_on_the_proxy_s_port() {
     let upstream = MockUpstream::h1(Reply::responses("It is 42."));
     let mut proxy = codex_test_support::Proxy::builder(CODEX)
         .subcommand("responses-api-proxy")
@@ -45,11 +45,11 @@ fn a_conversation_does_not_go_on_with_whoever_takes_its_proxy_s_place() {
     terminal.exp_string(PROMPT).unwrap();
     proxy.signal(9);
     proxy.wait_exit();
-    let stranger = MockUpstream::builder().port(proxy.port()).start();
+    let other = MockUpstream::builder().port(proxy.port()).start();
     terminal.send_line("and why?").unwrap();
     terminal.exp_string("has gone").unwrap();
     terminal.exp_string(PROMPT).unwrap();
-    assert_eq!(stranger.connections(), 0);
+    assert_eq!(other.connections(), 0);
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn a_failure_is_reported_and_the_conversation_goes_on_without_it() {
 }
 
 #[test]
-fn a_history_is_kept_for_its_owner_alone() {
+fn the_history_file_is_readable_by_its_owner_only() {
     let upstream = MockUpstream::h1(whole("ok"));
     let run = chat(&upstream, &[]);
     for (line, earlier) in [
@@ -153,17 +153,17 @@ fn a_history_is_kept_for_its_owner_alone() {
         leaves_with(terminal, 0);
     }
     let path = run.path("exec-chat-history");
-    let kept = std::fs::read_to_string(&path).unwrap();
+    let saved = std::fs::read_to_string(&path).unwrap();
     assert!(
-        kept.contains("remember this") && !kept.contains("but not"),
-        "{kept}"
+        saved.contains("remember this") && !saved.contains("but not"),
+        "{saved}"
     );
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }
 
 #[test]
-fn an_answer_of_nothing_takes_its_question_back() {
+fn a_question_without_an_answer_is_removed_from_the_conversation() {
     let call = json!({"type": "response.output_item.done", "item": {"type": "function_call", "name": "shell"}});
     let tool = Reply::event_stream().data([created(), event(&call), completed()].concat());
     let upstream = MockUpstream::h1(vec![tool, whole("Now.")]);
@@ -184,7 +184,7 @@ fn an_answer_of_nothing_takes_its_question_back() {
 }
 
 #[test]
-fn a_key_is_neither_sent_nor_kept_and_a_pasted_backslash_is_both() {
+fn a_typed_key_is_neither_sent_nor_saved_and_a_pasted_backslash_is_both() {
     let upstream = MockUpstream::h1(whole("ok"));
     let run = chat(&upstream, &[]);
     let mut terminal = on_a_terminal(&run);
@@ -201,12 +201,12 @@ fn a_key_is_neither_sent_nor_kept_and_a_pasted_backslash_is_both() {
     terminal.send_control('d').unwrap();
     leaves_with(terminal, 0);
     assert_eq!(said(&upstream, 0), [user("a \\\nb")]);
-    let kept = std::fs::read_to_string(run.path("exec-chat-history")).unwrap();
-    assert!(!kept.contains("sk-proj") && kept.contains('a'), "{kept}");
+    let saved = std::fs::read_to_string(run.path("exec-chat-history")).unwrap();
+    assert!(!saved.contains("sk-proj") && saved.contains('a'), "{saved}");
 }
 
 #[test]
-fn what_cannot_be_asked_is_said_before_the_first_prompt() {
+fn a_bad_argument_is_reported_before_the_first_prompt() {
     let upstream = MockUpstream::h1(whole("ok"));
     for (args, code, says) in [
         (

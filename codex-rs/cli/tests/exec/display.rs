@@ -1,4 +1,4 @@
-//! What a terminal shows of an answer, and what it is kept from.
+//! What a terminal shows of an answer, and that no control sequence reaches it.
 
 use codex_test_support::{Gate, MockUpstream, Reply, TEST_KEY};
 use serde_json::json;
@@ -7,7 +7,7 @@ use crate::terminal::{as_seen, leaves_with, on_a_terminal, shell_on_a_terminal};
 use crate::{CODEX, assert_ended, chat, codex, completed, created, delta, event, whole};
 
 #[test]
-fn nothing_in_an_answer_steers_the_terminal() {
+fn no_control_sequence_of_an_answer_reaches_the_terminal() {
     // Cut in two, so that neither half is a whole sequence.
     let evil = [
         created(),
@@ -107,7 +107,7 @@ fn the_proxy_shows_on_a_terminal_the_line_to_paste() {
 }
 
 #[test]
-fn the_spinner_shows_no_model_that_steers_the_terminal() {
+fn no_control_sequence_of_a_model_name_reaches_the_terminal() {
     let gate = Gate::new();
     let upstream = MockUpstream::h1(whole("text").hold_head(&gate));
     let model = format!("m\u{1b}]0;x\u{7}{}", "y".repeat(500));

@@ -23,7 +23,7 @@ pub(crate) fn assert_asked(run: &Run, upstream: &MockUpstream) {
 }
 
 #[test]
-fn by_the_line_that_the_readme_has() {
+fn the_command_of_the_readme_works() {
     let upstream = upstream();
     let proxy = in_front_of(&upstream).start();
     let url = format!(
@@ -35,7 +35,7 @@ fn by_the_line_that_the_readme_has() {
 }
 
 #[test]
-fn by_its_server_info() {
+fn the_proxy_is_found_by_its_server_info() {
     let upstream = upstream();
     let proxy = in_front_of(&upstream).server_info().start();
     let info = proxy.info_file();
@@ -50,7 +50,7 @@ fn by_its_server_info() {
 }
 
 #[test]
-fn past_a_proxy_of_the_environment() {
+fn http_proxy_is_not_used_for_the_local_proxy() {
     let upstream = upstream();
     let elsewhere = MockUpstream::h1(Reply::responses("caught"));
     let proxy = in_front_of(&upstream).server_info().start();
@@ -65,7 +65,7 @@ fn past_a_proxy_of_the_environment() {
 }
 
 #[test]
-fn what_goes_elsewhere_goes_by_the_proxy_of_the_environment() {
+fn other_hosts_are_reached_through_http_proxy() {
     let elsewhere = MockUpstream::h1(Reply::responses("by way of it"));
     let url = format!("http://{}", elsewhere.addr());
     let base = "model_providers.x.base_url='http://host.invalid/v1'";
@@ -76,7 +76,7 @@ fn what_goes_elsewhere_goes_by_the_proxy_of_the_environment() {
 }
 
 #[test]
-fn what_the_proxy_says_no_to_is_shown() {
+fn a_refusal_of_the_proxy_is_printed() {
     let upstream = upstream();
     let proxy = in_front_of(&upstream).start();
     let url = format!(
@@ -96,7 +96,7 @@ fn what_the_proxy_says_no_to_is_shown() {
 
 #[cfg(unix)]
 #[test]
-fn by_a_unix_socket() {
+fn the_proxy_is_reached_by_a_unix_socket() {
     let upstream = upstream();
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("s");
@@ -112,7 +112,7 @@ fn by_a_unix_socket() {
 }
 
 #[test]
-fn with_the_token_that_it_asks_for() {
+fn the_client_token_of_the_server_info_is_sent() {
     let upstream = upstream();
     let proxy = in_front_of(&upstream)
         .arg("--require-client-token")
@@ -151,11 +151,11 @@ fn root_has_the_key_and_another_user_uses_it() {
         proxy.port()
     );
     // The binary may lie where only root can go; its home may not.
-    let place = tempfile::Builder::new()
+    let dir = tempfile::Builder::new()
         .prefix("exec-")
         .tempdir_in("/tmp")
         .unwrap();
-    let program = place.path().join("codex");
+    let program = dir.path().join("codex");
     // Not by this process: what another thread starts meanwhile would hold the new file open, and
     // it could not be run.
     let copied = std::process::Command::new("cp")
@@ -163,7 +163,7 @@ fn root_has_the_key_and_another_user_uses_it() {
         .status();
     assert!(copied.unwrap().success());
     // The program as it is to be installed: run by everybody, read by root alone.
-    for (path, mode) in [(place.path(), 0o755), (program.as_path(), 0o711)] {
+    for (path, mode) in [(dir.path(), 0o755), (program.as_path(), 0o711)] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     }
     let run = codex(&["exec", "-c", "model_provider=local-proxy", "-c", &url, "hi"]);
@@ -195,7 +195,7 @@ fn root_has_the_key_and_another_user_uses_it() {
 }
 
 #[test]
-fn the_variable_alone_is_enough_where_no_provider_is_configured() {
+fn codex_proxy_server_info_is_enough_where_no_provider_is_configured() {
     let upstream = upstream();
     let proxy = in_front_of(&upstream).server_info().start();
     let info = proxy.info_file().to_str().unwrap().to_owned();
@@ -232,7 +232,7 @@ fn a_proxy_of_the_environment_that_fails_is_named() {
 }
 
 #[test]
-fn past_a_proxy_of_the_environment_by_https_too() {
+fn https_proxy_is_not_used_for_loopback() {
     let upstream = MockUpstream::tls_h1(Reply::responses("by the proxy"));
     let elsewhere = MockUpstream::h1(Reply::responses("caught"));
     let roots = upstream.ca_file().to_str().unwrap().to_owned();

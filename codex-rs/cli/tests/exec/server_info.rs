@@ -36,7 +36,7 @@ fn assert_not_used(info: &std::path::Path, says: &str) {
 }
 
 #[test]
-fn a_stranger_s_server_info_is_not_believed() {
+fn a_server_info_of_another_user_is_not_used() {
     use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
 
     let upstream = upstream();
@@ -56,7 +56,7 @@ fn a_stranger_s_server_info_is_not_believed() {
 }
 
 #[test]
-fn one_of_the_owner_of_its_directory_or_of_root_is_believed() {
+fn a_server_info_of_the_directory_s_owner_or_of_root_is_used() {
     use std::os::unix::fs::{PermissionsExt, chown};
 
     let upstream = upstream();
@@ -66,7 +66,7 @@ fn one_of_the_owner_of_its_directory_or_of_root_is_believed() {
     std::os::unix::fs::symlink(&info, &link).unwrap();
     let run = codex(&["exec", "--server-info", link.to_str().unwrap(), "hi"]);
     assert_ended(&run.run(), 0, "by the proxy");
-    // As codex-action leaves it: given to root and read-only, in the directory of somebody else.
+    // As codex-action leaves it: given to root and read-only, in the directory of another user.
     std::fs::set_permissions(&info, std::fs::Permissions::from_mode(0o444)).unwrap();
     let run = codex(&["exec", "--server-info", info.to_str().unwrap(), "hi"]);
     if chown(dir.path(), Some(65534), None).is_ok() {
@@ -77,7 +77,7 @@ fn one_of_the_owner_of_its_directory_or_of_root_is_believed() {
 }
 
 #[test]
-fn what_is_no_small_file_is_neither_read_nor_waited_for() {
+fn a_server_info_that_is_not_a_small_regular_file_is_refused_without_waiting() {
     let dir = tempfile::tempdir().unwrap();
     let fifo = dir.path().join("fifo");
     let made = std::process::Command::new("mkfifo").arg(&fifo).status();
@@ -91,10 +91,10 @@ fn what_is_no_small_file_is_neither_read_nor_waited_for() {
     assert_not_used(&long, "it is longer than 65536 bytes");
 }
 
-/// The proxy is killed, so that its file stays, and somebody else takes its place.
+/// The proxy is killed, so that its file stays, and another process listens on its port.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_server_info_whose_proxy_was_killed_is_not_believed() {
+fn a_server_info_whose_proxy_was_killed_is_not_used() {
     let upstream = upstream();
     let mut proxy = in_front_of(&upstream)
         .arg("--require-client-token")
@@ -107,12 +107,12 @@ fn a_server_info_whose_proxy_was_killed_is_not_believed() {
     proxy.wait_exit();
     let says = format!("process {}, the proxy that wrote it, has gone", proxy.pid());
     assert_not_used(&info, &says);
-    let stranger = MockUpstream::builder()
+    let other = MockUpstream::builder()
         .port(proxy.port())
         .script(Reply::responses("caught"))
         .start();
     assert_not_used(&info, &says);
-    assert_eq!(stranger.connections(), 0);
+    assert_eq!(other.connections(), 0);
 }
 
 #[cfg(target_os = "linux")]
@@ -130,13 +130,13 @@ fn a_unix_socket_of_a_proxy_that_was_killed_is_not_used() {
     proxy.signal(9);
     proxy.wait_exit();
     std::fs::remove_file(&socket).unwrap();
-    let stranger = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-    stranger.set_nonblocking(true).unwrap();
+    let other = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    other.set_nonblocking(true).unwrap();
     assert_not_used(&info, "has gone");
-    assert!(stranger.accept().is_err(), "somebody connected");
+    assert!(other.accept().is_err(), "somebody connected");
 }
 
-/// Somebody who listens, as another user, until it is dropped.
+/// A process of another user that listens until this is dropped.
 #[cfg(target_os = "linux")]
 struct OfAnotherUser(std::process::Child);
 
@@ -192,7 +192,7 @@ impl Drop for OfAnotherUser {
     }
 }
 
-/// The number in the file is that of a process that lives: ours.
+/// The process id in the file is that of a running process: ours.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_listener_of_another_user_gets_nothing() {
@@ -214,7 +214,7 @@ fn a_listener_of_another_user_gets_nothing() {
     ] {
         std::fs::write(&info, content).unwrap();
         assert_not_used(&info, "nobody listens on");
-        let Some(stranger) = OfAnotherUser::listen(&address) else {
+        let Some(other) = OfAnotherUser::listen(&address) else {
             let _ = std::io::Write::write_all(
                 &mut std::io::stderr(),
                 b"skipped: needs root, setpriv and perl\n",
@@ -222,18 +222,18 @@ fn a_listener_of_another_user_gets_nothing() {
             return;
         };
         assert_not_used(&info, "belongs to user 65534");
-        assert_eq!(stranger.received(), "");
+        assert_eq!(other.received(), "");
     }
 }
 
-/// The number of a proxy that has gone is that of a stranger's process by now, who listens on its port.
+/// The process id of a proxy that has ended belongs to another user's process by now, which listens on its port.
 #[cfg(target_os = "linux")]
 #[test]
-fn nor_does_one_whose_process_got_the_number_of_the_proxy() {
+fn a_listener_that_has_the_process_id_of_the_proxy_by_now_gets_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let info = directory.path().join("info.json");
     let free = codex_test_support::RefusedPort::new().addr().port();
-    let Some(stranger) = OfAnotherUser::listen(&free.to_string()) else {
+    let Some(other) = OfAnotherUser::listen(&free.to_string()) else {
         let _ = std::io::Write::write_all(
             &mut std::io::stderr(),
             b"skipped: needs root, setpriv and perl\n",
@@ -242,7 +242,7 @@ fn nor_does_one_whose_process_got_the_number_of_the_proxy() {
     };
     std::fs::write(
         &info,
-        format!("{{\"port\":{free},\"pid\":{}}}", stranger.0.id()),
+        format!("{{\"port\":{free},\"pid\":{}}}", other.0.id()),
     )
     .unwrap();
     let file = std::fs::File::open(&info).unwrap();
@@ -250,5 +250,5 @@ fn nor_does_one_whose_process_got_the_number_of_the_proxy() {
     file.set_modified(std::time::SystemTime::now() - hour)
         .unwrap();
     assert_not_used(&info, "is younger than the file");
-    assert_eq!(stranger.received(), "");
+    assert_eq!(other.received(), "");
 }

@@ -65,7 +65,7 @@ fn what_a_web_page_sends_is_refused_and_nothing_goes_up() {
 
 /// Clients whose `fetch` is made after the browsers' send parts of what a browser says, and never from where.
 #[test]
-fn what_a_program_s_fetch_says_of_itself_is_no_browser() {
+fn the_fetch_metadata_of_a_program_is_not_taken_for_a_browser() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     // What fetch of Node 18 to 24 sends; then what the Fetch standard has a client send that has no
     // pages, which other versions may take over; a browser's privacy signal set by hand; a client that

@@ -48,7 +48,7 @@ pub(crate) fn curl_as_other(proxy: &Proxy) -> Option<String> {
 }
 
 #[test]
-fn only_named_users_get_in() {
+fn only_allowed_users_are_admitted() {
     if !is_root() {
         return skipped("only root can be two users");
     }
@@ -114,10 +114,10 @@ fn the_start_says_who_may_call() {
     }
 }
 
-/// A socket that its owner has closed belongs to user 0 as far as the kernel's table
-/// tells: root is let in here, and the one that closes is somebody else.
+/// The kernel's socket table shows user 0 for a socket that its owner has closed. Here root is
+/// allowed, and another user closes the connections.
 #[test]
-fn ten_thousand_that_close_at_once_never_pass_for_root() {
+fn ten_thousand_connections_closed_at_once_are_never_taken_for_root() {
     if !is_root() {
         return skipped("only root can be two users");
     }

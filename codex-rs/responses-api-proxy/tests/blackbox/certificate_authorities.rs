@@ -26,7 +26,7 @@ fn the_certificate_authorities_are_named_and_needed() {
 }
 
 #[test]
-fn all_who_name_certificate_authorities_are_named() {
+fn certificate_authorities_of_both_variables_are_trusted_and_named() {
     let [upstream, other] = [(); 2].map(|()| MockUpstream::h2(Reply::responses("hi")));
     let dir = tempfile::tempdir().unwrap();
     std::fs::copy(other.ca_file(), dir.path().join("other.pem")).unwrap();
@@ -53,7 +53,7 @@ fn all_who_name_certificate_authorities_are_named() {
         .env("SSL_CERT_DIR", dir.path())
         .start();
     assert_eq!(ask(&proxy).status, 200);
-    // What is empty names nobody: then the system does, where it has any.
+    // An empty variable counts as unset: the authorities of the system are used, where it has any.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let [of_system, of_nobody] = [&[][..], &[("SSL_CERT_FILE", ""), ("SSL_CERT_DIR", "")]]

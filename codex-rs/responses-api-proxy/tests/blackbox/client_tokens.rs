@@ -21,7 +21,7 @@ fn sha256(text: &str) -> Option<String> {
 }
 
 #[test]
-fn a_client_token_is_needed_where_there_is_a_file_of_them_and_goes_no_further() {
+fn a_client_token_is_required_with_a_token_file_and_is_not_forwarded() {
     let (Some(alice), Some(bob)) = (sha256("alice-token"), sha256("bob-token")) else {
         return skipped("sha256sum is not installed");
     };
@@ -89,7 +89,7 @@ fn a_client_token_is_needed_where_there_is_a_file_of_them_and_goes_no_further() 
 
 /// A file in a home, beside everything else there.
 #[test]
-fn a_token_file_among_others_is_readable_alone_and_the_start_says_so() {
+fn a_token_file_is_the_only_readable_file_of_its_directory() {
     let (Some(alice), Some(bob)) = (sha256("alice-token"), sha256("bob-token")) else {
         return skipped("sha256sum is not installed");
     };
@@ -130,7 +130,7 @@ fn a_token_file_among_others_is_readable_alone_and_the_start_says_so() {
 }
 
 #[test]
-fn a_token_of_its_own_stands_in_a_private_server_info() {
+fn a_generated_client_token_is_written_to_a_private_server_info() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     let proxy = in_front_of(&upstream)
         .arg("--require-client-token")
@@ -158,7 +158,7 @@ fn a_token_of_its_own_stands_in_a_private_server_info() {
 }
 
 #[test]
-fn a_token_file_that_is_none_is_exit_1() {
+fn a_malformed_token_file_is_exit_1() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("tokens");
     fs::write(&file, "alice:short\n").unwrap();

@@ -8,7 +8,7 @@ use crate::custody::{is_root, skipped};
 use crate::{RESPONSES, ask, in_front_of};
 
 #[test]
-fn a_stranger_is_told_so_once() {
+fn a_denied_user_gets_one_response() {
     if !is_root() {
         return skipped("only root is not the user that may call");
     }
@@ -27,7 +27,7 @@ fn a_stranger_is_told_so_once() {
 
 /// Whoever has no token, or is a web page, gets one answer too, however many requests it sends.
 #[test]
-fn who_may_not_call_is_told_so_once() {
+fn a_denied_request_gets_one_response() {
     let upstream = MockUpstream::h1(Reply::responses("never"));
     let proxy = in_front_of(&upstream)
         .args(["--require-client-token"])
@@ -54,10 +54,10 @@ fn who_may_not_call_is_told_so_once() {
     assert!(upstream.requests().is_empty());
 }
 
-/// A caller asks for what nobody gets until there is no room for another refusal, reads none of them, and
-/// has the only place there is.
+/// A caller holds the only connection permit, sends refused requests until its socket takes no further refusal, and
+/// reads none of them.
 #[test]
-fn refusals_that_nobody_reads_keep_no_place() {
+fn unread_refusals_do_not_hold_a_connection_permit() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("socket");
@@ -76,11 +76,11 @@ fn refusals_that_nobody_reads_keep_no_place() {
         ])
         .start();
     proxy.wait_for_stderr("listening on unix:");
-    // Of this kind of socket there is little room, and always as much.
+    // The buffer of a Unix socket is small, and of a fixed size.
     let mut caller = std::os::unix::net::UnixStream::connect(&path).unwrap();
     let request = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    // No more at once than is kept for its turn, and time for it in a static debug build too; and in all more answers than
-    // there is room for.
+    // No more at once than the proxy buffers of pipelined requests, with time to answer them in a static debug build
+    // too; in all, more refusals than the socket buffer takes.
     for _ in 0..20 {
         std::io::Write::write_all(&mut caller, &request.repeat(200)).unwrap();
         std::thread::sleep(Duration::from_millis(100));
@@ -91,7 +91,7 @@ fn refusals_that_nobody_reads_keep_no_place() {
     while ask(&proxy).status != 200 {
         assert!(
             stuck.elapsed() < Duration::from_secs(30),
-            "it keeps its place"
+            "it keeps its connection permit"
         );
         std::thread::sleep(Duration::from_millis(100));
     }

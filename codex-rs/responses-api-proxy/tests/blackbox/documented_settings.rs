@@ -97,7 +97,7 @@ fn sources(of: &Path, found: &mut Vec<PathBuf>) {
 }
 
 #[test]
-fn every_flag_and_variable_of_the_code_is_in_the_table_and_the_other_way_round() {
+fn flags_and_variables_of_the_code_and_of_the_table_are_the_same() {
     let named: Vec<String> = table().into_iter().map(|(name, _)| name).collect();
     let once: BTreeSet<String> = named.iter().cloned().collect();
     assert_eq!(once.len(), named.len(), "a name stands there twice");

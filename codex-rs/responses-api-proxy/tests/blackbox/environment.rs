@@ -88,7 +88,7 @@ fn a_variable_that_is_not_in_force_is_refused_by_its_name_and_not_its_value() {
 }
 
 #[test]
-fn what_is_no_text_or_says_two_things_is_refused_too() {
+fn a_variable_that_is_not_utf_8_or_contradicts_another_is_refused() {
     use std::os::unix::ffi::OsStrExt;
 
     let ca = MockUpstream::h2(Reply::silence());
@@ -156,7 +156,7 @@ fn a_flag_with_a_bad_value_is_refused_by_its_name() {
 }
 
 #[test]
-fn a_user_and_a_password_reach_the_proxy_as_they_were_meant_and_nobody_else() {
+fn the_user_and_password_reach_the_outbound_proxy_decoded_and_nobody_else() {
     let upstream = MockUpstream::h2(Reply::responses("never"));
     let recorder = MockUpstream::h1(Reply::new(403));
     let url = format!("http://alice:12%2334@{}", recorder.addr());

@@ -28,7 +28,7 @@ fn localhost_is_the_same_port_on_both_addresses() {
 }
 
 #[test]
-fn a_caller_by_ipv6_is_known_too() {
+fn a_caller_by_ipv6_is_identified_too() {
     if !is_root() {
         return skipped("only root is not the user that may call");
     }

@@ -99,16 +99,16 @@ fn term_and_int_drain_and_exit_0() {
 }
 
 #[test]
-fn a_second_signal_or_the_end_of_patience_cuts() {
+fn a_second_signal_or_the_drain_timeout_cuts() {
     let held = || MockUpstream::h1(Reply::event_stream().data("data: 1\n\n").hold(&Gate::new()));
-    for (patience, second, code) in [
+    for (drain_timeout, second, code) in [
         ("1h", Some("TERM"), 143),
         ("1h", Some("INT"), 130),
         ("100ms", None, 0),
     ] {
         let upstream = held();
         let mut proxy = in_front_of(&upstream)
-            .args(["--drain-timeout", patience])
+            .args(["--drain-timeout", drain_timeout])
             .start();
         let mut streaming = begin(&proxy);
         proxy.signal(signal("TERM"));
@@ -135,8 +135,8 @@ fn an_idle_proxy_exits_at_once() {
     let mut proxy = in_front_of(&upstream)
         .args(["--drain-timeout", "1h"])
         .start();
-    let mut kept = proxy.client();
-    assert_eq!(kept.post(RESPONSES, &[], "{}").read_answer().status, 200);
+    let mut idle = proxy.client();
+    assert_eq!(idle.post(RESPONSES, &[], "{}").read_answer().status, 200);
     let _never_spoke = proxy.client();
     proxy.signal(signal("TERM"));
     assert_eq!(proxy.wait_exit().code(), Some(0));

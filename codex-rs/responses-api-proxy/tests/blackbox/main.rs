@@ -19,7 +19,6 @@ mod certificate_authorities;
 mod client_tokens;
 mod command_line;
 mod confinement;
-mod crowds;
 mod custody;
 mod cuts;
 mod deadlines;
@@ -28,6 +27,7 @@ mod departures;
 mod documented_settings;
 mod echo;
 mod environment;
+mod fairness;
 mod faults;
 mod floods;
 mod framing;
@@ -61,7 +61,7 @@ const PROXY: &str = env!("CARGO_BIN_EXE_codex-responses-api-proxy");
 /// The one path that is served.
 const RESPONSES: &str = "/v1/responses";
 
-/// A proxy in front of `upstream`, to be started or told more.
+/// A proxy in front of `upstream`, to be configured further and started.
 fn in_front_of(upstream: &MockUpstream) -> ProxyBuilder {
     Proxy::builder(PROXY).upstream(upstream)
 }

@@ -58,7 +58,7 @@ impl NameServer {
     }
 }
 
-/// Where nobody answers.
+/// An address without a name server.
 const NOBODY: &str = "nameserver 127.0.0.83\noptions timeout:1 attempts:1\n";
 
 /// An `/etc` and a `/run` of the proxy's own, to be changed while it runs.
@@ -105,7 +105,7 @@ impl Machine {
         fs::write(self.at(name), text).unwrap();
     }
 
-    /// A new file in the place of what is there.
+    /// Replaces a file by a new one, as `rename(2)` does.
     fn replace(&self, name: &str, text: &str) {
         let fresh = format!("{name}.new");
         self.write(&fresh, text);
@@ -140,7 +140,7 @@ pub(crate) fn assert_works(proxy: &Proxy, what: &str) {
 }
 
 #[test]
-fn a_new_file_of_the_resolver_is_read_in_the_place_of_the_old_one() {
+fn a_replaced_resolver_file_is_read() {
     let Some(machine) = Machine::new() else {
         return;
     };
@@ -150,7 +150,7 @@ fn a_new_file_of_the_resolver_is_read_in_the_place_of_the_old_one() {
     };
     machine.write("etc/resolv.conf", &first.resolv_conf());
     let proxy = machine.start();
-    // The start looks something up, so that old C libraries have their resolver, and asks nobody.
+    // The start looks something up, so that old C libraries load their resolver, and sends no query.
     assert_eq!(first.asked(), 0);
     assert_works(&proxy, "the first name server");
     assert!(first.asked() > 0);
@@ -175,7 +175,7 @@ fn a_new_file_of_the_resolver_is_read_in_the_place_of_the_old_one() {
 }
 
 #[test]
-fn a_file_of_the_resolver_that_comes_late_is_read() {
+fn a_resolver_file_that_is_created_later_is_read() {
     let Some(machine) = Machine::new() else {
         return;
     };

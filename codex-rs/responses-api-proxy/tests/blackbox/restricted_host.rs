@@ -44,7 +44,7 @@ fn without(calls: &[&str]) -> Option<Vec<String>> {
 }
 
 #[test]
-fn a_filter_that_refuses_to_lock_memory_is_told_from_a_limit() {
+fn a_filter_that_refuses_to_lock_memory_is_distinguished_from_a_limit() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     let Some(filtered) = without(&["mlock", "memfd_secret"]) else {
         return;

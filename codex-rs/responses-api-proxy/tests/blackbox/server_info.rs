@@ -27,7 +27,7 @@ pub(crate) fn refused(args: &[&str]) -> String {
 }
 
 #[test]
-fn it_names_a_port_that_already_accepts_and_goes_away_at_the_end() {
+fn the_file_names_the_port_and_is_removed_at_the_end() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     let mut proxy = in_front_of(&upstream).server_info().start();
     let written = fs::read_to_string(proxy.info_file()).unwrap();
@@ -41,7 +41,7 @@ fn it_names_a_port_that_already_accepts_and_goes_away_at_the_end() {
 }
 
 #[test]
-fn it_accepts_before_the_file_says_so() {
+fn the_port_accepts_before_the_file_is_written() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     let dir = tempfile::tempdir().unwrap();
     // A FIFO: our read returns the moment the line is written, not a poll later.
@@ -86,7 +86,7 @@ fn a_file_made_beforehand_is_written_in_place() {
 }
 
 #[test]
-fn a_file_that_somebody_took_over_is_left() {
+fn a_file_that_was_overwritten_is_not_removed() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     let mut proxy = in_front_of(&upstream).server_info().start();
     fs::write(proxy.info_file(), "{\"port\":1,\"pid\":1}\n").unwrap();
@@ -126,7 +126,7 @@ fn links_and_directories_are_refused_and_nothing_is_lost() {
 }
 
 #[test]
-fn a_file_that_holds_something_else_is_kept_however_the_path_leads_to_it() {
+fn a_file_with_other_content_is_not_overwritten_through_a_link_either() {
     let dir = tempfile::tempdir().unwrap();
     let precious = dir.path().join("real");
     fs::create_dir(&precious).unwrap();
@@ -139,7 +139,7 @@ fn a_file_that_holds_something_else_is_kept_however_the_path_leads_to_it() {
 }
 
 #[test]
-fn a_device_will_do() {
+fn a_device_is_accepted() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     let proxy: Proxy = in_front_of(&upstream)
         .args(["--server-info", "/dev/null"])
@@ -148,7 +148,7 @@ fn a_device_will_do() {
 }
 
 #[test]
-fn json_that_is_no_server_info_is_kept_whole() {
+fn json_that_is_not_a_server_info_is_not_overwritten() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("config.json");
     let long = format!("{{\"port\":1,\"pid\":2}}{}", " ".repeat(64 * 1024));
@@ -203,7 +203,7 @@ fn a_full_disk_leaves_nothing_behind() {
     if !is_root() {
         return skipped("only root can mount a small disk");
     }
-    // In a mount namespace of its own, which goes away with the shell.
+    // In a mount namespace of its own, which ends with the shell.
     let script = r#"
         mount -t tmpfs -o size=64k none "$1" 2>/dev/null || exit 77
         cat /dev/zero >"$1/rest" 2>/dev/null
@@ -216,8 +216,8 @@ fn a_full_disk_leaves_nothing_behind() {
         wc -c "$1/before.json" >&2
     "#;
     let dir = tempfile::tempdir().unwrap();
-    let place = dir.path().to_str().unwrap();
-    let args = ["--mount", "sh", "-c", script, PROXY, place];
+    let mount_point = dir.path().to_str().unwrap();
+    let args = ["--mount", "sh", "-c", script, PROXY, mount_point];
     let output = run_to_exit("unshare", &args, &[], b"");
     if output.code == Some(77) || output.stderr.starts_with("unshare") {
         return skipped("no file system can be mounted here");
@@ -226,13 +226,13 @@ fn a_full_disk_leaves_nothing_behind() {
     assert!(stderr.contains("No space left on device"), "{stderr}");
     assert!(stderr.contains("exit 1\nrest\n"), "{stderr}");
     assert!(
-        stderr.contains(&format!("0 {place}/before.json")),
+        stderr.contains(&format!("0 {mount_point}/before.json")),
         "{stderr}"
     );
 }
 
 #[test]
-fn what_is_made_can_be_written_by_nobody_else_whatever_the_umask() {
+fn new_files_and_directories_are_not_writable_by_others_whatever_the_umask() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("made/info.json");
@@ -248,7 +248,7 @@ fn what_is_made_can_be_written_by_nobody_else_whatever_the_umask() {
 }
 
 #[test]
-fn it_goes_away_from_where_it_was_though_the_path_leads_elsewhere() {
+fn the_file_is_removed_although_its_directory_was_moved() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);

@@ -10,10 +10,10 @@ use crate::in_front_of;
 use crate::server_info::{make_fifo, refused, refused_file};
 
 /// A user who is neither us nor root.
-const STRANGER: u32 = 65534;
+const OTHER_USER: u32 = 65534;
 
 #[test]
-fn a_stranger_s_file_is_not_used_and_not_lost() {
+fn a_file_of_another_user_is_refused_and_left_unchanged() {
     if !is_root() {
         return skipped("only root can give a file away");
     }
@@ -23,7 +23,7 @@ fn a_stranger_s_file_is_not_used_and_not_lost() {
     let file = dir.path().join("info.json");
     for content in ["", "{\"port\":1,\"pid\":1}\n"] {
         fs::write(&file, content).unwrap();
-        chown(&file, Some(STRANGER), None).unwrap();
+        chown(&file, Some(OTHER_USER), None).unwrap();
         let stderr = refused_file(&file);
         assert!(stderr.contains("belongs to user 65534"), "{stderr}");
         assert_eq!(fs::read_to_string(&file).unwrap(), content);
@@ -33,7 +33,7 @@ fn a_stranger_s_file_is_not_used_and_not_lost() {
     assert!(stderr.contains("belongs to user 65534"), "{stderr}");
     let fifo = dir.path().join("fifo");
     make_fifo(&fifo);
-    chown(&fifo, Some(STRANGER), None).unwrap();
+    chown(&fifo, Some(OTHER_USER), None).unwrap();
     // Its reader is there, to know the port and to be the one who is asked for it.
     let _reader = fs::OpenOptions::new().read(true).write(true).open(&fifo);
     let stderr = refused_file(&fifo);
@@ -41,7 +41,7 @@ fn a_stranger_s_file_is_not_used_and_not_lost() {
 }
 
 #[test]
-fn a_file_in_the_directory_of_its_owner_will_do_and_is_mentioned() {
+fn a_file_in_the_directory_of_its_owner_is_used_with_a_warning() {
     if !is_root() {
         return skipped("only root can give a file away");
     }
@@ -51,7 +51,7 @@ fn a_file_in_the_directory_of_its_owner_will_do_and_is_mentioned() {
     fs::write(&file, "").unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
     for path in [&file, dir.path()] {
-        chown(path, Some(STRANGER), None).unwrap();
+        chown(path, Some(OTHER_USER), None).unwrap();
     }
     let mut proxy = in_front_of(&upstream)
         .arg("--server-info")
@@ -61,10 +61,10 @@ fn a_file_in_the_directory_of_its_owner_will_do_and_is_mentioned() {
     assert!(fs::read_to_string(&file).unwrap().contains("\"port\""));
     proxy.signal(crate::lifecycle::signal("TERM"));
     assert_eq!(proxy.wait_exit().code(), Some(0));
-    // And one of whoever became root by sudo.
+    // A file of the user who became root by sudo is used without a warning.
     fs::write(&file, "").unwrap();
     chown(dir.path(), Some(0), None).unwrap();
-    chown(&file, Some(STRANGER), None).unwrap();
+    chown(&file, Some(OTHER_USER), None).unwrap();
     let by_sudo = in_front_of(&upstream)
         .env("SUDO_UID", "65534")
         .arg("--server-info")
@@ -79,9 +79,9 @@ fn a_start_that_fails_leaves_no_file_and_no_change() {
     if !is_root() {
         return skipped("only root can start it as another user");
     }
-    let place = tempfile::tempdir().unwrap();
-    open_to_all(place.path());
-    let Some(binary) = copy_of("codex-responses-api-proxy", place.path()) else {
+    let root_dir = tempfile::tempdir().unwrap();
+    open_to_all(root_dir.path());
+    let Some(binary) = copy_of("codex-responses-api-proxy", root_dir.path()) else {
         return skipped("the binary cannot be copied");
     };
     let stale = "{\"port\":1,\"pid\":2}\n";
@@ -89,10 +89,10 @@ fn a_start_that_fails_leaves_no_file_and_no_change() {
     let [new, found] = ["new.json", "found.json"].map(|name| dir.path().join(name));
     fs::write(&found, stale).unwrap();
     for path in [&found, dir.path()] {
-        chown(path, Some(STRANGER), None).unwrap();
+        chown(path, Some(OTHER_USER), None).unwrap();
     }
     for file in [&new, &found] {
-        // It fails when all is open: nobody cannot become root.
+        // It fails when all files are open: the user `nobody` cannot become root.
         let mut failed = Proxy::builder(&binary)
             .under([
                 "setpriv",
@@ -115,7 +115,7 @@ fn a_start_that_fails_leaves_no_file_and_no_change() {
 }
 
 #[test]
-fn a_stranger_s_link_to_a_directory_is_not_followed() {
+fn a_link_of_another_user_to_a_directory_is_not_followed() {
     if !is_root() {
         return skipped("only root can give a link away");
     }
@@ -124,7 +124,7 @@ fn a_stranger_s_link_to_a_directory_is_not_followed() {
     let at = |name: &str| dir.path().join(name);
     fs::create_dir(at("real")).unwrap();
     symlink("real", at("planted")).unwrap();
-    lchown(at("planted"), Some(STRANGER), None).unwrap();
+    lchown(at("planted"), Some(OTHER_USER), None).unwrap();
     for below in ["planted/info.json", "planted/made/for/info.json"] {
         let stderr = refused_file(&at(below));
         assert!(stderr.contains("a symbolic link of user 65534"), "{stderr}");
@@ -146,17 +146,17 @@ fn a_stranger_s_link_to_a_directory_is_not_followed() {
 
 /// Root alone may write the directory, and at the end there is no root any more.
 #[test]
-fn what_root_made_and_the_user_cannot_remove_says_nothing_at_the_end() {
+fn a_file_that_the_user_cannot_remove_is_emptied_at_the_end() {
     if !is_root() {
         return skipped("only root can become another user");
     }
-    let place = tempfile::tempdir().unwrap();
-    open_to_all(place.path());
-    let Some(binary) = copy_of("codex-responses-api-proxy", place.path()) else {
+    let root_dir = tempfile::tempdir().unwrap();
+    open_to_all(root_dir.path());
+    let Some(binary) = copy_of("codex-responses-api-proxy", root_dir.path()) else {
         return skipped("the binary cannot be copied");
     };
     let upstream = MockUpstream::h2(Reply::responses("hi"));
-    let (info, socket) = (place.path().join("info.json"), place.path().join("s"));
+    let (info, socket) = (root_dir.path().join("info.json"), root_dir.path().join("s"));
     let at_socket = format!("unix:{}", socket.display());
     // The second one finds what the first one left behind.
     for _ in 0..2 {
@@ -185,7 +185,7 @@ fn what_root_made_and_the_user_cannot_remove_says_nothing_at_the_end() {
         assert_eq!(left.kind(), std::io::ErrorKind::ConnectionRefused);
     }
     // In a directory of that user's own both are removed, and nothing is said.
-    let own = place.path().join("own");
+    let own = root_dir.path().join("own");
     fs::create_dir(&own).unwrap();
     std::os::unix::fs::chown(&own, Some(65534), None).unwrap();
     let (info, socket) = (own.join("info.json"), own.join("s"));

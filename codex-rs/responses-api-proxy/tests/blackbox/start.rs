@@ -25,7 +25,7 @@ const BY_A_SHELL: [&str; 3] = ["sh", "-c", r#"exec "$0" "$@""#];
 /// The binary with permissions of its own, where everybody can run it.
 struct Installed {
     file: PathBuf,
-    _place: tempfile::TempDir,
+    _dir: tempfile::TempDir,
 }
 
 /// `None`, and a line that says why, where this cannot be tried.
@@ -40,14 +40,11 @@ fn installed(mode: u32) -> Option<Installed> {
             return None;
         }
     }
-    let place = tempfile::tempdir().unwrap();
-    open_to_all(place.path());
-    let file = copy_of("codex-responses-api-proxy", place.path())?;
+    let dir = tempfile::tempdir().unwrap();
+    open_to_all(dir.path());
+    let file = copy_of("codex-responses-api-proxy", dir.path())?;
     set_mode(&file, mode);
-    Some(Installed {
-        file,
-        _place: place,
-    })
+    Some(Installed { file, _dir: dir })
 }
 
 fn set_mode(file: &Path, mode: u32) {
@@ -77,7 +74,7 @@ fn a_program_file_that_its_user_cannot_read_is_closed_from_the_first_instruction
 }
 
 #[test]
-fn a_readable_one_is_warned_about_and_refused_where_protection_is_required() {
+fn a_readable_program_file_is_warned_about_and_refused_where_protection_is_required() {
     let Some(installed) = installed(0o755) else {
         return;
     };
@@ -105,7 +102,7 @@ fn a_readable_one_is_warned_about_and_refused_where_protection_is_required() {
 }
 
 #[test]
-fn one_that_its_user_owns_is_refused_too() {
+fn a_program_file_that_its_user_owns_is_refused_too() {
     let Some(installed) = installed(0o111) else {
         return;
     };
@@ -122,7 +119,7 @@ fn one_that_its_user_owns_is_refused_too() {
 /// setpriv(1) gives up the capabilities of root by running the program, which the kernel then
 /// takes for one that its user may read.
 #[test]
-fn one_that_was_started_with_capabilities_of_root_was_open_too() {
+fn a_start_with_capabilities_of_root_is_warned_about() {
     let Some(installed) = installed(0o711) else {
         return;
     };
@@ -143,7 +140,7 @@ fn one_that_was_started_with_capabilities_of_root_was_open_too() {
 }
 
 #[test]
-fn started_by_root_a_readable_one_is_open_to_root_alone() {
+fn a_readable_program_file_started_by_root_is_not_warned_about() {
     if !is_root() {
         return skipped("only root can be root");
     }
@@ -156,7 +153,7 @@ fn started_by_root_a_readable_one_is_open_to_root_alone() {
 }
 
 #[test]
-fn root_of_a_user_namespace_does_not_pass_for_root() {
+fn root_of_a_user_namespace_is_not_taken_for_root() {
     let Some(installed) = installed(0o755) else {
         return;
     };
@@ -196,7 +193,7 @@ const SPIN: &str = r#"
 "#;
 
 #[test]
-fn nobody_of_the_same_user_gets_in_between_execve_and_hardening() {
+fn no_process_of_the_same_user_gets_in_between_execve_and_hardening() {
     let Some(installed) = installed(0o755) else {
         return;
     };

@@ -121,7 +121,7 @@ fn every_other_method_is_refused_and_nothing_goes_up() {
 }
 
 #[test]
-fn a_websocket_upgrade_is_told_to_use_http() {
+fn a_websocket_upgrade_gets_426() {
     let upstream = MockUpstream::h1(Reply::responses("never"));
     let proxy = in_front_of(&upstream).start();
     let headers = [
@@ -232,7 +232,7 @@ fn connections_are_kept_pipelined_and_http_1_0_is_spoken() {
 }
 
 #[test]
-fn a_fragment_is_no_way_in() {
+fn a_target_with_a_fragment_is_refused() {
     let upstream = MockUpstream::h1(Reply::responses("never"));
     let mut proxy = in_front_of(&upstream).http_shutdown().start();
     for target in ["/v1/responses#f", "/v1/responses#", "/shutdown#x"] {
@@ -249,7 +249,7 @@ fn a_fragment_is_no_way_in() {
 }
 
 #[test]
-fn a_target_that_is_no_path_is_refused_in_json() {
+fn a_target_that_is_not_a_path_is_refused_in_json() {
     let upstream = MockUpstream::h1(Reply::responses("never"));
     let proxy = in_front_of(&upstream).start();
     for target in ["/\"<>{}|^`", "\\", "http://"] {
@@ -264,7 +264,7 @@ fn a_target_that_is_no_path_is_refused_in_json() {
 }
 
 #[test]
-fn no_answer_names_a_server_of_ours() {
+fn no_answer_has_a_server_or_via_header() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     let proxy = in_front_of(&upstream).start();
     let mut client: Client = proxy.client();

@@ -20,7 +20,7 @@ const AS_ONE_OF_ITS_OWN: [&str; 6] = [
 
 /// No look-up, and nothing else that a request takes, needs a thread that is not there yet.
 #[test]
-fn a_user_without_threads_to_spare_is_served_or_told_so() {
+fn a_user_at_its_thread_limit_is_served_or_gets_an_error_at_the_start() {
     if !is_root() || Command::new("prlimit").arg("--version").output().is_err() {
         return skipped("only root can start the proxy as another user, within limits of prlimit");
     }

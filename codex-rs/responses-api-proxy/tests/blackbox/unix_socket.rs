@@ -10,7 +10,7 @@ use crate::lifecycle::signal;
 use crate::{PROXY, RESPONSES, ask, in_front_of};
 
 #[test]
-fn a_unix_socket_serves_beside_a_port_or_instead() {
+fn a_unix_socket_serves_with_a_port_or_instead_of_one() {
     let gate = Gate::new();
     let upstream = MockUpstream::h1(
         Reply::event_stream()
@@ -79,7 +79,7 @@ fn a_unix_socket_serves_beside_a_port_or_instead() {
 }
 
 #[test]
-fn a_unix_socket_s_caller_is_known_too() {
+fn the_caller_of_a_unix_socket_is_identified_too() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("socket");
@@ -106,7 +106,7 @@ fn a_unix_socket_s_caller_is_known_too() {
 }
 
 #[test]
-fn what_stands_where_a_socket_should_be_is_kept() {
+fn a_file_at_the_path_of_a_socket_is_not_removed() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("file");
     fs::write(&path, "precious").unwrap();
