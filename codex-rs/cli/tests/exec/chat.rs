@@ -6,7 +6,7 @@ use codex_test_support::{Gate, MockUpstream, Reply};
 use serde_json::{Value, json};
 
 use crate::terminal::{PROMPT, leaves_with, on_a_terminal};
-use crate::{CODEX, chat, codex, completed, created, delta, event, whole};
+use crate::{chat, completed, created, delta, event, whole};
 
 /// What went up in a request: role and text of each message.
 fn said(upstream: &MockUpstream, index: usize) -> Vec<(String, String)> {
@@ -31,13 +31,13 @@ fn assistant(text: &str) -> (String, String) {
 #[test]
 fn a_conversation_does_not_continue_with_another_process_on_the_proxy_s_port() {
     let upstream = MockUpstream::h1(Reply::responses("It is 42."));
-    let mut proxy = codex_test_support::Proxy::builder(CODEX)
+    let mut proxy = codex_test_support::Proxy::builder(crate::CODEX)
         .subcommand("responses-api-proxy")
         .upstream(&upstream)
         .server_info()
         .start();
     let info = proxy.info_file();
-    let run = codex(&["--server-info", info.to_str().unwrap()]);
+    let run = crate::codex(&["--server-info", info.to_str().unwrap()]);
     let mut terminal = on_a_terminal(&run);
     terminal.exp_string(PROMPT).unwrap();
     terminal.send_line("what is it?").unwrap();

@@ -1,6 +1,6 @@
 //! Through the real proxy: the whole of what this project is for.
 
-use codex_test_support::{MockUpstream, Proxy, Reply, TEST_KEY, skipped};
+use codex_test_support::{MockUpstream, Proxy, Reply, TEST_KEY};
 
 use crate::{CODEX, Run, assert_ended, codex};
 
@@ -142,7 +142,7 @@ fn root_has_the_key_and_another_user_uses_it() {
         .arg("--version")
         .output();
     if !is_root || setpriv.is_err() {
-        return skipped("needs root and setpriv");
+        return codex_test_support::skipped("needs root and setpriv");
     }
     let upstream = upstream();
     let proxy = in_front_of(&upstream).start();

@@ -1,8 +1,12 @@
 //! Which server info is used, and which is refused.
 
-use codex_test_support::{MockUpstream, Reply, skipped};
+#[cfg(target_os = "linux")]
+use codex_test_support::Reply;
+use codex_test_support::{MockUpstream, skipped};
 
-use crate::proxy::{assert_asked, in_front_of, upstream};
+use crate::proxy::upstream;
+#[cfg(target_os = "linux")]
+use crate::proxy::{assert_asked, in_front_of};
 use crate::{assert_ended, codex};
 
 /// A server info that leads to `upstream`, in a directory where everybody makes files.
