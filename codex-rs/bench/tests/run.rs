@@ -39,7 +39,7 @@ fn a_short_run_without_a_proxy_measures_every_kind_of_scenario() {
 }
 
 #[test]
-fn who_is_missing_is_named() {
+fn a_missing_program_is_named() {
     let output = bench()
         .env("PATH", "/nowhere")
         .args([

@@ -1,4 +1,4 @@
-//! The `codex` binary: the same proxy by its other door, and what stands around it.
+//! The `codex` binary: the proxy as a subcommand of it, and what else its command line has.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use codex_test_support::{MockUpstream, Proxy, Reply, TEST_KEY, run_to_exit};

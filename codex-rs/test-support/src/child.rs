@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::patience::{lock, wait_until};
+use crate::wait::{lock, wait_until};
 
 /// What a program finds on its standard input.
 #[derive(Clone, Debug, PartialEq, Eq)]

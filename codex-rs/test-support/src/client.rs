@@ -13,7 +13,7 @@ use tokio::net::TcpSocket;
 use self::body::Body;
 use crate::Headers;
 use crate::answer::End;
-use crate::patience::PATIENCE;
+use crate::wait::WAIT_TIMEOUT;
 
 /// One connection.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Client {
     #[must_use]
     #[track_caller]
     pub fn connect(addr: SocketAddr) -> Self {
-        match TcpStream::connect_timeout(&addr, PATIENCE) {
+        match TcpStream::connect_timeout(&addr, WAIT_TIMEOUT) {
             Ok(stream) => Self::over(stream),
             Err(error) => panic!("cannot connect to {addr}: {error}"),
         }
@@ -60,13 +60,13 @@ impl Client {
     pub fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("TCP_NODELAY");
         stream
-            .set_write_timeout(Some(PATIENCE))
+            .set_write_timeout(Some(WAIT_TIMEOUT))
             .expect("a write timeout");
         Self {
             stream,
             scan: true,
             known: Vec::new(),
-            deadline: PATIENCE,
+            deadline: WAIT_TIMEOUT,
             buffer: Vec::new(),
             tail: Vec::new(),
             last: "connecting".to_owned(),
@@ -92,7 +92,7 @@ impl Client {
         self
     }
 
-    /// How long one read may take instead of [`PATIENCE`].
+    /// How long one read may take instead of [`WAIT_TIMEOUT`].
     #[must_use]
     pub fn deadline(mut self, time: Duration) -> Self {
         self.deadline = time;
@@ -102,7 +102,7 @@ impl Client {
     /// Sends bytes as they are. That the peer has closed is left for the next read to show.
     ///
     /// # Panics
-    /// On any other failure, and when the peer reads nothing for [`PATIENCE`].
+    /// On any other failure, and when the peer reads nothing for [`WAIT_TIMEOUT`].
     #[track_caller]
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         match self.try_send(bytes) {
@@ -116,7 +116,7 @@ impl Client {
     /// Sends bytes as they are.
     ///
     /// # Errors
-    /// When the connection is gone or nothing is read for [`PATIENCE`].
+    /// When the connection is gone or nothing is read for [`WAIT_TIMEOUT`].
     pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         let bytes = bytes.as_ref();
         if bytes.starts_with(b"HEAD ") {

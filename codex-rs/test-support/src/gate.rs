@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use tokio::sync::Notify;
 
-use crate::patience::{lock, wait_until};
+use crate::wait::{lock, wait_until};
 
 /// A one-shot gate: closed when made, open for good after [`Gate::release`]. Clones are the same
 /// gate.

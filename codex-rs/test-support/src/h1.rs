@@ -9,22 +9,22 @@ use tokio::task::AbortHandle;
 
 use crate::h1_body::{Call, Reader};
 use crate::h1_reply::{Then, Writer};
+use crate::mock_state::MockState;
 use crate::step::CutKind;
-use crate::upstream::Shared;
 use crate::wire::Wire;
 
 /// Serves the connection until one side ends it.
-pub(crate) async fn serve(wire: Wire, connection: usize, shared: Arc<Shared>) {
+pub(crate) async fn serve(wire: Wire, connection: usize, state: Arc<MockState>) {
     let (calls, mut incoming) = mpsc::unbounded_channel();
     let reader = Reader {
         wire: wire.clone(),
         connection,
-        journal: Arc::clone(&shared.journal),
-        hold_body: shared.hold_body.clone(),
+        journal: Arc::clone(&state.journal),
+        hold_body: state.hold_body.clone(),
         calls,
         buffer: BytesMut::new(),
     };
-    let mut reading = shared.spawn(reader.run());
+    let mut reading = state.spawn(reader.run());
     // Also when a handler panics: its request must not look as if it were still being answered.
     let _closing = Closing {
         wire: wire.clone(),
@@ -32,14 +32,14 @@ pub(crate) async fn serve(wire: Wire, connection: usize, shared: Arc<Shared>) {
     };
     let mut writer = Writer {
         wire: wire.clone(),
-        journal: Arc::clone(&shared.journal),
+        journal: Arc::clone(&state.journal),
     };
 
     let cut = loop {
         tokio::select! {
             // A written answer counts as written, even if the peer left right after it.
             biased;
-            next = next_answer(&mut incoming, &mut writer, &shared) => match next {
+            next = next_answer(&mut incoming, &mut writer, &state) => match next {
                 Some(Then::Next) => {}
                 Some(Then::End(kind)) => break Some(kind),
                 None => break None,
@@ -73,28 +73,28 @@ impl Drop for Closing {
 async fn next_answer(
     incoming: &mut mpsc::UnboundedReceiver<Call>,
     writer: &mut Writer,
-    shared: &Shared,
+    state: &MockState,
 ) -> Option<Then> {
     match incoming.recv().await? {
         Call::Malformed { index } => {
             let refusal =
                 b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
             writer.wire.write_all(refusal).await.ok()?;
-            shared.journal.answered(index);
+            state.journal.answered(index);
             Some(Then::End(CutKind::Fin))
         }
         Call::Request { index, complete } => {
-            let reply = match shared.script.early(&shared.journal.request(index)) {
+            let reply = match state.script.early(&state.journal.request(index)) {
                 Some(reply) => reply,
                 None => {
                     if complete.await.is_err() {
                         // Gone or malformed inside the body; the reader has noted which.
                         return Some(Then::End(CutKind::Fin));
                     }
-                    shared.script.answer(&shared.journal.request(index))
+                    state.script.answer(&state.journal.request(index))
                 }
             };
-            let request = shared.journal.request(index);
+            let request = state.journal.request(index);
             writer.answer(&request, reply).await.ok()
         }
     }

@@ -6,29 +6,22 @@ use std::sync::Arc;
 use h2::Reason;
 use tokio::sync::mpsc;
 
+use crate::h2_order::Order;
 use crate::h2_stream::Stream;
 use crate::h2_tap::Tap;
+use crate::mock_state::MockState;
 use crate::step::CutKind;
-use crate::upstream::Shared;
 use crate::wire::Wire;
 
-/// What a stream asks of its connection.
-pub(crate) enum Order {
-    /// GOAWAY; streams under way go on.
-    GoAway,
-    /// The end of the connection.
-    Cut(CutKind),
-}
-
 /// Serves the connection until one side ends it.
-pub(crate) async fn serve(mut wire: Wire, connection: usize, shared: Arc<Shared>) {
+pub(crate) async fn serve(mut wire: Wire, connection: usize, state: Arc<MockState>) {
     let (tap, sent) = Tap::new(wire.clone());
     let mut builder = h2::server::Builder::new();
     builder
         .initial_window_size(1 << 20)
         .initial_connection_window_size(4 << 20)
         .max_header_list_size(4 << 20);
-    if let Some(n) = shared.max_concurrent_streams {
+    if let Some(n) = state.max_concurrent_streams {
         builder.max_concurrent_streams(n);
     }
     let Ok(mut h2) = builder.handshake(tap).await else {
@@ -42,12 +35,12 @@ pub(crate) async fn serve(mut wire: Wire, connection: usize, shared: Arc<Shared>
                 let Some(Ok((request, respond))) = accepted else { break None };
                 let stream = Stream {
                     connection,
-                    shared: Arc::clone(&shared),
+                    state: Arc::clone(&state),
                     wire: wire.clone(),
                     sent: Arc::clone(&sent),
                     orders: orders.clone(),
                 };
-                drop(shared.spawn(stream.run(request, respond)));
+                drop(state.spawn(stream.run(request, respond)));
             }
             Some(order) = ordered.recv() => match order {
                 Order::GoAway => h2.graceful_shutdown(),
@@ -57,7 +50,7 @@ pub(crate) async fn serve(mut wire: Wire, connection: usize, shared: Arc<Shared>
         }
     };
     if cut.is_none() {
-        shared.journal.peer_gone(connection);
+        state.journal.peer_gone(connection);
     }
     // Dropped, h2 writes nothing more, such as a GOAWAY for the streams it still has.
     drop(h2);
@@ -67,6 +60,6 @@ pub(crate) async fn serve(mut wire: Wire, connection: usize, shared: Arc<Shared>
         wire.drain().await;
     }
     // Other streams of a connection that was cut are over as well.
-    shared.journal.peer_gone(connection);
+    state.journal.peer_gone(connection);
     wire.close();
 }

@@ -11,13 +11,13 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::Headers;
-use crate::h2_server::Order;
+use crate::h2_order::Order;
 use crate::h2_tap::{Amount, Sent};
+use crate::mock_state::MockState;
 use crate::recorded::RecordedRequest;
 use crate::reply::{Kind, Reply};
 use crate::script::Piece;
 use crate::step::{CutKind, Framing};
-use crate::upstream::Shared;
 use crate::wire::Wire;
 
 /// The peer reset the stream or the connection is over.
@@ -32,7 +32,7 @@ impl From<h2::Error> for Gone {
 /// What a stream works with.
 pub(crate) struct Stream {
     pub(crate) connection: usize,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) state: Arc<MockState>,
     pub(crate) wire: Wire,
     pub(crate) sent: Arc<Sent>,
     pub(crate) orders: mpsc::UnboundedSender<Order>,
@@ -42,7 +42,7 @@ impl Stream {
     /// Records the request and answers it.
     pub(crate) async fn run(self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
         let (head, body) = request.into_parts();
-        let index = self.shared.journal.record(RecordedRequest {
+        let index = self.state.journal.record(RecordedRequest {
             connection: self.connection,
             method: head.method.to_string(),
             target: head
@@ -56,27 +56,21 @@ impl Stream {
         });
         let (done, complete) = oneshot::channel();
         drop(
-            self.shared
-                .spawn(read_body(Arc::clone(&self.shared), index, body, done)),
+            self.state
+                .spawn(read_body(Arc::clone(&self.state), index, body, done)),
         );
 
-        let reply = match self
-            .shared
-            .script
-            .early(&self.shared.journal.request(index))
-        {
+        let reply = match self.state.script.early(&self.state.journal.request(index)) {
             Some(reply) => reply,
             None => {
                 if complete.await.is_err() {
                     return;
                 }
-                self.shared
-                    .script
-                    .answer(&self.shared.journal.request(index))
+                self.state.script.answer(&self.state.journal.request(index))
             }
         };
         if self.answer(index, &reply, &mut respond).await.is_err() {
-            self.shared.journal.cancelled(index);
+            self.state.journal.cancelled(index);
         }
     }
 
@@ -93,7 +87,7 @@ impl Stream {
             }
             Kind::Raw { bytes, then_close } => {
                 drop(self.wire.clone().write_all(bytes).await);
-                self.shared.journal.answered(index);
+                self.state.journal.answered(index);
                 if *then_close {
                     self.order(Order::Cut(CutKind::Fin));
                 }
@@ -132,8 +126,8 @@ impl Stream {
             .headers
             .iter()
             .map(|(name, value)| (name, value.as_slice())));
-        let bodiless = self.shared.journal.request(index).method == "HEAD"
-            || matches!(reply.status, 204 | 304);
+        let bodiless =
+            self.state.journal.request(index).method == "HEAD" || matches!(reply.status, 204 | 304);
         if reply.framing == Framing::ContentLength
             && !matches!(reply.status, 204 | 304)
             && !head.headers().contains_key(http::header::CONTENT_LENGTH)
@@ -144,7 +138,7 @@ impl Stream {
         }
         let mut stream = respond.send_response(head, bodiless)?;
         if bodiless {
-            self.shared.journal.answered(index);
+            self.state.journal.answered(index);
             return Ok(());
         }
         sent.heads += 1;
@@ -165,13 +159,13 @@ impl Stream {
                 Piece::Fresh(make) => make(),
                 Piece::Trailers(fields) => {
                     self.flushed(id, sent, stream).await?;
-                    self.shared.journal.answered(index);
+                    self.state.journal.answered(index);
                     stream.send_trailers(map(fields.iter().map(|(n, v)| (n, v.as_bytes()))))?;
                     return Ok(());
                 }
                 Piece::Cut(kind) => {
                     self.flushed(id, sent, stream).await?;
-                    self.shared.journal.answered(index);
+                    self.state.journal.answered(index);
                     if let CutKind::RstStream(code) = kind {
                         stream.send_reset(Reason::from(code));
                     } else {
@@ -192,7 +186,7 @@ impl Stream {
             send(stream, bytes).await?;
         }
         self.flushed(id, sent, stream).await?;
-        self.shared.journal.answered(index);
+        self.state.journal.answered(index);
         stream.send_data(Bytes::new(), true)?;
         Ok(())
     }
@@ -214,7 +208,7 @@ impl Stream {
         kind: CutKind,
         respond: &mut SendResponse<Bytes>,
     ) -> Result<(), Gone> {
-        self.shared.journal.answered(index);
+        self.state.journal.answered(index);
         if let CutKind::RstStream(code) = kind {
             respond.send_reset(Reason::from(code));
         } else {
@@ -256,34 +250,34 @@ async fn send(stream: &mut SendStream<Bytes>, mut bytes: Bytes) -> Result<(), Go
 }
 
 async fn read_body(
-    shared: Arc<Shared>,
+    state: Arc<MockState>,
     index: usize,
     mut body: RecvStream,
     done: oneshot::Sender<()>,
 ) {
     if !body.is_end_stream()
-        && let Some(gate) = shared.hold_body.clone()
+        && let Some(gate) = state.hold_body.clone()
     {
         gate.pass().await;
     }
     while let Some(piece) = body.data().await {
         let Ok(bytes) = piece else {
-            shared.journal.cancelled(index);
+            state.journal.cancelled(index);
             return;
         };
-        shared.journal.body(index, &bytes);
+        state.journal.body(index, &bytes);
         // The window belongs to a stream that may be gone by now.
         drop(body.flow_control().release_capacity(bytes.len()));
     }
     match body.trailers().await {
         Ok(trailers) => {
-            shared
+            state
                 .journal
                 .complete(index, trailers.as_ref().map(fields).unwrap_or_default());
             // Nobody waits for the end of a body that was answered early.
             let _ = done.send(());
         }
-        Err(_) => shared.journal.cancelled(index),
+        Err(_) => state.journal.cancelled(index),
     }
 }
 

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
-use crate::patience::lock;
+use crate::wait::lock;
 use crate::wire::Wire;
 
 /// What was written for one stream.

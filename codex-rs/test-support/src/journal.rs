@@ -3,8 +3,8 @@
 use std::sync::{Condvar, Mutex};
 
 use crate::Headers;
-use crate::patience::{lock, wait_until};
 use crate::recorded::RecordedRequest;
+use crate::wait::{lock, wait_until};
 
 /// Everything that happened to one mock upstream.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! The vocabulary the black-box tests are written in: a scripted mock upstream, a starter for
 //! the real binary, a raw client, and a scanner that looks for the key in everything they see.
 //!
-//! Tests are plain synchronous functions. Whatever waits here gives up after [`PATIENCE`] and
+//! Tests are plain synchronous functions. Whatever waits here gives up after [`WAIT_TIMEOUT`] and
 //! panics, saying what it was waiting for.
 #![forbid(unsafe_code)]
 #![allow(
@@ -20,13 +20,14 @@ mod h1;
 mod h1_body;
 mod h1_head;
 mod h1_reply;
+mod h2_order;
 mod h2_server;
 mod h2_stream;
 mod h2_tap;
 mod hpack;
 mod journal;
 mod memory;
-mod patience;
+mod mock_state;
 mod program;
 mod proxy;
 mod recorded;
@@ -39,13 +40,13 @@ mod skipped;
 mod step;
 mod tls;
 mod upstream;
+mod wait;
 mod wire;
 
 pub use answer::{Answer, End, Head, Interim, assert_openai_error};
 pub use child::{Output, Stdin};
 pub use client::Client;
 pub use gate::Gate;
-pub use patience::PATIENCE;
 pub use program::{Program, run_to_exit};
 pub use proxy::{Proxy, ProxyBuilder};
 pub use recorded::{RecordedRequest, body_hash};
@@ -57,6 +58,7 @@ pub use skipped::skipped;
 pub use step::{CutKind, Framing, Step};
 pub use tls::Certificate;
 pub use upstream::{MockUpstream, MockUpstreamBuilder, OnAccept};
+pub use wait::WAIT_TIMEOUT;
 
 /// Header fields in the order they arrived, duplicates kept, names as they were written.
 pub type Headers = Vec<(String, Vec<u8>)>;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::child::{Launch, Output, Running, Stdin};
-use crate::patience::PATIENCE;
 use crate::scan::assert_no_key;
+use crate::wait::WAIT_TIMEOUT;
 
 /// A running program; dropping it kills it.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ impl Program {
     /// When it does not exit in time.
     #[track_caller]
     pub fn wait_exit(mut self) -> Output {
-        let status = self.running.exit_within(PATIENCE);
+        let status = self.running.exit_within(WAIT_TIMEOUT);
         self.running.kill();
         let (stdout, stderr) = (self.running.stdout.text(), self.running.stderr.text());
         assert_no_key(stdout.as_bytes(), "stdout");
@@ -95,7 +95,7 @@ impl Program {
                 stdout,
                 stderr,
             },
-            None => panic!("no exit within {PATIENCE:?}; stderr:\n{stderr}"),
+            None => panic!("no exit within {WAIT_TIMEOUT:?}; stderr:\n{stderr}"),
         }
     }
 }

@@ -11,8 +11,8 @@ use tempfile::TempDir;
 
 use crate::child::Running;
 use crate::client::Client;
-use crate::patience::PATIENCE;
 use crate::scan::{Scanner, test_key_scanner};
+use crate::wait::WAIT_TIMEOUT;
 
 pub use builder::ProxyBuilder;
 
@@ -139,13 +139,13 @@ impl Proxy {
     /// When it does not exit in time.
     #[track_caller]
     pub fn wait_exit(&mut self) -> ExitStatus {
-        match self.running.exit_within(PATIENCE) {
+        match self.running.exit_within(WAIT_TIMEOUT) {
             Some(status) => {
                 self.running.settle();
                 status
             }
             None => panic!(
-                "no exit within {PATIENCE:?}; stderr:\n{}",
+                "no exit within {WAIT_TIMEOUT:?}; stderr:\n{}",
                 self.stderr_so_far()
             ),
         }

@@ -15,7 +15,6 @@ use crate::recorded::RecordedRequest;
 use crate::script::Script;
 use crate::tls::Identity;
 pub use accept::OnAccept;
-pub(crate) use accept::Shared;
 pub use builder::MockUpstreamBuilder;
 
 /// A running mock upstream; dropping it ends all its connections.

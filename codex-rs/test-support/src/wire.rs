@@ -12,8 +12,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::server::TlsStream;
 
-use crate::patience::lock;
 use crate::step::CutKind;
+use crate::wait::lock;
 
 /// How long a closed connection is still read, so that unread bytes do not turn its FIN into a
 /// reset.

@@ -28,7 +28,7 @@ fn run<T>(work: impl Future<Output = T>) -> T {
         .enable_all()
         .build()
         .expect("a runtime");
-    let limited = async { tokio::time::timeout(codex_test_support::PATIENCE, work).await };
+    let limited = async { tokio::time::timeout(codex_test_support::WAIT_TIMEOUT, work).await };
     runtime.block_on(limited).expect("it hung")
 }
 

@@ -9,7 +9,7 @@ fn upstream() -> MockUpstream {
 }
 
 #[test]
-fn a_flag_counts_over_c_over_the_profile_over_the_file() {
+fn a_flag_overrides_c_which_overrides_the_profile_which_overrides_the_file() {
     let upstream = upstream();
     let profile = "model = 'profile'\nmodel_reasoning_effort = 'low'";
     let cases: [(&[&str], &str); 4] = [
@@ -177,7 +177,7 @@ fn a_missing_key_says_what_to_set() {
 }
 
 #[test]
-fn an_empty_model_is_none() {
+fn an_empty_model_is_refused() {
     let upstream = upstream();
     for args in [&["-m", ""][..], &["-c", "model="]] {
         let output = ask(&upstream).args(args).run();

@@ -45,7 +45,7 @@ fn an_answer_may_be_cut_at_every_byte() {
 }
 
 #[test]
-fn every_framing_of_a_body_will_do() {
+fn every_framing_of_a_body_is_accepted() {
     for framing in [
         Framing::Chunked,
         Framing::ContentLength,
@@ -70,7 +70,7 @@ fn over_http_2_with_tls() {
 }
 
 #[test]
-fn other_line_ends_comments_and_names_will_do() {
+fn other_line_ends_comments_and_field_names_are_accepted() {
     let body = b"\xef\xbb\xbf: hello\r\n\r\nevent: whatever\r\nid: 1\r\nretry: 5\r\ndata: \
         {\"type\":\"response.output_text.delta\",\r\ndata: \"delta\":\"x\"}\r\n\r\n: ping\r\r\
         data:{\"type\":\"response.completed\",\"response\":{}}\r\r";
@@ -79,14 +79,14 @@ fn other_line_ends_comments_and_names_will_do() {
 }
 
 #[test]
-fn events_of_tomorrow_are_skipped() {
+fn unknown_events_are_skipped() {
     let new = event(&json!({"type": "response.telepathy.delta", "delta": {"deep": [1]}}));
     let upstream = answer(&[created(), new.clone(), delta("x"), new, completed()]);
     assert_ended(&ask(&upstream).run(), 0, "x");
 }
 
 #[test]
-fn a_server_that_says_it_all_at_the_end_is_heard() {
+fn text_that_was_not_streamed_is_printed_at_the_end() {
     let item = json!({"type": "message", "content": [{"type": "output_text", "text": "all"}]});
     let done = json!({"type": "response.output_item.done", "output_index": 0, "item": item});
     let whole = json!({"type": "response.completed", "response": {"output": [item]}});
@@ -150,7 +150,7 @@ fn reasoning_is_shown_on_standard_error_when_asked_for() {
 }
 
 #[test]
-fn a_refusal_is_no_answer() {
+fn a_refusal_is_not_an_answer() {
     let no = event(&json!({"type": "response.refusal.delta", "delta": "I won't."}));
     let output = ask(&answer(&[created(), no, completed()])).run();
     assert_ended(&output, 1, "");
@@ -186,7 +186,7 @@ fn an_answer_that_failed_is_exit_1_and_says_why() {
 }
 
 #[test]
-fn a_truncated_answer_is_an_error_and_not_asked_for_again() {
+fn a_truncated_answer_is_an_error_and_is_not_retried() {
     let body = [created(), delta("half")].concat();
     for reply in [
         Reply::event_stream().data(body.clone()),
@@ -227,7 +227,7 @@ fn a_tool_that_is_called_is_not_run() {
 }
 
 #[test]
-fn an_answer_without_text_is_none() {
+fn an_answer_without_text_is_an_error() {
     let upstream = answer(&[created(), completed()]);
     let run = ask(&upstream).file("last", "older");
     let file = run.path("last");
@@ -243,7 +243,7 @@ fn an_answer_without_text_is_none() {
 }
 
 #[test]
-fn usage_may_be_counted_in_any_way() {
+fn usage_of_any_type_is_accepted() {
     for usage in [
         json!({"input_tokens": null, "output_tokens": 2}),
         json!({"input_tokens": 1.0, "output_tokens": "2", "input_tokens_details": []}),
@@ -259,7 +259,7 @@ fn usage_may_be_counted_in_any_way() {
 }
 
 #[test]
-fn an_error_may_be_a_sentence() {
+fn an_error_may_be_a_string() {
     for (reply, says) in [
         (
             event(&json!({"type": "response.failed", "response": {"error": "out of memory"}})),

@@ -60,7 +60,7 @@ fn goaway(debug_data: &str) -> Vec<u8> {
 }
 
 #[test]
-fn what_a_server_says_as_it_hangs_up_is_not_repeated() {
+fn the_debug_data_of_a_goaway_is_not_printed() {
     for debug_data in ["the token is t0ken-0123456789", &"x".repeat(10_000)] {
         let upstream = MockUpstream::h2(Reply::raw(goaway(debug_data), false));
         let output = ask(&upstream)
@@ -87,7 +87,7 @@ fn an_error_without_end_is_cut_off() {
 }
 
 #[test]
-fn what_is_no_event_is_an_error() {
+fn data_that_is_not_an_event_is_an_error() {
     for (data, says) in [
         (
             "data: hello\n\n",
@@ -126,7 +126,7 @@ fn invalid_utf_8_is_replaced() {
 }
 
 #[test]
-fn events_out_of_order_make_no_answer_of_two() {
+fn events_out_of_order_do_not_mix_two_answers() {
     // Text before the beginning is text; a second beginning, or another's end, is a fault.
     let other = event(&json!({"type": "response.completed", "response": {"id": "other"}}));
     for (events, code, stdout) in [
@@ -154,7 +154,7 @@ fn a_page_instead_of_a_stream_is_named() {
 }
 
 #[test]
-fn nothing_a_server_says_steers_the_terminal() {
+fn no_control_sequence_of_a_server_message_reaches_the_terminal() {
     let evil = "\u{1b}]0;title\u{7}\u{1b}[2J\u{9b}31m\u{202e}\rx";
     let error = json!({"error": {"message": evil, "code": evil}});
     let failed = event(&json!({"type": "error", "message": evil}));
@@ -178,17 +178,17 @@ fn nothing_a_server_says_steers_the_terminal() {
 }
 
 #[test]
-fn texts_that_contradict_what_was_streamed_are_not_kept() {
+fn texts_that_contradict_the_streamed_ones_are_not_stored() {
     let mut body = vec![Step::Data(created().into())];
     let text = "y".repeat(15 << 20);
-    // Kept, they would take more than the memory it has.
+    // Stored, they would take more than the memory it has.
     for index in 0..28 {
-        let place = json!({"output_index": 0, "content_index": index});
+        let position = json!({"output_index": 0, "content_index": index});
         for (kind, field, text) in [
             ("response.output_text.delta", "delta", "x"),
             ("response.output_text.done", "text", text.as_str()),
         ] {
-            let mut data = place.clone();
+            let mut data = position.clone();
             data["type"] = kind.into();
             data[field] = text.into();
             body.push(Step::Data(event(&data).into()));
@@ -201,7 +201,7 @@ fn texts_that_contradict_what_was_streamed_are_not_kept() {
 }
 
 #[test]
-fn a_server_that_repeats_the_key_is_not_repeated() {
+fn a_key_that_a_server_echoes_is_not_printed() {
     let key = "tok-abcdefgh-123";
     let echo = format!("you sent Bearer {key}, {key}!");
     let call = json!({"type": "response.output_item.done", "item": {"type": "function_call", "name": echo}});
@@ -229,8 +229,8 @@ fn a_server_that_repeats_the_key_is_not_repeated() {
             let file = run.path("last");
             let run = run.args(&["-o", &file]);
             let output = run.run();
-            let kept = std::fs::read_to_string(&file).unwrap_or_default();
-            let all = format!("{}{}{kept}", output.stdout, output.stderr);
+            let written = std::fs::read_to_string(&file).unwrap_or_default();
+            let all = format!("{}{}{written}", output.stdout, output.stderr);
             assert!(!all.contains(key), "{all}");
             if more.is_empty() {
                 assert!(all.contains("[key]"), "{all}");
@@ -245,7 +245,7 @@ fn a_server_that_repeats_the_key_is_not_repeated() {
 }
 
 #[test]
-fn an_error_that_drips_is_not_waited_for() {
+fn a_slow_error_body_is_not_waited_for() {
     let mut reply = Reply::new(400).framing(codex_test_support::Framing::Chunked);
     for _ in 0..300 {
         reply = reply.data(" ").pace(std::time::Duration::from_millis(200));
@@ -262,7 +262,7 @@ fn an_error_that_drips_is_not_waited_for() {
 }
 
 #[test]
-fn no_sentence_of_a_server_is_longer_than_a_screen() {
+fn long_error_messages_of_a_server_are_truncated() {
     let long = "E".repeat(3_000_000);
     let failed =
         event(&json!({"type": "response.failed", "response": {"error": {"message": long}}}));

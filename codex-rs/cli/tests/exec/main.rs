@@ -17,14 +17,22 @@
 #[cfg(unix)]
 mod chat;
 mod configuration;
+#[cfg(unix)]
+mod display;
 mod events;
 mod hostile;
 mod output;
 mod prompt;
 mod proxy;
 mod retries;
+#[cfg(unix)]
+mod server_info;
+#[cfg(unix)]
+mod signals;
+#[cfg(unix)]
+mod terminal;
 
-use codex_test_support::{MockUpstream, Output, Program, Stdin};
+use codex_test_support::{MockUpstream, Output, Program, Reply, Stdin};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -165,4 +173,19 @@ fn delta(text: &str) -> Vec<u8> {
 
 fn completed() -> Vec<u8> {
     event(&json!({"type": "response.completed", "response": {"id": "r"}}))
+}
+
+/// `codex` with a `config.toml` that leads to `upstream`, and without retries.
+#[cfg(unix)]
+fn chat(upstream: &MockUpstream, args: &[&str]) -> Run {
+    codex(args).file(
+        "config.toml",
+        config(upstream, "stream_max_retries = 0\nrequest_max_retries = 0"),
+    )
+}
+
+/// A whole answer of one text.
+#[cfg(unix)]
+fn whole(text: &str) -> Reply {
+    Reply::event_stream().data([created(), delta(text), completed()].concat())
 }

@@ -47,7 +47,7 @@ fn from_the_argument_from_standard_input_or_both() {
 }
 
 #[test]
-fn standard_input_that_is_closed_is_no_context() {
+fn a_closed_standard_input_adds_no_context() {
     let upstream = upstream();
     let mut run = ask(&upstream);
     run.stdin = Stdin::Closed;
@@ -65,7 +65,7 @@ fn standard_input_that_nobody_closes_is_mentioned_after_a_while() {
 }
 
 #[test]
-fn nothing_to_ask_is_exit_2() {
+fn no_prompt_is_exit_2() {
     let upstream = upstream();
     let cases: [(&[&str], &str); 5] = [
         (&["exec"], ""),
@@ -101,7 +101,7 @@ fn a_key_or_a_mistyped_subcommand_is_not_sent_to_a_model() {
 }
 
 #[test]
-fn what_is_no_text_is_refused() {
+fn a_prompt_that_is_not_utf_8_is_refused() {
     let upstream = upstream();
     let mut run = ask(&upstream);
     run.stdin = Stdin::Bytes(b"a\xff".to_vec());
@@ -115,7 +115,7 @@ fn what_is_no_text_is_refused() {
 }
 
 #[test]
-fn images_go_along() {
+fn images_are_sent_with_the_prompt() {
     let upstream = upstream();
     let run = ask(&upstream)
         .file("a.bin", b"\x89PNG\r\n\x1a\n...")

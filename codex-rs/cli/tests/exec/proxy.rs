@@ -1,21 +1,21 @@
 //! Through the real proxy: the whole of what this project is for.
 
-use codex_test_support::{MockUpstream, Proxy, Reply, TEST_KEY, skipped};
+use codex_test_support::{MockUpstream, Proxy, Reply, TEST_KEY};
 
 use crate::{CODEX, Run, assert_ended, codex};
 
-fn upstream() -> MockUpstream {
+pub(crate) fn upstream() -> MockUpstream {
     MockUpstream::h1(Reply::responses("by the proxy"))
 }
 
-fn in_front_of(upstream: &MockUpstream) -> codex_test_support::ProxyBuilder {
+pub(crate) fn in_front_of(upstream: &MockUpstream) -> codex_test_support::ProxyBuilder {
     Proxy::builder(CODEX)
         .subcommand("responses-api-proxy")
         .upstream(upstream)
 }
 
 #[track_caller]
-fn assert_asked(run: &Run, upstream: &MockUpstream) {
+pub(crate) fn assert_asked(run: &Run, upstream: &MockUpstream) {
     assert_ended(&run.run(), 0, "by the proxy");
     let request = upstream.wait_for_complete(0);
     let expected = format!("Bearer {TEST_KEY}");
@@ -23,7 +23,7 @@ fn assert_asked(run: &Run, upstream: &MockUpstream) {
 }
 
 #[test]
-fn by_the_line_that_the_readme_has() {
+fn the_command_of_the_readme_works() {
     let upstream = upstream();
     let proxy = in_front_of(&upstream).start();
     let url = format!(
@@ -35,7 +35,7 @@ fn by_the_line_that_the_readme_has() {
 }
 
 #[test]
-fn by_its_server_info() {
+fn the_proxy_is_found_by_its_server_info() {
     let upstream = upstream();
     let proxy = in_front_of(&upstream).server_info().start();
     let info = proxy.info_file();
@@ -50,7 +50,7 @@ fn by_its_server_info() {
 }
 
 #[test]
-fn past_a_proxy_of_the_environment() {
+fn http_proxy_is_not_used_for_the_local_proxy() {
     let upstream = upstream();
     let elsewhere = MockUpstream::h1(Reply::responses("caught"));
     let proxy = in_front_of(&upstream).server_info().start();
@@ -65,7 +65,7 @@ fn past_a_proxy_of_the_environment() {
 }
 
 #[test]
-fn what_goes_elsewhere_goes_by_the_proxy_of_the_environment() {
+fn other_hosts_are_reached_through_http_proxy() {
     let elsewhere = MockUpstream::h1(Reply::responses("by way of it"));
     let url = format!("http://{}", elsewhere.addr());
     let base = "model_providers.x.base_url='http://host.invalid/v1'";
@@ -76,7 +76,7 @@ fn what_goes_elsewhere_goes_by_the_proxy_of_the_environment() {
 }
 
 #[test]
-fn what_the_proxy_says_no_to_is_shown() {
+fn a_refusal_of_the_proxy_is_printed() {
     let upstream = upstream();
     let proxy = in_front_of(&upstream).start();
     let url = format!(
@@ -96,7 +96,7 @@ fn what_the_proxy_says_no_to_is_shown() {
 
 #[cfg(unix)]
 #[test]
-fn by_a_unix_socket() {
+fn the_proxy_is_reached_by_a_unix_socket() {
     let upstream = upstream();
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("s");
@@ -112,7 +112,7 @@ fn by_a_unix_socket() {
 }
 
 #[test]
-fn with_the_token_that_it_asks_for() {
+fn the_client_token_of_the_server_info_is_sent() {
     let upstream = upstream();
     let proxy = in_front_of(&upstream)
         .arg("--require-client-token")
@@ -142,7 +142,7 @@ fn root_has_the_key_and_another_user_uses_it() {
         .arg("--version")
         .output();
     if !is_root || setpriv.is_err() {
-        return skipped("needs root and setpriv");
+        return codex_test_support::skipped("needs root and setpriv");
     }
     let upstream = upstream();
     let proxy = in_front_of(&upstream).start();
@@ -151,11 +151,11 @@ fn root_has_the_key_and_another_user_uses_it() {
         proxy.port()
     );
     // The binary may lie where only root can go; its home may not.
-    let place = tempfile::Builder::new()
+    let dir = tempfile::Builder::new()
         .prefix("exec-")
         .tempdir_in("/tmp")
         .unwrap();
-    let program = place.path().join("codex");
+    let program = dir.path().join("codex");
     // Not by this process: what another thread starts meanwhile would hold the new file open, and
     // it could not be run.
     let copied = std::process::Command::new("cp")
@@ -163,7 +163,7 @@ fn root_has_the_key_and_another_user_uses_it() {
         .status();
     assert!(copied.unwrap().success());
     // The program as it is to be installed: run by everybody, read by root alone.
-    for (path, mode) in [(place.path(), 0o755), (program.as_path(), 0o711)] {
+    for (path, mode) in [(dir.path(), 0o755), (program.as_path(), 0o711)] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     }
     let run = codex(&["exec", "-c", "model_provider=local-proxy", "-c", &url, "hi"]);
@@ -195,7 +195,7 @@ fn root_has_the_key_and_another_user_uses_it() {
 }
 
 #[test]
-fn the_variable_alone_is_enough_where_no_provider_is_configured() {
+fn codex_proxy_server_info_is_enough_where_no_provider_is_configured() {
     let upstream = upstream();
     let proxy = in_front_of(&upstream).server_info().start();
     let info = proxy.info_file().to_str().unwrap().to_owned();
@@ -232,7 +232,7 @@ fn a_proxy_of_the_environment_that_fails_is_named() {
 }
 
 #[test]
-fn past_a_proxy_of_the_environment_by_https_too() {
+fn https_proxy_is_not_used_for_loopback() {
     let upstream = MockUpstream::tls_h1(Reply::responses("by the proxy"));
     let elsewhere = MockUpstream::h1(Reply::responses("caught"));
     let roots = upstream.ca_file().to_str().unwrap().to_owned();
@@ -243,257 +243,4 @@ fn past_a_proxy_of_the_environment_by_https_too() {
         .env("https_proxy", &proxy);
     assert_ended(&run.run(), 0, "by the proxy");
     assert_eq!(elsewhere.connections(), 0);
-}
-
-/// A server info that leads to `upstream`, in a directory where everybody makes files.
-#[cfg(unix)]
-fn made_beforehand(upstream: &MockUpstream) -> (tempfile::TempDir, std::path::PathBuf) {
-    use std::os::unix::fs::PermissionsExt;
-
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o1777)).unwrap();
-    let info = dir.path().join("info.json");
-    let port = upstream.addr().port();
-    // We are there, and the upstream listens as our user.
-    let pid = std::process::id();
-    std::fs::write(&info, format!("{{\"port\":{port},\"pid\":{pid}}}\n")).unwrap();
-    std::fs::set_permissions(&info, std::fs::Permissions::from_mode(0o644)).unwrap();
-    (dir, info)
-}
-
-#[cfg(unix)]
-#[track_caller]
-fn assert_not_used(info: &std::path::Path, says: &str) {
-    let info = info.to_str().unwrap();
-    let output = codex(&["exec", "--server-info", info, "hi"]).run();
-    assert_ended(&output, 1, "");
-    let begins = format!("the server info {info} is not used: ");
-    assert!(
-        output.stderr.contains(&begins) && output.stderr.contains(says),
-        "{}",
-        output.stderr
-    );
-    let by_variable = codex(&["exec", "hi"]).env("CODEX_PROXY_SERVER_INFO", info);
-    assert_ended(&by_variable.run(), 1, "");
-}
-
-#[cfg(unix)]
-#[test]
-fn a_stranger_s_server_info_is_not_believed() {
-    use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
-
-    let upstream = upstream();
-    let (dir, info) = made_beforehand(&upstream);
-    std::fs::set_permissions(&info, std::fs::Permissions::from_mode(0o666)).unwrap();
-    assert_not_used(&info, "every user of this host can write it");
-    std::fs::set_permissions(&info, std::fs::Permissions::from_mode(0o644)).unwrap();
-    let planted = dir.path().join("planted");
-    symlink(&info, &planted).unwrap();
-    if lchown(&planted, Some(65534), None).is_err() {
-        return skipped("needs root");
-    }
-    assert_not_used(&planted, "a symbolic link of user 65534");
-    chown(&info, Some(65534), None).unwrap();
-    assert_not_used(&info, "it belongs to user 65534");
-    assert_eq!(upstream.connections(), 0);
-}
-
-#[cfg(unix)]
-#[test]
-fn one_of_the_owner_of_its_directory_or_of_root_is_believed() {
-    use std::os::unix::fs::{PermissionsExt, chown};
-
-    let upstream = upstream();
-    let (dir, info) = made_beforehand(&upstream);
-    // The reader's own, by a link of theirs.
-    let link = dir.path().join("link");
-    std::os::unix::fs::symlink(&info, &link).unwrap();
-    let run = codex(&["exec", "--server-info", link.to_str().unwrap(), "hi"]);
-    assert_ended(&run.run(), 0, "by the proxy");
-    // As codex-action leaves it: given to root and read-only, in the directory of somebody else.
-    std::fs::set_permissions(&info, std::fs::Permissions::from_mode(0o444)).unwrap();
-    let run = codex(&["exec", "--server-info", info.to_str().unwrap(), "hi"]);
-    if chown(dir.path(), Some(65534), None).is_ok() {
-        assert_ended(&run.run(), 0, "by the proxy");
-        chown(&info, Some(65534), None).unwrap();
-    }
-    assert_ended(&run.run(), 0, "by the proxy");
-}
-
-#[cfg(unix)]
-#[test]
-fn what_is_no_small_file_is_neither_read_nor_waited_for() {
-    let dir = tempfile::tempdir().unwrap();
-    let fifo = dir.path().join("fifo");
-    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
-    assert!(made.unwrap().success());
-    for path in [&fifo, std::path::Path::new("/dev/zero"), dir.path()] {
-        assert_not_used(path, "it is not a regular file");
-    }
-    let long = dir.path().join("long");
-    let content = format!("{{\"port\":1,\"pid\":1}}{}", " ".repeat(64 * 1024));
-    std::fs::write(&long, content).unwrap();
-    assert_not_used(&long, "it is longer than 65536 bytes");
-}
-
-/// The proxy is killed, so that its file stays, and somebody else takes its place.
-#[cfg(target_os = "linux")]
-#[test]
-fn a_server_info_whose_proxy_was_killed_is_not_believed() {
-    let upstream = upstream();
-    let mut proxy = in_front_of(&upstream)
-        .arg("--require-client-token")
-        .server_info()
-        .start();
-    let info = proxy.info_file();
-    let run = codex(&["exec", "--server-info", info.to_str().unwrap(), "hi"]);
-    assert_asked(&run, &upstream);
-    proxy.signal(9);
-    proxy.wait_exit();
-    let says = format!("process {}, the proxy that wrote it, has gone", proxy.pid());
-    assert_not_used(&info, &says);
-    let stranger = MockUpstream::builder()
-        .port(proxy.port())
-        .script(Reply::responses("caught"))
-        .start();
-    assert_not_used(&info, &says);
-    assert_eq!(stranger.connections(), 0);
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_unix_socket_of_a_proxy_that_was_killed_is_not_used() {
-    let upstream = upstream();
-    let directory = tempfile::tempdir().unwrap();
-    let socket = directory.path().join("s");
-    let info = directory.path().join("info.json");
-    let mut proxy = in_front_of(&upstream)
-        .args(["--listen", &format!("unix:{}", socket.display())])
-        .args(["--server-info", info.to_str().unwrap()])
-        .spawn();
-    proxy.wait_for_stderr("listening on unix:");
-    proxy.signal(9);
-    proxy.wait_exit();
-    std::fs::remove_file(&socket).unwrap();
-    let stranger = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-    stranger.set_nonblocking(true).unwrap();
-    assert_not_used(&info, "has gone");
-    assert!(stranger.accept().is_err(), "somebody connected");
-}
-
-/// Somebody who listens, as another user, until it is dropped.
-#[cfg(target_os = "linux")]
-struct OfAnotherUser(std::process::Child);
-
-#[cfg(target_os = "linux")]
-impl OfAnotherUser {
-    /// On this port or Unix socket; `None` where that cannot be had.
-    fn listen(address: &str) -> Option<Self> {
-        use std::io::Read;
-
-        let script = r#"
-            use Socket qw(:all);
-            my ($family, $at) = $ARGV[0] =~ m{^/} ? (AF_UNIX, pack_sockaddr_un($ARGV[0]))
-                : (AF_INET, pack_sockaddr_in($ARGV[0], inet_aton("127.0.0.1")));
-            socket(my $s, $family, SOCK_STREAM, 0) or die $!;
-            setsockopt($s, SOL_SOCKET, SO_REUSEADDR, 1);
-            bind($s, $at) or die $!;
-            listen($s, 64) or die $!;
-            syswrite(STDOUT, "listens\n");
-            while (accept(my $c, $s)) {
-                syswrite(STDOUT, "got: $text\n") if recv($c, my $text, 65536, 0) && length $text;
-            }
-        "#;
-        let mut child = std::process::Command::new("setpriv")
-            .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
-            .args(["perl", "-e", script, address])
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .ok()?;
-        let mut line = [0; 8];
-        let read = child.stdout.as_mut()?.read_exact(&mut line);
-        let this = Self(child);
-        (read.is_ok() && &line == b"listens\n").then_some(this)
-    }
-
-    /// What it got besides connections that were closed at once.
-    fn received(mut self) -> String {
-        use std::io::Read;
-
-        self.0.kill().unwrap();
-        let mut text = String::new();
-        let mut stdout = self.0.stdout.take().unwrap();
-        stdout.read_to_string(&mut text).unwrap();
-        self.0.wait().unwrap();
-        text
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Drop for OfAnotherUser {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
-
-/// The number in the file is that of a process that lives: ours.
-#[cfg(target_os = "linux")]
-#[test]
-fn a_listener_of_another_user_gets_nothing() {
-    let directory = tempfile::tempdir().unwrap();
-    std::os::unix::fs::chown(directory.path(), Some(65534), None).ok();
-    let info = directory.path().join("info.json");
-    let socket = directory.path().join("s");
-    let free = codex_test_support::RefusedPort::new().addr().port();
-    let pid = std::process::id();
-    for (address, content) in [
-        (
-            free.to_string(),
-            format!("{{\"port\":{free},\"pid\":{pid}}}"),
-        ),
-        (
-            socket.display().to_string(),
-            format!("{{\"socket\":\"{}\",\"pid\":{pid}}}", socket.display()),
-        ),
-    ] {
-        std::fs::write(&info, content).unwrap();
-        assert_not_used(&info, "nobody listens on");
-        let Some(stranger) = OfAnotherUser::listen(&address) else {
-            let _ = std::io::Write::write_all(
-                &mut std::io::stderr(),
-                b"skipped: needs root, setpriv and perl\n",
-            );
-            return;
-        };
-        assert_not_used(&info, "belongs to user 65534");
-        assert_eq!(stranger.received(), "");
-    }
-}
-
-/// The number of a proxy that has gone is that of a stranger's process by now, who listens on its port.
-#[cfg(target_os = "linux")]
-#[test]
-fn nor_does_one_whose_process_got_the_number_of_the_proxy() {
-    let directory = tempfile::tempdir().unwrap();
-    let info = directory.path().join("info.json");
-    let free = codex_test_support::RefusedPort::new().addr().port();
-    let Some(stranger) = OfAnotherUser::listen(&free.to_string()) else {
-        let _ = std::io::Write::write_all(
-            &mut std::io::stderr(),
-            b"skipped: needs root, setpriv and perl\n",
-        );
-        return;
-    };
-    std::fs::write(
-        &info,
-        format!("{{\"port\":{free},\"pid\":{}}}", stranger.0.id()),
-    )
-    .unwrap();
-    let file = std::fs::File::open(&info).unwrap();
-    let hour = std::time::Duration::from_secs(3600);
-    file.set_modified(std::time::SystemTime::now() - hour)
-        .unwrap();
-    assert_not_used(&info, "is younger than the file");
-    assert_eq!(stranger.received(), "");
 }

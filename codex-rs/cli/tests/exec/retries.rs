@@ -20,7 +20,7 @@ fn good() -> Reply {
 }
 
 #[test]
-fn a_server_that_is_busy_is_asked_again() {
+fn a_busy_server_is_retried() {
     let upstream = MockUpstream::h1(vec![busy(500), busy(503), busy(429), busy(529), good()]);
     let output = ask(&upstream).run();
     assert_ended(&output, 0, "x");
@@ -39,7 +39,7 @@ fn a_server_that_is_busy_is_asked_again() {
 }
 
 #[test]
-fn only_so_often() {
+fn retries_are_limited() {
     let upstream = MockUpstream::h1(busy(503));
     for (most, requests) in [(0, 1), (2, 4)] {
         let retries = format!("request_max_retries={most}");
@@ -80,7 +80,7 @@ fn a_refusal_of_the_server_is_final() {
 }
 
 #[test]
-fn nobody_there_is_tried_again_and_then_named() {
+fn a_refused_connection_is_retried_and_then_reported() {
     let port = RefusedPort::new();
     let url = format!(
         "model_providers.x.base_url='{}'",
@@ -100,7 +100,7 @@ fn nobody_there_is_tried_again_and_then_named() {
 }
 
 #[test]
-fn a_stream_that_ends_before_its_first_event_is_asked_for_again() {
+fn a_stream_that_ends_before_its_first_event_is_retried() {
     let empty = Reply::event_stream().data(": soon\n\n").cut(CutKind::Fin);
     let upstream = MockUpstream::h1(vec![empty.clone(), good()]);
     let output = ask(&upstream).provider("request_max_retries=0").run();
@@ -112,7 +112,7 @@ fn a_stream_that_ends_before_its_first_event_is_asked_for_again() {
 }
 
 #[test]
-fn a_silent_server_is_given_up() {
+fn a_silent_server_times_out() {
     for (before, retries) in [
         (Vec::new(), "stream_max_retries=0"),
         (created(), "stream_max_retries=9"),
@@ -143,7 +143,7 @@ fn a_silent_server_is_given_up() {
 }
 
 #[test]
-fn a_slow_server_is_heard_as_long_as_it_sends_events() {
+fn a_slow_server_does_not_time_out_while_it_sends_events() {
     for (piece, code) in [(delta("x"), 0), (b": still here\n\n".to_vec(), 1)] {
         let mut reply = Reply::event_stream().data([created(), delta("x")].concat());
         for _ in 0..10 {
@@ -157,7 +157,7 @@ fn a_slow_server_is_heard_as_long_as_it_sends_events() {
 
 /// Ctrl-Z, and `fg` when the server would have been silent for too long. Time itself is what is tested.
 #[test]
-fn what_arrived_while_we_were_stopped_was_in_time() {
+fn what_arrived_while_the_client_was_stopped_is_in_time() {
     let head = || Reply::event_stream().data([created(), delta("x")].concat());
     let gates = [Gate::new(), Gate::new()];
     let upstreams = [
@@ -187,7 +187,7 @@ fn what_arrived_while_we_were_stopped_was_in_time() {
 }
 
 #[test]
-fn a_server_that_asks_for_an_hour_is_not_waited_for() {
+fn a_retry_after_of_an_hour_is_not_waited_for() {
     for (asked, says) in [
         ("3600", "for 3600 s, which is too long"),
         ("99999999999999999999", "s, which is too long"),
@@ -203,7 +203,7 @@ fn a_server_that_asks_for_an_hour_is_not_waited_for() {
 }
 
 #[test]
-fn what_speaks_no_http_is_not_asked_again() {
+fn a_server_that_does_not_speak_http_is_not_retried() {
     let upstream = MockUpstream::h1(Reply::raw("SSH-2.0-x\r\n", true));
     let output = ask(&upstream).run();
     assert_ended(&output, 1, "");
@@ -217,7 +217,7 @@ fn what_speaks_no_http_is_not_asked_again() {
 }
 
 #[test]
-fn a_certificate_that_does_not_hold_is_not_asked_again() {
+fn an_invalid_certificate_is_not_retried() {
     let (upstream, other) = (MockUpstream::tls_h1(good()), MockUpstream::tls_h1(good()));
     let roots = other.ca_file();
     let run = ask(&upstream).env("SSL_CERT_FILE", roots.to_str().unwrap());

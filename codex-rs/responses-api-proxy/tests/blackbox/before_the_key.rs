@@ -12,7 +12,7 @@ type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
 
 /// Whatever is wrong and has nothing to do with the key is said before one is asked for.
 #[test]
-fn what_can_be_refused_is_refused_before_the_key_is_read() {
+fn bad_settings_are_refused_before_the_key_is_read() {
     use codex_test_support::Stdin;
 
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -82,7 +82,7 @@ fn what_can_be_refused_is_refused_before_the_key_is_read() {
         }
         let mut builder = Proxy::builder(PROXY)
             .args(all)
-            // A terminal at which nobody types.
+            // As a terminal without any input.
             .stdin(Stdin::BytesThenOpen(Vec::new()));
         for (name, value) in *env {
             builder = builder.env(*name, *value);
@@ -97,7 +97,7 @@ fn what_can_be_refused_is_refused_before_the_key_is_read() {
 }
 
 #[test]
-fn nobody_connects_and_nobody_else_gets_the_port_while_the_key_is_awaited() {
+fn the_port_is_bound_and_refuses_connections_while_the_key_is_awaited() {
     use codex_test_support::{Client, RefusedPort, Stdin};
     use std::net::{TcpListener, TcpStream};
 
@@ -125,7 +125,7 @@ fn nobody_connects_and_nobody_else_gets_the_port_while_the_key_is_awaited() {
 }
 
 #[test]
-fn whoever_keeps_the_key_beside_us_is_named() {
+fn other_processes_that_hold_the_key_are_named() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     let through = |script: &str, variable: Option<&str>| {
         let script = script.replace("PROXY", PROXY).replace(

@@ -118,10 +118,10 @@ fn a_name_that_needs_a_resolver_is_asked_for_inside() {
     assert_eq!(answer.error_code(), "upstream_dns");
 }
 
-/// A refused call raises SIGSYS at that call; one that somebody sends interrupts
+/// A refused call raises SIGSYS at that call; one sent by another process interrupts
 /// anywhere, and must not be taken for a refusal.
 #[test]
-fn a_sigsys_that_somebody_sends_ends_it() {
+fn a_sigsys_from_another_process_ends_it() {
     use std::os::unix::process::ExitStatusExt;
 
     let upstream = MockUpstream::h1(Reply::responses("hi"));

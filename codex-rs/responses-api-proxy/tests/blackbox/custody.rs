@@ -1,4 +1,4 @@
-//! Where the key is, and that nobody else can look.
+//! Where the key is in memory, and that no other process can read it.
 
 use std::io::Write;
 use std::process::Command;

@@ -27,13 +27,13 @@ fn while_it_stands_still(proxy: &Proxy, meanwhile: impl FnOnce()) {
 }
 
 #[test]
-fn a_head_that_came_while_the_proxy_stood_still_is_answered() {
+fn a_head_that_arrived_while_the_proxy_was_stopped_is_answered() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     let proxy = in_front_of(&upstream)
         .args(["--header-timeout", DEADLINE])
         .start();
     let request = "POST /v1/responses HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}";
-    // Nothing of it is there before, or a part; and as many as a crowd.
+    // Nothing or a part of the request is sent before the stop, on many connections.
     let mut callers: Vec<(Client, usize)> = (0..60)
         .map(|n| {
             let (mut client, before) = (proxy.client(), n % 20);
@@ -42,10 +42,10 @@ fn a_head_that_came_while_the_proxy_stood_still_is_answered() {
         })
         .collect();
     // Between two requests.
-    let mut kept = proxy.client();
-    assert_eq!(kept.send(request).read_answer().status, 200);
-    kept.send(&request[..7]);
-    callers.push((kept, 7));
+    let mut idle = proxy.client();
+    assert_eq!(idle.send(request).read_answer().status, 200);
+    idle.send(&request[..7]);
+    callers.push((idle, 7));
     while_it_stands_still(&proxy, || {
         for (client, before) in &mut callers {
             client.send(&request[*before..]);
@@ -58,7 +58,7 @@ fn a_head_that_came_while_the_proxy_stood_still_is_answered() {
 }
 
 #[test]
-fn a_head_that_did_not_come_gets_no_more_time_for_it() {
+fn a_head_that_did_not_arrive_gets_no_further_time() {
     let upstream = MockUpstream::h1(Reply::responses("never"));
     let proxy = in_front_of(&upstream)
         .args(["--header-timeout", DEADLINE])
@@ -73,7 +73,7 @@ fn a_head_that_did_not_come_gets_no_more_time_for_it() {
 }
 
 #[test]
-fn a_body_that_came_while_the_proxy_stood_still_goes_up() {
+fn a_body_that_arrived_while_the_proxy_was_stopped_is_forwarded() {
     for upstream in [
         MockUpstream::h1(Reply::responses("hi")),
         MockUpstream::h2(Reply::responses("hi")),
@@ -93,7 +93,7 @@ fn a_body_that_came_while_the_proxy_stood_still_goes_up() {
 }
 
 #[test]
-fn an_answer_that_came_while_the_proxy_stood_still_is_passed_on() {
+fn an_answer_that_arrived_while_the_proxy_was_stopped_is_passed_on() {
     for start in [MockUpstream::h1, MockUpstream::h2] {
         let gate = Gate::new();
         let upstream = start(Reply::event_stream().hold_head(&gate).data("data: 1\n\n"));

@@ -37,7 +37,7 @@ fn with_something_behind() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn a_caller_that_leaves_is_noticed_whatever_lies_behind_its_request() {
+fn a_disconnect_is_noticed_whatever_is_pipelined_behind_the_request() {
     let upstream = MockUpstream::h1(Reply::silence());
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("socket");
@@ -69,7 +69,7 @@ fn a_caller_that_leaves_is_noticed_whatever_lies_behind_its_request() {
 }
 
 #[test]
-fn a_caller_that_closes_its_side_counts_as_one_that_left() {
+fn a_half_closed_connection_counts_as_a_disconnect() {
     let upstream = MockUpstream::h1(Reply::silence());
     let proxy = in_front_of(&upstream).start();
     for (index, sent) in with_something_behind().into_iter().enumerate() {
@@ -82,7 +82,7 @@ fn a_caller_that_closes_its_side_counts_as_one_that_left() {
 }
 
 #[test]
-fn a_request_too_large_to_wait_costs_the_one_before_it_nothing() {
+fn a_pipelined_request_too_large_to_buffer_does_not_affect_the_one_before_it() {
     let gate = Gate::new();
     let upstream = MockUpstream::h1(
         Reply::event_stream()
@@ -105,7 +105,7 @@ fn a_request_too_large_to_wait_costs_the_one_before_it_nothing() {
 }
 
 #[test]
-fn a_caller_that_never_stops_sending_behind_its_request_is_cut() {
+fn a_caller_that_keeps_sending_behind_its_request_is_disconnected() {
     let upstream = MockUpstream::h1(Reply::silence());
     let proxy = in_front_of(&upstream).start();
     for (index, framing) in ["Content-Length: 0\r\n", "Transfer-Encoding: chunked\r\n"]
@@ -120,9 +120,9 @@ fn a_caller_that_never_stops_sending_behind_its_request_is_cut() {
     }
 }
 
-/// Tries until a request gets beyond the limit of those in flight; nobody answers it then.
+/// Retries until a request gets a permit of `--max-requests`; the upstream never answers it.
 #[track_caller]
-fn wait_for_a_place(proxy: &Proxy) {
+fn wait_for_a_request_permit(proxy: &Proxy) {
     let deadline = Instant::now() + SOON;
     let request = post("Content-Length: 2\r\n", b"{}");
     while Instant::now() < deadline {
@@ -155,7 +155,7 @@ fn send_until_stuck(mut stream: impl Write) {
 }
 
 #[test]
-fn a_caller_that_leaves_in_mid_upload_is_noticed_while_nobody_takes_its_body() {
+fn a_disconnect_during_an_upload_is_noticed_while_the_upstream_does_not_read() {
     // It accepts connections, by its queue, and reads nothing.
     let stuck = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}{RESPONSES}", stuck.local_addr().unwrap());
@@ -166,18 +166,18 @@ fn a_caller_that_leaves_in_mid_upload_is_noticed_while_nobody_takes_its_body() {
         .args(["--max-requests", "1", "--port", "0", "--listen"])
         .arg(format!("unix:{}", path.display()))
         .start();
-    let patience = Some(Duration::from_millis(200));
+    let write_timeout = Some(Duration::from_millis(200));
     for by_unix_socket in [false, true] {
         if by_unix_socket {
             let stream = UnixStream::connect(&path).unwrap();
-            stream.set_write_timeout(patience).unwrap();
+            stream.set_write_timeout(write_timeout).unwrap();
             send_until_stuck(stream);
         } else {
             let stream = TcpStream::connect(proxy.addr()).unwrap();
-            stream.set_write_timeout(patience).unwrap();
+            stream.set_write_timeout(write_timeout).unwrap();
             send_until_stuck(stream);
         }
-        wait_for_a_place(&proxy);
+        wait_for_a_request_permit(&proxy);
     }
     // What was little enough to be taken by the proxy at once, too.
     let mut stream = TcpStream::connect(proxy.addr()).unwrap();
@@ -185,11 +185,11 @@ fn a_caller_that_leaves_in_mid_upload_is_noticed_while_nobody_takes_its_body() {
         .write_all(&post("Content-Length: 20000\r\n", &[b'x'; 20_000]))
         .unwrap();
     drop(stream);
-    wait_for_a_place(&proxy);
+    wait_for_a_request_permit(&proxy);
 }
 
 #[test]
-fn callers_that_have_left_hold_no_places() {
+fn disconnected_callers_do_not_hold_request_permits() {
     let upstream = MockUpstream::builder()
         .handler(|request| {
             if request.body.is_empty() {

@@ -87,7 +87,7 @@ fn a_header_that_holds_the_key_is_dropped() {
     proxy.wait_for_stderr(LOG);
 }
 
-/// An upstream that repeats the key, and codes or cuts its answer for whoever asks for that.
+/// An upstream that repeats the key, and encodes or truncates its answer on request.
 fn obliging() -> Reply {
     Reply::made(|request| {
         let asked = |name: &str| {
@@ -96,7 +96,7 @@ fn obliging() -> Reply {
         };
         let body = format!("the key is {TEST_KEY}.\n");
         if asked("accept-encoding").contains("gzip") {
-            // What matters is that nobody could find the key in it.
+            // What matters is that a search for the key does not find it.
             let coded: Vec<u8> = body.bytes().map(|byte| byte ^ 0x80).collect();
             return Reply::bytes(200, "text/plain", coded).header("content-encoding", "gzip");
         }
@@ -161,7 +161,7 @@ fn goaway(debug_data: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_goaway_is_told_by_its_code_and_not_by_its_debug_data() {
+fn a_goaway_is_reported_by_its_code_and_not_by_its_debug_data() {
     let debug_data = format!("too many requests for {TEST_KEY} \u{1b}[2J\n");
     let upstream = MockUpstream::h2(Reply::raw(goaway(&debug_data), false));
     let proxy = in_front_of(&upstream).start();
@@ -255,7 +255,7 @@ fn neither_a_header_s_name_nor_a_reason_nor_an_interim_answer_nor_a_trailer_brin
 
 /// Names and codes of HTTP in which an upstream can say anything.
 #[test]
-fn a_key_in_any_part_of_a_head_or_a_fault_is_kept_back() {
+fn a_key_in_any_part_of_a_head_or_a_fault_is_redacted() {
     let lower = TEST_KEY.to_ascii_lowercase();
     let upstream = MockUpstream::h1(vec![
         Reply::new(401).header(&format!("x-{lower}"), "1"),

@@ -1,123 +1,10 @@
-//! What is set is in force or refused: every flag and every variable, and what the start-up lines say of them.
-
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Path, PathBuf};
+//! What is set is in force or refused, and the start-up lines say which: flags and variables.
 
 use codex_test_support::{MockUpstream, Output, Proxy, Reply, TEST_KEY, run_to_exit};
 
 use crate::custody::is_root;
+use crate::documented_settings::{flags, table};
 use crate::{PROXY, ask, in_front_of};
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// The names in the first column of the table, in its order, and the rest of their rows.
-fn table() -> Vec<(String, String)> {
-    let text = fs::read_to_string(root().join("docs/operating.md")).unwrap();
-    let (_, part) = text.split_once("## Every flag and variable").unwrap();
-    let part = part.split("\n## ").next().unwrap();
-    let rows = part.lines().filter(|line| line.starts_with("| `"));
-    rows.flat_map(|row| {
-        let (names, rest) = row[2..].split_once(" | ").unwrap();
-        let names = names.split('`').skip(1).step_by(2).map(str::to_owned);
-        let rest = rest.to_owned();
-        names
-            .map(move |name| (name, rest.clone()))
-            .collect::<Vec<_>>()
-    })
-    .collect()
-}
-
-fn help() -> String {
-    run_to_exit(PROXY, &["--help"], &[], b"").stdout
-}
-
-/// The flags that `--help` has, and whether each takes a value.
-fn flags() -> Vec<(String, bool)> {
-    let help = help();
-    let lines = help.lines().map(str::trim_start);
-    let flags =
-        lines.filter_map(|line| line.strip_prefix("-h, ").unwrap_or(line).strip_prefix("--"));
-    let flags = flags.map(|line| line.strip_prefix("-V, ").unwrap_or(line));
-    flags
-        .map(|line| {
-            let name = line.split([' ', '\n']).next().unwrap();
-            (format!("--{name}"), line.contains('<'))
-        })
-        .filter(|(name, _)| name != "--help" && name != "--version")
-        .collect()
-}
-
-/// The variables that the code reads: those that have a name in an `environment.rs`, the only files that read any; but
-/// for `SUDO_UID`, which is there too.
-fn variables() -> BTreeSet<String> {
-    let mut files = Vec::new();
-    for of in [
-        "responses-api-proxy",
-        "deadline",
-        "outbound",
-        "process-hardening",
-        "secret-memory",
-        "server-info",
-        "trusted-path",
-    ] {
-        sources(&root().join("codex-rs").join(of).join("src"), &mut files);
-    }
-    let mut found = BTreeSet::new();
-    for file in files {
-        let text = fs::read_to_string(&file).unwrap();
-        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-        let name = file.file_name().unwrap().to_str().unwrap().to_owned();
-        if name == "environment.rs" {
-            let constants = code.lines().filter(|line| line.contains("const "));
-            let quoted = constants.flat_map(|line| line.split('"').skip(1).step_by(2));
-            found.extend(quoted.map(str::to_owned));
-        } else if name == "trusted.rs" {
-            assert_eq!(code.matches("env::var").count(), 1);
-            assert!(code.contains(r#"env::var("SUDO_UID")"#));
-        } else {
-            for call in ["env::var", "env::vars", "getenv("] {
-                assert!(!code.contains(call), "{} calls {call}", file.display());
-            }
-        }
-    }
-    found
-}
-
-fn sources(of: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(of).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
-    }
-}
-
-#[test]
-fn every_flag_and_variable_of_the_code_is_in_the_table_and_the_other_way_round() {
-    let named: Vec<String> = table().into_iter().map(|(name, _)| name).collect();
-    let once: BTreeSet<String> = named.iter().cloned().collect();
-    assert_eq!(once.len(), named.len(), "a name stands there twice");
-    let flags = flags().into_iter().map(|(flag, _)| flag);
-    let read: BTreeSet<String> = flags.chain(variables()).collect();
-    assert!(read.len() > 30, "found only {read:?}");
-    assert_eq!(once, read);
-    // And `--help` names every variable that one would set on purpose.
-    let help = help();
-    for name in [
-        "HTTPS_PROXY",
-        "ALL_PROXY",
-        "NO_PROXY",
-        "SSL_CERT_FILE",
-        "SSL_CERT_DIR",
-    ] {
-        assert!(help.contains(name), "{name}");
-    }
-}
 
 /// Has `hunter2` in it wherever a value could have a secret in it.
 const SECRET: &str = "hunter2";
@@ -201,7 +88,7 @@ fn a_variable_that_is_not_in_force_is_refused_by_its_name_and_not_its_value() {
 }
 
 #[test]
-fn what_is_no_text_or_says_two_things_is_refused_too() {
+fn a_variable_that_is_not_utf_8_or_contradicts_another_is_refused() {
     use std::os::unix::ffi::OsStrExt;
 
     let ca = MockUpstream::h2(Reply::silence());
@@ -269,7 +156,7 @@ fn a_flag_with_a_bad_value_is_refused_by_its_name() {
 }
 
 #[test]
-fn a_user_and_a_password_reach_the_proxy_as_they_were_meant_and_nobody_else() {
+fn the_user_and_password_reach_the_outbound_proxy_decoded_and_nobody_else() {
     let upstream = MockUpstream::h2(Reply::responses("never"));
     let recorder = MockUpstream::h1(Reply::new(403));
     let url = format!("http://alice:12%2334@{}", recorder.addr());

@@ -58,7 +58,7 @@ fn certificates_that_are_not_good() {
     }
 }
 
-/// What stands at the place of the proxy that the environment names, and what is said of it.
+/// Names `at` as the proxy in the environment, and checks which fault is reported.
 fn assert_fault_of_proxy(at: &str, code: (u16, &str), cause: &str) {
     let upstream = MockUpstream::h2(Reply::responses("never"));
     let proxy = in_front_of(&upstream)
@@ -82,7 +82,7 @@ fn assert_fault_of_proxy(at: &str, code: (u16, &str), cause: &str) {
 }
 
 #[test]
-fn a_fault_of_the_proxy_on_the_way_is_told_as_its_own() {
+fn a_fault_of_the_outbound_proxy_is_reported_as_such() {
     const CONNECT: (u16, &str) = (502, "upstream_connect");
     let port = RefusedPort::new();
     let dead = port.addr();
@@ -96,24 +96,24 @@ fn a_fault_of_the_proxy_on_the_way_is_told_as_its_own() {
         (Reply::raw("SSH-2.0-x\r\n\r\n", true), "did not answer"),
         (Reply::close_before_head(), "did not answer"),
     ] {
-        let on_the_way = MockUpstream::h1(reply);
-        let at = format!("http://user:hunter2@{}", on_the_way.addr());
+        let outbound = MockUpstream::h1(reply);
+        let at = format!("http://user:hunter2@{}", outbound.addr());
         assert_fault_of_proxy(&at, CONNECT, cause);
     }
     // One that is spoken to by TLS, whose certificate goes on for ever.
     let name = format!("{}.example", "x".repeat(5_000));
-    let on_the_way = MockUpstream::builder()
+    let outbound = MockUpstream::builder()
         .tls_h1()
         .certificate(Certificate::Named(name.leak()))
         .start();
-    let at = format!("https://{}", on_the_way.addr());
+    let at = format!("https://{}", outbound.addr());
     assert_fault_of_proxy(&at, CONNECT, "TLS");
 }
 
 #[test]
-fn a_proxy_on_the_way_that_says_nothing_is_named() {
-    let on_the_way = MockUpstream::h1(Reply::silence());
-    let at = format!("http://{}", on_the_way.addr());
+fn a_silent_outbound_proxy_is_named() {
+    let outbound = MockUpstream::h1(Reply::silence());
+    let at = format!("http://{}", outbound.addr());
     assert_fault_of_proxy(&at, (504, "upstream_timeout"), "10s");
 }
 

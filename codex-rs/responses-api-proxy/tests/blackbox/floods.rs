@@ -1,4 +1,4 @@
-//! What a crowd cannot do.
+//! Limits of connections, requests and descriptors, and what many connections cost.
 
 use std::process::Command;
 
@@ -19,19 +19,19 @@ fn a_head_that_takes_too_long_gets_408_and_a_silent_connection_nothing() {
     assert_openai_error(&slow.read_answer(), 408, "header_timeout");
     let mut silent = proxy.client();
     assert_eq!(silent.read_to_close(), (Vec::new(), End::Clean));
-    // Between requests there is more patience.
-    let mut kept = proxy.client();
-    assert_eq!(kept.post(RESPONSES, &[], "{}").read_answer().status, 200);
+    // Between requests the timeout is longer.
+    let mut idle = proxy.client();
+    assert_eq!(idle.post(RESPONSES, &[], "{}").read_answer().status, 200);
     let mut later = proxy.client();
     later.send("GET");
     assert_openai_error(&later.read_answer(), 408, "header_timeout");
-    assert_eq!(kept.post(RESPONSES, &[], "{}").read_answer().status, 200);
-    kept.send("POST /v1");
-    assert_openai_error(&kept.read_answer(), 408, "header_timeout");
+    assert_eq!(idle.post(RESPONSES, &[], "{}").read_answer().status, 200);
+    idle.send("POST /v1");
+    assert_openai_error(&idle.read_answer(), 408, "header_timeout");
 }
 
 #[test]
-fn the_quietest_connection_makes_room_and_busy_ones_keep_theirs() {
+fn at_the_connection_limit_the_longest_idle_connection_is_closed() {
     let gate = Gate::new();
     let upstream = MockUpstream::h1(
         Reply::event_stream()
@@ -57,7 +57,7 @@ fn the_quietest_connection_makes_room_and_busy_ones_keep_theirs() {
         client.post(RESPONSES, &[], "{}");
         client.read_head();
     }
-    // All four places are busy now.
+    // All four connections are busy now.
     let refused = proxy.client().read_answer();
     assert_openai_error(&refused, 503, "too_many_connections");
     assert_eq!(refused.header("retry-after"), Some("1"));
@@ -71,13 +71,13 @@ fn the_quietest_connection_makes_room_and_busy_ones_keep_theirs() {
 }
 
 #[test]
-fn one_user_cannot_take_all_the_room() {
+fn one_user_cannot_use_up_the_connection_limit() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     let proxy = in_front_of(&upstream)
         .args(["--max-connections-per-user", "2"])
         .start();
-    let mut kept: Vec<Client> = (0..2).map(|_| proxy.client()).collect();
-    for client in &mut kept {
+    let mut idle: Vec<Client> = (0..2).map(|_| proxy.client()).collect();
+    for client in &mut idle {
         assert_eq!(client.post(RESPONSES, &[], "{}").read_answer().status, 200);
     }
     let refused = proxy.client().read_answer();
@@ -90,7 +90,7 @@ fn one_user_cannot_take_all_the_room() {
 }
 
 #[test]
-fn more_requests_than_allowed_get_503_and_come_again() {
+fn requests_beyond_the_limit_get_503_and_succeed_later() {
     let gate = Gate::new();
     let upstream = MockUpstream::h2(Reply::event_stream().data("data: 1\n\n").hold(&gate));
     let proxy = in_front_of(&upstream).args(["--max-requests", "2"]).start();
@@ -110,7 +110,7 @@ fn more_requests_than_allowed_get_503_and_come_again() {
 }
 
 #[test]
-fn running_out_of_descriptors_is_waited_out() {
+fn the_proxy_recovers_after_running_out_of_descriptors() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     if Command::new("prlimit").arg("--version").output().is_err() {
         return skipped("prlimit is not installed");
@@ -119,20 +119,20 @@ fn running_out_of_descriptors_is_waited_out() {
         .under(["prlimit", "--nofile=64"])
         .start();
     let mut idle: Vec<Client> = (0..100).map(|_| proxy.client()).collect();
-    // While they are there, a newcomer is served all the same.
+    // While they are open, a new connection is served all the same.
     assert_eq!(ask(&proxy).status, 200);
     idle.clear();
     assert_eq!(ask(&proxy).status, 200);
 }
 
 #[test]
-fn a_crowd_of_half_open_connections_and_giant_heads_costs_little() {
+fn many_unfinished_requests_and_giant_heads_cost_little() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     let proxy = in_front_of(&upstream).start();
     // The one that watched standard input may be on its way out still.
     let threads = proxy.status_line("Threads");
     let giant = format!("POST {RESPONSES} HTTP/1.1\r\nX: {}", "a".repeat(60_000));
-    let mut crowd = Vec::new();
+    let mut clients = Vec::new();
     for n in 0..1500 {
         let mut client = proxy.client();
         client.send(if n % 3 == 0 {
@@ -140,7 +140,7 @@ fn a_crowd_of_half_open_connections_and_giant_heads_costs_little() {
         } else {
             "POST /v1/re"
         });
-        crowd.push(client);
+        clients.push(client);
     }
     assert_eq!(ask(&proxy).status, 200);
     let peak = proxy.rss_peak_kib();

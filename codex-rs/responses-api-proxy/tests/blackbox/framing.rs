@@ -83,7 +83,7 @@ fn a_bad_head_in_the_same_packet_as_a_good_request_waits_for_its_answer() {
 }
 
 #[test]
-fn a_caller_that_leaves_behind_a_pipelined_request_is_noticed() {
+fn a_disconnect_behind_a_pipelined_request_is_noticed() {
     let upstream = MockUpstream::h1(Reply::silence());
     let proxy = in_front_of(&upstream).start();
     let mut client = proxy.client();

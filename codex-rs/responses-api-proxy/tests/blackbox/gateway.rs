@@ -1,4 +1,4 @@
-//! A gateway on this host that is reached without TLS: the key goes to it, and to nobody who took its place.
+//! A gateway on this host that is reached without TLS: the key goes to it, and to no other user who listens at its address.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -15,9 +15,9 @@ use crate::custody::{is_root, skipped};
 use crate::{PROXY, RESPONSES, ask};
 
 /// A process of another user that listens on `address`, and says what it got.
-struct Stranger(Child);
+struct OtherUserListener(Child);
 
-impl Stranger {
+impl OtherUserListener {
     fn listen(address: &str) -> Option<(Self, u16)> {
         let script = r#"
             use Socket qw(:all);
@@ -65,7 +65,7 @@ impl Stranger {
 }
 
 #[test]
-fn a_stranger_who_listens_where_the_gateway_should_gets_nothing() {
+fn a_listener_of_another_user_at_the_gateway_s_address_gets_nothing() {
     if !is_root() {
         return skipped("only root can be two users");
     }
@@ -74,7 +74,7 @@ fn a_stranger_who_listens_where_the_gateway_should_gets_nothing() {
         ("127.0.0.1", "localhost"),
         ("::1", "[::1]"),
     ] {
-        let Some((stranger, port)) = Stranger::listen(address) else {
+        let Some((listener, port)) = OtherUserListener::listen(address) else {
             return skipped("perl or setpriv is not installed");
         };
         let proxy = codex_test_support::Proxy::builder(PROXY)
@@ -83,19 +83,19 @@ fn a_stranger_who_listens_where_the_gateway_should_gets_nothing() {
         for _ in 0..3 {
             assert_openai_error(&ask(&proxy), 502, "upstream_listener");
         }
-        assert_eq!(stranger.received(), "");
+        assert_eq!(listener.received(), "");
         let text = proxy.wait_for_stderr("belongs to user 65534");
         assert!(text.contains("--upstream-user"), "{text}");
     }
 }
 
 #[test]
-fn a_stranger_on_the_other_loopback_address_is_not_asked() {
+fn a_listener_of_another_user_on_the_other_loopback_address_is_not_asked() {
     if !is_root() {
         return skipped("only root can be two users");
     }
-    // The gateway's queue is full, so that nobody answers on its address.
-    let Some((stranger, port)) = Stranger::listen("::1") else {
+    // The gateway's accept queue is full, so that connections to its address hang.
+    let Some((listener, port)) = OtherUserListener::listen("::1") else {
         return skipped("perl or setpriv is not installed");
     };
     let Ok(gateway) = TcpListener::bind(("127.0.0.1", port)) else {
@@ -135,7 +135,7 @@ fn a_stranger_on_the_other_loopback_address_is_not_asked() {
         assert_eq!(caller.read_head().status, 200);
     });
     assert!(!full.load(Ordering::Relaxed));
-    assert_eq!(stranger.received(), "");
+    assert_eq!(listener.received(), "");
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn a_listener_of_a_named_user_gets_the_request() {
     if !is_root() {
         return skipped("only root can be two users");
     }
-    let Some((stranger, port)) = Stranger::listen("127.0.0.1") else {
+    let Some((listener, port)) = OtherUserListener::listen("127.0.0.1") else {
         return skipped("perl or setpriv is not installed");
     };
     let proxy = codex_test_support::Proxy::builder(PROXY)
@@ -152,7 +152,7 @@ fn a_listener_of_a_named_user_gets_the_request() {
         .start();
     // It hangs up without an answer.
     assert_openai_error(&ask(&proxy), 502, "upstream_closed");
-    assert!(stranger.received().contains("POST /v1/responses"));
+    assert!(listener.received().contains("POST /v1/responses"));
     let unknown = ["--upstream-user", "no-such-user-here"];
     let output = run_to_exit(PROXY, &unknown, &[], TEST_KEY.as_bytes());
     assert_eq!(output.code, Some(1));

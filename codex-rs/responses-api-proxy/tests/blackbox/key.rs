@@ -68,7 +68,7 @@ fn a_key_that_fills_the_buffer_is_too_large() {
 }
 
 #[test]
-fn what_is_no_key_is_refused_without_being_repeated() {
+fn an_invalid_key_is_refused_without_being_printed() {
     let words = "API key may only contain ASCII letters, numbers, '-' or '_'";
     for bad in [
         "sk test",

@@ -13,32 +13,43 @@
 
 mod answers;
 mod before_the_key;
+mod browsers;
 mod callers;
+mod certificate_authorities;
+mod client_tokens;
+mod command_line;
 mod confinement;
-mod crowds;
 mod custody;
 mod cuts;
 mod deadlines;
+mod denied;
 mod departures;
-
+mod documented_settings;
 mod echo;
 mod environment;
+mod fairness;
 mod faults;
 mod floods;
 mod framing;
 mod gateway;
 mod headers;
+mod ipv6;
 mod isolation;
 mod key;
 mod lifecycle;
 mod noninterference;
+mod outbound_proxy;
 mod pool;
 mod resolving;
+mod restricted_host;
 mod server_info;
+mod server_info_ownership;
 mod start;
 mod stderr;
 mod streaming;
 mod surface;
+mod thread_limit;
+mod unix_socket;
 mod uploads;
 mod windows;
 
@@ -50,7 +61,7 @@ const PROXY: &str = env!("CARGO_BIN_EXE_codex-responses-api-proxy");
 /// The one path that is served.
 const RESPONSES: &str = "/v1/responses";
 
-/// A proxy in front of `upstream`, to be started or told more.
+/// A proxy in front of `upstream`, to be configured further and started.
 fn in_front_of(upstream: &MockUpstream) -> ProxyBuilder {
     Proxy::builder(PROXY).upstream(upstream)
 }

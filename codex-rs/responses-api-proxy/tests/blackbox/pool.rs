@@ -40,8 +40,8 @@ fn more_requests_than_a_connection_may_carry_all_start_at_once() {
         caller.wait_for_body("data: 1");
     }
     let connections = upstream.connections();
-    // Four, and not the three that would do if nobody minded waiting for a stream; on a
-    // machine that takes a second to connect, somebody has tried elsewhere.
+    // Four, and not the three that would be enough if requests waited for a stream; on a machine
+    // that takes a second to connect, requests have opened further connections.
     assert!(
         (4..=6).contains(&connections),
         "{connections} connections for {CALLERS}"
@@ -80,7 +80,7 @@ fn a_server_that_allows_few_streams_gets_more_connections() {
 }
 
 #[test]
-fn room_is_given_back_when_callers_leave() {
+fn streams_are_released_when_callers_disconnect() {
     let gate = Gate::new();
     let upstream = full_house(Reply::event_stream().data("data: 1\n\n").hold(&gate));
     let proxy = in_front_of(&upstream).args(["--threads", "1"]).start();
@@ -150,7 +150,7 @@ fn a_burst_after_goaway_makes_one_new_connection() {
 }
 
 #[test]
-fn where_the_first_of_a_burst_gives_up_not_all_others_connect() {
+fn when_the_first_of_a_burst_gives_up_the_others_do_not_all_connect() {
     let upstream = MockUpstream::builder()
         .h2()
         .on_accept(OnAccept::Ignore)
@@ -250,7 +250,7 @@ fn every_thread_serves_and_has_connections_of_its_own() {
 }
 
 #[test]
-fn whoever_is_served_by_another_thread_is_drained_and_cut_alike() {
+fn requests_of_every_thread_are_drained_and_cut_alike() {
     for patient in [true, false] {
         let gate = Gate::new();
         let reply = Reply::event_stream()

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use codex_test_support::{MockUpstream, Proxy, ProxyBuilder, Reply};
 
-use crate::custody::{copy_of, is_root, open_to_all, skipped, strictest_sandbox};
+use crate::custody::{is_root, open_to_all, skipped, strictest_sandbox};
 use crate::{PROXY, RESPONSES, ask};
 
 /// A name server that gives every name the address 127.0.0.1, and counts how often it was asked.
@@ -58,7 +58,7 @@ impl NameServer {
     }
 }
 
-/// Where nobody answers.
+/// An address without a name server.
 const NOBODY: &str = "nameserver 127.0.0.83\noptions timeout:1 attempts:1\n";
 
 /// An `/etc` and a `/run` of the proxy's own, to be changed while it runs.
@@ -105,7 +105,7 @@ impl Machine {
         fs::write(self.at(name), text).unwrap();
     }
 
-    /// A new file in the place of what is there.
+    /// Replaces a file by a new one, as `rename(2)` does.
     fn replace(&self, name: &str, text: &str) {
         let fresh = format!("{name}.new");
         self.write(&fresh, text);
@@ -129,7 +129,7 @@ impl Machine {
 }
 
 /// A request may get the answer of a look-up that began before the files changed, but not another one.
-fn assert_works(proxy: &Proxy, what: &str) {
+pub(crate) fn assert_works(proxy: &Proxy, what: &str) {
     let mut answer = ask(proxy);
     for _ in 0..2 {
         if answer.status != 200 {
@@ -140,7 +140,7 @@ fn assert_works(proxy: &Proxy, what: &str) {
 }
 
 #[test]
-fn a_new_file_of_the_resolver_is_read_in_the_place_of_the_old_one() {
+fn a_replaced_resolver_file_is_read() {
     let Some(machine) = Machine::new() else {
         return;
     };
@@ -150,7 +150,7 @@ fn a_new_file_of_the_resolver_is_read_in_the_place_of_the_old_one() {
     };
     machine.write("etc/resolv.conf", &first.resolv_conf());
     let proxy = machine.start();
-    // The start looks something up, so that old C libraries have their resolver, and asks nobody.
+    // The start looks something up, so that old C libraries load their resolver, and sends no query.
     assert_eq!(first.asked(), 0);
     assert_works(&proxy, "the first name server");
     assert!(first.asked() > 0);
@@ -175,7 +175,7 @@ fn a_new_file_of_the_resolver_is_read_in_the_place_of_the_old_one() {
 }
 
 #[test]
-fn a_file_of_the_resolver_that_comes_late_is_read() {
+fn a_resolver_file_that_is_created_later_is_read() {
     let Some(machine) = Machine::new() else {
         return;
     };
@@ -280,82 +280,4 @@ fn a_resolv_conf_that_root_alone_may_read_still_works_and_opens_nothing() {
     let environ = format!("/proc/{}/environ", proxy.pid());
     let owner = std::os::unix::fs::MetadataExt::uid(&fs::metadata(environ).unwrap());
     assert_eq!(owner, 0, "a dumpable process would own its /proc files");
-}
-
-/// Becomes a user that has no other processes: threads of all of them count together (setrlimit(2)).
-const AS_ONE_OF_ITS_OWN: [&str; 6] = [
-    "setpriv",
-    "--reuid",
-    "54321",
-    "--regid",
-    "54321",
-    "--clear-groups",
-];
-
-/// No look-up, and nothing else that a request takes, needs a thread that is not there yet.
-#[test]
-fn a_user_without_threads_to_spare_is_served_or_told_so() {
-    if !is_root() || Command::new("prlimit").arg("--version").output().is_err() {
-        return skipped("only root can start the proxy as another user, within limits of prlimit");
-    }
-    let dir = tempfile::tempdir().unwrap();
-    open_to_all(dir.path());
-    let Some(binary) = copy_of("codex-responses-api-proxy", dir.path()) else {
-        return skipped("the binary cannot be copied");
-    };
-    let upstream = MockUpstream::tls_h1(Reply::responses("hi").header("connection", "close"));
-    let ca = dir.path().join("ca.pem");
-    upstream.copy_ca(&ca).unwrap();
-    let builder = |limit: &'static str| {
-        Proxy::builder(&binary)
-            .upstream_url(&upstream.url_for("https", "localhost", RESPONSES))
-            .env("SSL_CERT_FILE", &ca)
-            .under(AS_ONE_OF_ITS_OWN.into_iter().chain(["prlimit", limit]))
-    };
-    // Where there is none at the start, the start says so.
-    for arguments in [&["--threads", "4"][..], &["--threads", "1"]] {
-        let mut refused = builder("--nproc=1").args(arguments).spawn();
-        assert_eq!(
-            refused.wait_exit().code(),
-            Some(1),
-            "{}",
-            refused.stderr_so_far()
-        );
-        let said = refused.stderr_so_far();
-        assert!(
-            said.starts_with("Error: the thread that looks up names"),
-            "{said}"
-        );
-        assert!(said.contains("(ulimit -u)"), "{said}");
-    }
-    // Without a name and with one thread none is needed.
-    let plain = MockUpstream::h1(Reply::responses("hi"));
-    let proxy = Proxy::builder(&binary)
-        .upstream(&plain)
-        .args(["--threads", "1", "--upstream-user", "root"])
-        .under(
-            AS_ONE_OF_ITS_OWN
-                .into_iter()
-                .chain(["prlimit", "--nproc=1"]),
-        )
-        .start();
-    assert_works(&proxy, "no thread, no name");
-    drop(proxy);
-    // Where they run out later, requests are answered all the same: others of the user take them all.
-    let proxy = builder("--nproc=20").args(["--threads", "2"]).start();
-    let mut others: Vec<_> = (0..20)
-        .map(|_| {
-            let [setpriv, identity @ ..] = AS_ONE_OF_ITS_OWN;
-            let mut other = Command::new(setpriv);
-            other.args(identity).args(["sleep", "60"]).spawn().unwrap()
-        })
-        .collect();
-    for _ in 0..3 {
-        assert_works(&proxy, "no thread to be had any more");
-    }
-    assert!(!proxy.stderr_so_far().contains("internal error"));
-    for other in &mut others {
-        other.kill().unwrap();
-        other.wait().unwrap();
-    }
 }

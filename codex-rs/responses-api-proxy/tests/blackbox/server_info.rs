@@ -1,20 +1,17 @@
-//! The file for whoever waits.
+//! The file of `--server-info`: what is written where, and when it is removed.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
 use codex_test_support::{Client, MockUpstream, Proxy, Reply, TEST_KEY, run_to_exit};
 
-use crate::custody::{copy_of, is_root, open_to_all, skipped};
+use crate::custody::{is_root, skipped};
 use crate::{PROXY, RESPONSES, ask, in_front_of};
 
-/// A user who is neither us nor root.
-const STRANGER: u32 = 65534;
-
 /// A start with this file, which is refused.
-fn refused_file(path: &Path) -> String {
+pub(crate) fn refused_file(path: &Path) -> String {
     let stderr = refused(&["--server-info", path.to_str().unwrap()]);
     assert!(
         stderr.starts_with(&format!("Error: --server-info {} ", path.display())),
@@ -23,14 +20,14 @@ fn refused_file(path: &Path) -> String {
     stderr
 }
 
-fn refused(args: &[&str]) -> String {
+pub(crate) fn refused(args: &[&str]) -> String {
     let output = run_to_exit(PROXY, args, &[], TEST_KEY.as_bytes());
     assert_eq!((output.code, output.stdout.as_str()), (Some(1), ""));
     output.stderr
 }
 
 #[test]
-fn it_names_a_port_that_already_accepts_and_goes_away_at_the_end() {
+fn the_file_names_the_port_and_is_removed_at_the_end() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     let mut proxy = in_front_of(&upstream).server_info().start();
     let written = fs::read_to_string(proxy.info_file()).unwrap();
@@ -44,7 +41,7 @@ fn it_names_a_port_that_already_accepts_and_goes_away_at_the_end() {
 }
 
 #[test]
-fn it_accepts_before_the_file_says_so() {
+fn the_port_accepts_before_the_file_is_written() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     let dir = tempfile::tempdir().unwrap();
     // A FIFO: our read returns the moment the line is written, not a poll later.
@@ -89,7 +86,7 @@ fn a_file_made_beforehand_is_written_in_place() {
 }
 
 #[test]
-fn a_file_that_somebody_took_over_is_left() {
+fn a_file_that_was_overwritten_is_not_removed() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     let mut proxy = in_front_of(&upstream).server_info().start();
     fs::write(proxy.info_file(), "{\"port\":1,\"pid\":1}\n").unwrap();
@@ -129,7 +126,7 @@ fn links_and_directories_are_refused_and_nothing_is_lost() {
 }
 
 #[test]
-fn a_file_that_holds_something_else_is_kept_however_the_path_leads_to_it() {
+fn a_file_with_other_content_is_not_overwritten_through_a_link_either() {
     let dir = tempfile::tempdir().unwrap();
     let precious = dir.path().join("real");
     fs::create_dir(&precious).unwrap();
@@ -142,7 +139,7 @@ fn a_file_that_holds_something_else_is_kept_however_the_path_leads_to_it() {
 }
 
 #[test]
-fn a_device_will_do() {
+fn a_device_is_accepted() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     let proxy: Proxy = in_front_of(&upstream)
         .args(["--server-info", "/dev/null"])
@@ -151,69 +148,7 @@ fn a_device_will_do() {
 }
 
 #[test]
-fn a_stranger_s_file_is_not_used_and_not_lost() {
-    if !is_root() {
-        return skipped("only root can give a file away");
-    }
-    // As /tmp is: everybody makes files there.
-    let dir = tempfile::tempdir().unwrap();
-    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o1777)).unwrap();
-    let file = dir.path().join("info.json");
-    for content in ["", "{\"port\":1,\"pid\":1}\n"] {
-        fs::write(&file, content).unwrap();
-        chown(&file, Some(STRANGER), None).unwrap();
-        let stderr = refused_file(&file);
-        assert!(stderr.contains("belongs to user 65534"), "{stderr}");
-        assert_eq!(fs::read_to_string(&file).unwrap(), content);
-    }
-    let private = ["--require-client-token", "--server-info"];
-    let stderr = refused(&[&private[..], &[file.to_str().unwrap()]].concat());
-    assert!(stderr.contains("belongs to user 65534"), "{stderr}");
-    let fifo = dir.path().join("fifo");
-    make_fifo(&fifo);
-    chown(&fifo, Some(STRANGER), None).unwrap();
-    // Its reader is there, to know the port and to be the one who is asked for it.
-    let _reader = fs::OpenOptions::new().read(true).write(true).open(&fifo);
-    let stderr = refused_file(&fifo);
-    assert!(stderr.contains("belongs to user 65534"), "{stderr}");
-}
-
-#[test]
-fn a_file_in_the_directory_of_its_owner_will_do_and_is_mentioned() {
-    if !is_root() {
-        return skipped("only root can give a file away");
-    }
-    let upstream = MockUpstream::h1(Reply::responses("hi"));
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("run.json");
-    fs::write(&file, "").unwrap();
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
-    for path in [&file, dir.path()] {
-        chown(path, Some(STRANGER), None).unwrap();
-    }
-    let mut proxy = in_front_of(&upstream)
-        .arg("--server-info")
-        .arg(&file)
-        .start();
-    proxy.wait_for_stderr("warning: user 65534 can put another file in the place of");
-    assert!(fs::read_to_string(&file).unwrap().contains("\"port\""));
-    proxy.signal(crate::lifecycle::signal("TERM"));
-    assert_eq!(proxy.wait_exit().code(), Some(0));
-    // And one of whoever became root by sudo.
-    fs::write(&file, "").unwrap();
-    chown(dir.path(), Some(0), None).unwrap();
-    chown(&file, Some(STRANGER), None).unwrap();
-    let by_sudo = in_front_of(&upstream)
-        .env("SUDO_UID", "65534")
-        .arg("--server-info")
-        .arg(&file)
-        .start();
-    let banner = by_sudo.wait_for_stderr("process: ");
-    assert!(!banner.contains("warning"), "{banner}");
-}
-
-#[test]
-fn json_that_is_no_server_info_is_kept_whole() {
+fn json_that_is_not_a_server_info_is_not_overwritten() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("config.json");
     let long = format!("{{\"port\":1,\"pid\":2}}{}", " ".repeat(64 * 1024));
@@ -249,7 +184,7 @@ fn json_that_is_no_server_info_is_kept_whole() {
     }
 }
 
-fn make_fifo(path: &Path) {
+pub(crate) fn make_fifo(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
@@ -268,7 +203,7 @@ fn a_full_disk_leaves_nothing_behind() {
     if !is_root() {
         return skipped("only root can mount a small disk");
     }
-    // In a mount namespace of its own, which goes away with the shell.
+    // In a mount namespace of its own, which ends with the shell.
     let script = r#"
         mount -t tmpfs -o size=64k none "$1" 2>/dev/null || exit 77
         cat /dev/zero >"$1/rest" 2>/dev/null
@@ -281,8 +216,8 @@ fn a_full_disk_leaves_nothing_behind() {
         wc -c "$1/before.json" >&2
     "#;
     let dir = tempfile::tempdir().unwrap();
-    let place = dir.path().to_str().unwrap();
-    let args = ["--mount", "sh", "-c", script, PROXY, place];
+    let mount_point = dir.path().to_str().unwrap();
+    let args = ["--mount", "sh", "-c", script, PROXY, mount_point];
     let output = run_to_exit("unshare", &args, &[], b"");
     if output.code == Some(77) || output.stderr.starts_with("unshare") {
         return skipped("no file system can be mounted here");
@@ -291,83 +226,13 @@ fn a_full_disk_leaves_nothing_behind() {
     assert!(stderr.contains("No space left on device"), "{stderr}");
     assert!(stderr.contains("exit 1\nrest\n"), "{stderr}");
     assert!(
-        stderr.contains(&format!("0 {place}/before.json")),
+        stderr.contains(&format!("0 {mount_point}/before.json")),
         "{stderr}"
     );
 }
 
 #[test]
-fn a_start_that_fails_leaves_no_file_and_no_change() {
-    if !is_root() {
-        return skipped("only root can start it as another user");
-    }
-    let place = tempfile::tempdir().unwrap();
-    open_to_all(place.path());
-    let Some(binary) = copy_of("codex-responses-api-proxy", place.path()) else {
-        return skipped("the binary cannot be copied");
-    };
-    let stale = "{\"port\":1,\"pid\":2}\n";
-    let dir = tempfile::tempdir().unwrap();
-    let [new, found] = ["new.json", "found.json"].map(|name| dir.path().join(name));
-    fs::write(&found, stale).unwrap();
-    for path in [&found, dir.path()] {
-        chown(path, Some(STRANGER), None).unwrap();
-    }
-    for file in [&new, &found] {
-        // It fails when all is open: nobody cannot become root.
-        let mut failed = Proxy::builder(&binary)
-            .under([
-                "setpriv",
-                "--reuid",
-                "65534",
-                "--regid",
-                "65534",
-                "--clear-groups",
-            ])
-            .args(["--upstream-url", "http://127.0.0.1:9/", "--user", "root"])
-            .arg("--server-info")
-            .arg(file)
-            .spawn();
-        assert_eq!(failed.wait_exit().code(), Some(1));
-        let stderr = failed.stderr_so_far();
-        assert!(stderr.contains("cannot become the user root"), "{stderr}");
-    }
-    assert!(!new.exists());
-    assert_eq!(fs::read_to_string(&found).unwrap(), stale);
-}
-
-#[test]
-fn a_stranger_s_link_to_a_directory_is_not_followed() {
-    if !is_root() {
-        return skipped("only root can give a link away");
-    }
-    let dir = tempfile::tempdir().unwrap();
-    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o1777)).unwrap();
-    let at = |name: &str| dir.path().join(name);
-    fs::create_dir(at("real")).unwrap();
-    symlink("real", at("planted")).unwrap();
-    lchown(at("planted"), Some(STRANGER), None).unwrap();
-    for below in ["planted/info.json", "planted/made/for/info.json"] {
-        let stderr = refused_file(&at(below));
-        assert!(stderr.contains("a symbolic link of user 65534"), "{stderr}");
-    }
-    assert!(fs::read_dir(at("real")).unwrap().next().is_none());
-    let listen = format!("unix:{}", at("planted/s").display());
-    let stderr = refused(&["--listen", &listen]);
-    assert!(stderr.contains("a symbolic link of user 65534"), "{stderr}");
-    assert!(fs::read_dir(at("real")).unwrap().next().is_none());
-    // Our own is.
-    let upstream = MockUpstream::h1(Reply::responses("hi"));
-    symlink("real", at("ours")).unwrap();
-    let _proxy = in_front_of(&upstream)
-        .arg("--server-info")
-        .arg(at("ours/info.json"))
-        .start();
-    assert!(at("real/info.json").exists());
-}
-
-#[test]
-fn what_is_made_can_be_written_by_nobody_else_whatever_the_umask() {
+fn new_files_and_directories_are_not_writable_by_others_whatever_the_umask() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("made/info.json");
@@ -383,7 +248,7 @@ fn what_is_made_can_be_written_by_nobody_else_whatever_the_umask() {
 }
 
 #[test]
-fn it_goes_away_from_where_it_was_though_the_path_leads_elsewhere() {
+fn the_file_is_removed_although_its_directory_was_moved() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
@@ -396,71 +261,4 @@ fn it_goes_away_from_where_it_was_though_the_path_leads_elsewhere() {
     proxy.signal(crate::lifecycle::signal("TERM"));
     assert_eq!(proxy.wait_exit().code(), Some(0));
     assert!(!at("moved/info.json").exists());
-}
-
-/// Root alone may write the directory, and at the end there is no root any more.
-#[test]
-fn what_root_made_and_the_user_cannot_remove_says_nothing_at_the_end() {
-    use crate::custody::{copy_of, is_root, open_to_all, skipped};
-
-    if !is_root() {
-        return skipped("only root can become another user");
-    }
-    let place = tempfile::tempdir().unwrap();
-    open_to_all(place.path());
-    let Some(binary) = copy_of("codex-responses-api-proxy", place.path()) else {
-        return skipped("the binary cannot be copied");
-    };
-    let upstream = MockUpstream::h2(Reply::responses("hi"));
-    let (info, socket) = (place.path().join("info.json"), place.path().join("s"));
-    let at_socket = format!("unix:{}", socket.display());
-    // The second one finds what the first one left behind.
-    for _ in 0..2 {
-        let mut proxy = codex_test_support::Proxy::builder(&binary)
-            .upstream(&upstream)
-            .args([
-                "--user",
-                "nobody",
-                "--port",
-                "0",
-                "--listen",
-                &at_socket,
-                "--server-info",
-            ])
-            .arg(&info)
-            .start();
-        let banner = proxy.wait_for_stderr("process: ");
-        for what in [at_socket.as_str(), info.to_str().unwrap()] {
-            assert!(banner.contains(&format!("hint: {what} ")), "{banner}");
-        }
-        assert!(fs::read_to_string(&info).unwrap().contains("\"port\""));
-        proxy.signal(crate::lifecycle::signal("TERM"));
-        assert_eq!(proxy.wait_exit().code(), Some(0));
-        assert_eq!(fs::read_to_string(&info).unwrap(), "");
-        let left = std::os::unix::net::UnixStream::connect(&socket).unwrap_err();
-        assert_eq!(left.kind(), std::io::ErrorKind::ConnectionRefused);
-    }
-    // In a directory of that user's own both are removed, and nothing is said.
-    let own = place.path().join("own");
-    fs::create_dir(&own).unwrap();
-    std::os::unix::fs::chown(&own, Some(65534), None).unwrap();
-    let (info, socket) = (own.join("info.json"), own.join("s"));
-    let at_socket = format!("unix:{}", socket.display());
-    let mut proxy = codex_test_support::Proxy::builder(&binary)
-        .upstream(&upstream)
-        .args([
-            "--user",
-            "nobody",
-            "--port",
-            "0",
-            "--listen",
-            &at_socket,
-            "--server-info",
-        ])
-        .arg(&info)
-        .start();
-    assert!(!proxy.wait_for_stderr("process: ").contains("hint: "));
-    proxy.signal(crate::lifecycle::signal("TERM"));
-    assert_eq!(proxy.wait_exit().code(), Some(0));
-    assert!(!info.exists() && !socket.exists());
 }

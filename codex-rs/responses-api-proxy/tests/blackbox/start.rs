@@ -25,7 +25,7 @@ const BY_A_SHELL: [&str; 3] = ["sh", "-c", r#"exec "$0" "$@""#];
 /// The binary with permissions of its own, where everybody can run it.
 struct Installed {
     file: PathBuf,
-    _place: tempfile::TempDir,
+    _dir: tempfile::TempDir,
 }
 
 /// `None`, and a line that says why, where this cannot be tried.
@@ -40,14 +40,11 @@ fn installed(mode: u32) -> Option<Installed> {
             return None;
         }
     }
-    let place = tempfile::tempdir().unwrap();
-    open_to_all(place.path());
-    let file = copy_of("codex-responses-api-proxy", place.path())?;
+    let dir = tempfile::tempdir().unwrap();
+    open_to_all(dir.path());
+    let file = copy_of("codex-responses-api-proxy", dir.path())?;
     set_mode(&file, mode);
-    Some(Installed {
-        file,
-        _place: place,
-    })
+    Some(Installed { file, _dir: dir })
 }
 
 fn set_mode(file: &Path, mode: u32) {
@@ -77,7 +74,7 @@ fn a_program_file_that_its_user_cannot_read_is_closed_from_the_first_instruction
 }
 
 #[test]
-fn a_readable_one_is_warned_about_and_refused_where_protection_is_required() {
+fn a_readable_program_file_is_warned_about_and_refused_where_protection_is_required() {
     let Some(installed) = installed(0o755) else {
         return;
     };
@@ -105,7 +102,7 @@ fn a_readable_one_is_warned_about_and_refused_where_protection_is_required() {
 }
 
 #[test]
-fn one_that_its_user_owns_is_refused_too() {
+fn a_program_file_that_its_user_owns_is_refused_too() {
     let Some(installed) = installed(0o111) else {
         return;
     };
@@ -122,7 +119,7 @@ fn one_that_its_user_owns_is_refused_too() {
 /// setpriv(1) gives up the capabilities of root by running the program, which the kernel then
 /// takes for one that its user may read.
 #[test]
-fn one_that_was_started_with_capabilities_of_root_was_open_too() {
+fn a_start_with_capabilities_of_root_is_warned_about() {
     let Some(installed) = installed(0o711) else {
         return;
     };
@@ -143,7 +140,7 @@ fn one_that_was_started_with_capabilities_of_root_was_open_too() {
 }
 
 #[test]
-fn started_by_root_a_readable_one_is_open_to_root_alone() {
+fn a_readable_program_file_started_by_root_is_not_warned_about() {
     if !is_root() {
         return skipped("only root can be root");
     }
@@ -156,7 +153,7 @@ fn started_by_root_a_readable_one_is_open_to_root_alone() {
 }
 
 #[test]
-fn root_of_a_user_namespace_does_not_pass_for_root() {
+fn root_of_a_user_namespace_is_not_taken_for_root() {
     let Some(installed) = installed(0o755) else {
         return;
     };
@@ -196,7 +193,7 @@ const SPIN: &str = r#"
 "#;
 
 #[test]
-fn nobody_of_the_same_user_gets_in_between_execve_and_hardening() {
+fn no_process_of_the_same_user_gets_in_between_execve_and_hardening() {
     let Some(installed) = installed(0o755) else {
         return;
     };
@@ -270,193 +267,4 @@ fn the_key_is_not_read_while_a_tracer_is_attached() {
             );
         }
     }
-}
-
-#[test]
-fn all_who_name_certificate_authorities_are_named() {
-    let [upstream, other] = [(); 2].map(|()| MockUpstream::h2(Reply::responses("hi")));
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::copy(other.ca_file(), dir.path().join("other.pem")).unwrap();
-    let empty = tempfile::tempdir().unwrap();
-    let nothing = "SSL_CERT_FILE (nothing from SSL_CERT_DIR: no certificate in it)";
-    for (directory, says) in [
-        (
-            dir.path(),
-            "2 authorities from SSL_CERT_FILE and SSL_CERT_DIR\n",
-        ),
-        (empty.path(), &format!("1 authorities from {nothing}\n")),
-        (Path::new(""), "1 authorities from SSL_CERT_FILE\n"),
-    ] {
-        let proxy = crate::in_front_of(&upstream)
-            .env("SSL_CERT_DIR", directory)
-            .start();
-        let banner = proxy.wait_for_stderr("process: ");
-        assert!(banner.contains(says), "{banner}");
-        assert_eq!(ask(&proxy).status, 200);
-    }
-    // Both count: the one that only the directory has is trusted.
-    let proxy = crate::in_front_of(&other)
-        .env("SSL_CERT_FILE", upstream.ca_file())
-        .env("SSL_CERT_DIR", dir.path())
-        .start();
-    assert_eq!(ask(&proxy).status, 200);
-    // What is empty names nobody: then the system does, where it has any.
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port().to_string();
-    let [of_system, of_nobody] = [&[][..], &[("SSL_CERT_FILE", ""), ("SSL_CERT_DIR", "")]]
-        .map(|env| run_to_exit(PROXY, &["--port", &port], env, TEST_KEY.as_bytes()));
-    assert_eq!(of_system, of_nobody);
-    let output = run_to_exit(
-        PROXY,
-        &[],
-        &[("SSL_CERT_FILE", "/nowhere"), ("SSL_CERT_DIR", "/nowhere")],
-        TEST_KEY.as_bytes(),
-    );
-    for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
-        assert!(
-            output.stderr.contains(&format!("nothing from {name}: ")),
-            "{}",
-            output.stderr
-        );
-    }
-}
-
-/// Runs its further arguments with the system calls of these numbers answered by EPERM (seccomp(2)).
-const FILTER: &str = r#"
-    my $prctl = 0 + shift @ARGV;
-    my $code = pack "SCCL", 0x20, 0, 0, 0; # the number
-    $code .= pack "SCCL SCCL", 0x15, 0, 1, $_, 0x06, 0, 0, 0x50001 for split /,/, shift @ARGV;
-    $code .= pack "SCCL", 0x06, 0, 0, 0x7fff0000; # everything else passes
-    my $program = pack "Sx6P", length($code) / 8, $code;
-    syscall($prctl, 38, 1, 0, 0, 0) == 0 or die "PR_SET_NO_NEW_PRIVS: $!";
-    syscall($prctl, 22, 2, $program, 0, 0) == 0 or die "PR_SET_SECCOMP: $!";
-    exec @ARGV or exit 127;
-"#;
-
-/// Without the calls of the names given, `None` where that cannot be tried.
-fn without(calls: &[&str]) -> Option<Vec<String>> {
-    if Command::new("perl").arg("-v").output().is_err() {
-        skipped("perl is not installed");
-        return None;
-    }
-    let number = |call: &&str| match (std::env::consts::ARCH, *call) {
-        ("x86_64", "prctl") => Some("157"),
-        ("x86_64", "mlock") => Some("149"),
-        ("aarch64", "prctl") => Some("167"),
-        ("aarch64", "mlock") => Some("228"),
-        (_, "memfd_secret") => Some("447"),
-        (_, "landlock_create_ruleset") => Some("444"),
-        _ => None,
-    };
-    let numbers: Option<Vec<&str>> = calls.iter().map(number).collect();
-    let (Some(prctl), Some(numbers)) = (number(&"prctl"), numbers) else {
-        skipped("no system call numbers for this architecture");
-        return None;
-    };
-    let under = ["perl", "-e", FILTER, prctl, &numbers.join(",")];
-    Some(under.map(str::to_owned).to_vec())
-}
-
-#[test]
-fn a_filter_that_refuses_to_lock_memory_is_told_from_a_limit() {
-    let upstream = MockUpstream::h1(Reply::responses("hi"));
-    let Some(filtered) = without(&["mlock", "memfd_secret"]) else {
-        return;
-    };
-    let mut refused = crate::in_front_of(&upstream)
-        .under(filtered.clone())
-        .spawn();
-    assert_eq!(refused.wait_exit().code(), Some(1));
-    let said = refused.stderr_so_far();
-    for words in [
-        "--allow-unlocked-key",
-        "filter of system calls",
-        "could not lock the key's page",
-    ] {
-        assert!(said.contains(words), "{said}");
-    }
-    assert!(!said.contains("ulimit"), "{said}");
-    let waived = crate::in_front_of(&upstream)
-        .under(filtered)
-        .arg("--allow-unlocked-key")
-        .start();
-    waived.wait_for_stderr("NOT locked in RAM");
-    assert_eq!(ask(&waived).status, 200);
-    // Where there is no secret memory, and nothing else in the way, the page is locked.
-    if let Some(filtered) = without(&["memfd_secret"]) {
-        let proxy = crate::in_front_of(&upstream).under(filtered).start();
-        proxy.wait_for_stderr("key: anonymous page, locked in RAM");
-    }
-}
-
-#[test]
-fn a_sandbox_that_cannot_be_had_is_refused_before_the_key_is_read_and_leaves_nothing() {
-    use codex_test_support::Stdin;
-
-    if !is_root() {
-        return skipped("any other user's readable program file is refused before");
-    }
-    let Some(filtered) = without(&["landlock_create_ruleset"]) else {
-        return;
-    };
-    let upstream = MockUpstream::h1(Reply::responses("hi"));
-    let builder = || {
-        crate::in_front_of(&upstream)
-            .under(filtered.clone())
-            .server_info()
-    };
-    let mut refused = builder()
-        .args(["--sandbox", "require"])
-        .stdin(Stdin::BytesThenOpen(Vec::new()))
-        .spawn();
-    assert_eq!(refused.wait_exit().code(), Some(1));
-    let said = refused.stderr_so_far();
-    assert!(
-        said.starts_with("Error: --sandbox=require, but not applied: no files"),
-        "{said}"
-    );
-    assert!(!refused.info_file().exists());
-    // Each measure that is missing is named where none is required.
-    let proxy = builder().start();
-    let banner = proxy.wait_for_stderr("process: ");
-    proxy.wait_for_stderr("not applied: no abstract sockets");
-    for (measure, since) in [
-        ("no files", "5.13"),
-        ("no TCP ports", "6.7"),
-        ("no abstract sockets", "6.12"),
-    ] {
-        let line = proxy.stderr_so_far();
-        let line = line
-            .lines()
-            .find(|line| line.starts_with(&format!("not applied: {measure}")));
-        assert!(line.is_some_and(|line| line.contains(since)), "{banner}");
-    }
-    assert_eq!(ask(&proxy).status, 200);
-}
-
-#[test]
-fn it_starts_where_there_is_no_dev_null() {
-    let upstream = MockUpstream::h1(Reply::responses("hi"));
-    let namespace = ["unshare", "--mount", "sh", "-c"];
-    let bare = "mount -t tmpfs none /dev && exec \"$0\" \"$@\"";
-    let [program, arguments @ ..] = namespace;
-    let can = Command::new(program)
-        .args(arguments)
-        .args([bare, "true"])
-        .status();
-    if !is_root() || !can.is_ok_and(|status| status.success()) {
-        return skipped("only root can have a /dev of its own");
-    }
-    let proxy = crate::in_front_of(&upstream)
-        .under(namespace.into_iter().chain([bare]))
-        .start();
-    let stdin = std::fs::read_link(format!("/proc/{}/fd/0", proxy.pid())).unwrap();
-    assert!(stdin.to_string_lossy().starts_with("pipe:"), "{stdin:?}");
-    assert_eq!(ask(&proxy).status, 200);
-    // With nothing at all: no /proc either.
-    let bare = "mount -t tmpfs none /dev && mount -t tmpfs none /proc && exec \"$0\" \"$@\"";
-    let proxy = crate::in_front_of(&upstream)
-        .under(namespace.into_iter().chain([bare]))
-        .start();
-    assert_eq!(ask(&proxy).status, 200);
 }

@@ -1,4 +1,4 @@
-//! Standard error that takes nothing any more: the proxy goes on, and ends when it is told to.
+//! Standard error that takes nothing any more: the proxy continues, and ends on a signal.
 
 use std::fs::File;
 use std::io::Read;
@@ -16,7 +16,7 @@ const TERM: i32 = 15;
 const FAULTS: usize = 2_000;
 
 /// A proxy whose upstream is not there, so that every request is a line, and whose standard
-/// error is a terminal; the terminal's other side, which nobody reads but the test.
+/// error is a terminal; and the other side of the terminal, which only the test reads.
 fn on_a_terminal(upstream: &RefusedPort) -> (Proxy, Terminal) {
     let other_side = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&other_side).unwrap();
@@ -79,7 +79,7 @@ fn fail(address: SocketAddr, times: usize) {
 }
 
 #[test]
-fn a_terminal_that_nobody_reads_stops_neither_requests_nor_the_end() {
+fn a_terminal_that_is_not_read_blocks_neither_requests_nor_the_exit() {
     let upstream = RefusedPort::new();
     let (mut proxy, mut terminal) = on_a_terminal(&upstream);
     let address = terminal.read_address();
@@ -90,7 +90,7 @@ fn a_terminal_that_nobody_reads_stops_neither_requests_nor_the_end() {
 }
 
 #[test]
-fn lines_that_found_no_room_are_counted_when_there_is_some_again() {
+fn dropped_lines_are_counted_once_standard_error_is_read_again() {
     let upstream = RefusedPort::new();
     let (mut proxy, mut terminal) = on_a_terminal(&upstream);
     let address = terminal.read_address();

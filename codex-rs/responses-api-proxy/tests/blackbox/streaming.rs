@@ -47,7 +47,7 @@ fn each_event_is_delivered_before_the_next_one_is_sent() {
 }
 
 #[test]
-fn what_arrives_at_once_leaves_in_few_pieces() {
+fn data_that_arrives_together_is_sent_in_few_writes() {
     let event = format!("data: {}\n\n", "x".repeat(140));
     let chunk = format!("{:x}\r\n{event}\r\n", event.len());
     let answer = format!(
@@ -93,7 +93,7 @@ fn an_upload_streams_too() {
 }
 
 #[test]
-fn a_caller_that_leaves_takes_its_request_along() {
+fn a_disconnect_of_the_caller_cancels_its_request() {
     for silent in [true, false] {
         let gate = Gate::new();
         let reply = if silent {
@@ -183,7 +183,7 @@ fn the_limit_is_the_one_given_to_the_byte() {
 }
 
 #[test]
-fn readers_that_stop_do_not_hold_back_others_on_the_same_connection() {
+fn callers_that_stop_reading_do_not_slow_others_on_the_same_connection() {
     let upstream = MockUpstream::h2(Reply::bytes(
         200,
         "text/event-stream",
@@ -202,7 +202,7 @@ fn readers_that_stop_do_not_hold_back_others_on_the_same_connection() {
 }
 
 #[test]
-fn a_reader_that_stops_holds_its_upstream_back() {
+fn a_caller_that_stops_reading_slows_its_upstream_down() {
     let upstream = MockUpstream::h1(Reply::bytes(
         200,
         "text/event-stream",

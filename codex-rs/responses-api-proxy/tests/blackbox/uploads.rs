@@ -65,7 +65,7 @@ fn a_refusal_at_the_head_is_passed_on_although_the_upload_breaks_off() {
 
 /// Over TLS, and by HTTP/2, where the server says that it wants no more of the body.
 #[test]
-fn so_it_is_over_tls() {
+fn a_refusal_at_the_head_is_passed_on_over_tls_too() {
     for start in [
         || MockUpstream::builder().tls_h1(),
         || MockUpstream::builder().h2(),
@@ -122,8 +122,8 @@ fn upload(proxy: &Proxy, body: usize) -> TcpStream {
     stream
 }
 
-/// Begins a long answer at the head of the request, and reads the body when nobody takes more of the
-/// answer. How much of the body does not come.
+/// Begins a long answer at the head of the request, and reads the body once the peer takes no more of the
+/// answer. Returns how many bytes of the body do not arrive.
 fn answer_early(mut stream: UnixStream) -> usize {
     let head = read_head(&mut stream);
     let length = head.split_once("content-length: ").unwrap().1;

@@ -94,7 +94,7 @@ impl Far {
         took
     }
 
-    /// How long they take a client of its own, on a connection that is there, with windows for all of it.
+    /// How long they take a direct client, on an open connection, with windows for all of it.
     fn directly(&self, bodies: &[String]) -> Duration {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_file_iter(self.upstream.ca_file()).unwrap() {
@@ -191,7 +191,7 @@ fn large_answers_from_far_away_take_a_few_round_trips() {
 }
 
 #[test]
-fn answers_that_nobody_reads_are_bounded_and_hold_up_no_other() {
+fn unread_answers_are_bounded_and_do_not_block_others() {
     const UNREAD: usize = 60;
     let upstream = of_any_size();
     let proxy = in_front_of(&upstream).args(["--threads", "1"]).start();
@@ -216,14 +216,14 @@ fn answers_that_nobody_reads_are_bounded_and_hold_up_no_other() {
     drop(unread);
 }
 
-/// One that was granted all it may have, so that some of the next one is held.
+/// Reads one answer fast, so that the window grows to its maximum and a part of the next answer is buffered.
 fn read_fast(proxy: &Proxy) {
     let answer = asked(proxy, 8 * MIB).read_answer();
     assert_eq!((answer.status, answer.body.len()), (200, 8 * MIB));
 }
 
-/// Reads with pauses that are longer than it takes to come; returns how much that was, and its end.
-fn read_by_and_by(mut client: Client) -> (usize, End) {
+/// Reads with pauses longer than the data takes to arrive; returns how many bytes came, and how the body ended.
+fn read_slowly(mut client: Client) -> (usize, End) {
     client.read_head();
     let mut sum = 0;
     while let Some(piece) = client.read_body_some() {
@@ -235,20 +235,21 @@ fn read_by_and_by(mut client: Client) -> (usize, End) {
     (sum, client.end().unwrap())
 }
 
-/// Whoever reads on gets all of it, although h2 holds a part and we another.
+/// All of it arrives, although h2 buffers a part and the proxy another.
 #[test]
-fn an_answer_that_is_read_by_and_by_is_whole() {
+fn an_answer_that_is_read_slowly_is_complete() {
     let upstream = of_any_size();
     let proxy = in_front_of(&upstream).start();
     for _ in 0..2 {
         let client = asked(&proxy, 12 * MIB);
-        assert_eq!(read_by_and_by(client), (12 * MIB, End::Clean));
+        assert_eq!(read_slowly(client), (12 * MIB, End::Clean));
     }
 }
 
-/// Trailers, a cut stream, and a cut connection come behind what is held, and others have their own meanwhile.
+/// Trailers, a reset stream and a closed connection are delivered after buffered data, and other requests are served
+/// meanwhile.
 #[test]
-fn what_ends_an_answer_comes_behind_all_of_it() {
+fn the_end_of_an_answer_is_delivered_after_all_of_its_data() {
     let most = Bytes::from(vec![b' '; 8 * MIB]);
     let upstream = MockUpstream::builder()
         .h2()

@@ -1,16 +1,12 @@
 //! Accepts connections and hands each to its protocol.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::task::Poll;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::gate::Gate;
-use crate::journal::Journal;
-use crate::script::Script;
+use crate::mock_state::MockState;
 use crate::step::CutKind;
 use crate::wire::{Wire, split_raw};
 use crate::{h1, h2_server};
@@ -27,47 +23,24 @@ pub enum OnAccept {
     Ignore,
 }
 
-/// What the connections of one mock have in common.
-pub(crate) struct Shared {
-    pub(crate) journal: Arc<Journal>,
-    pub(crate) script: Script,
-    pub(crate) hold_body: Option<Gate>,
-    pub(crate) max_concurrent_streams: Option<u32>,
+/// What the accept loop of one mock works with.
+pub(super) struct Acceptor {
+    pub(super) state: Arc<MockState>,
     pub(super) on_accept: OnAccept,
-    pub(super) acceptor: Option<TlsAcceptor>,
-}
-
-impl Shared {
-    /// Spawns a task whose panic reaches the test instead of the void.
-    pub(crate) fn spawn(
-        &self,
-        task: impl Future<Output = ()> + Send + 'static,
-    ) -> tokio::task::JoinHandle<()> {
-        let journal = Arc::clone(&self.journal);
-        let mut task = Box::pin(task);
-        tokio::spawn(std::future::poll_fn(move |cx| {
-            catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(cx))).unwrap_or_else(|panic| {
-                let text = panic
-                    .downcast_ref::<String>()
-                    .map(String::as_str)
-                    .or_else(|| panic.downcast_ref::<&str>().copied());
-                journal.fault(text.unwrap_or("a panic").to_owned());
-                Poll::Ready(())
-            })
-        }))
-    }
+    pub(super) tls: Option<TlsAcceptor>,
 }
 
 /// Accepts until the runtime ends.
-pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+pub(super) async fn accept(listener: TcpListener, acceptor: Acceptor) {
+    let acceptor = Arc::new(acceptor);
     loop {
         match listener.accept().await {
             Ok((tcp, _)) => {
-                let connection = shared.journal.opened();
-                let serving = Arc::clone(&shared);
-                drop(shared.spawn(async move {
+                let connection = acceptor.state.journal.opened();
+                let serving = Arc::clone(&acceptor);
+                drop(acceptor.state.spawn(async move {
                     serve(tcp, connection, &serving).await;
-                    serving.journal.closed();
+                    serving.state.journal.closed();
                 }));
             }
             // Out of file descriptors, most likely: others will be closed.
@@ -76,11 +49,11 @@ pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn serve(tcp: TcpStream, connection: usize, shared: &Arc<Shared>) {
+async fn serve(tcp: TcpStream, connection: usize, acceptor: &Acceptor) {
     let Ok((mut tcp, raw)) = split_raw(tcp) else {
         return;
     };
-    match shared.on_accept {
+    match acceptor.on_accept {
         OnAccept::Serve => {}
         OnAccept::Close(kind) => {
             let mut wire = Wire::plain(tcp, raw);
@@ -94,19 +67,20 @@ async fn serve(tcp: TcpStream, connection: usize, shared: &Arc<Shared>) {
             return;
         }
     }
-    let Some(acceptor) = &shared.acceptor else {
-        return h1::serve(Wire::plain(tcp, raw), connection, Arc::clone(shared)).await;
+    let state = Arc::clone(&acceptor.state);
+    let Some(tls) = &acceptor.tls else {
+        return h1::serve(Wire::plain(tcp, raw), connection, state).await;
     };
-    match acceptor.accept(tcp).await {
+    match tls.accept(tcp).await {
         Ok(tls) => {
             let h2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
             let wire = Wire::tls(tls, raw);
             if h2 {
-                h2_server::serve(wire, connection, Arc::clone(shared)).await;
+                h2_server::serve(wire, connection, state).await;
             } else {
-                h1::serve(wire, connection, Arc::clone(shared)).await;
+                h1::serve(wire, connection, state).await;
             }
         }
-        Err(error) => shared.journal.tls_failed(error.to_string()),
+        Err(error) => state.journal.tls_failed(error.to_string()),
     }
 }

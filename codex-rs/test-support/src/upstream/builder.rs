@@ -8,9 +8,10 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
 use super::MockUpstream;
-use super::accept::{OnAccept, Shared, accept};
+use super::accept::{Acceptor, OnAccept, accept};
 use crate::gate::Gate;
 use crate::journal::Journal;
+use crate::mock_state::MockState;
 use crate::recorded::RecordedRequest;
 use crate::reply::Reply;
 use crate::script::Script;
@@ -140,7 +141,7 @@ impl MockUpstreamBuilder {
     #[must_use]
     #[track_caller]
     pub fn start(self) -> MockUpstream {
-        let (identity, acceptor) = match self.protocol {
+        let (identity, tls) = match self.protocol {
             Protocol::Plain => (None, None),
             Protocol::TlsH1 | Protocol::TlsH2 => {
                 let identity = Identity::new(self.certificate);
@@ -149,19 +150,21 @@ impl MockUpstreamBuilder {
                 } else {
                     "http/1.1"
                 };
-                let acceptor = identity.acceptor(&[alpn]);
-                (Some(identity), Some(acceptor))
+                let tls = identity.acceptor(&[alpn]);
+                (Some(identity), Some(tls))
             }
         };
         let journal = Arc::new(Journal::new(self.keep_bodies));
-        let shared = Arc::new(Shared {
-            journal: Arc::clone(&journal),
-            script: self.script,
-            hold_body: self.hold_body,
-            max_concurrent_streams: self.max_concurrent_streams,
+        let acceptor = Acceptor {
+            state: Arc::new(MockState {
+                journal: Arc::clone(&journal),
+                script: self.script,
+                hold_body: self.hold_body,
+                max_concurrent_streams: self.max_concurrent_streams,
+            }),
             on_accept: self.on_accept,
-            acceptor,
-        });
+            tls,
+        };
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
@@ -174,7 +177,7 @@ impl MockUpstreamBuilder {
             .spawn(move || {
                 runtime.block_on(async {
                     tokio::select! {
-                        () = accept(listener, shared) => {}
+                        () = accept(listener, acceptor) => {}
                         _ = stopped => {}
                     }
                 });

@@ -1,11 +1,10 @@
-//! What one user does costs another one nothing.
+//! The connections and requests of one user do not affect those of another.
 
 use std::io::{BufRead, BufReader};
-use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use codex_test_support::{Client, End, Framing, MockUpstream, Proxy, Reply, assert_openai_error};
+use codex_test_support::{Client, Framing, MockUpstream, Proxy, Reply, assert_openai_error};
 
 use crate::custody::{is_root, skipped};
 use crate::{RESPONSES, ask, in_front_of};
@@ -15,9 +14,9 @@ const OTHER: u32 = 65534;
 const THIRD: u32 = 65533;
 
 /// Connections of another user, there until it is dropped.
-struct Crowd(Child);
+struct OtherUserConnections(Child);
 
-impl Crowd {
+impl OtherUserConnections {
     /// Opens `count` connections, writes `sent` into each, and reads nothing.
     fn new(proxy: &Proxy, uid: u32, count: usize, sent: &str) -> Option<Self> {
         let script = format!(
@@ -39,7 +38,7 @@ impl Crowd {
             .args(["--reuid", &uid, "--regid", &uid, "perl", "-e", &script])
             .stdout(Stdio::piped())
             .spawn();
-        let mut crowd = match started {
+        let mut clients = match started {
             Ok(child) => Self(child),
             Err(error) => {
                 skipped(&format!("prlimit: {error}"));
@@ -47,17 +46,17 @@ impl Crowd {
             }
         };
         let mut line = String::new();
-        let mut output = BufReader::new(crowd.0.stdout.take().unwrap());
+        let mut output = BufReader::new(clients.0.stdout.take().unwrap());
         output.read_line(&mut line).unwrap();
         if line != "there\n" {
             skipped("prlimit, setpriv or perl is not there");
             return None;
         }
-        Some(crowd)
+        Some(clients)
     }
 }
 
-impl Drop for Crowd {
+impl Drop for OtherUserConnections {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -90,7 +89,7 @@ fn assert_served(proxy: &Proxy) {
 }
 
 #[test]
-fn strangers_that_read_nothing_take_no_room_from_named_users() {
+fn denied_users_that_read_nothing_do_not_use_up_the_connection_limit() {
     if !is_root() {
         return skipped("only root can be two users");
     }
@@ -99,104 +98,14 @@ fn strangers_that_read_nothing_take_no_room_from_named_users() {
         .args(["--allow-user", "root", "--max-connections", "100"])
         .start();
     let pipelined = r#""GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" x 20000"#;
-    let Some(_crowd) = Crowd::new(&proxy, OTHER, 300, pipelined) else {
+    let Some(_connections) = OtherUserConnections::new(&proxy, OTHER, 300, pipelined) else {
         return;
     };
     assert_served(&proxy);
 }
 
 #[test]
-fn a_stranger_is_told_so_once() {
-    if !is_root() {
-        return skipped("only root is not the user that may call");
-    }
-    let upstream = MockUpstream::h1(Reply::responses("never"));
-    let proxy = in_front_of(&upstream)
-        .args(["--allow-user", "4711"])
-        .start();
-    let mut client = proxy.client();
-    let request =
-        format!("POST {RESPONSES} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{{}}");
-    client.send(request.repeat(1000));
-    assert_openai_error(&client.read_answer(), 403, "caller_not_allowed");
-    assert_eq!(client.read_to_close(), (Vec::new(), End::Clean));
-    assert!(upstream.requests().is_empty());
-}
-
-/// Whoever has no token, or is a web page, gets one answer too, however many requests it sends.
-#[test]
-fn who_may_not_call_is_told_so_once() {
-    let upstream = MockUpstream::h1(Reply::responses("never"));
-    let proxy = in_front_of(&upstream)
-        .args(["--require-client-token"])
-        .server_info()
-        .start();
-    for (line, status, code) in [
-        ("X: y", 401, "client_token_required"),
-        ("Authorization: Bearer x", 401, "client_token_required"),
-        ("Origin: null", 403, "browser_not_allowed"),
-        ("Sec-Fetch-Site: cross-site", 403, "browser_not_allowed"),
-    ] {
-        let mut client = proxy.client();
-        let request = format!(
-            "POST {RESPONSES} HTTP/1.1\r\nHost: localhost\r\n{line}\r\nContent-Length: 2\r\n\r\n{{}}"
-        );
-        client.send(request.repeat(100));
-        assert_openai_error(&client.read_answer(), status, code);
-        assert_eq!(client.read_to_close(), (Vec::new(), End::Clean), "{line}");
-    }
-    let mut client = proxy.client();
-    client.send(format!("POST {RESPONSES} HTTP/1.1\r\nHost: evil.example\r\n\r\n").repeat(100));
-    assert_openai_error(&client.read_answer(), 403, "host_not_allowed");
-    assert_eq!(client.read_to_close(), (Vec::new(), End::Clean));
-    assert!(upstream.requests().is_empty());
-}
-
-/// A caller asks for what nobody gets until there is no room for another refusal, reads none of them, and
-/// has the only place there is.
-#[test]
-fn refusals_that_nobody_reads_keep_no_place() {
-    let upstream = MockUpstream::h1(Reply::responses("hi"));
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("socket");
-    let proxy = in_front_of(&upstream)
-        .args([
-            "--max-connections",
-            "1",
-            "--max-connections-per-user",
-            "100",
-        ])
-        .args([
-            "--port",
-            "0",
-            "--listen",
-            &format!("unix:{}", path.display()),
-        ])
-        .start();
-    proxy.wait_for_stderr("listening on unix:");
-    // Of this kind of socket there is little room, and always as much.
-    let mut caller = std::os::unix::net::UnixStream::connect(&path).unwrap();
-    let request = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    // No more at once than is kept for its turn, and time for it in a static debug build too; and in all more answers than
-    // there is room for.
-    for _ in 0..20 {
-        std::io::Write::write_all(&mut caller, &request.repeat(200)).unwrap();
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    let refused = proxy.client().read_answer();
-    assert_openai_error(&refused, 503, "too_many_connections");
-    let stuck = Instant::now();
-    while ask(&proxy).status != 200 {
-        assert!(
-            stuck.elapsed() < Duration::from_secs(30),
-            "it keeps its place"
-        );
-        std::thread::sleep(Duration::from_millis(100));
-    }
-}
-
-#[test]
-fn requests_in_flight_of_one_user_leave_room_for_another() {
+fn requests_in_flight_of_one_user_do_not_use_up_the_connection_limit() {
     if !is_root() {
         return skipped("only root can be two users");
     }
@@ -204,18 +113,18 @@ fn requests_in_flight_of_one_user_leave_room_for_another() {
     let proxy = in_front_of(&upstream)
         .args(["--max-connections", "64"])
         .start();
-    let Some(_crowd) = Crowd::new(&proxy, OTHER, 100, SLOW) else {
+    let Some(_connections) = OtherUserConnections::new(&proxy, OTHER, 100, SLOW) else {
         return;
     };
     assert_served(&proxy);
-    let Some(_second) = Crowd::new(&proxy, THIRD, 100, SLOW) else {
+    let Some(_second) = OtherUserConnections::new(&proxy, THIRD, 100, SLOW) else {
         return;
     };
     assert_served(&proxy);
 }
 
 #[test]
-fn nor_do_they_take_all_the_places_of_requests() {
+fn requests_in_flight_of_one_user_do_not_use_up_the_request_limit() {
     if !is_root() {
         return skipped("only root can be two users");
     }
@@ -223,14 +132,14 @@ fn nor_do_they_take_all_the_places_of_requests() {
     let proxy = in_front_of(&upstream)
         .args(["--max-requests", "32"])
         .start();
-    let Some(_crowd) = Crowd::new(&proxy, OTHER, 100, SLOW) else {
+    let Some(_connections) = OtherUserConnections::new(&proxy, OTHER, 100, SLOW) else {
         return;
     };
     assert_served(&proxy);
 }
 
 #[test]
-fn a_user_beyond_its_half_is_told_so() {
+fn a_user_beyond_half_of_the_connection_limit_gets_429() {
     let upstream = answers_quick_ones();
     let proxy = in_front_of(&upstream)
         .args(["--max-connections", "8"])
@@ -247,7 +156,7 @@ fn a_user_beyond_its_half_is_told_so() {
 }
 
 #[test]
-fn idle_connections_of_one_user_end_none_of_another() {
+fn idle_connections_of_one_user_do_not_close_those_of_another() {
     if !is_root() {
         return skipped("only root can be two users");
     }
@@ -255,28 +164,28 @@ fn idle_connections_of_one_user_end_none_of_another() {
     let proxy = in_front_of(&upstream)
         .args(["--max-connections", "20"])
         .start();
-    let mut kept: Vec<Client> = (0..3).map(|_| proxy.client()).collect();
-    for client in &mut kept {
+    let mut idle: Vec<Client> = (0..3).map(|_| proxy.client()).collect();
+    for client in &mut idle {
         assert_eq!(client.post(RESPONSES, &[], "{}").read_answer().status, 200);
     }
-    let Some(_crowd) = Crowd::new(&proxy, OTHER, 200, r#""""#) else {
+    let Some(_connections) = OtherUserConnections::new(&proxy, OTHER, 200, r#""""#) else {
         return;
     };
     assert_served(&proxy);
-    for client in &mut kept {
+    for client in &mut idle {
         assert_eq!(client.post(RESPONSES, &[], "{}").read_answer().status, 200);
     }
 }
 
 #[test]
-fn unfinished_heads_of_one_user_refuse_none_of_another() {
+fn unfinished_heads_of_one_user_do_not_cause_refusals_for_another() {
     if !is_root() {
         return skipped("only root can be two users");
     }
     let upstream = MockUpstream::h1(Reply::responses("hi"));
     let proxy = in_front_of(&upstream).start();
     let heads = r#""POST /v1/responses HTTP/1.1\r\nX: " . ("a" x 60000)"#;
-    let Some(_crowd) = Crowd::new(&proxy, OTHER, 100, heads) else {
+    let Some(_connections) = OtherUserConnections::new(&proxy, OTHER, 100, heads) else {
         return;
     };
     let own = format!("{:?}", "a".repeat(30_000));
@@ -289,44 +198,7 @@ fn unfinished_heads_of_one_user_refuse_none_of_another() {
 }
 
 #[test]
-fn localhost_is_the_same_port_on_both_addresses() {
-    let Ok(taken) = TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) else {
-        return skipped("there is no [::1]");
-    };
-    let upstream = MockUpstream::h1(Reply::responses("hi"));
-    let proxy = in_front_of(&upstream).start();
-    let at = SocketAddr::from((Ipv6Addr::LOCALHOST, proxy.port()));
-    let answer = Client::connect(at).post(RESPONSES, &[], "{}").read_answer();
-    assert_eq!(answer.status, 200);
-    assert!(TcpListener::bind(at).is_err());
-    let stderr = proxy.wait_for_stderr("process: ");
-    assert!(!stderr.contains("warning: [::1]"), "{stderr}");
-
-    let port = taken.local_addr().unwrap().port();
-    let beside = in_front_of(&upstream).port(port).start();
-    assert_eq!(ask(&beside).status, 200);
-    beside.wait_for_stderr(&format!("warning: [::1]:{port} cannot be listened on"));
-}
-
-#[test]
-fn a_caller_by_ipv6_is_known_too() {
-    if !is_root() {
-        return skipped("only root is not the user that may call");
-    }
-    if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
-        return skipped("there is no [::1]");
-    }
-    let upstream = MockUpstream::h1(Reply::responses("hi"));
-    for (user, status) in [("4711", 403), ("root", 200)] {
-        let proxy = in_front_of(&upstream).args(["--allow-user", user]).start();
-        let at = SocketAddr::from((Ipv6Addr::LOCALHOST, proxy.port()));
-        let answer = Client::connect(at).post(RESPONSES, &[], "{}").read_answer();
-        assert_eq!(answer.status, status);
-    }
-}
-
-#[test]
-fn the_user_that_stands_for_many_is_warned_about() {
+fn allowing_the_overflow_user_is_warned_about() {
     let tried = Command::new("unshare")
         .args(["--user", "--map-root-user", "true"])
         .status();
@@ -359,28 +231,28 @@ fn resident(proxy: &Proxy) -> u64 {
 }
 
 #[test]
-fn a_crowd_takes_little_memory_and_gives_it_back() {
-    const CROWD: u64 = 500;
+fn many_connections_take_little_memory_and_return_it() {
+    const COUNT: u64 = 500;
     let upstream = MockUpstream::h1(Reply::silence());
     let proxy = in_front_of(&upstream)
         .args(["--sandbox", "require"])
         .start();
     let before = resident(&proxy);
-    let mut crowd: Vec<Client> = (0..CROWD).map(|_| proxy.client()).collect();
-    for client in &mut crowd {
+    let mut clients: Vec<Client> = (0..COUNT).map(|_| proxy.client()).collect();
+    for client in &mut clients {
         client.post(RESPONSES, &[], "{}");
     }
-    upstream.wait_for_requests(crowd.len());
-    for client in &mut crowd {
+    upstream.wait_for_requests(clients.len());
+    for client in &mut clients {
         client.send(vec![b'x'; 125_000]);
     }
     // All of it has arrived once the last of them is cut for sending even more.
-    let last = crowd.last_mut().unwrap();
+    let last = clients.last_mut().unwrap();
     last.send(vec![b'x'; 2 << 20]);
     last.read_to_close();
     let peak = proxy.rss_peak_kib();
-    assert!(peak < before + CROWD * 64, "from {before} to {peak} KiB");
-    crowd.clear();
+    assert!(peak < before + COUNT * 64, "from {before} to {peak} KiB");
+    clients.clear();
     let deadline = Instant::now() + Duration::from_secs(15);
     while resident(&proxy) > before + 10 * 1024 {
         assert!(Instant::now() < deadline, "{} KiB stay", resident(&proxy));
@@ -390,7 +262,7 @@ fn a_crowd_takes_little_memory_and_gives_it_back() {
 
 /// The upstream answers, and ends its answer, before it has the request.
 #[test]
-fn a_request_that_is_answered_early_counts_until_its_body_is_over() {
+fn a_request_that_is_answered_early_counts_until_its_body_ends() {
     for start in [
         || MockUpstream::builder(),
         || MockUpstream::builder().h2().max_concurrent_streams(100),
@@ -412,7 +284,10 @@ fn a_request_that_is_answered_early_counts_until_its_body_is_over() {
         callers.remove(0).close();
         let deadline = Instant::now() + Duration::from_secs(10);
         while proxy.client().send(half).read_answer().status != 200 {
-            assert!(Instant::now() < deadline, "a place is not given back");
+            assert!(
+                Instant::now() < deadline,
+                "a request permit is not released"
+            );
         }
     }
 }

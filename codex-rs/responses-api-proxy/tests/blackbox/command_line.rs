@@ -1,0 +1,97 @@
+//! The command line: what it accepts, and how it refuses the rest.
+
+use codex_test_support::{MockUpstream, RefusedPort, Reply, TEST_KEY, run_to_exit};
+
+use crate::{PROXY, in_front_of};
+
+fn run(args: &[&str]) -> (Option<i32>, String) {
+    let output = run_to_exit(PROXY, args, &[], TEST_KEY.as_bytes());
+    assert_eq!(output.stdout, "");
+    (output.code, output.stderr)
+}
+
+#[test]
+fn a_port_can_be_asked_for_and_a_taken_one_is_named() {
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    let free = RefusedPort::new().addr().port();
+    let proxy = in_front_of(&upstream).port(free).start();
+    assert_eq!(proxy.port(), free);
+    let (code, stderr) = run(&["--port", &free.to_string()]);
+    assert_eq!(code, Some(1));
+    assert!(
+        stderr.starts_with(&format!("Error: failed to bind 127.0.0.1:{free}: ")),
+        "{stderr}"
+    );
+    assert_eq!(stderr.lines().count(), 1);
+    assert!(in_front_of(&upstream).port(0).start().port() > 0);
+}
+
+#[test]
+fn a_wrong_command_line_is_exit_2() {
+    for args in [
+        &["--nonsense"][..],
+        &["--port", "99999"],
+        &["--port", "abc"],
+        &["--upstream-timeout", "soon"],
+        &["--upstream-timeout", "0"],
+        &["--max-body", "1.5MiB"],
+        &["surplus"],
+    ] {
+        let (code, stderr) = run(args);
+        assert_eq!(code, Some(2), "{args:?}");
+        assert!(stderr.contains("error: "), "{stderr}");
+    }
+}
+
+#[test]
+fn an_upstream_url_that_cannot_have_the_key_is_exit_1() {
+    for (url, why) in [
+        ("nope", "is not an absolute URL"),
+        ("/v1/responses", "is not an absolute URL"),
+        ("ftp://example.com/", "has the scheme ftp"),
+        ("https://user:secret@example.com/", "has user info"),
+        ("http://example.com/v1/responses", "in cleartext"),
+        ("http://10.0.0.1/v1/responses", "in cleartext"),
+        ("http://0.0.0.0/v1/responses", "in cleartext"),
+    ] {
+        let (code, stderr) = run(&["--upstream-url", url]);
+        assert_eq!(code, Some(1), "{url}");
+        assert!(
+            stderr.starts_with("Error: --upstream-url ") && stderr.contains(why),
+            "{stderr}"
+        );
+        assert!(
+            !stderr.contains("secret") && !stderr.contains("backtrace"),
+            "{stderr}"
+        );
+    }
+}
+
+#[test]
+fn help_and_version_are_on_stdout() {
+    let help = run_to_exit(PROXY, &["--help"], &[], b"");
+    assert_eq!((help.code, help.stderr.as_str()), (Some(0), ""));
+    for word in [
+        "printenv OPENAI_API_KEY | env -u OPENAI_API_KEY",
+        "--server-info <FILE>",
+        "SSL_CERT_FILE",
+    ] {
+        assert!(help.stdout.contains(word), "{word}");
+    }
+    let version = run_to_exit(PROXY, &["--version"], &[], b"");
+    assert_eq!(
+        version.stdout,
+        format!("codex-responses-api-proxy {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn an_upstream_that_is_the_proxy_itself_is_refused() {
+    let port = RefusedPort::new().addr().port();
+    for host in ["127.0.0.1", "localhost", "LOCALHOST"] {
+        let url = format!("http://{host}:{port}/v1/responses");
+        let (code, stderr) = run(&["--port", &port.to_string(), "--upstream-url", &url]);
+        assert_eq!(code, Some(1));
+        assert!(stderr.contains("is this proxy itself"), "{stderr}");
+    }
+}

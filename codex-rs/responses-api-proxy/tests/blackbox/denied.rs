@@ -1,0 +1,98 @@
+//! A denied caller gets one response, and does not keep its connection.
+
+use std::time::{Duration, Instant};
+
+use codex_test_support::{End, MockUpstream, Reply, assert_openai_error};
+
+use crate::custody::{is_root, skipped};
+use crate::{RESPONSES, ask, in_front_of};
+
+#[test]
+fn a_denied_user_gets_one_response() {
+    if !is_root() {
+        return skipped("only root is not the user that may call");
+    }
+    let upstream = MockUpstream::h1(Reply::responses("never"));
+    let proxy = in_front_of(&upstream)
+        .args(["--allow-user", "4711"])
+        .start();
+    let mut client = proxy.client();
+    let request =
+        format!("POST {RESPONSES} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{{}}");
+    client.send(request.repeat(1000));
+    assert_openai_error(&client.read_answer(), 403, "caller_not_allowed");
+    assert_eq!(client.read_to_close(), (Vec::new(), End::Clean));
+    assert!(upstream.requests().is_empty());
+}
+
+/// Whoever has no token, or is a web page, gets one answer too, however many requests it sends.
+#[test]
+fn a_denied_request_gets_one_response() {
+    let upstream = MockUpstream::h1(Reply::responses("never"));
+    let proxy = in_front_of(&upstream)
+        .args(["--require-client-token"])
+        .server_info()
+        .start();
+    for (line, status, code) in [
+        ("X: y", 401, "client_token_required"),
+        ("Authorization: Bearer x", 401, "client_token_required"),
+        ("Origin: null", 403, "browser_not_allowed"),
+        ("Sec-Fetch-Site: cross-site", 403, "browser_not_allowed"),
+    ] {
+        let mut client = proxy.client();
+        let request = format!(
+            "POST {RESPONSES} HTTP/1.1\r\nHost: localhost\r\n{line}\r\nContent-Length: 2\r\n\r\n{{}}"
+        );
+        client.send(request.repeat(100));
+        assert_openai_error(&client.read_answer(), status, code);
+        assert_eq!(client.read_to_close(), (Vec::new(), End::Clean), "{line}");
+    }
+    let mut client = proxy.client();
+    client.send(format!("POST {RESPONSES} HTTP/1.1\r\nHost: evil.example\r\n\r\n").repeat(100));
+    assert_openai_error(&client.read_answer(), 403, "host_not_allowed");
+    assert_eq!(client.read_to_close(), (Vec::new(), End::Clean));
+    assert!(upstream.requests().is_empty());
+}
+
+/// A caller holds the only connection permit, sends refused requests until its socket takes no further refusal, and
+/// reads none of them.
+#[test]
+fn unread_refusals_do_not_hold_a_connection_permit() {
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("socket");
+    let proxy = in_front_of(&upstream)
+        .args([
+            "--max-connections",
+            "1",
+            "--max-connections-per-user",
+            "100",
+        ])
+        .args([
+            "--port",
+            "0",
+            "--listen",
+            &format!("unix:{}", path.display()),
+        ])
+        .start();
+    proxy.wait_for_stderr("listening on unix:");
+    // The buffer of a Unix socket is small, and of a fixed size.
+    let mut caller = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    let request = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    // No more at once than the proxy buffers of pipelined requests, with time to answer them in a static debug build
+    // too; in all, more refusals than the socket buffer takes.
+    for _ in 0..20 {
+        std::io::Write::write_all(&mut caller, &request.repeat(200)).unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let refused = proxy.client().read_answer();
+    assert_openai_error(&refused, 503, "too_many_connections");
+    let stuck = Instant::now();
+    while ask(&proxy).status != 200 {
+        assert!(
+            stuck.elapsed() < Duration::from_secs(30),
+            "it keeps its connection permit"
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
