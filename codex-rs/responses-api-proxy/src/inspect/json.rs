@@ -146,10 +146,7 @@ impl<P: Copy> JsonReader<P> {
             };
             bytes = bytes.get(taken..).unwrap_or_default();
         }
-        // A string that is not whole would be looked at again with every piece of it.
-        if self.within == Within::Tokens {
-            self.parse(false, visitor);
-        }
+        self.parse(false, visitor);
         self.progress
     }
 
@@ -158,7 +155,6 @@ impl<P: Copy> JsonReader<P> {
     where
         V: Visitor<Place = P>,
     {
-        self.parse(false, visitor);
         match self.progress {
             Progress::Stopped => return Ended::Stopped,
             Progress::Unreadable => return Ended::Unreadable,
@@ -282,8 +278,7 @@ impl<P: Copy> JsonReader<P> {
         if self.ignored > 0 {
             return false;
         }
-        // Not the beginning of a string: it may yet be emptied, and what the parser makes of it must not depend on how
-        // much of it has arrived.
+        // Not the beginning of a string: it may yet be emptied, and would be looked at again with every piece of it.
         let end = match self.within {
             Within::Tokens => self.buffer.len(),
             Within::String { len, .. } => self.buffer.len() - len - 1,

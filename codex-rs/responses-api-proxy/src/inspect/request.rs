@@ -96,6 +96,7 @@ mod tests {
         let text = "x".repeat(60_000);
         for body in [
             r#"{"model":"gpt-5.6","input":"#,
+            r#"{"model":"gpt-5.6","input":"and so"#,
             r#"{"stream":true,"input":[{"model":"no","model\"":1}],"tools":{"model":"no"}, "mod\u0065l" : "gpt-5.6" "#,
             &format!(r#"{{"instructions":"{text}","model":"gpt-5.6"}}"#),
         ] {
