@@ -7,6 +7,7 @@
     reason = "a fuzz target reports by panicking"
 )]
 
+mod metering;
 mod redaction;
 
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -21,6 +22,7 @@ use crate::downstream::head::{Inbound, MAX_BUFFERED};
 use crate::downstream::head_error::HeadError;
 use crate::forward::headers::{for_upstream, retain_for_client};
 
+pub use self::metering::{meter, request_model};
 pub use self::redaction::{noninterference, redact};
 use crate::credential::substitution::fuzzing::{cut, split_control};
 

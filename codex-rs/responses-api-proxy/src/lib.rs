@@ -25,6 +25,11 @@ mod downstream;
 mod forward;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "nothing that passes is inspected yet")
+)]
+mod inspect;
 mod lifecycle;
 mod net;
 mod observe;
