@@ -62,6 +62,10 @@ fn files(needs: &SandboxPolicy) -> Result<RulesetStatus, RulesetError> {
             ruleset = ruleset.add_rule(PathBeneath::new(file, AccessFs::ReadFile))?;
         }
     }
+    for directory in &needs.append_in {
+        let appending = AccessFs::WriteFile | AccessFs::MakeReg;
+        ruleset = ruleset.add_rule(PathBeneath::new(directory, appending))?;
+    }
     for directory in &needs.remove_from {
         ruleset = ruleset.add_rule(PathBeneath::new(directory, AccessFs::RemoveFile))?;
     }
@@ -119,6 +123,8 @@ mod tests {
         let removable = tempfile::tempdir().unwrap();
         let file = removable.path().join("file");
         fs::write(&file, "f").unwrap();
+        let logs = tempfile::tempdir().unwrap();
+        let log = logs.path().join("log");
         let wanted = TcpListener::bind("127.0.0.1:0").unwrap();
         let unwanted = TcpListener::bind("127.0.0.1:0").unwrap();
         let [wanted_at, unwanted_at] = [&wanted, &unwanted].map(|l| l.local_addr().unwrap());
@@ -127,6 +133,7 @@ mod tests {
             connect_to: vec![wanted_at.port()],
             read: vec![readable.clone(), "/does/not/exist".into()],
             remove_from: vec![fs::File::open(removable.path()).unwrap()],
+            append_in: vec![fs::File::open(logs.path()).unwrap()],
             resolve_names: false,
         };
         // Landlock binds the thread that asks for it and its children.
@@ -148,6 +155,10 @@ mod tests {
             assert!(fs::write(dir.path().join("new"), "n").is_err());
             assert!(fs::remove_file(&other).is_err());
             fs::remove_file(&file).unwrap();
+            fs::write(&log, "l").unwrap();
+            assert!(fs::read_to_string(&log).is_err());
+            assert!(fs::remove_file(&log).is_err());
+            assert!(fs::create_dir(logs.path().join("new")).is_err());
             assert!(TcpStream::connect(wanted_at).is_ok());
             assert!(TcpStream::connect(unwanted_at).is_err());
             assert!(TcpListener::bind("127.0.0.1:0").is_err());

@@ -15,6 +15,8 @@ pub struct SandboxPolicy {
     /// It looks names up: UDP, and the netlink that the C library orders addresses by. Read and connected
     /// to is what [`read`](Self::read) and [`connect_to`](Self::connect_to) say.
     pub resolve_names: bool,
+    /// Directories in which it opens files to append to, and makes such files, open. All beneath them may be appended to.
+    pub append_in: Vec<File>,
     /// Directories it removes a file from, open: a path may lead elsewhere by now.
     pub remove_from: Vec<File>,
 }

@@ -1,8 +1,8 @@
 //! Only the system calls that serving needs: seccomp (`seccomp(2)`).
 //!
 //! Some calls are allowed for some arguments only. There is no way to run a
-//! program, to start a process, to listen, to open anything for writing, to map
-//! memory as code, to trace, or to reach a Unix socket.
+//! program, to start a process, to listen, to open anything for writing (but logs, to append
+//! to them), to map memory as code, to trace, or to reach a Unix socket.
 //!
 //! The list is for every C library that the proxy may be linked with: glibc from 2.17 on, and musl. They
 //! ask for the same things by different calls: `open(2)` or `openat(2)`, `poll(2)` or `ppoll(2)`. rustix, which
@@ -181,7 +181,6 @@ fn allowed(needs: &SandboxPolicy) -> io::Result<BTreeMap<libc::c_long, Vec<Secco
     let unconditional = ALLOWED.iter().chain(ALLOWED_HERE);
     let mut calls: BTreeMap<_, _> = unconditional.map(|&call| (call, vec![])).collect();
     let pid = libc::c_int::try_from(std::process::id()).map_err(io::Error::other)?;
-    let writing = libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND;
     calls.extend([
         // Threads, not processes.
         (
@@ -192,9 +191,9 @@ fn allowed(needs: &SandboxPolicy) -> io::Result<BTreeMap<libc::c_long, Vec<Secco
         (libc::SYS_mmap, vec![has(2, libc::PROT_EXEC, 0)?]),
         (libc::SYS_mprotect, vec![has(2, libc::PROT_EXEC, 0)?]),
         // To read.
-        (libc::SYS_openat, vec![has(2, writing, 0)?]),
+        (libc::SYS_openat, opened(2, needs)?),
         #[cfg(target_arch = "x86_64")]
-        (libc::SYS_open, vec![has(1, writing, 0)?]),
+        (libc::SYS_open, opened(1, needs)?),
         // Not to type into a terminal (TIOCSTI).
         (
             libc::SYS_ioctl,
@@ -225,6 +224,16 @@ fn allowed(needs: &SandboxPolicy) -> io::Result<BTreeMap<libc::c_long, Vec<Secco
         calls.insert(libc::SYS_unlink, vec![]);
     }
     Ok(calls)
+}
+
+/// To read; where something is appended to, to append, but to cut nothing off. `flags` is the number of that argument.
+fn opened(flags: u8, needs: &SandboxPolicy) -> io::Result<Vec<SeccompRule>> {
+    let writing = libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND;
+    let mut rules = vec![has(flags, writing, 0)?];
+    if !needs.append_in.is_empty() {
+        rules.push(has(flags, libc::O_APPEND | libc::O_TRUNC, libc::O_APPEND)?);
+    }
+    Ok(rules)
 }
 
 /// The bits of a socket's type that say what kind it is (`SOCK_TYPE_MASK`).
