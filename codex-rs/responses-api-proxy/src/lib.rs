@@ -25,10 +25,6 @@ mod downstream;
 mod forward;
 #[cfg(fuzzing)]
 pub mod fuzzing;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "nothing that passes is inspected yet")
-)]
 mod inspect;
 mod lifecycle;
 mod net;

@@ -14,8 +14,11 @@ use http::{HeaderValue, Method, StatusCode, Uri};
 use serde::Serialize;
 
 use crate::config::paths::RESPONSES;
+use crate::observe::observer::Observer;
+use crate::observe::outcome::Outcome;
 use crate::observe::printable::printable;
-use crate::observe::record::Outcome;
+use crate::observe::record::OpenRecord;
+use crate::observe::request_id::{REQUEST_ID, RequestId};
 
 /// How much of a request target a message repeats, in bytes.
 const TARGET_SHOWN: usize = 200;
@@ -174,26 +177,9 @@ pub(crate) struct Refusal {
     message: Cow<'static, str>,
 }
 
-/// Marks an answer as a [`Refusal`], among its extensions.
+/// Marks an answer as a [`Refusal`], among its extensions: how the request came out that was answered so.
 #[derive(Clone, Debug)]
-pub(crate) struct Refused(Reason, Cow<'static, str>);
-
-impl Refused {
-    /// How the request came out that was answered so.
-    pub(crate) fn outcome(&self) -> Outcome {
-        let Self(reason, message) = self;
-        let code = reason.row().code;
-        match reason {
-            Reason::BodyCutShort => Outcome::BodyCut,
-            Reason::BodyStalled => Outcome::CallerStalled,
-            _ if reason.row().kind == Kind::Upstream => Outcome::UpstreamFailed {
-                code,
-                cause: printable(message),
-            },
-            _ => Outcome::Refused { code },
-        }
-    }
-}
+pub(crate) struct Refused(pub(crate) Outcome);
 
 /// With the sentence of the table.
 impl From<Reason> for Refusal {
@@ -253,6 +239,26 @@ impl Refusal {
         )
     }
 
+    /// How a request came out that is answered so.
+    pub(crate) fn outcome(&self) -> Outcome {
+        let row = self.reason.row();
+        let (code, cause) = (row.code, printable(&self.message));
+        match self.reason {
+            Reason::BodyCutShort => Outcome::BodyCut,
+            Reason::BodyStalled => Outcome::CallerStalled,
+            _ if row.kind == Kind::Upstream => Outcome::UpstreamFailed { code, cause },
+            _ => Outcome::Refused { code, cause },
+        }
+    }
+
+    /// The record of a request of `uid` that is refused so before its head was read.
+    pub(crate) fn record(&self, observer: &Observer, uid: Option<u32>) -> OpenRecord {
+        let record = OpenRecord::begin(observer, uid, None);
+        record.note_status(self.reason.row().status);
+        record.conclude(self.outcome());
+        record
+    }
+
     #[cfg(test)]
     pub(crate) fn reason(&self) -> Reason {
         self.reason
@@ -276,15 +282,15 @@ impl Refusal {
         serde_json::to_vec(&body).unwrap_or_default()
     }
 
-    /// The whole answer as it stands on the wire, for a head that hyper never saw.
-    pub(crate) fn to_http1(&self) -> Vec<u8> {
+    /// The whole answer as it stands on the wire, for a head that hyper never saw, to the request of this name.
+    pub(crate) fn to_http1(&self, id: RequestId) -> Vec<u8> {
         let Row { status, retry, .. } = self.reason.row();
         let body = self.body();
         let mut head = String::new();
         let _ = write!(
             head,
             "HTTP/1.1 {} {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
-             connection: close\r\n{}\r\n",
+             {REQUEST_ID}: {id}\r\nconnection: close\r\n{}\r\n",
             status.as_str(),
             status.canonical_reason().unwrap_or_default(),
             body.len(),
@@ -318,8 +324,7 @@ impl IntoResponse for Refusal {
             headers.insert(UPGRADE, HeaderValue::from_static("HTTP/1.1"));
             headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         }
-        let refused = Refused(self.reason, self.message);
-        response.extensions_mut().insert(refused);
+        response.extensions_mut().insert(Refused(self.outcome()));
         response
     }
 }

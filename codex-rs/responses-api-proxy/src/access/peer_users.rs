@@ -63,7 +63,7 @@ pub(crate) enum PeerAccess {
     /// It is served, and counted as this user's; `None` where users are not told apart.
     Allowed(Option<u32>),
     /// Another user, or one that cannot be told any more.
-    Denied,
+    Denied(Option<u32>),
     /// Everybody may call, users are told apart, and this one cannot be told: it has
     /// left already, or is in another network namespace. Served, it would count as
     /// nobody's, and one user could have as many of them as it likes.
@@ -116,7 +116,7 @@ impl PeerUsers {
             (None, None) if self.tells_apart(socket) => PeerAccess::Unknown,
             (None, None) => PeerAccess::Allowed(None),
             (Some(allowed), Some(uid)) if allowed.contains(&uid) => PeerAccess::Allowed(Some(uid)),
-            (Some(_), _) => PeerAccess::Denied,
+            (Some(_), user) => PeerAccess::Denied(user),
         }
     }
 

@@ -141,6 +141,22 @@ pub struct Args {
     #[arg(long)]
     pub allow_unlocked_key: bool,
 
+    /// What standard error gets of each request; without this text on a terminal, and elsewhere faults alone
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+
+    /// File to append a JSON object to for each request: who, what, how it came out, tokens, cost
+    ///
+    /// Opened before privileges are given up, and opened anew on SIGHUP. A file that is made is readable by
+    /// its owner and group alone. docs/observing.md has the fields.
+    #[arg(long, value_name = "FILE")]
+    pub access_log: Option<PathBuf>,
+
+    /// File of prices that override those built in, in TOML: tables `[prices."MODEL"]` with `input`,
+    /// `cached_input` and `output` in US dollars per million tokens
+    #[arg(long, value_name = "FILE")]
+    pub prices: Option<PathBuf>,
+
     /// How long answers in flight may go on after a signal or a shutdown request
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub drain_timeout: Duration,
@@ -169,6 +185,15 @@ pub enum Sandbox {
     BestEffort,
     /// None
     Off,
+}
+
+/// What standard error gets of each request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// A line to read: time, caller, model, status, times, tokens, cost
+    Text,
+    /// The line of the access log; all other lines but the first are JSON objects too
+    Json,
 }
 
 const EXAMPLES: &str = "\

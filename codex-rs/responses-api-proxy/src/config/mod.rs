@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::config::args::{Args, Sandbox};
+use crate::config::args::{Args, LogFormat, Sandbox};
 use crate::config::limits::Limits;
 use crate::net::unix_socket::UnixSocketConfig;
 
@@ -40,6 +40,11 @@ pub(crate) struct Config {
     pub(crate) client_tokens: ClientTokens,
     pub(crate) sandbox: Sandbox,
     pub(crate) allow_unlocked_key: bool,
+    /// `None`: text on a terminal, faults alone elsewhere.
+    pub(crate) log_format: Option<LogFormat>,
+    pub(crate) access_log: Option<PathBuf>,
+    /// A file of prices that override those built in.
+    pub(crate) prices: Option<PathBuf>,
 }
 
 /// Which client tokens are asked for.
@@ -278,6 +283,9 @@ impl TryFrom<Args> for Config {
             },
             sandbox: args.sandbox,
             allow_unlocked_key: args.allow_unlocked_key,
+            log_format: args.log_format,
+            access_log: args.access_log,
+            prices: args.prices,
         })
     }
 }

@@ -19,6 +19,7 @@ use crate::downstream::workers::Workers;
 use crate::lifecycle::shutdown::{Shutdown, Stage};
 use crate::net::listeners::Listeners;
 use crate::net::socket::Socket;
+use crate::observe::observer::Observer;
 use crate::observe::stderr;
 use crate::refusal::Reason;
 
@@ -42,6 +43,7 @@ pub(crate) struct Terms {
     pub(crate) shutdown: Shutdown,
     pub(crate) limit: Arc<ConnectionLimit>,
     pub(crate) callers: Arc<PeerUsers>,
+    pub(crate) observer: Observer,
     pub(crate) header_timeout: Duration,
     /// How long answers in flight may go on once draining.
     pub(crate) drain_timeout: Duration,
@@ -128,8 +130,13 @@ async fn accept_all(
                         let new = NewConnection::new(Arc::clone(terms), socket, user, in_flight);
                         new.admit_or_reject(&mut rejected);
                     }
-                    PeerAccess::Denied => {
-                        let unanswered = Unanswered::new(socket, Reason::CallerDenied.into());
+                    PeerAccess::Denied(user) => {
+                        let unanswered = Unanswered::new(
+                            socket,
+                            Reason::CallerDenied.into(),
+                            user,
+                            terms.observer.clone(),
+                        );
                         denied.add(unanswered.answer_when_asked(terms.header_timeout));
                     }
                     PeerAccess::Unknown => drop(socket),
@@ -191,7 +198,9 @@ impl NewConnection {
             Ok(permit) => self.hand_over(permit),
             Err(LimitReached::Everywhere) if !rejected.is_full() => rejected.add(self.retry()),
             Err(reached) => {
-                rejected.add(Unanswered::new(self.socket, reached.into()).answer_now());
+                let observer = self.terms.observer.clone();
+                let unanswered = Unanswered::new(self.socket, reached.into(), self.user, observer);
+                rejected.add(unanswered.answer_now());
             }
         }
     }
@@ -205,7 +214,12 @@ impl NewConnection {
             connection_state,
             in_flight,
         } = self;
-        let unanswered = Unanswered::new(socket, LimitReached::Everywhere.into());
+        let unanswered = Unanswered::new(
+            socket,
+            LimitReached::Everywhere.into(),
+            user,
+            terms.observer.clone(),
+        );
         tokio::time::sleep(RETRY_DELAY).await;
         let Ok(permit) = terms.limit.admit(&connection_state, user) else {
             return unanswered.answer_now().await;
@@ -237,16 +251,20 @@ impl NewConnection {
             user: PeerUser(self.user),
             router: worker.router(),
             shutdown: terms.shutdown.clone(),
+            observer: terms.observer.clone(),
             in_flight: self.in_flight,
             _counted: counted,
         };
         let (callers, header_timeout) = (Arc::clone(&terms.callers), terms.header_timeout);
+        let (user, observer) = (self.user, terms.observer.clone());
         worker.spawn(socket, move |socket| {
             connection.serve(Downstream::new(
                 socket,
                 connection_state,
                 permit,
                 callers,
+                user,
+                observer,
                 header_timeout,
             ))
         });

@@ -22,7 +22,9 @@ use crate::downstream::response::Answer;
 use crate::downstream::transport::Downstream;
 use crate::downstream::workers::Counted;
 use crate::lifecycle::shutdown::{Shutdown, Stage};
-use crate::observe::record::Record;
+use crate::observe::observer::Observer;
+use crate::observe::record::OpenRecord;
+use crate::observe::request_id::REQUEST_ID;
 use crate::refusal::Refused;
 
 /// The most hyper buffers for one connection, each way, in bytes: a head of the largest size
@@ -35,6 +37,7 @@ pub(crate) struct Connection {
     pub(crate) user: PeerUser,
     pub(crate) router: Router,
     pub(crate) shutdown: Shutdown,
+    pub(crate) observer: Observer,
     /// Only of a connection that the drain waits for.
     pub(crate) in_flight: Option<mpsc::Sender<Infallible>>,
     /// Counts as one of its worker's until it is over.
@@ -71,8 +74,11 @@ impl Connection {
     async fn answer_all(self, downstream: Downstream) {
         let drains = self.in_flight.is_some();
         let (connection_state, router, user) = (self.connection_state, self.router, self.user);
-        let service = service_fn(|request| {
-            answer(router.clone(), Arc::clone(&connection_state), user, request)
+        let observer = self.observer;
+        let service = service_fn(|request: Request<Incoming>| {
+            let record = OpenRecord::begin(&observer, user.0, Some(request.method()));
+            let connection_state = Arc::clone(&connection_state);
+            answer(router.clone(), connection_state, user, record, request)
         });
         let connection = http1::Builder::new()
             // Heads are timed before they get here.
@@ -101,6 +107,7 @@ async fn answer(
     mut router: Router,
     connection_state: Arc<ConnectionState>,
     user: PeerUser,
+    record: OpenRecord,
     mut request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
     let ends_by_close = request.version() == Version::HTTP_10;
@@ -108,19 +115,18 @@ async fn answer(
     let exchange = connection_state.open_exchange(ends_by_close);
     request.extensions_mut().insert(connection_state);
     request.extensions_mut().insert(user);
-    let record = Arc::new(Record::default());
     request.extensions_mut().insert(Arc::clone(&record));
     let mut response = router.call(request.map(Body::new)).await?;
     if let Some(refused) = response.extensions().get::<Refused>() {
         exchange.connection_state().note_refusal();
-        record.conclude(refused.outcome());
+        record.conclude(refused.0.clone());
     }
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, record.id().to_header());
     if ends_connection {
         // `downstream/head.rs` looks for no head behind a chunked body.
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("close"));
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    let status = response.status();
-    Ok(response.map(|body| Answer::new(body, status, exchange, record)))
+    record.note_status(response.status());
+    Ok(response.map(|body| Answer::new(body, exchange, record)))
 }

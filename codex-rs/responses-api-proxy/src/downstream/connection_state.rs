@@ -24,6 +24,8 @@ pub(crate) struct ConnectionState {
     ends_by_close: AtomicBool,
     /// The answer refuses the request.
     is_refusal: AtomicBool,
+    /// The caller took nothing of an answer for too long.
+    has_stalled: AtomicBool,
     /// The proxy is over once this connection is done.
     is_last: AtomicBool,
     /// When it became idle, by the clock of `connection_limit.rs`; [`BUSY`] or [`EVICTED`] otherwise.
@@ -101,6 +103,15 @@ impl ConnectionState {
     /// Whether the answer being written refuses its request.
     pub(crate) fn is_refusal(&self) -> bool {
         self.is_refusal.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the caller took nothing of an answer for too long; the connection ends.
+    pub(crate) fn note_stalled(&self) {
+        self.has_stalled.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_stalled(&self) -> bool {
+        self.has_stalled.load(Ordering::Relaxed)
     }
 
     /// Notes that the proxy is over once this connection is done.

@@ -11,6 +11,7 @@ use codex_deadline::within;
 use tokio::task::AbortHandle;
 
 use crate::net::socket::Socket;
+use crate::observe::observer::Observer;
 use crate::refusal::Refusal;
 
 /// How long such a connection is read after its answer: closed with unread bytes, it
@@ -61,25 +62,39 @@ impl Rejected {
 
 /// A connection that has not had its answer yet. Dropped before that, it gets it in the
 /// last moment.
-pub(crate) struct Unanswered(Option<(Socket, Refusal)>);
+pub(crate) struct Unanswered {
+    waiting: Option<(Socket, Refusal)>,
+    user: Option<u32>,
+    observer: Observer,
+}
 
 impl Unanswered {
-    pub(crate) fn new(socket: Socket, refusal: Refusal) -> Self {
-        Self(Some((socket, refusal)))
+    /// Of `user`, if it is known whose it is.
+    pub(crate) fn new(
+        socket: Socket,
+        refusal: Refusal,
+        user: Option<u32>,
+        observer: Observer,
+    ) -> Self {
+        Self {
+            waiting: Some((socket, refusal)),
+            user,
+            observer,
+        }
     }
 
     /// Takes the connection back, which then gets no answer from here.
     pub(crate) fn take(mut self) -> Option<Socket> {
-        self.0.take().map(|(socket, _)| socket)
+        self.waiting.take().map(|(socket, _)| socket)
     }
 
     /// Answers as soon as something of a request is there, within `timeout`, and closes;
     /// a connection that sends nothing is closed without an answer.
     pub(crate) async fn answer_when_asked(mut self, timeout: Duration) {
-        if let Some((socket, _)) = &self.0 {
+        if let Some((socket, _)) = &self.waiting {
             let asked = within(timeout, socket.readable()).await;
             if asked.is_none() {
-                self.0 = None;
+                self.waiting = None;
             }
         }
         self.answer_now().await;
@@ -95,9 +110,10 @@ impl Unanswered {
     }
 
     fn answer(&mut self) -> Option<Socket> {
-        let (socket, refusal) = self.0.take()?;
+        let (socket, refusal) = self.waiting.take()?;
+        let record = refusal.record(&self.observer, self.user);
         // As much of it as the socket takes, which has taken nothing before.
-        let _ = socket.try_write(&refusal.to_http1());
+        let _ = socket.try_write(&refusal.to_http1(record.id()));
         Some(socket)
     }
 }

@@ -2,16 +2,14 @@
 //! hyper buffers little for a caller that does not read.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::StatusCode;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::downstream::connection_state::{Exchange, FlushMark};
-use crate::observe::record::Record;
+use crate::observe::record::OpenRecord;
 
 /// Once so much of an answer was handed to hyper, in bytes, the rest waits until that has
 /// reached the socket. hyper's own limit is as large as a request head.
@@ -20,9 +18,11 @@ const MAX_UNWRITTEN: usize = 4 * 1024;
 /// Any answer, ours or the upstream's, on its way to hyper.
 pub(crate) struct Answer {
     body: Body,
-    status: StatusCode,
     exchange: Exchange,
-    record: Arc<Record>,
+    /// Finished when this goes.
+    record: OpenRecord,
+    /// How many bytes of the body are left to be handed over, where its length is known.
+    left: Option<u64>,
     /// How many bytes were handed over since everything was known to be written.
     unwritten: usize,
     /// When the last of them was.
@@ -30,15 +30,10 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    pub(crate) fn new(
-        body: Body,
-        status: StatusCode,
-        exchange: Exchange,
-        record: Arc<Record>,
-    ) -> Self {
+    pub(crate) fn new(body: Body, exchange: Exchange, record: OpenRecord) -> Self {
         Self {
+            left: body.size_hint().exact(),
             body,
-            status,
             record,
             last: exchange.connection_state().mark(),
             exchange,
@@ -50,8 +45,10 @@ impl Answer {
 impl Drop for Answer {
     fn drop(&mut self) {
         // hyper does not ask for more where it knows that there is none.
-        if self.body.is_end_stream() {
-            self.record.answered(self.status);
+        if self.left == Some(0) || self.body.is_end_stream() {
+            self.record.note_whole();
+        } else if self.exchange.connection_state().has_stalled() {
+            self.record.note_stalled();
         }
     }
 }
@@ -75,10 +72,13 @@ impl HttpBody for Answer {
             && let Some(data) = frame.data_ref()
         {
             this.unwritten += data.len();
+            let handed = u64::try_from(data.len()).unwrap_or(u64::MAX);
+            this.left = this.left.and_then(|left| left.checked_sub(handed));
+            this.record.count_response_bytes(data.len());
             this.last = connection_state.mark();
         }
         if frame.is_none() {
-            this.record.answered(this.status);
+            this.record.note_whole();
         }
         Poll::Ready(frame)
     }

@@ -29,6 +29,10 @@ use crate::downstream::connection_state::ConnectionState;
 use crate::downstream::head::Inbound;
 use crate::downstream::head_error::HeadError;
 use crate::net::socket::Socket;
+use crate::observe::observer::Observer;
+use crate::observe::outcome::Outcome;
+use crate::observe::record::OpenRecord;
+use crate::refusal::Refusal;
 
 mod caller_watch;
 mod end;
@@ -65,6 +69,9 @@ pub(crate) struct Downstream<S = Socket> {
     caller_watch: CallerWatch,
     connection_state: Arc<ConnectionState>,
     permit: ConnectionPermit,
+    /// At the other end of the connection, where the kernel tells.
+    user: Option<u32>,
+    observer: Observer,
     header_timeout: Duration,
 }
 
@@ -74,6 +81,8 @@ impl<S: CallerSocket> Downstream<S> {
         connection_state: Arc<ConnectionState>,
         permit: ConnectionPermit,
         callers: Arc<PeerUsers>,
+        user: Option<u32>,
+        observer: Observer,
         header_timeout: Duration,
     ) -> Self {
         Self {
@@ -84,12 +93,19 @@ impl<S: CallerSocket> Downstream<S> {
             caller_watch: CallerWatch::new(callers),
             connection_state,
             permit,
+            user,
+            observer,
             header_timeout,
         }
     }
 
     fn on(&mut self, event: Event) {
         self.state = std::mem::take(&mut self.state).after(event);
+        if let State::Rejecting(error, response @ None) = &mut self.state {
+            let refusal = Refusal::from(*error);
+            let record = refusal.record(&self.observer, self.user);
+            *response = Some(refusal.to_http1(record.id()).into());
+        }
     }
 
     /// Reads until the first head is there, before there is anything else to serve
@@ -178,6 +194,7 @@ impl<S: CallerSocket> Downstream<S> {
         let is_head = self.inbound.heads() > self.connection_state.exchanges_ended();
         if is_head && self.state.is_idle() {
             if !self.connection_state.become_busy() {
+                OpenRecord::begin(&self.observer, self.user, None).conclude(Outcome::Evicted);
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
             self.on(Event::HeadComplete);
@@ -204,6 +221,14 @@ impl<S: CallerSocket> Downstream<S> {
             limits::REFUSAL_STALLED
         } else {
             limits::STALLED
+        }
+    }
+
+    fn note_if_stalled(&self, written: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Err(error)) = written
+            && error.kind() == io::ErrorKind::TimedOut
+        {
+            self.connection_state.note_stalled();
         }
     }
 
@@ -287,7 +312,9 @@ impl<S: CallerSocket> AsyncWrite for Downstream<S> {
         let this = self.get_mut();
         this.arm_reset();
         let timeout = this.write_timeout();
-        this.socket.poll_write(cx, buf, timeout)
+        let written = this.socket.poll_write(cx, buf, timeout);
+        this.note_if_stalled(&written);
+        written
     }
 
     fn poll_write_vectored(
@@ -298,7 +325,9 @@ impl<S: CallerSocket> AsyncWrite for Downstream<S> {
         let this = self.get_mut();
         this.arm_reset();
         let timeout = this.write_timeout();
-        this.socket.poll_write_vectored(cx, bufs, timeout)
+        let written = this.socket.poll_write_vectored(cx, bufs, timeout);
+        this.note_if_stalled(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -2,6 +2,7 @@
 //! place where the two meet.
 
 pub(crate) mod headers;
+mod meter;
 pub(crate) mod response_body;
 pub(crate) mod router;
 
@@ -14,7 +15,7 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use codex_deadline::within;
-use http::header::LOCATION;
+use http::header::{HeaderName, LOCATION};
 use http::{HeaderValue, StatusCode};
 use http_body::Body as HttpBody;
 
@@ -25,12 +26,16 @@ use crate::config::limits::{self, Limits};
 use crate::credential::Credential;
 use crate::downstream::connection_state::ConnectionState;
 use crate::forward::response_body::ResponseBody;
+use crate::inspect::answer::AnswerForm;
 use crate::observe::record::Record;
 use crate::observe::stderr;
 use crate::refusal::{Reason, Refusal};
 use crate::upstream::error::UpstreamError;
 use crate::upstream::request_body::{RequestBody, RequestBodyError};
 use crate::upstream::{MAX_ANSWER_HEADERS, Upstream};
+
+/// OpenAI's name for a request, which its support asks for.
+const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A request that may be forwarded, and what it is forwarded with.
 pub(crate) struct Call {
@@ -63,7 +68,7 @@ pub(crate) async fn forward(
         record,
     } = call;
     let limit = limits.max_body;
-    let upload = RequestBody::new(body, limits);
+    let upload = RequestBody::new(body, limits).recorded(&record);
     if upload.is_declared_too_large() {
         return Err(Refusal::body_too_large(limit));
     }
@@ -84,6 +89,8 @@ pub(crate) async fn forward(
     if let Some(fault) = not_an_answer(&head, upstream.url()) {
         return Err(fault.into());
     }
+    let form = AnswerForm::from_headers(&head.headers);
+    note_head(&record, &head, form);
     headers::retain_for_client(&mut head.headers);
     let mut redactor = credential.redactor();
     redactor.clean_headers(&mut head.headers);
@@ -92,10 +99,19 @@ pub(crate) async fn forward(
         redactor,
         connection_state,
         record,
+        form,
     )));
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
     Ok(response)
+}
+
+/// Notes what the head of an answer says.
+fn note_head(record: &Record, head: &http::response::Parts, form: AnswerForm) {
+    let request_id = head.headers.get(UPSTREAM_REQUEST_ID);
+    let request_id = request_id.and_then(|value| value.to_str().ok());
+    record.note_answer_head(form == AnswerForm::EventStream, request_id);
+    record.observer().note_upstream_status(head.status);
 }
 
 /// The most of an answer to nobody that is read, in bytes; an unread one would cost

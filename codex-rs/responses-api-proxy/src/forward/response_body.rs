@@ -16,9 +16,12 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::credential::redact::Redactor;
 use crate::downstream::connection_state::{ConnectionState, FlushMark};
+use crate::forward::meter::Meter;
+use crate::inspect::answer::AnswerForm;
 use crate::net::coalesce::{Coalesced, Handover};
+use crate::observe::outcome::Outcome;
 use crate::observe::printable::printable;
-use crate::observe::record::{Outcome, Record};
+use crate::observe::record::Record;
 use crate::upstream::UpstreamBody;
 
 /// How much of an answer is written at once if it comes in small pieces, in bytes.
@@ -42,6 +45,8 @@ pub(crate) struct ResponseBody {
     redactor: Redactor,
     connection_state: Arc<ConnectionState>,
     record: Arc<Record>,
+    /// `None` where nobody asks.
+    meter: Option<Box<Meter>>,
     state: State,
 }
 
@@ -60,8 +65,11 @@ impl ResponseBody {
         redactor: Redactor,
         connection_state: Arc<ConnectionState>,
         record: Arc<Record>,
+        form: AnswerForm,
     ) -> Self {
+        let reads_answers = record.observer().reads_answers();
         Self {
+            meter: reads_answers.then(|| Box::new(Meter::new(form))),
             upstream: Coalesced::new(upstream, Handover::AtOnce, WRITTEN_AT_ONCE),
             redactor,
             connection_state,
@@ -69,12 +77,24 @@ impl ResponseBody {
             state: State::Flowing,
         }
     }
+
+    /// What the redactor held back until it knew what follows.
+    fn last_held(&mut self) -> Option<Bytes> {
+        let held = self.redactor.finish();
+        if let (Some(meter), Some(held)) = (&mut self.meter, &held) {
+            meter.take(held, &self.record);
+        }
+        held
+    }
 }
 
 impl Drop for ResponseBody {
     fn drop(&mut self) {
         if self.redactor.has_found() {
-            self.record.note_key_in_answer();
+            self.record.observer().say_key_in_answer();
+        }
+        if let Some(meter) = self.meter.take() {
+            meter.finish(&self.record);
         }
     }
 }
@@ -94,6 +114,9 @@ impl HttpBody for ResponseBody {
                     Some(Ok(frame)) => match frame.into_data() {
                         Ok(data) => {
                             let data = this.redactor.take(data);
+                            if let Some(meter) = &mut this.meter {
+                                meter.take(&data, &this.record);
+                            }
                             if !data.is_empty() {
                                 return Poll::Ready(Some(Ok(Frame::data(data))));
                             }
@@ -110,11 +133,11 @@ impl HttpBody for ResponseBody {
                     }
                     None => {
                         this.state = State::Over;
-                        let held = this.redactor.finish();
+                        let held = this.last_held();
                         return Poll::Ready(held.map(|held| Ok(Frame::data(held))));
                     }
                 },
-                State::Breaking => match this.redactor.finish() {
+                State::Breaking => match this.last_held() {
                     Some(held) => return Poll::Ready(Some(Ok(Frame::data(held)))),
                     None => this.state = State::Broken(this.connection_state.mark()),
                 },

@@ -55,9 +55,7 @@ async fn responses(
     let (head, body) = request.into_parts();
     let is_draining = shared.shutdown.is_begun();
     let grant = shared.access.authorize(user, head, is_draining)?;
-    if let Some(name) = grant.token {
-        record.name_token(name);
-    }
+    record.note_permitted(RESPONSES, grant.token.as_deref());
     let call = Call {
         permitted: grant.call,
         body,
@@ -74,12 +72,14 @@ async fn responses(
 async fn shut_down(
     State(shared): State<Arc<Shared>>,
     Extension(connection_state): Extension<Arc<ConnectionState>>,
+    Extension(record): Extension<Arc<Record>>,
     request: Request<Body>,
 ) -> Response {
     let (head, _) = request.into_parts();
     let permitted = policy::permit_shutdown(&head);
-    if let Err(refusal) = permitted.and_then(|()| shared.access.tokens.check(&head.headers)) {
-        return refusal.into_response();
+    match permitted.and_then(|()| shared.access.tokens.check(&head.headers)) {
+        Ok(token) => record.note_permitted(SHUTDOWN, token.as_deref()),
+        Err(refusal) => return refusal.into_response(),
     }
     if shared.shutdown.is_begun() {
         connection_state.end_with_this();

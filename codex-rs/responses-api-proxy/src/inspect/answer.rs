@@ -119,6 +119,11 @@ impl AnswerMeter {
         self.answer.facts.deltas > 0
     }
 
+    /// How many events have arrived whose name ends in `.delta`: about one a token of output.
+    pub(crate) fn deltas(&self) -> u64 {
+        self.answer.facts.deltas
+    }
+
     /// The answer ends here, or is cut here.
     pub(crate) fn finish(mut self) -> AnswerFacts {
         if self.form == AnswerForm::Json {

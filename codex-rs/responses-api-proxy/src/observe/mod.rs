@@ -1,5 +1,20 @@
-//! What the proxy says of itself, and what of other people's text may be shown.
+//! What the proxy says of itself and of the requests it serves, and what of other people's text may be shown.
 
+pub(crate) mod access_log;
+pub(crate) mod cost;
+pub(crate) mod finished;
+pub(crate) mod log_file;
+pub(crate) mod log_writer;
+pub(crate) mod observer;
+pub(crate) mod outcome;
 pub(crate) mod printable;
+pub(crate) mod queue;
 pub(crate) mod record;
+pub(crate) mod recorder;
+pub(crate) mod repeats;
+pub(crate) mod request_id;
 pub(crate) mod stderr;
+pub(crate) mod summary;
+pub(crate) mod text_line;
+pub(crate) mod timestamp;
+pub(crate) mod user_names;

@@ -6,6 +6,7 @@
 //! in an answer passes through here: the whole key is replaced, in any case of letters
 //! (host names are written in lower case), and control characters are escaped.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -52,6 +53,19 @@ pub(crate) fn printable(text: &str) -> String {
 pub(crate) fn excerpt(text: &str) -> String {
     // Cut last: what remains of a key that is cut would not be known as one.
     cut(printable(text), EXCERPT)
+}
+
+/// As [`printable`], cut at `most` bytes; a text that is short and plain already is not copied.
+pub(crate) fn printable_within(text: &str, most: usize) -> Cow<'_, str> {
+    let is_plain = text.len() <= most && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if is_plain
+        && KEY
+            .get()
+            .is_none_or(|key| key.places(text.as_bytes()).is_empty())
+    {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(cut(printable(text), most))
 }
 
 fn shown(text: &str, key: Option<&dyn FindKey>) -> String {

@@ -1,102 +1,232 @@
 //! One record of each request whose head was read, and how the request came out.
 //!
-//! It is made when the head has been read and shared by whatever learns something of the request: who called, what
-//! was refused, what the upstream did. It is over when the last of them lets go of it. What was not said by then did
-//! not happen: a request of which nothing else is known is one whose caller left.
+//! It is opened when the head has been read. Whatever learns something of the request has a handle to it and notes
+//! it there: who called, what was refused, what the upstream did. It is finished exactly once, when the
+//! [`OpenRecord`] goes, which whoever answers the request owns: at the end of the answer, or wherever the task is
+//! dropped or panics. What was not noted by then did not happen: a request of which nothing else is known is one
+//! whose caller left.
 
-use std::sync::{Mutex, PoisonError};
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
-use crate::observe::stderr;
+use http::{Method, StatusCode};
 
-/// How a request came out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// The caller left before it had a whole answer.
-    #[default]
-    CallerLeft,
-    /// A whole answer, with a status below 400.
-    Complete,
-    /// An answer of the proxy's own, and no complete request went up.
-    Refused { code: &'static str },
-    /// The caller's body ended before its framing said so.
-    BodyCut,
-    /// The caller stopped sending its body.
-    CallerStalled,
-    /// A whole answer of the upstream, with a status of 400 or more.
-    UpstreamError,
-    /// No answer of the upstream; the caller was told so.
-    /// `cause` is [printable](crate::observe::printable::printable), as below.
-    UpstreamFailed { code: &'static str, cause: String },
-    /// The upstream's answer broke off, and the caller's with it.
-    UpstreamCut { code: &'static str, cause: String },
-}
+use crate::inspect::answer::facts::{AnswerFacts, FinalEvent};
+use crate::observe::finished::{CallerFacts, Finished};
+use crate::observe::observer::Observer;
+use crate::observe::outcome::Outcome;
+use crate::observe::request_id::RequestId;
 
 /// What is known of one request.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Record {
+    observer: Observer,
+    number: u64,
+    at: SystemTime,
+    started: Instant,
+    request_bytes: AtomicU64,
+    response_bytes: AtomicU64,
     facts: Mutex<Facts>,
 }
 
 #[derive(Debug, Default)]
 struct Facts {
-    /// The name of the caller's token, where callers have one.
-    token: Option<String>,
+    caller: CallerFacts,
+    method: Option<Method>,
+    path: Option<&'static str>,
+    status: Option<StatusCode>,
     outcome: Outcome,
+    first_byte: Option<Duration>,
+    first_output: Option<Duration>,
+    request_model: Option<String>,
+    upstream_request_id: Option<String>,
+    is_stream: bool,
+    answer: Option<AnswerFacts>,
+}
+
+/// A record that is finished when this goes.
+#[derive(Debug)]
+pub(crate) struct OpenRecord(Arc<Record>);
+
+impl Deref for OpenRecord {
+    type Target = Arc<Record>;
+
+    fn deref(&self) -> &Arc<Record> {
+        &self.0
+    }
+}
+
+impl OpenRecord {
+    /// Of a request of `uid` whose head has just been read; `method` is `None` if it could not be.
+    pub(crate) fn begin(observer: &Observer, uid: Option<u32>, method: Option<&Method>) -> Self {
+        observer.note_begun();
+        Self(Arc::new(Record {
+            number: observer.next_number(),
+            observer: observer.clone(),
+            at: SystemTime::now(),
+            started: Instant::now(),
+            request_bytes: AtomicU64::new(0),
+            response_bytes: AtomicU64::new(0),
+            facts: Mutex::new(Facts {
+                caller: CallerFacts { uid, token: None },
+                method: method.cloned(),
+                ..Facts::default()
+            }),
+        }))
+    }
+}
+
+impl Drop for OpenRecord {
+    fn drop(&mut self) {
+        let record = &self.0;
+        let facts = std::mem::take(&mut *record.lock());
+        let finished = facts.finish(record, record.observer.is_over());
+        record.observer.finish(finished);
+    }
 }
 
 impl Record {
-    /// The caller has shown the token of this name.
-    pub(crate) fn name_token(&self, name: String) {
-        self.with(|facts| facts.token = Some(name));
+    pub(crate) fn id(&self) -> RequestId {
+        self.observer.id(self.number)
     }
 
-    /// How it came out, as far as is known; a later word overrides. What an operator should know of is said now: a
-    /// caller that reads slowly may let go of the record much later.
-    pub(crate) fn conclude(&self, outcome: Outcome) {
+    pub(crate) fn observer(&self) -> &Observer {
+        &self.observer
+    }
+
+    /// The request is for this path, which is permitted, and the caller has shown the token of this name.
+    pub(crate) fn note_permitted(&self, path: &'static str, token: Option<&str>) {
         self.with(|facts| {
-            facts.outcome = outcome;
-            facts.fault_line().iter().for_each(stderr::line);
+            facts.path = Some(path);
+            facts.caller.token = token.map(Arc::from);
         });
     }
 
-    /// All of an answer with this status was handed to the caller's connection: that is how it came out, unless
-    /// something else was said of it.
-    pub(crate) fn answered(&self, status: http::StatusCode) {
+    /// The model that the request asks for.
+    pub(crate) fn note_request_model(&self, model: &str) {
+        self.with(|facts| facts.request_model = Some(model.to_owned()));
+    }
+
+    /// So many more bytes of the body went upstream.
+    pub(crate) fn count_request_bytes(&self, bytes: usize) {
+        add(&self.request_bytes, bytes);
+    }
+
+    /// So many more bytes of an answer's body were handed to the caller's connection.
+    pub(crate) fn count_response_bytes(&self, bytes: usize) {
+        add(&self.response_bytes, bytes);
+    }
+
+    /// The head of the upstream's answer is there. `request_id` is the upstream's name for the request.
+    pub(crate) fn note_answer_head(&self, is_stream: bool, request_id: Option<&str>) {
+        let after = self.started.elapsed();
+        self.with(|facts| {
+            facts.first_byte = Some(after);
+            facts.is_stream = is_stream;
+            facts.upstream_request_id = request_id.map(str::to_owned);
+        });
+    }
+
+    /// The first delta of output has passed.
+    pub(crate) fn note_first_output(&self) {
+        let after = self.started.elapsed();
+        self.with(|facts| facts.first_output = Some(after));
+    }
+
+    /// What the answer said of itself.
+    pub(crate) fn note_answer_facts(&self, answer: AnswerFacts) {
+        self.with(|facts| facts.answer = Some(answer));
+    }
+
+    /// An answer with this status, ours or the upstream's, is on its way to the caller.
+    pub(crate) fn note_status(&self, status: StatusCode) {
+        self.with(|facts| facts.status = Some(status));
+    }
+
+    /// How it came out, as far as is known; a later word overrides. What an operator should know of is said now: a
+    /// caller that reads slowly may take much longer.
+    pub(crate) fn conclude(&self, outcome: Outcome) {
+        let caller = {
+            let mut facts = self.lock();
+            facts.outcome = outcome.clone();
+            facts.caller.clone()
+        };
+        self.observer.say_fault(&outcome, &caller, self.number);
+    }
+
+    /// All of the answer was handed to the caller's connection: that is how it came out, unless something else
+    /// was said of it.
+    pub(crate) fn note_whole(&self) {
         self.with(|facts| {
             if facts.outcome == Outcome::CallerLeft {
-                facts.outcome = match status.as_u16() {
-                    ..400 => Outcome::Complete,
-                    _ => Outcome::UpstreamError,
+                facts.outcome = match facts.status {
+                    Some(status) if status.as_u16() >= 400 => Outcome::UpstreamError,
+                    _ => Outcome::Complete,
                 };
             }
         });
     }
 
-    /// The upstream's answer had the key in it.
-    pub(crate) fn note_key_in_answer(&self) {
-        stderr::line(
-            "the upstream sent the key back; it was kept from the caller (is --upstream-url right?)",
-        );
+    /// The caller took nothing of its answer for too long.
+    pub(crate) fn note_stalled(&self) {
+        self.with(|facts| {
+            if facts.outcome == Outcome::CallerLeft {
+                facts.outcome = Outcome::CallerStalled;
+            }
+        });
     }
 
     fn with(&self, change: impl FnOnce(&mut Facts)) {
-        change(&mut self.facts.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.lock());
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Facts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+fn add(to: &AtomicU64, bytes: usize) {
+    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+    to.fetch_add(bytes, Ordering::Relaxed);
+}
+
 impl Facts {
-    /// What an operator should know of it, and nothing of what went well.
-    fn fault_line(&self) -> Option<String> {
-        match &self.outcome {
-            Outcome::UpstreamFailed { code, cause } => {
-                let whose = self.token.as_ref();
-                let whose = whose.map_or_else(String::new, |name| format!(" for {name}"));
-                Some(format!("no answer{whose}: {code}: {cause}"))
+    /// `is_over`: the drain has ended, and with it whatever had not.
+    fn finish(self, record: &Record, is_over: bool) -> Finished {
+        let outcome = match self.outcome {
+            Outcome::CallerLeft if std::thread::panicking() => Outcome::InternalError,
+            Outcome::CallerLeft if is_over => Outcome::Drained,
+            Outcome::Complete
+                if self.answer.as_ref().is_some_and(|answer| {
+                    matches!(
+                        answer.end,
+                        Some(FinalEvent::Incomplete | FinalEvent::Failed)
+                    )
+                }) =>
+            {
+                Outcome::Incomplete
             }
-            Outcome::UpstreamCut { code, cause } => {
-                Some(format!("answer cut short: {code}: {cause}"))
-            }
-            _ => None,
+            outcome => outcome,
+        };
+        Finished {
+            number: record.number,
+            at: record.at,
+            outcome,
+            caller: self.caller,
+            method: self.method,
+            path: self.path,
+            status: self.status.map(|status| status.as_u16()),
+            duration: record.started.elapsed(),
+            first_byte: self.first_byte,
+            first_output: self.first_output,
+            request_bytes: record.request_bytes.load(Ordering::Relaxed),
+            response_bytes: record.response_bytes.load(Ordering::Relaxed),
+            request_model: self.request_model,
+            upstream_request_id: self.upstream_request_id,
+            is_stream: self.is_stream,
+            answer: self.answer,
         }
     }
 }
@@ -105,28 +235,35 @@ impl Facts {
 mod tests {
     use super::*;
 
-    use http::StatusCode;
-
-    fn outcome(told: impl FnOnce(&Record)) -> Outcome {
-        let record = Record::default();
-        told(&record);
-        record.facts.lock().unwrap().outcome.clone()
+    fn finished(noted: impl FnOnce(&Record)) -> Finished {
+        let (observer, finished) = Observer::for_test();
+        let record = OpenRecord::begin(&observer, Some(1001), Some(&Method::POST));
+        noted(&record);
+        drop(record);
+        let mut all = finished.take();
+        assert_eq!(all.len(), 1);
+        all.remove(0)
     }
 
-    fn line(told: impl FnOnce(&Record)) -> Option<String> {
-        let record = Record::default();
-        told(&record);
-        let facts = record.facts.lock().unwrap();
-        facts.fault_line()
+    fn refused() -> Outcome {
+        Outcome::Refused {
+            code: "host_not_allowed",
+            cause: "the Host".to_owned(),
+        }
     }
 
     #[test]
     fn a_caller_that_has_no_whole_answer_has_left() {
-        assert_eq!(outcome(|_| {}), Outcome::CallerLeft);
-        assert_eq!(
-            outcome(|record| record.name_token("ci".to_owned())),
-            Outcome::CallerLeft
-        );
+        assert_eq!(finished(|_| {}).outcome, Outcome::CallerLeft);
+        let named = finished(|record| {
+            record.note_permitted("/v1/responses", Some("ci"));
+            record.note_status(StatusCode::OK);
+            record.count_response_bytes(7);
+        });
+        assert_eq!(named.outcome, Outcome::CallerLeft);
+        assert_eq!(named.caller.uid, Some(1001));
+        assert_eq!(named.caller.token.as_deref(), Some("ci"));
+        assert_eq!((named.status, named.response_bytes), (Some(200), 7));
     }
 
     #[test]
@@ -137,53 +274,68 @@ mod tests {
             (StatusCode::BAD_REQUEST, Outcome::UpstreamError),
             (StatusCode::SERVICE_UNAVAILABLE, Outcome::UpstreamError),
         ] {
-            assert_eq!(outcome(|record| record.answered(status)), expected);
+            let outcome = finished(|record| {
+                record.note_status(status);
+                record.note_whole();
+            });
+            assert_eq!(outcome.outcome, expected);
         }
     }
 
     #[test]
     fn what_was_said_stays_although_the_answer_that_says_so_is_whole() {
-        let refused = Outcome::Refused {
-            code: "host_not_allowed",
-        };
-        let seen = outcome(|record| {
-            record.conclude(refused.clone());
-            record.answered(StatusCode::FORBIDDEN);
+        let seen = finished(|record| {
+            record.conclude(refused());
+            record.note_status(StatusCode::FORBIDDEN);
+            record.note_whole();
         });
-        assert_eq!(seen, refused);
+        assert_eq!(seen.outcome, refused());
     }
 
     #[test]
-    fn faults_of_the_upstream_are_lines_with_the_token_and_the_code() {
-        let (code, cause) = ("upstream_dns", "no address".to_owned());
-        let failed = Outcome::UpstreamFailed {
-            code,
-            cause: cause.clone(),
-        };
-        let said = line(|record| {
-            record.name_token("ci".to_owned());
-            record.conclude(failed);
-        });
-        let expected = "no answer for ci: upstream_dns: no address";
-        assert_eq!(said.as_deref(), Some(expected));
-        let said = line(|record| record.conclude(Outcome::UpstreamCut { code, cause }));
-        let expected = "answer cut short: upstream_dns: no address";
-        assert_eq!(said.as_deref(), Some(expected));
-    }
-
-    #[test]
-    fn what_went_well_or_was_the_caller_s_doing_is_not_a_line() {
-        for outcome in [
-            Outcome::Complete,
-            Outcome::CallerLeft,
-            Outcome::UpstreamError,
-            Outcome::BodyCut,
-            Outcome::CallerStalled,
-            Outcome::Refused {
-                code: "bad_request",
-            },
+    fn a_whole_answer_that_says_it_is_not_is_incomplete() {
+        for (end, expected) in [
+            (FinalEvent::Completed, Outcome::Complete),
+            (FinalEvent::Incomplete, Outcome::Incomplete),
+            (FinalEvent::Failed, Outcome::Incomplete),
         ] {
-            assert_eq!(line(|record| record.conclude(outcome)), None);
+            let seen = finished(|record| {
+                record.note_status(StatusCode::OK);
+                record.note_whole();
+                record.note_answer_facts(AnswerFacts {
+                    end: Some(end),
+                    ..AnswerFacts::default()
+                });
+            });
+            assert_eq!(seen.outcome, expected);
         }
+    }
+
+    #[test]
+    fn a_record_is_finished_where_its_task_panics_or_the_drain_ends() {
+        let (observer, finished) = Observer::for_test();
+        let begin = || OpenRecord::begin(&observer, None, None);
+        let record = begin();
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+            let _record = record;
+            panic!("as a handler might");
+        }));
+        assert!(panicked.is_err());
+        let stalled = begin();
+        stalled.note_stalled();
+        drop(stalled);
+        let (left, whole) = (begin(), begin());
+        whole.note_status(StatusCode::OK);
+        whole.note_whole();
+        observer.end();
+        drop((left, whole));
+        let outcomes: Vec<Outcome> = finished.take().into_iter().map(|one| one.outcome).collect();
+        let expected = [
+            Outcome::InternalError,
+            Outcome::CallerStalled,
+            Outcome::Drained,
+            Outcome::Complete,
+        ];
+        assert_eq!(outcomes, expected);
     }
 }

@@ -15,20 +15,33 @@ use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use codex_process_hardening::stderr_has_room;
 
+use serde::Serialize;
+
 use crate::observe::printable::printable;
+use crate::observe::repeats::Repeats;
+use crate::observe::timestamp::Rfc3339;
 
 /// The longest line, in bytes: what a pipe with room is sure to take at once (pipe(7)).
 const LONGEST: usize = 4096;
+
+/// The longest text in a line that is a JSON object, in bytes: escaped it may be twice as long.
+const LONGEST_MESSAGE: usize = 1500;
+
+/// Takes away what is in the line that the cursor of a terminal is in (console_codes(4)).
+const CLEAR_LINE: &str = "\r\u{1b}[K";
 
 /// The stack of the thread that writes, in bytes.
 const STACK: usize = 256 * 1024;
 
 /// How many lines may wait to be written.
 const WAITING: usize = 256;
+
+/// How long the writer sleeps where nothing wakes it.
+const IDLE: Duration = Duration::from_secs(3600);
 
 /// How long the end of the process waits for the last lines to be written.
 const LAST_LINES: Duration = Duration::from_millis(200);
@@ -39,6 +52,12 @@ static REPORT: Report = Report {
         dropped: 0,
         is_writing: false,
         has_writer: false,
+        as_json: false,
+        repeats: Repeats::new(),
+        status: Status {
+            wanted: None,
+            shown: None,
+        },
     }),
     changed: Condvar::new(),
 };
@@ -57,6 +76,56 @@ struct Lines {
     /// The writer has taken a line and not come back for the next.
     is_writing: bool,
     has_writer: bool,
+    /// Lines are JSON objects.
+    as_json: bool,
+    repeats: Repeats,
+    status: Status,
+}
+
+/// The line at the bottom of a terminal, which is not ended.
+#[derive(Default)]
+struct Status {
+    wanted: Option<String>,
+    shown: Option<String>,
+}
+
+impl Lines {
+    /// What is to be written next, if anything is.
+    fn next(&mut self, now: Instant) -> Option<Vec<u8>> {
+        let line = self.next_line(now);
+        let status = &mut self.status;
+        match line {
+            // The status is shown again once there are no more lines.
+            Some(line) if status.shown.take().is_some() => {
+                Some([CLEAR_LINE.as_bytes(), &line].concat())
+            }
+            Some(line) => Some(line),
+            None if status.wanted == status.shown => None,
+            None => {
+                status.shown.clone_from(&status.wanted);
+                let text = status.shown.as_deref().unwrap_or_default();
+                Some(format!("{CLEAR_LINE}{text}").into())
+            }
+        }
+    }
+
+    fn next_line(&mut self, now: Instant) -> Option<Vec<u8>> {
+        if let Some(line) = self.waiting.pop_front() {
+            return Some(line);
+        }
+        if self.dropped > 0 {
+            let count = std::mem::take(&mut self.dropped);
+            let text = format!("{count} lines dropped: standard error took none");
+            return Some(rendered(&text, self.as_json));
+        }
+        let as_json = self.as_json;
+        let repeated = self.repeats.due(now);
+        let lines: Vec<u8> = repeated
+            .lines()
+            .flat_map(|line| rendered(line, as_json))
+            .collect();
+        (!lines.is_empty()).then_some(lines)
+    }
 }
 
 impl Report {
@@ -83,18 +152,20 @@ impl Report {
             let mut lines = self.lock();
             lines.is_writing = false;
             let next = loop {
-                if let Some(line) = lines.waiting.pop_front() {
-                    break line;
-                }
-                if lines.dropped > 0 {
-                    let count = std::mem::take(&mut lines.dropped);
-                    break format!("{count} lines dropped: standard error took none\n").into();
+                let now = Instant::now();
+                if let Some(next) = lines.next(now) {
+                    break next;
                 }
                 self.changed.notify_all();
+                let due = lines.repeats.next_due();
+                let limit = due
+                    .filter(|_| lines.repeats.has_counted())
+                    .map_or(IDLE, |due| due.saturating_duration_since(now));
                 lines = self
                     .changed
-                    .wait(lines)
-                    .unwrap_or_else(PoisonError::into_inner);
+                    .wait_timeout(lines, limit)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0;
             };
             lines.is_writing = true;
             drop(lines);
@@ -105,7 +176,11 @@ impl Report {
     /// Waits until all is written, but not for longer than `limit`. False if it is not.
     fn flush(&self, limit: Duration) -> bool {
         let is_unwritten = |lines: &mut Lines| {
-            lines.has_writer && (lines.is_writing || lines.dropped > 0 || !lines.waiting.is_empty())
+            lines.has_writer
+                && (lines.is_writing
+                    || lines.dropped > 0
+                    || !lines.waiting.is_empty()
+                    || lines.status.wanted != lines.status.shown)
         };
         let waited = self
             .changed
@@ -121,14 +196,67 @@ impl Report {
 
 /// Writes one line, or drops it where standard error does not take it.
 pub(crate) fn line(text: impl fmt::Display) {
-    let mut line = printable(&text.to_string()).into_bytes();
-    line.truncate(LONGEST - 1);
-    line.push(b'\n');
+    let as_json = REPORT.lock().as_json;
+    put(rendered(&text.to_string(), as_json));
+}
+
+/// As [`line`], unless lines with the same `what` have just been written: then they are counted
+/// ([`Repeats`]).
+pub(crate) fn repeated_line(what: &str, text: &str) {
+    if REPORT.lock().repeats.is_written(what, Instant::now()) {
+        line(text);
+    }
+}
+
+/// Writes a line that is a JSON object already, its end included.
+pub(crate) fn json_line(line: &[u8]) {
+    put(line.to_vec());
+}
+
+/// What the line at the bottom of a terminal says from now on.
+pub(crate) fn status(text: Option<String>) {
+    REPORT.lock().status.wanted = text;
+    REPORT.changed.notify_all();
+}
+
+/// From now on each line is a JSON object with the text as its `message`.
+pub(crate) fn write_as_json() {
+    REPORT.lock().as_json = true;
+}
+
+fn put(line: Vec<u8>) {
     REPORT.line(line, |line| {
         if stderr_has_room() {
             write(line);
         }
     });
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    ts: Rfc3339,
+    v: u8,
+    message: &'a str,
+}
+
+/// A text as a line.
+fn rendered(text: &str, as_json: bool) -> Vec<u8> {
+    let mut text = printable(text);
+    let mut line = if as_json {
+        text.truncate(text.floor_char_boundary(LONGEST_MESSAGE));
+        let message = Message {
+            ts: Rfc3339(SystemTime::now()),
+            v: 1,
+            message: &text,
+        };
+        // Strings and a number cannot fail to serialize.
+        serde_json::to_vec(&message).unwrap_or_default()
+    } else {
+        text.truncate(text.floor_char_boundary(LONGEST - 1));
+        text.into_bytes()
+    };
+    line.push(b'\n');
+    line
 }
 
 fn write(line: &[u8]) {
@@ -152,6 +280,12 @@ pub(crate) fn write_in_background() {
 
 /// Waits a moment until what was reported is written.
 pub(crate) fn flush() {
+    let rest = {
+        let mut lines = REPORT.lock();
+        lines.status.wanted = None;
+        lines.repeats.rest()
+    };
+    rest.lines().for_each(line);
     REPORT.flush(LAST_LINES);
 }
 
@@ -195,6 +329,9 @@ mod tests {
             dropped: 0,
             is_writing: false,
             has_writer: true,
+            as_json: false,
+            repeats: Repeats::new(),
+            status: Status::default(),
         });
         let changed = Condvar::new();
         Arc::new(Report { lines, changed })
@@ -247,6 +384,36 @@ mod tests {
         let reader = thread::spawn(move || written.recv().unwrap());
         assert!(report.flush(Duration::from_secs(60)));
         assert_eq!(reader.join().unwrap(), "last");
+    }
+
+    #[test]
+    fn the_line_at_the_bottom_makes_way_for_lines_and_comes_back() {
+        let report = report();
+        let status = |text: Option<&str>| {
+            report.lock().status.wanted = text.map(str::to_owned);
+            report.changed.notify_all();
+        };
+        let written = written(&report);
+        status(Some("1 request"));
+        assert_eq!(written.recv().unwrap(), "\r\u{1b}[K1 request");
+        say(&report, "line\n");
+        assert_eq!(written.recv().unwrap(), "\r\u{1b}[Kline\n");
+        assert_eq!(written.recv().unwrap(), "\r\u{1b}[K1 request");
+        status(None);
+        assert_eq!(written.recv().unwrap(), "\r\u{1b}[K");
+        say(&report, "line\n");
+        assert_eq!(written.recv().unwrap(), "line\n");
+        assert!(report.flush(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn a_line_is_a_json_object_where_that_is_asked_for() {
+        let line = rendered("a \"word\"\u{1b}", true);
+        let object: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        assert_eq!(object["message"], "a \"word\"\\u{1b}");
+        assert_eq!(object["v"], 1);
+        assert!(rendered(&"\"".repeat(10_000), true).len() <= LONGEST);
+        assert!(rendered(&"ü".repeat(10_000), false).len() <= LONGEST);
     }
 
     #[test]

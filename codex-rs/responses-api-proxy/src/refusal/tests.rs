@@ -1,5 +1,7 @@
 use super::*;
 
+use crate::observe::request_id::RequestIds;
+
 #[test]
 fn users_are_told_of_every_status_and_code() {
     let told = include_str!("../../../../docs/operating.md");
@@ -46,9 +48,11 @@ fn a_long_target_is_cut_and_an_odd_one_stays_json() {
 
 #[test]
 fn the_raw_form_is_one_complete_http_answer() {
-    let raw = Refusal::from(Reason::ShuttingDown).to_http1();
+    let id = RequestIds::new().id(7);
+    let raw = Refusal::from(Reason::ShuttingDown).to_http1(id);
     let text = String::from_utf8(raw).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 503 Service Unavailable\r\n"));
     assert!(head.contains(&format!("content-length: {}\r\n", body.len())));
+    assert!(head.contains(&format!("x-codex-proxy-request-id: {id}\r\n")));
 }

@@ -88,13 +88,16 @@ impl Banner {
     }
 
     /// Prints the ready line first: scripts wait for it.
-    pub(crate) fn print(&self, port: Option<SocketAddr>, socket: Option<&Path>) {
+    pub(crate) fn print(&self, port: Option<SocketAddr>, socket: Option<&Path>, as_json: bool) {
         let places = port
             .map(|address| address.to_string())
             .into_iter()
             .chain(socket.map(|path| format!("unix:{}", path.display())));
         for place in places {
             stderr::line(format_args!("responses-api-proxy listening on {place}"));
+        }
+        if as_json {
+            stderr::write_as_json();
         }
         self.lines.iter().for_each(stderr::line);
         // Scripts read these lines too; only a person has a use for this one.

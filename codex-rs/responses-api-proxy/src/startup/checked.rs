@@ -21,6 +21,7 @@ use crate::lifecycle::server_info::ServerInfo;
 use crate::net::loopback::ReservedPort;
 use crate::net::unix_socket::UnixSocket;
 use crate::startup::banner::Banner;
+use crate::startup::observation::Observation;
 use crate::startup::require_all;
 use crate::startup::sandbox::rehearse;
 use crate::upstream::Route;
@@ -42,6 +43,7 @@ pub(crate) struct Checked {
     pub(crate) upstream_users: Vec<u32>,
     pub(crate) route: Route,
     pub(crate) port: Option<ReservedPort>,
+    pub(crate) observation: Observation,
     /// Where the key is read into.
     pub(crate) page: SecretPage,
     pub(crate) banner: Banner,
@@ -109,6 +111,7 @@ impl Checked {
         {
             require_all(&mitigations)?;
         }
+        let observation = Observation::open(&config, becomes)?;
         let page = SecretPage::new(config.allow_unlocked_key).context(
             "no safe place for the key (--allow-unlocked-key starts with one that can be swapped out)",
         )?;
@@ -153,6 +156,7 @@ impl Checked {
             upstream_users,
             route,
             port,
+            observation,
             page,
             banner,
         })

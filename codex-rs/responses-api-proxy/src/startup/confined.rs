@@ -18,12 +18,13 @@ use crate::observe::stderr;
 use crate::startup::banner::Banner;
 use crate::startup::checked::{Checked, Clients};
 use crate::startup::exposed_key::processes_holding;
+use crate::startup::observation::Observing;
 use crate::startup::require_all;
 use crate::startup::sandbox::{confine, confine_resolver, may_be_replaced};
 use crate::upstream::{Resolver, Route};
 
-/// A process that holds the key, can be connected to, and is in the sandbox. It has two threads at most beside
-/// its first: for names, and for standard error.
+/// A process that holds the key, can be connected to, and is in the sandbox. Beside its first thread it has
+/// those for names, standard error, logs and records.
 pub(crate) struct Confined {
     pub(crate) config: Config,
     pub(crate) credential: Credential,
@@ -33,6 +34,7 @@ pub(crate) struct Confined {
     pub(crate) upstream_users: Vec<u32>,
     pub(crate) listening: Listening,
     pub(crate) server_info: Option<ServerInfo>,
+    pub(crate) observing: Observing,
     pub(crate) mitigations: Vec<Mitigation>,
     pub(crate) descriptors: u64,
     /// How many this process may use.
@@ -66,6 +68,7 @@ impl Checked {
             upstream_users,
             mut route,
             port,
+            observation,
             page,
             mut banner,
         } = self;
@@ -95,6 +98,7 @@ impl Checked {
                 .with_context(|| format!("cannot become the user {name} (--user needs root)"))?;
             warn_of_what_stays(server_info.as_ref(), unix_socket.as_ref(), &mut banner);
         }
+        observation.warn(&mut banner);
         let token_file = clients.token_file.as_ref().map(TokenFile::path);
         if let Some(file) = token_file
             && config.sandbox != Sandbox::Off
@@ -122,9 +126,11 @@ impl Checked {
             server_info.as_ref(),
             unix_socket.as_ref(),
             token_file,
+            observation.directories(),
         ));
         // A thread is as confined as the one that starts it.
         stderr::write_in_background();
+        let observing = observation.start(route.name())?;
         if config.sandbox == Sandbox::Require {
             require_all(&mitigations)?;
         }
@@ -150,6 +156,7 @@ impl Checked {
                 unix_socket,
             },
             server_info,
+            observing,
             mitigations,
             descriptors,
             processors,

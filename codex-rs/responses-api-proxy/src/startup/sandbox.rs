@@ -1,5 +1,6 @@
 //! What the proxy still needs once it is set up, and giving up the rest.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use codex_process_hardening::{Mitigation, OnRefusedCall, SandboxPolicy, enter_sandbox};
@@ -49,6 +50,7 @@ pub(crate) fn confine(
     server_info: Option<&ServerInfo>,
     socket: Option<&UnixSocket>,
     token_file: Option<&Path>,
+    append_in: Vec<File>,
 ) -> Vec<Mitigation> {
     let Some(on_refused_call) = on_refused_call(mode) else {
         return Vec::new();
@@ -62,6 +64,7 @@ pub(crate) fn confine(
         },
         connect_to_socket: hop.is_socket,
         read: token_file.and_then(readable_for).into_iter().collect(),
+        append_in,
         remove_from: server_info
             .and_then(ServerInfo::directory)
             .into_iter()

@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use crate::access::Access;
 use crate::access::request_limit::RequestLimit;
 use crate::access::sock_diag::SockDiag;
+use crate::config::args::LogFormat;
 use crate::downstream::accept::{Terms, serve};
 use crate::downstream::connection_limit::ConnectionLimit;
 use crate::downstream::workers::{self, Threads, Workers};
@@ -99,6 +100,7 @@ impl Confined {
                 descriptors,
             )),
             callers: Arc::clone(&self.clients.users),
+            observer: self.observing.observer.clone(),
             header_timeout: limits.header_timeout,
             drain_timeout: config.drain_timeout,
             listen_while_draining: config.http_shutdown,
@@ -130,6 +132,7 @@ impl Serving {
             clients,
             listening,
             mut server_info,
+            observing,
             banner,
             ..
         } = confined;
@@ -150,11 +153,13 @@ impl Serving {
             if let Some(file) = clients.token_file {
                 clients.tokens.reload_on_hangup(file)?;
             }
+            observing.reopen_on_hangup()?;
             if let Some(info) = &mut server_info {
                 let port = address.map(|address| address.port());
                 info.announce(port, socket, clients.generated_token.as_deref())?;
             }
-            banner.print(address, socket);
+            let as_json = config.log_format == Some(LogFormat::Json);
+            banner.print(address, socket, as_json);
             if config.preconnect {
                 tokio::spawn(async move {
                     let Shared {
@@ -169,9 +174,13 @@ impl Serving {
             }
             anyhow::Ok(serve(listeners, terms).await)
         })?;
+        observing.observer.end();
         // Connections that were not done, and name look-ups still running, end here.
         runtime.shutdown_background();
         threads.end();
+        if let Some(recorder) = observing.recorder {
+            recorder.end();
+        }
         if cut > 0 {
             stderr::line(format_args!("cut off without having finished: {cut}"));
         }

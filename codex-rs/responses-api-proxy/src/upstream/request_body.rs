@@ -14,7 +14,9 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Sleep;
 
 use crate::config::limits::{self, Limits};
+use crate::inspect::request::RequestModel;
 use crate::net::coalesce::{Coalesced, Handover};
+use crate::observe::record::Record;
 use crate::upstream::{Held, Outgoing};
 
 /// How much of a body is written at once if it comes in small pieces, in bytes: so that an upstream that
@@ -113,6 +115,10 @@ pub(crate) struct RequestBody {
     pace: Option<Pace>,
     /// Its limit, until it is dropped.
     held: Option<Held>,
+    /// Of the request, where somebody keeps one.
+    record: Option<Arc<Record>>,
+    /// Looks for the model that is asked for, while somebody wants to know.
+    model: Option<Box<RequestModel>>,
     /// It breaks off for this reason, once the budget of resets allows it.
     breaking_off: Option<(RequestBodyError, Pin<Box<Sleep>>)>,
 }
@@ -129,7 +135,33 @@ impl RequestBody {
             progress: Progress::default(),
             held: None,
             pace: None,
+            record: None,
+            model: None,
             breaking_off: None,
+        }
+    }
+
+    /// Has what goes up noted in the request's record.
+    pub(crate) fn recorded(mut self, record: &Arc<Record>) -> Self {
+        self.model = record
+            .observer()
+            .reads_answers()
+            .then(|| Box::new(RequestModel::new()));
+        self.record = Some(Arc::clone(record));
+        self
+    }
+
+    fn note_sent(&mut self, data: &Bytes) {
+        let Some(record) = &self.record else {
+            return;
+        };
+        record.count_request_bytes(data.len());
+        if let Some(model) = &mut self.model {
+            model.push(data);
+            if let Some(found) = model.model() {
+                record.note_request_model(found);
+                self.model = None;
+            }
         }
     }
 
@@ -255,6 +287,7 @@ impl HttpBody for RequestBody {
             };
             this.allowance = allowance;
             this.progress.0.frames.fetch_add(1, Ordering::Relaxed);
+            this.note_sent(&data);
             if let Some(pace) = &mut this.pace {
                 pace.due += len;
             }

@@ -154,6 +154,14 @@ impl Route {
         self.owner = Some(owner);
     }
 
+    /// What lines about the upstream call it: its host, or its socket.
+    pub(crate) fn name(&self) -> String {
+        match self.url.socket() {
+            Some(socket) => format!("unix:{}", socket.display()),
+            None => self.url.url().host_str().unwrap_or_default().to_owned(),
+        }
+    }
+
     /// Whether the key goes in cleartext, within this host.
     pub(crate) fn is_clear(&self) -> bool {
         self.url.is_clear()

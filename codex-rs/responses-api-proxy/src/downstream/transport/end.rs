@@ -19,11 +19,14 @@ impl<S: CallerSocket> Downstream<S> {
         loop {
             let timeout = self.write_timeout();
             match &mut self.state {
-                State::Rejecting(response) if response.has_remaining() => {
+                State::Rejecting(_, Some(response)) if response.has_remaining() => {
                     let written = ready!(self.socket.poll_write(cx, response, timeout))?;
                     response.advance(written);
                 }
-                State::Idle(_) | State::Answering { .. } | State::Rejecting(_) | State::Expired => {
+                State::Idle(_)
+                | State::Answering { .. }
+                | State::Rejecting(..)
+                | State::Expired => {
                     ready!(self.socket.poll_shutdown(cx))?;
                     self.on(if self.inbound.is_unfinished() {
                         Event::ShutDownMidRequest

@@ -25,7 +25,6 @@ use tokio::time::Sleep;
 use crate::config::limits;
 use crate::downstream::head::Inbound;
 use crate::downstream::head_error::HeadError;
-use crate::refusal::Refusal;
 
 /// How long a closing connection waits for a caller that is still sending.
 pub(super) const LINGER: Duration = Duration::from_secs(2);
@@ -42,8 +41,9 @@ pub(super) enum State {
         /// hyper waits for the caller's next bytes, and so notices when it leaves.
         is_read: bool,
     },
-    /// Nothing more is read: a head was refused. What of the final response is not yet written.
-    Rejecting(Bytes),
+    /// Nothing more is read: a head was refused, for this reason. What of the final response is not yet
+    /// written; `None` as long as there is no response.
+    Rejecting(HeadError, Option<Bytes>),
     /// Nothing more is read: no request came in time. There is nothing to say.
     Expired,
     /// Our side is shut down. What the caller still sends is discarded until it has seen that, or
@@ -113,7 +113,7 @@ impl State {
 
             (Self::Lingering(_), Event::LingerOver) => Self::Closed,
             (state @ (Self::Lingering(_) | Self::Closed), _) => state,
-            (Self::Rejecting(_) | Self::Expired, Event::ShutDown)
+            (Self::Rejecting(..) | Self::Expired, Event::ShutDown)
             | (_, Event::ShutDownMidRequest) => {
                 Self::Lingering(Box::pin(tokio::time::sleep(LINGER)))
             }
@@ -123,7 +123,7 @@ impl State {
     }
 
     fn rejecting(error: HeadError) -> Self {
-        Self::Rejecting(Refusal::from(error).to_http1().into())
+        Self::Rejecting(error, None)
     }
 
     /// Whether the next head may be looked at.
@@ -184,7 +184,7 @@ mod tests {
     }
 
     fn rejecting() -> State {
-        State::Rejecting(Bytes::from_static(b"no"))
+        State::Rejecting(HeadError::Host, None)
     }
 
     fn answering() -> State {
@@ -231,10 +231,7 @@ mod tests {
             .chain([answering()])
         {
             let state = state.after(Event::HeadRefused(HeadError::Host));
-            let State::Rejecting(response) = state else {
-                panic!("{state:?}");
-            };
-            assert!(response.starts_with(b"HTTP/1.1 400 "));
+            assert!(matches!(state, State::Rejecting(HeadError::Host, None)));
         }
     }
 
@@ -244,10 +241,8 @@ mod tests {
             let state = State::Idle(awaited).after(Event::TimedOut);
             assert!(matches!(state, State::Expired));
         }
-        let State::Rejecting(response) = State::Idle(RestOfHead).after(Event::TimedOut) else {
-            panic!("nothing is answered");
-        };
-        assert!(response.starts_with(b"HTTP/1.1 408 "));
+        let state = State::Idle(RestOfHead).after(Event::TimedOut);
+        assert!(matches!(state, State::Rejecting(HeadError::TooSlow, None)));
     }
 
     #[tokio::test(start_paused = true)]

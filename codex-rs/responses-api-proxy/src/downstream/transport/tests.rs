@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
 use crate::downstream::connection_limit::ConnectionLimit;
+use crate::observe::observer::Observer;
 
 mod end;
 mod read;
@@ -164,6 +165,8 @@ fn served() -> Served {
         Arc::clone(&connection_state),
         permit,
         callers,
+        None,
+        Observer::for_test().0,
         HEADER_TIMEOUT,
     );
     Served {

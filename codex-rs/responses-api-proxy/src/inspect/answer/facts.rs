@@ -34,6 +34,9 @@ pub(crate) struct TokenCounts {
     pub(crate) input: u64,
     /// 0 if the upstream does not say.
     pub(crate) cached: u64,
+    /// Those of the input that were written to the cache, for which some models charge more. 0 if the upstream does not
+    /// say.
+    pub(crate) cache_write: u64,
     /// Includes those of reasoning.
     pub(crate) output: u64,
     /// 0 if the upstream does not say.

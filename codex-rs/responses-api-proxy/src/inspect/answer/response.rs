@@ -62,6 +62,7 @@ pub(super) enum Place {
     Input,
     InputDetails,
     Cached,
+    CacheWrite,
     Output,
     OutputDetails,
     Reasoning,
@@ -88,6 +89,7 @@ struct Usage {
     is_malformed: bool,
     input: Option<u64>,
     cached: Option<u64>,
+    cache_write: Option<u64>,
     output: Option<u64>,
     reasoning: Option<u64>,
 }
@@ -113,6 +115,7 @@ impl Response {
             (Some(input), Some(output)) => Ok(Some(TokenCounts {
                 input,
                 cached: usage.cached.unwrap_or(0),
+                cache_write: usage.cache_write.unwrap_or(0),
                 output,
                 reasoning: usage.reasoning.unwrap_or(0),
             })),
@@ -156,6 +159,7 @@ impl Visitor for Response {
             (Place::Usage, "input_tokens") => Place::Input,
             (Place::Usage, "input_tokens_details") => Place::InputDetails,
             (Place::InputDetails, "cached_tokens") => Place::Cached,
+            (Place::InputDetails, "cache_write_tokens") => Place::CacheWrite,
             (Place::Usage, "output_tokens") => Place::Output,
             (Place::Usage, "output_tokens_details") => Place::OutputDetails,
             (Place::OutputDetails, "reasoning_tokens") => Place::Reasoning,
@@ -199,6 +203,7 @@ impl Visitor for Response {
             }
             Place::Input => self.usage.input = self.usage.count(value),
             Place::Cached => self.usage.cached = self.usage.count(value),
+            Place::CacheWrite => self.usage.cache_write = self.usage.count(value),
             Place::Output => self.usage.output = self.usage.count(value),
             Place::Reasoning => self.usage.reasoning = self.usage.count(value),
         }

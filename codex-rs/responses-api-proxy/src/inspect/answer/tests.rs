@@ -10,12 +10,13 @@ mod any_document;
 mod hostile;
 mod stream;
 
-const USAGE: &str = r#"{"input_tokens":100,"input_tokens_details":{"cached_tokens":64},"output_tokens":20,"output_tokens_details":{"reasoning_tokens":7},"total_tokens":120}"#;
+const USAGE: &str = r#"{"input_tokens":100,"input_tokens_details":{"cached_tokens":64,"cache_write_tokens":5},"output_tokens":20,"output_tokens_details":{"reasoning_tokens":7},"total_tokens":120}"#;
 
 const COUNTS: TokenCounts = TokenCounts {
     input: 100,
     cached: 64,
     output: 20,
+    cache_write: 5,
     reasoning: 7,
 };
 
@@ -205,6 +206,7 @@ fn usage_that_is_not_as_documented_is_unreadable() {
         cached,
         output,
         reasoning,
+        cache_write: 0,
     };
     for (usage, expected) in [
         (

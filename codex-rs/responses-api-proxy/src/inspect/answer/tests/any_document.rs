@@ -73,7 +73,7 @@ fn usage() -> BoxedStrategy<Json> {
     (
         count(),
         count(),
-        details("cached_tokens"),
+        prop_oneof![details("cached_tokens"), details("cache_write_tokens")],
         details("reasoning_tokens"),
         more(),
     )
@@ -146,6 +146,7 @@ fn counts(usage: &Json) -> Result<Option<TokenCounts>, ()> {
     Ok(Some(TokenCounts {
         input: count(usage, "input_tokens")?.ok_or(())?,
         cached: detail("input_tokens_details", "cached_tokens")?,
+        cache_write: detail("input_tokens_details", "cache_write_tokens")?,
         output: count(usage, "output_tokens")?.ok_or(())?,
         reasoning: detail("output_tokens_details", "reasoning_tokens")?,
     }))

@@ -1,0 +1,211 @@
+//! Writes lines to a file on a thread of its own: a disk that is full or frozen, or a FIFO that nobody reads, makes
+//! nobody else wait.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// How many bytes of lines may wait to be written.
+const MOST_WAITING: usize = 4 * 1024 * 1024;
+
+/// After a write that failed, how long until the next.
+const RETRY_AFTER: Duration = Duration::from_millis(250);
+
+/// The stack of the thread, in bytes.
+const STACK: usize = 128 * 1024;
+
+/// Where lines are written.
+pub(crate) trait LogTarget: Write + Send + 'static {
+    /// From now on to the file that has the name by now. If there is none, and none can be made, the one that is open
+    /// stays.
+    fn reopen(&mut self);
+}
+
+/// Lines on their way to a file; clones share them.
+#[derive(Clone, Debug)]
+pub(crate) struct LogWriter(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// There is something to do, or nothing is left to do.
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: Vec<u8>,
+    /// How many lines found no room.
+    dropped: u64,
+    is_writing: bool,
+    is_reopened: bool,
+    is_closed: bool,
+    /// Why the last write failed, if it did.
+    failure: Option<String>,
+}
+
+/// How a log does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LogState {
+    /// Lines that were dropped since this was asked for last.
+    pub(crate) dropped: u64,
+    /// Why nothing can be written now, if that is so.
+    pub(crate) failure: Option<String>,
+}
+
+impl LogWriter {
+    /// Starts the thread, which is as confined as the one that starts it.
+    ///
+    /// # Errors
+    ///
+    /// When there is no thread to be had.
+    pub(crate) fn start(name: &str, target: impl LogTarget) -> io::Result<Self> {
+        let writer = Self(Arc::new(Shared {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        }));
+        let shared = Arc::clone(&writer.0);
+        thread::Builder::new()
+            .name(name.to_owned())
+            .stack_size(STACK)
+            .spawn(move || shared.write_to(target))?;
+        Ok(writer)
+    }
+
+    /// Hands over `count` whole lines. False if there is no room for them: then they are dropped, and counted.
+    pub(crate) fn push(&self, lines: &[u8], count: u64) -> bool {
+        let mut state = self.0.lock();
+        let fits = state.waiting.len() + lines.len() <= MOST_WAITING;
+        if fits {
+            state.waiting.extend_from_slice(lines);
+            drop(state);
+            self.0.changed.notify_all();
+        } else {
+            state.dropped += count;
+        }
+        fits
+    }
+
+    /// Has the file opened anew.
+    pub(crate) fn reopen(&self) {
+        self.0.lock().is_reopened = true;
+        self.0.changed.notify_all();
+    }
+
+    pub(crate) fn state(&self) -> LogState {
+        let mut state = self.0.lock();
+        LogState {
+            dropped: std::mem::take(&mut state.dropped),
+            failure: state.failure.clone(),
+        }
+    }
+
+    /// Waits until all is written, but not for longer than `limit`. False if it is not. Nothing is to be pushed after.
+    pub(crate) fn close(&self, limit: Duration) -> bool {
+        let mut state = self.0.lock();
+        state.is_closed = true;
+        self.0.changed.notify_all();
+        let is_unwritten = |state: &mut State| {
+            (state.is_writing || !state.waiting.is_empty()) && state.failure.is_none()
+        };
+        let (state, timeout) = self
+            .0
+            .changed
+            .wait_timeout_while(state, limit, is_unwritten)
+            .unwrap_or_else(PoisonError::into_inner);
+        !timeout.timed_out() && state.waiting.is_empty() && !state.is_writing
+    }
+}
+
+impl Shared {
+    fn write_to(&self, mut target: impl LogTarget) {
+        // A line of which a part is written is finished before anything else.
+        let mut batch = Vec::new();
+        let mut written = 0;
+        loop {
+            let mut state = self.lock();
+            state.is_writing = !batch.is_empty();
+            while batch.is_empty() && state.waiting.is_empty() && !state.is_reopened {
+                state.is_writing = false;
+                self.changed.notify_all();
+                if state.is_closed {
+                    return;
+                }
+                state = self
+                    .changed
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
+            }
+            if batch.is_empty() {
+                std::mem::swap(&mut batch, &mut state.waiting);
+                written = 0;
+            }
+            state.is_writing = true;
+            let reopens = std::mem::take(&mut state.is_reopened);
+            drop(state);
+            if reopens {
+                target.reopen();
+                // The file that the first part went to has gone: all of the line goes to the new one.
+                written = batch
+                    .get(..written)
+                    .and_then(|done| done.iter().rposition(|&byte| byte == b'\n'))
+                    .map_or(0, |end| end + 1);
+            }
+            let (more, outcome) = write_some(&mut target, batch.get(written..).unwrap_or_default());
+            written += more;
+            if written >= batch.len() {
+                batch.clear();
+                batch.shrink_to(MOST_WAITING / 64);
+            }
+            let failure = outcome.err();
+            let has_failed = failure.is_some();
+            self.note(failure);
+            if has_failed {
+                self.pause();
+            }
+        }
+    }
+
+    fn note(&self, failure: Option<io::Error>) {
+        let mut state = self.lock();
+        state.failure = failure.map(|error| error.to_string());
+        if state.failure.is_some() {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits for something to change, or a moment.
+    fn pause(&self) {
+        let state = self.lock();
+        let is_as_before = |state: &mut State| !state.is_reopened && !state.is_closed;
+        let state = self
+            .changed
+            .wait_timeout_while(state, RETRY_AFTER, is_as_before);
+        if state.is_ok_and(|(state, _)| state.is_closed) {
+            // The process is about to end, which does not wait for this thread.
+            thread::sleep(RETRY_AFTER);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many bytes were written, and why not all.
+fn write_some(target: &mut impl Write, bytes: &[u8]) -> (usize, io::Result<()>) {
+    let mut written = 0;
+    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
+        match target.write(rest) {
+            Ok(0) => return (written, Err(io::ErrorKind::WriteZero.into())),
+            Ok(more) => written += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return (written, Err(error)),
+        }
+    }
+    (written, Ok(()))
+}
+
+#[cfg(test)]
+mod tests;

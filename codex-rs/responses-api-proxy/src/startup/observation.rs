@@ -1,0 +1,178 @@
+//! What is told of requests, and to whom: opened while there are privileges and files, started in the sandbox.
+
+use std::fs::File;
+use std::io::{self, IsTerminal};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use codex_pricing::{Overlay, Prices};
+#[cfg(unix)]
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::Config;
+use crate::config::args::LogFormat;
+use crate::observe::cost::Costs;
+use crate::observe::log_file::LogFile;
+use crate::observe::log_writer::LogWriter;
+use crate::observe::observer::Observer;
+use crate::observe::queue::Queue;
+use crate::observe::recorder::{MOST_WAITING, OnStderr, Recorder, Sinks};
+use crate::observe::timestamp::TimeOfDay;
+use crate::observe::user_names::UserNames;
+use crate::startup::banner::Banner;
+
+/// The longest file of prices, in bytes.
+const MOST_OF_PRICES: u64 = 1024 * 1024;
+
+/// Everything that is asked for, open.
+pub(crate) struct Observation {
+    on_stderr: OnStderr,
+    access_log: Option<LogFile>,
+    overlay: Option<Overlay>,
+    names: UserNames,
+}
+
+/// What observes, at work.
+pub(crate) struct Observing {
+    pub(crate) observer: Observer,
+    /// `None`: no records are kept.
+    pub(crate) recorder: Option<Recorder>,
+    /// To be opened anew on SIGHUP.
+    pub(crate) logs: Vec<LogWriter>,
+}
+
+impl Observation {
+    /// Files may belong to the user that the process becomes, too.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be opened or read, with its causes.
+    pub(crate) fn open(config: &Config, becomes: Option<u32>) -> anyhow::Result<Self> {
+        let is_terminal = std::io::stderr().is_terminal();
+        let text = OnStderr::Text {
+            time_of_day: TimeOfDay::by_this_place(),
+            is_terminal,
+        };
+        let on_stderr = match config.log_format {
+            Some(LogFormat::Json) => OnStderr::Json,
+            Some(LogFormat::Text) => text,
+            None if is_terminal => text,
+            None => OnStderr::Faults,
+        };
+        let access_log = config.access_log.as_deref();
+        let overlay = config.prices.as_deref();
+        Ok(Self {
+            on_stderr,
+            access_log: access_log
+                .map(|path| LogFile::open(path, becomes))
+                .transpose()
+                .context("--access-log")?,
+            overlay: overlay.map(read_prices).transpose()?,
+            names: UserNames::of_this_host(),
+        })
+    }
+
+    /// Directories in which logs are made anew after they were rotated.
+    pub(crate) fn directories(&self) -> Vec<File> {
+        self.access_log
+            .iter()
+            .filter_map(LogFile::directory)
+            .collect()
+    }
+
+    /// To be asked once the process is the user that it stays.
+    pub(crate) fn warn(&self, banner: &mut Banner) {
+        if let Some(log) = &self.access_log
+            && log.directory().is_some()
+            && !log.may_be_made_anew()
+        {
+            banner.hint(format_args!(
+                "SIGHUP finds no new file in the place of {} unless somebody makes it, because the user of \
+                 --user may not write its directory",
+                log.path().display()
+            ));
+        }
+    }
+
+    /// Starts the threads, each as confined as this one. `upstream` is the host that lines name.
+    ///
+    /// # Errors
+    ///
+    /// When there is no thread to be had.
+    pub(crate) fn start(self, upstream: String) -> anyhow::Result<Observing> {
+        let says_faults = matches!(self.on_stderr, OnStderr::Faults);
+        if says_faults && self.access_log.is_none() {
+            return Ok(Observing {
+                observer: Observer::new(upstream, self.names, None, true),
+                recorder: None,
+                logs: Vec::new(),
+            });
+        }
+        let no_thread = "a thread for the log cannot start (ulimit -u)";
+        let access_log = self
+            .access_log
+            .map(|file| LogWriter::start("access-log", file))
+            .transpose()
+            .context(no_thread)?;
+        let queue = Arc::new(Queue::new(MOST_WAITING));
+        let observer = Observer::new(upstream, self.names, Some(Arc::clone(&queue)), says_faults);
+        let overlay = self.overlay;
+        // Where it is called, because it takes a while.
+        let costs = move || {
+            let prices = Prices::bundled();
+            Costs::new(match overlay {
+                Some(overlay) => prices.with_overlay(overlay),
+                None => prices,
+            })
+        };
+        let logs = access_log.iter().cloned().collect();
+        let sinks = Sinks {
+            on_stderr: self.on_stderr,
+            access_log,
+        };
+        let recorder = Recorder::start(queue, observer.clone(), costs, sinks);
+        Ok(Observing {
+            observer,
+            recorder: Some(recorder.context(no_thread)?),
+            logs,
+        })
+    }
+}
+
+impl Observing {
+    /// Lets SIGHUP open logs anew, from now on.
+    ///
+    /// # Errors
+    ///
+    /// When the signal cannot be listened to.
+    #[cfg(unix)]
+    pub(crate) fn reopen_on_hangup(&self) -> io::Result<()> {
+        if self.logs.is_empty() {
+            return Ok(());
+        }
+        let mut hangups = signal(SignalKind::hangup())?;
+        let logs = self.logs.clone();
+        tokio::spawn(async move {
+            while hangups.recv().await.is_some() {
+                logs.iter().for_each(LogWriter::reopen);
+            }
+        });
+        Ok(())
+    }
+
+    /// There is no such signal here.
+    #[cfg(not(unix))]
+    pub(crate) fn reopen_on_hangup(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn read_prices(path: &Path) -> anyhow::Result<Overlay> {
+    let of = || format!("--prices {}", path.display());
+    let file = codex_trusted_path::read_small(path, MOST_OF_PRICES).with_context(of)?;
+    let text = std::str::from_utf8(&file.bytes)
+        .context("it is not UTF-8")
+        .with_context(of)?;
+    Overlay::parse(text).with_context(of)
+}
