@@ -125,7 +125,8 @@ fn a_flag_with_a_bad_value_is_refused_by_its_name() {
         args.push(match flag.as_str() {
             "--upstream-url" => "https://alice:hunter2@host/",
             "--server-info" => "/dev/null/x",
-            "--client-token-file" => "/nowhere",
+            "--client-token-file" | "--prices" => "/nowhere",
+            "--access-log" => "/nowhere/log",
             "--allow-user" | "--allow-group" | "--user" | "--upstream-user" | "--socket-group" => {
                 "no-such-name-here"
             }
