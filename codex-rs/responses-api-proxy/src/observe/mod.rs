@@ -3,6 +3,7 @@
 pub(crate) mod access_log;
 pub(crate) mod cost;
 pub(crate) mod finished;
+#[cfg_attr(not(unix), path = "log_file_unsupported.rs")]
 pub(crate) mod log_file;
 pub(crate) mod log_writer;
 pub(crate) mod observer;

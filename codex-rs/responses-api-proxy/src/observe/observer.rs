@@ -185,12 +185,9 @@ impl Observer {
 
     /// The upstream's answer had the key in it.
     pub(crate) fn say_key_in_answer(&self) {
-        let what = format!(
-            "{} sent the key back; it was kept from the caller (is --upstream-url right?)",
-            self.0.upstream
-        );
-        let line = format!("{} {what}", Rfc3339(SystemTime::now()));
-        stderr::repeated_line(&what, &line);
+        let what = "the upstream sent the key back; it was kept from the caller (is --upstream-url right?)";
+        let now = Rfc3339(SystemTime::now());
+        stderr::repeated_line(what, &format!("{now} {what} ({})", self.0.upstream));
     }
 
     /// One whose records end in the queue that comes with it.

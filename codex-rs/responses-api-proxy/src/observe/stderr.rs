@@ -200,7 +200,7 @@ pub(crate) fn line(text: impl fmt::Display) {
     put(rendered(&text.to_string(), as_json));
 }
 
-/// As [`line`], unless lines with the same `what` have just been written: then they are counted
+/// As [`line`](fn@line), unless lines with the same `what` have just been written: then they are counted
 /// ([`Repeats`]).
 pub(crate) fn repeated_line(what: &str, text: &str) {
     if REPORT.lock().repeats.is_written(what, Instant::now()) {
@@ -243,7 +243,7 @@ struct Message<'a> {
 fn rendered(text: &str, as_json: bool) -> Vec<u8> {
     let mut text = printable(text);
     let mut line = if as_json {
-        text.truncate(text.floor_char_boundary(LONGEST_MESSAGE));
+        cut(&mut text, LONGEST_MESSAGE);
         let message = Message {
             ts: Rfc3339(SystemTime::now()),
             v: 1,
@@ -252,7 +252,7 @@ fn rendered(text: &str, as_json: bool) -> Vec<u8> {
         // Strings and a number cannot fail to serialize.
         serde_json::to_vec(&message).unwrap_or_default()
     } else {
-        text.truncate(text.floor_char_boundary(LONGEST - 1));
+        cut(&mut text, LONGEST - 1);
         text.into_bytes()
     };
     line.push(b'\n');
@@ -262,6 +262,15 @@ fn rendered(text: &str, as_json: bool) -> Vec<u8> {
 fn write(line: &[u8]) {
     // There is nowhere to say that it failed.
     let _ = io::stderr().write_all(line);
+}
+
+/// At most `most` bytes of it.
+fn cut(text: &mut String, most: usize) {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
 }
 
 /// From now on a thread of its own writes. It is confined if the caller is.

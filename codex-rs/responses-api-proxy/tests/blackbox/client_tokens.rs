@@ -83,7 +83,7 @@ fn a_client_token_is_required_with_a_token_file_and_is_not_forwarded() {
     proxy.signal(signal("HUP"));
     proxy.wait_for_stderr("client tokens left as they were");
     assert_eq!(ask("Bearer bob-token").status, 502);
-    proxy.wait_for_stderr("no answer for bob: upstream_closed");
+    proxy.wait_for_stderr("no answer: upstream_closed: ");
     assert!(!proxy.stderr_so_far().contains("bob-token"));
 }
 

@@ -140,6 +140,7 @@ fn an_answer_keeps_what_clients_read_and_loses_the_rest() {
             "openai-processing-ms",
             "retry-after",
             "via",
+            "x-codex-proxy-request-id",
             "x-ratelimit-remaining-requests",
             "x-request-id",
         ]
