@@ -99,7 +99,7 @@ reasons! {
         "the Host header must name this host as 127.0.0.1, [::1] or localhost, with any port";
     /// A request that a web page made a browser send.
     Browser: FORBIDDEN "browser_not_allowed" Request Closes Never
-        "requests from browsers are refused: Origin, Sec-Fetch-Site (other than none) and, for /shutdown, \
+        "requests from browsers are refused: Origin, Sec-Fetch-Site (other than none) and, for /shutdown and /metrics, \
          whatever else marks a browser (Sec-Fetch-Site, -User, -Mode: navigate, -Dest other than empty, \
          Sec-Purpose, Sec-CH-*) must not be sent";
     /// A user that was not named with `--allow-user`.

@@ -11,7 +11,7 @@ use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, Method, Uri};
 
-use crate::config::paths::{RESPONSES, SHUTDOWN};
+use crate::config::paths::{METRICS, RESPONSES, SHUTDOWN};
 use crate::refusal::{Reason, Refusal};
 
 /// The name under which a request's `Upgrade` arrives here: hyper treats a connection whose request has one as
@@ -156,13 +156,38 @@ fn is_of_browser(name: &HeaderName, value: &HeaderValue) -> bool {
 ///
 /// The [`Refusal`] to answer with.
 pub(crate) fn permit_shutdown(head: &Parts) -> Result<(), Refusal> {
-    refuse_browsers(&head.headers)?;
-    let mut fields = head.headers.iter();
-    if fields.any(|(name, value)| is_of_browser(name, value)) {
-        return Err(Reason::Browser.into());
-    }
+    refuse_all_of_browsers(&head.headers)?;
     if head.method != Method::GET || !is_exactly(&head.uri, SHUTDOWN) {
         return Err(Refusal::path(&head.method, &head.uri));
+    }
+    Ok(())
+}
+
+/// Whether a request is the `GET /metrics`, of no browser whatever, as [`permit_shutdown`].
+///
+/// # Errors
+///
+/// The [`Refusal`] to answer with.
+pub(crate) fn permit_metrics(head: &Parts) -> Result<(), Refusal> {
+    refuse_all_of_browsers(&head.headers)?;
+    let only = || format!("only GET {METRICS} is served here, which is for metrics");
+    if !is_exactly(&head.uri, METRICS) {
+        return Err(Refusal::because(Reason::PathNotAllowed, only()));
+    }
+    if head.method != Method::GET {
+        return Err(Refusal::because(Reason::MethodNotAllowed, only()));
+    }
+    Ok(())
+}
+
+/// As [`refuse_browsers`], and a `GET` that a browser makes by itself or for a person too.
+fn refuse_all_of_browsers(headers: &HeaderMap) -> Result<(), Refusal> {
+    refuse_browsers(headers)?;
+    if headers
+        .iter()
+        .any(|(name, value)| is_of_browser(name, value))
+    {
+        return Err(Reason::Browser.into());
     }
     Ok(())
 }

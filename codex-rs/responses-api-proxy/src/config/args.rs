@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::config::metrics_place::{MetricsPlace, parse_metrics_place};
 use crate::config::units::{parse_count, parse_duration, parse_size};
 
 /// Where the key goes unless told otherwise.
@@ -151,6 +152,13 @@ pub struct Args {
     /// its owner and group alone. docs/observing.md has the fields.
     #[arg(long, value_name = "FILE")]
     pub access_log: Option<PathBuf>,
+
+    /// Where to answer `GET /metrics` for Prometheus: `127.0.0.1:PORT`, `[::1]:PORT` or `unix:/PATH`
+    ///
+    /// Metrics say who calls, how often and at what cost. Every user of this host can read them at a port; a
+    /// Unix socket is its owner's alone. Port 0 is one that is free, which a start-up line names.
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_metrics_place)]
+    pub metrics: Option<MetricsPlace>,
 
     /// File of prices that override those built in, in TOML: tables `[prices."MODEL"]` with `input`,
     /// `cached_input` and `output` in US dollars per million tokens

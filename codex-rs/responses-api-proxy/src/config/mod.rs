@@ -3,6 +3,7 @@
 pub(crate) mod args;
 pub(crate) mod environment;
 pub(crate) mod limits;
+pub(crate) mod metrics_place;
 pub(crate) mod paths;
 pub(crate) mod units;
 
@@ -15,6 +16,7 @@ use url::Url;
 
 use crate::config::args::{Args, LogFormat, Sandbox};
 use crate::config::limits::Limits;
+use crate::config::metrics_place::MetricsPlace;
 use crate::net::unix_socket::UnixSocketConfig;
 
 /// Everything the proxy was told, checked.
@@ -43,6 +45,8 @@ pub(crate) struct Config {
     /// `None`: text on a terminal, faults alone elsewhere.
     pub(crate) log_format: Option<LogFormat>,
     pub(crate) access_log: Option<PathBuf>,
+    /// `None`: nobody is told any.
+    pub(crate) metrics: Option<MetricsPlace>,
     /// A file of prices that override those built in.
     pub(crate) prices: Option<PathBuf>,
 }
@@ -285,6 +289,7 @@ impl TryFrom<Args> for Config {
             allow_unlocked_key: args.allow_unlocked_key,
             log_format: args.log_format,
             access_log: args.access_log,
+            metrics: args.metrics,
             prices: args.prices,
         })
     }

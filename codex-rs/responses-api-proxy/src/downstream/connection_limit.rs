@@ -63,6 +63,7 @@ struct Admitted {
     count: usize,
     /// How many they had at most since many have gone.
     most: usize,
+    evicted: u64,
     /// By user; `None` for all that cannot be told apart.
     users: HashMap<Option<u32>, PerUser>,
 }
@@ -164,6 +165,12 @@ impl ConnectionLimit {
     /// Waits until three quarters of many connections have gone.
     pub(crate) async fn many_gone(&self) {
         self.many_gone.notified().await;
+    }
+
+    /// How many there are, how many there can be, and how many were evicted so far.
+    pub(crate) fn counts(&self) -> (usize, usize, u64) {
+        let admitted = self.lock();
+        (admitted.count, self.slots, admitted.evicted)
     }
 
     /// How many connections of a kind may be being rejected at once.
@@ -299,6 +306,7 @@ impl Admitted {
             // Unless a request has begun on it meanwhile, which keeps its slot.
             if connection_state.evict(since) {
                 self.remove(user, number);
+                self.evicted += 1;
                 return true;
             }
         }

@@ -43,6 +43,27 @@ impl Listeners {
         })
     }
 
+    /// One address of this host. Needs a runtime around it.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be polled.
+    pub(crate) fn on_address(listener: std::net::TcpListener) -> io::Result<Self> {
+        let is_v4 = listener.local_addr()?.is_ipv4();
+        let listener = TcpListener::from_std(listener)?;
+        let (v4, v6) = if is_v4 {
+            (Some(listener), None)
+        } else {
+            (None, Some(listener))
+        };
+        Ok(Self {
+            v4,
+            v6,
+            #[cfg(unix)]
+            unix: None,
+        })
+    }
+
     /// The next connection, from whichever has one.
     pub(crate) async fn accept(&self) -> io::Result<Socket> {
         tokio::select! {

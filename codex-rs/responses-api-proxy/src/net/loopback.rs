@@ -100,6 +100,42 @@ impl ReservedPort {
     }
 }
 
+/// One address of this host: ours, but nobody can connect yet.
+#[derive(Debug)]
+pub(crate) struct ReservedAddress {
+    socket: Socket,
+    address: SocketAddr,
+}
+
+impl ReservedAddress {
+    /// Takes `address`; with port 0 one that is free.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be had.
+    pub(crate) fn new(address: SocketAddr) -> anyhow::Result<Self> {
+        let failed = || format!("failed to bind {address}");
+        let socket = reserve(Domain::for_address(address), address).with_context(failed)?;
+        let address = socket.local_addr()?.as_socket();
+        let address = address.context("the port that was bound has no address")?;
+        Ok(Self { socket, address })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// From now on callers can connect.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be listened on after all.
+    pub(crate) fn listen(self) -> anyhow::Result<TcpListener> {
+        let address = self.address;
+        listen(self.socket).with_context(|| format!("failed to listen on {address}"))
+    }
+}
+
 fn somebody_else(address: SocketAddr, error: &io::Error) -> String {
     let port = address.port();
     format!(

@@ -44,7 +44,7 @@ pub(crate) struct Finished {
 }
 
 /// Who made it, as far as is known.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct CallerFacts {
     /// The user at the other end of the connection.
     pub(crate) uid: Option<u32>,

@@ -6,6 +6,7 @@ pub(crate) mod finished;
 #[cfg_attr(not(unix), path = "log_file_unsupported.rs")]
 pub(crate) mod log_file;
 pub(crate) mod log_writer;
+pub(crate) mod metrics;
 pub(crate) mod observer;
 pub(crate) mod outcome;
 pub(crate) mod printable;
@@ -18,4 +19,5 @@ pub(crate) mod stderr;
 pub(crate) mod summary;
 pub(crate) mod text_line;
 pub(crate) mod timestamp;
+pub(crate) mod upstream_connections;
 pub(crate) mod user_names;

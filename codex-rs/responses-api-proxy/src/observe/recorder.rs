@@ -12,6 +12,7 @@ use crate::observe::access_log::write_line;
 use crate::observe::cost::{Cost, Costs};
 use crate::observe::finished::Finished;
 use crate::observe::log_writer::LogWriter;
+use crate::observe::metrics::{DroppedOf, Metrics};
 use crate::observe::observer::Observer;
 use crate::observe::queue::Queue;
 use crate::observe::stderr;
@@ -57,6 +58,7 @@ pub(crate) enum OnStderr {
 pub(crate) struct Sinks {
     pub(crate) on_stderr: OnStderr,
     pub(crate) access_log: Option<LogWriter>,
+    pub(crate) metrics: Option<Metrics>,
 }
 
 /// The thread that does.
@@ -146,6 +148,7 @@ impl Reader {
         loop {
             let batch = queue.next_batch(limit);
             self.drops.records += batch.dropped;
+            self.count_dropped(DroppedOf::Records, batch.dropped);
             self.give(batch.items);
             if has_status {
                 self.say_status();
@@ -165,6 +168,9 @@ impl Reader {
             self.sinks.access_log.is_some() || matches!(self.sinks.on_stderr, OnStderr::Json);
         for finished in batch {
             let cost = self.costs.of(&finished);
+            if let Some(metrics) = &mut self.sinks.metrics {
+                metrics.record(&finished, cost, self.observer.names());
+            }
             let from = self.lines.len();
             if wants_lines {
                 write_line(&mut self.lines, &finished, cost, &self.observer);
@@ -217,6 +223,12 @@ impl Reader {
         stderr::status(Some(format!("{requests}  {rate:.0} tok/s{spent}")));
     }
 
+    fn count_dropped(&self, of: DroppedOf, count: u64) {
+        if let Some(metrics) = &self.sinks.metrics {
+            metrics.count_dropped(of, count);
+        }
+    }
+
     /// Once a minute, and at the end.
     fn say_drops(&mut self, is_last: bool) {
         let now = Instant::now();
@@ -228,6 +240,7 @@ impl Reader {
         if let Some(log) = &self.sinks.access_log {
             let state = log.state();
             self.drops.access_log += state.dropped;
+            self.count_dropped(DroppedOf::AccessLog, state.dropped);
             failure = state.failure;
         }
         if !(is_due || is_last) {

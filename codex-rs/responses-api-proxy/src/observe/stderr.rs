@@ -13,6 +13,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -45,6 +46,9 @@ const IDLE: Duration = Duration::from_secs(3600);
 
 /// How long the end of the process waits for the last lines to be written.
 const LAST_LINES: Duration = Duration::from_millis(200);
+
+/// How many lines found no room, ever.
+static DROPPED: AtomicU64 = AtomicU64::new(0);
 
 static REPORT: Report = Report {
     lines: Mutex::new(Lines {
@@ -142,6 +146,7 @@ impl Report {
             self.changed.notify_all();
         } else {
             lines.dropped = lines.dropped.saturating_add(1);
+            DROPPED.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -296,6 +301,11 @@ pub(crate) fn flush() {
     };
     rest.lines().for_each(line);
     REPORT.flush(LAST_LINES);
+}
+
+/// How many lines standard error did not take in time, so far.
+pub(crate) fn dropped() -> u64 {
+    DROPPED.load(Ordering::Relaxed)
 }
 
 /// Does so when it is dropped, however its owner ends.

@@ -41,6 +41,11 @@ impl Banner {
         self.lines.push(format!("hint: {of}"));
     }
 
+    /// Adds where metrics are read.
+    pub(crate) fn metrics_at(&mut self, place: impl std::fmt::Display) {
+        self.lines.push(format!("metrics: {place}"));
+    }
+
     /// Of a variable of our own with a key in it; once for each.
     pub(crate) fn warn_of_variable(&mut self, name: &str) {
         let line = format!(

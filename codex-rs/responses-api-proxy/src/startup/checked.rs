@@ -21,6 +21,7 @@ use crate::lifecycle::server_info::ServerInfo;
 use crate::net::loopback::ReservedPort;
 use crate::net::unix_socket::UnixSocket;
 use crate::startup::banner::Banner;
+use crate::startup::metrics::ReservedForMetrics;
 use crate::startup::observation::Observation;
 use crate::startup::require_all;
 use crate::startup::sandbox::rehearse;
@@ -44,6 +45,7 @@ pub(crate) struct Checked {
     pub(crate) route: Route,
     pub(crate) port: Option<ReservedPort>,
     pub(crate) observation: Observation,
+    pub(crate) metrics: Option<ReservedForMetrics>,
     /// Where the key is read into.
     pub(crate) page: SecretPage,
     pub(crate) banner: Banner,
@@ -103,6 +105,8 @@ impl Checked {
         if let Some(unix) = &config.unix_socket {
             UnixSocket::check(unix)?;
         }
+        let metrics = config.metrics.as_ref().map(ReservedForMetrics::new);
+        let metrics = metrics.transpose()?;
         if let Some(path) = &config.server_info {
             ServerInfo::check(path, generated_token.is_some())?;
         }
@@ -157,6 +161,7 @@ impl Checked {
             route,
             port,
             observation,
+            metrics,
             page,
             banner,
         })

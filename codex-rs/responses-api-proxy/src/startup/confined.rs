@@ -18,6 +18,7 @@ use crate::observe::stderr;
 use crate::startup::banner::Banner;
 use crate::startup::checked::{Checked, Clients};
 use crate::startup::exposed_key::processes_holding;
+use crate::startup::metrics::{MetricsBound, ReservedForMetrics};
 use crate::startup::observation::Observing;
 use crate::startup::require_all;
 use crate::startup::sandbox::{confine, confine_resolver, may_be_replaced};
@@ -35,6 +36,7 @@ pub(crate) struct Confined {
     pub(crate) listening: Listening,
     pub(crate) server_info: Option<ServerInfo>,
     pub(crate) observing: Observing,
+    pub(crate) metrics: Option<MetricsBound>,
     pub(crate) mitigations: Vec<Mitigation>,
     pub(crate) descriptors: u64,
     /// How many this process may use.
@@ -69,6 +71,7 @@ impl Checked {
             mut route,
             port,
             observation,
+            metrics,
             page,
             mut banner,
         } = self;
@@ -81,6 +84,9 @@ impl Checked {
         let tcp = port.map(ReservedPort::listen).transpose()?;
         let unix = config.unix_socket.as_ref().map(UnixSocket::bind);
         let (unix, unix_socket) = unix.transpose()?.unzip();
+        let metrics = metrics.map(ReservedForMetrics::listen).transpose()?;
+        let metrics_socket = metrics.as_ref().and_then(|bound| bound.unix_socket.as_ref());
+        let sockets: Vec<&UnixSocket> = unix_socket.iter().chain(metrics_socket).collect();
         let is_private = clients.generated_token.is_some();
         let server_info = config
             .server_info
@@ -96,7 +102,7 @@ impl Checked {
         if let (Some(user), Some(name)) = (user, &config.user) {
             user.drop_privileges_to()
                 .with_context(|| format!("cannot become the user {name} (--user needs root)"))?;
-            warn_of_what_stays(server_info.as_ref(), unix_socket.as_ref(), &mut banner);
+            warn_of_what_stays(server_info.as_ref(), &sockets, &mut banner);
         }
         observation.warn(&mut banner);
         let token_file = clients.token_file.as_ref().map(TokenFile::path);
@@ -124,7 +130,7 @@ impl Checked {
             config.sandbox,
             &route,
             server_info.as_ref(),
-            unix_socket.as_ref(),
+            &sockets,
             token_file,
             observation.directories(),
         ));
@@ -157,6 +163,7 @@ impl Checked {
             },
             server_info,
             observing,
+            metrics,
             mitigations,
             descriptors,
             processors,
@@ -183,10 +190,10 @@ fn warn_of_copies(key: &[u8], banner: &mut Banner) {
 /// Of files that were made as root, in directories that the proxy's user may not write.
 fn warn_of_what_stays(
     server_info: Option<&ServerInfo>,
-    socket: Option<&UnixSocket>,
+    sockets: &[&UnixSocket],
     banner: &mut Banner,
 ) {
-    if let Some(socket) = socket.filter(|socket| !socket.is_removable()) {
+    for socket in sockets.iter().filter(|socket| !socket.is_removable()) {
         banner.hint(format_args!(
             "unix:{} stays behind at the end, refusing connections, because the user of --user may not \
              write its directory; the next start by root takes its place",

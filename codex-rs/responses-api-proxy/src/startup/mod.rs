@@ -11,6 +11,7 @@ pub(crate) mod banner;
 pub(crate) mod checked;
 pub(crate) mod confined;
 pub(crate) mod exposed_key;
+pub(crate) mod metrics;
 pub(crate) mod observation;
 pub(crate) mod sandbox;
 pub(crate) mod serving;

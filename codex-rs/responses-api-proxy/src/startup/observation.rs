@@ -15,6 +15,7 @@ use crate::config::args::LogFormat;
 use crate::observe::cost::Costs;
 use crate::observe::log_file::LogFile;
 use crate::observe::log_writer::LogWriter;
+use crate::observe::metrics::exposition::Registered;
 use crate::observe::observer::Observer;
 use crate::observe::queue::Queue;
 use crate::observe::recorder::{MOST_WAITING, OnStderr, Recorder, Sinks};
@@ -30,6 +31,7 @@ pub(crate) struct Observation {
     on_stderr: OnStderr,
     access_log: Option<LogFile>,
     overlay: Option<Overlay>,
+    has_metrics: bool,
     names: UserNames,
 }
 
@@ -40,6 +42,7 @@ pub(crate) struct Observing {
     pub(crate) recorder: Option<Recorder>,
     /// To be opened anew on SIGHUP.
     pub(crate) logs: Vec<LogWriter>,
+    pub(crate) metrics: Option<Registered>,
 }
 
 impl Observation {
@@ -69,6 +72,7 @@ impl Observation {
                 .transpose()
                 .context("--access-log")?,
             overlay: overlay.map(read_prices).transpose()?,
+            has_metrics: config.metrics.is_some(),
             names: UserNames::of_this_host(),
         })
     }
@@ -102,11 +106,12 @@ impl Observation {
     /// When there is no thread to be had.
     pub(crate) fn start(self, upstream: String) -> anyhow::Result<Observing> {
         let says_faults = matches!(self.on_stderr, OnStderr::Faults);
-        if says_faults && self.access_log.is_none() {
+        if says_faults && self.access_log.is_none() && !self.has_metrics {
             return Ok(Observing {
                 observer: Observer::new(upstream, self.names, None, true),
                 recorder: None,
                 logs: Vec::new(),
+                metrics: None,
             });
         }
         let no_thread = "a thread for the log cannot start (ulimit -u)";
@@ -127,15 +132,18 @@ impl Observation {
             })
         };
         let logs = access_log.iter().cloned().collect();
+        let (counting, metrics) = self.has_metrics.then(Registered::new).unzip();
         let sinks = Sinks {
             on_stderr: self.on_stderr,
             access_log,
+            metrics: counting,
         };
         let recorder = Recorder::start(queue, observer.clone(), costs, sinks);
         Ok(Observing {
             observer,
             recorder: Some(recorder.context(no_thread)?),
             logs,
+            metrics,
         })
     }
 }

@@ -48,7 +48,7 @@ pub(crate) fn confine(
     mode: Sandbox,
     route: &Route,
     server_info: Option<&ServerInfo>,
-    socket: Option<&UnixSocket>,
+    sockets: &[&UnixSocket],
     token_file: Option<&Path>,
     append_in: Vec<File>,
 ) -> Vec<Mitigation> {
@@ -68,7 +68,7 @@ pub(crate) fn confine(
         remove_from: server_info
             .and_then(ServerInfo::directory)
             .into_iter()
-            .chain(socket.and_then(UnixSocket::directory))
+            .chain(sockets.iter().filter_map(|socket| socket.directory()))
             .collect(),
         ..SandboxPolicy::default()
     };

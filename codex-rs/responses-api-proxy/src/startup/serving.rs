@@ -11,14 +11,17 @@ use crate::access::sock_diag::SockDiag;
 use crate::config::args::LogFormat;
 use crate::downstream::accept::{Terms, serve};
 use crate::downstream::connection_limit::ConnectionLimit;
+use crate::downstream::metrics_listener;
 use crate::downstream::workers::{self, Threads, Workers};
 use crate::forward::preconnect;
 use crate::forward::router::{Shared, router};
 use crate::lifecycle::shutdown::Shutdown;
 use crate::net::listeners::Listeners;
 use crate::net::unix_socket::UnixSocket;
+use crate::observe::metrics::exposition::Moment;
 use crate::observe::stderr;
 use crate::startup::confined::{Confined, Listening};
+use crate::startup::metrics::MetricsServed;
 use crate::upstream::{ListenerOwner, Route, Upstream};
 
 /// Upstream connections that nothing uses, on each thread, at most.
@@ -30,6 +33,7 @@ pub(crate) struct Serving {
     shared: Arc<Shared>,
     terms: Terms,
     threads: Threads,
+    metrics: Option<MetricsServed>,
 }
 
 impl Confined {
@@ -47,7 +51,7 @@ impl Confined {
         let config = &self.config;
         let limits = config.limits;
         let wanted = config.threads.unwrap_or(self.processors);
-        let (others, descriptors) = workers::affordable(wanted, self.descriptors);
+        let (others, descriptors) = workers::affordable(wanted, self.descriptors_for_callers());
         if config.threads.is_some_and(|wanted| wanted > others + 1) {
             self.banner.warn(format_args!(
                 "{} threads serve, not {wanted}: there are too few descriptors (ulimit -n)",
@@ -105,12 +109,51 @@ impl Confined {
             drain_timeout: config.drain_timeout,
             listen_while_draining: config.http_shutdown,
         };
+        let metrics = self.serve_metrics(&shared.upstream, &terms)?;
         Ok(Serving {
             confined: self,
             shared,
             terms,
             threads,
+            metrics,
         })
+    }
+
+    fn descriptors_for_callers(&self) -> u64 {
+        let of_metrics = self.metrics.as_ref();
+        let of_metrics = of_metrics.map_or(0, |_| metrics_listener::DESCRIPTORS);
+        self.descriptors.saturating_sub(of_metrics)
+    }
+
+    /// Answers whoever asks for metrics, if anybody is to be answered.
+    fn serve_metrics(
+        &mut self,
+        upstream: &Upstream,
+        terms: &Terms,
+    ) -> anyhow::Result<Option<MetricsServed>> {
+        let registered = self.observing.metrics.take();
+        let Some((bound, registered)) = self.metrics.take().zip(registered) else {
+            return Ok(None);
+        };
+        self.banner.metrics_at(&bound.place);
+        let made = upstream.connections().clone();
+        let moment = {
+            let (limit, observer) = (Arc::clone(&terms.limit), terms.observer.clone());
+            let made = made.clone();
+            move || {
+                let (connections, slots, evicted) = limit.counts();
+                Moment {
+                    connections,
+                    slots,
+                    evicted,
+                    requests: observer.in_flight().requests(),
+                    upstream_connections: made.open(),
+                }
+            }
+        };
+        let sandbox = self.config.sandbox;
+        let served = bound.serve(registered, &self.mitigations, sandbox, &made, moment)?;
+        Ok(Some(served))
     }
 }
 
@@ -126,6 +169,7 @@ impl Serving {
             shared,
             terms,
             threads,
+            metrics,
         } = self;
         let Confined {
             config,
@@ -181,6 +225,8 @@ impl Serving {
         if let Some(recorder) = observing.recorder {
             recorder.end();
         }
+        // Until here: what was counted last can still be read.
+        drop(metrics);
         if cut > 0 {
             stderr::line(format_args!("cut off without having finished: {cut}"));
         }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use codex_deadline::within;
 use http::{HeaderValue, Uri};
@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
+use crate::observe::upstream_connections::UpstreamConnections;
 use crate::upstream::error::UpstreamError;
 
 use super::listener_owner::ListenerOwner;
@@ -57,7 +58,10 @@ pub(crate) struct Established {
 
 /// Makes connections, all alike, for every thread; clones share the TLS sessions and the resolver.
 #[derive(Clone)]
-pub(crate) struct Connector(Arc<Way>);
+pub(crate) struct Connector {
+    way: Arc<Way>,
+    made: UpstreamConnections,
+}
 
 /// By which way.
 pub(crate) enum Way {
@@ -104,12 +108,20 @@ pub(crate) struct Tls {
 
 impl Connector {
     pub(crate) fn new(way: Way) -> Self {
-        Self(Arc::new(way))
+        Self {
+            way: Arc::new(way),
+            made: UpstreamConnections::new(),
+        }
+    }
+
+    /// All that were made by this connector.
+    pub(crate) fn made(&self) -> &UpstreamConnections {
+        &self.made
     }
 
     /// Whether what is spoken is known before there is a connection.
     pub(crate) fn is_http_1(&self) -> bool {
-        !matches!(*self.0, Way::Tls { .. } | Way::Tunnel { .. })
+        !matches!(*self.way, Way::Tls { .. } | Way::Tunnel { .. })
     }
 
     /// A new connection, ready for HTTP.
@@ -118,9 +130,12 @@ impl Connector {
     ///
     /// The [`UpstreamError`] that names what failed.
     pub(crate) async fn connect(&self) -> Result<Established, UpstreamError> {
-        within(CONNECT_TIMEOUT, self.0.connect())
-            .await
-            .ok_or(UpstreamError::ConnectTimeout)?
+        let started = Instant::now();
+        let connected = within(CONNECT_TIMEOUT, self.way.connect()).await;
+        let mut established = connected.ok_or(UpstreamError::ConnectTimeout)??;
+        let open = self.made.note_open(started.elapsed());
+        established.transport.count_as(open);
+        Ok(established)
     }
 }
 

@@ -29,6 +29,7 @@ use url::Url;
 
 use crate::access::request_limit::RequestPermit;
 use crate::config::UpstreamUrl;
+use crate::observe::upstream_connections::UpstreamConnections;
 use crate::upstream::error::UpstreamError;
 use crate::upstream::request_body::{Progress, RequestBody};
 
@@ -107,6 +108,11 @@ impl Upstream {
             connector: self.connector.clone(),
             max_idle: self.max_idle,
         }
+    }
+
+    /// The connections of all threads.
+    pub(crate) fn connections(&self) -> &UpstreamConnections {
+        self.connector.made()
     }
 
     pub(crate) fn url(&self) -> &Url {

@@ -18,6 +18,8 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 use tokio::sync::oneshot;
 use tokio::task::coop;
 
+use crate::observe::upstream_connections::OpenConnection;
+
 use super::stream::Stream;
 use super::windows::Windows;
 
@@ -105,6 +107,7 @@ pub(crate) struct Transport {
     windows: Option<Box<Windows>>,
     /// How reading ended, which is told when nothing is held any more.
     end: Option<io::Result<()>>,
+    counted: Option<OpenConnection>,
 }
 
 impl Transport {
@@ -124,8 +127,14 @@ impl Transport {
             outgoing: Outgoing::default(),
             windows: is_http_2.then(|| Box::new(Windows::new())),
             end: None,
+            counted: None,
         };
         (transport, arrived)
+    }
+
+    /// It is counted among those that are open until it is dropped.
+    pub(crate) fn count_as(&mut self, open: OpenConnection) {
+        self.counted = Some(open);
     }
 
     pub(crate) fn outgoing(&self) -> Outgoing {

@@ -1,0 +1,157 @@
+//! `GET /metrics`, at a place and on a thread of its own: to write all metrics can take milliseconds, which no answer
+//! is to wait for.
+//!
+//! No caller's request comes here and no key is within reach of it, so heads are read by hyper alone. Whoever can
+//! connect may ask, apart from browsers: that is a matter of where the socket is.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::IntoResponse;
+use codex_deadline::within;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use crate::access::policy::permit_metrics;
+use crate::config::limits::MAX_HEADERS;
+use crate::downstream::workers;
+use crate::net::listeners::Listeners;
+use crate::net::socket::Socket;
+use crate::observe::metrics::exposition::{self, Exposition};
+
+/// How many are answered at once; the oldest makes way for the next.
+const MOST_AT_ONCE: usize = 8;
+
+/// How long one may take, from its connection to the last byte of its answer: the default of Prometheus.
+const TIME: Duration = Duration::from_secs(10);
+
+/// The longest head, in bytes.
+const MAX_HEAD: usize = 16 * 1024;
+
+/// How long to wait before accepting again when the system has no more to give.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The stack of the thread, in bytes.
+const STACK: usize = 512 * 1024;
+
+/// Descriptors that all of this takes: the runtime's, the listener's, and those of connections.
+pub(crate) const DESCRIPTORS: u64 = 16;
+
+/// Where connections are accepted, before there is a runtime.
+pub(crate) type Listen = Box<dyn FnOnce() -> io::Result<Listeners> + Send>;
+
+/// The thread that answers, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct MetricsListener {
+    until: Option<watch::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl MetricsListener {
+    /// Starts the thread, which is as confined as the one that starts it.
+    ///
+    /// # Errors
+    ///
+    /// When there is no thread, no descriptor to poll with, or a listener that cannot be polled.
+    pub(crate) fn start(listen: Listen, exposition: Exposition) -> io::Result<Self> {
+        let runtime = workers::runtime()?;
+        let listeners = {
+            let _within = runtime.enter();
+            listen()?
+        };
+        let (until, mut ended) = watch::channel(());
+        let work = move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    never = accept(listeners, Arc::new(exposition)) => match never {},
+                    // Nothing is ever sent: an error, once the sender is gone, is the end.
+                    _gone = ended.changed() => {}
+                }
+            });
+            runtime.shutdown_background();
+        };
+        let thread = std::thread::Builder::new()
+            .name("metrics".to_owned())
+            .stack_size(STACK)
+            .spawn(work)?;
+        Ok(Self {
+            until: Some(until),
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for MetricsListener {
+    fn drop(&mut self) {
+        drop(self.until.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic was reported when it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Accepts for ever.
+async fn accept(listeners: Listeners, exposition: Arc<Exposition>) -> Infallible {
+    let mut open: VecDeque<AbortHandle> = VecDeque::new();
+    loop {
+        let Ok(socket) = listeners.accept().await else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        open.retain(|connection| !connection.is_finished());
+        if open.len() >= MOST_AT_ONCE
+            && let Some(oldest) = open.pop_front()
+        {
+            oldest.abort();
+        }
+        let answering = tokio::spawn(within(TIME, answer(socket, Arc::clone(&exposition))));
+        open.push_back(answering.abort_handle());
+    }
+}
+
+/// Answers one request on a connection, and closes it.
+async fn answer(socket: Socket, exposition: Arc<Exposition>) {
+    let service = service_fn(|request: Request<Incoming>| {
+        let response = respond(&exposition, request);
+        async { response }
+    });
+    // How it ends is the other side's affair.
+    let _ended = http1::Builder::new()
+        .header_read_timeout(None)
+        .half_close(false)
+        .keep_alive(false)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(socket), service)
+        .await;
+}
+
+/// # Errors
+///
+/// When the metrics cannot be written; there is no answer then.
+fn respond(
+    exposition: &Exposition,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, fmt::Error> {
+    let (head, _body) = request.into_parts();
+    if let Err(refusal) = permit_metrics(&head) {
+        return Ok(refusal.into_response());
+    }
+    let mut response = Response::new(Body::from(exposition.text()?));
+    let kind = HeaderValue::from_static(exposition::CONTENT_TYPE);
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    Ok(response)
+}

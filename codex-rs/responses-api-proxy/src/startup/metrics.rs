@@ -1,0 +1,111 @@
+//! Where metrics are read: taken before the key is read, listened on before privileges are given up, answered in the
+//! sandbox.
+
+use anyhow::Context;
+use codex_process_hardening::Mitigation;
+
+use crate::config::args::Sandbox;
+use crate::config::metrics_place::MetricsPlace;
+use crate::downstream::metrics_listener::{Listen, MetricsListener};
+use crate::net::listeners::Listeners;
+use crate::net::loopback::ReservedAddress;
+use crate::net::unix_socket::{UnixSocket, UnixSocketConfig};
+use crate::observe::metrics::exposition::{Moment, Registered};
+use crate::observe::upstream_connections::UpstreamConnections;
+
+/// Permissions of a Unix socket: to connect takes write permission (unix(7)).
+const SOCKET_MODE: u32 = 0o600;
+
+const FLAG: &str = "--metrics";
+
+/// Ours, but nobody can connect yet.
+pub(crate) enum ReservedForMetrics {
+    Tcp(ReservedAddress),
+    Unix(UnixSocketConfig),
+}
+
+/// What is asked before anybody answers waits in the kernel.
+pub(crate) struct MetricsBound {
+    pub(crate) place: MetricsPlace,
+    listen: Listen,
+    /// The file, removed with this.
+    pub(crate) unix_socket: Option<UnixSocket>,
+}
+
+/// Metrics as they are answered, until this is dropped.
+pub(crate) struct MetricsServed {
+    _listener: MetricsListener,
+    _unix_socket: Option<UnixSocket>,
+}
+
+impl ReservedForMetrics {
+    /// # Errors
+    ///
+    /// When the place cannot be had; of a Unix socket as far as that is known.
+    pub(crate) fn new(place: &MetricsPlace) -> anyhow::Result<Self> {
+        match place {
+            MetricsPlace::Tcp(address) => ReservedAddress::new(*address)
+                .map(Self::Tcp)
+                .context("--metrics cannot listen; name another port, or 0 for one that is free"),
+            MetricsPlace::Unix(path) => {
+                let config = UnixSocketConfig {
+                    path: path.clone(),
+                    mode: SOCKET_MODE,
+                    group: None,
+                };
+                UnixSocket::check(&config).context(FLAG)?;
+                Ok(Self::Unix(config))
+            }
+        }
+    }
+
+    /// # Errors
+    ///
+    /// When it cannot be listened on after all.
+    pub(crate) fn listen(self) -> anyhow::Result<MetricsBound> {
+        match self {
+            Self::Tcp(reserved) => {
+                let place = MetricsPlace::Tcp(reserved.address());
+                let listener = reserved.listen().context(FLAG)?;
+                Ok(MetricsBound {
+                    place,
+                    listen: Box::new(|| Listeners::on_address(listener)),
+                    unix_socket: None,
+                })
+            }
+            Self::Unix(config) => {
+                let (listener, socket) = UnixSocket::bind(&config).context(FLAG)?;
+                Ok(MetricsBound {
+                    place: MetricsPlace::Unix(config.path),
+                    listen: Box::new(|| Listeners::new(None, Some(listener))),
+                    unix_socket: Some(socket),
+                })
+            }
+        }
+    }
+}
+
+impl MetricsBound {
+    /// Answers from now on.
+    ///
+    /// # Errors
+    ///
+    /// When there is no thread to be had.
+    pub(crate) fn serve(
+        self,
+        registered: Registered,
+        mitigations: &[Mitigation],
+        sandbox: Sandbox,
+        upstream: &UpstreamConnections,
+        moment: impl Fn() -> Moment + Send + Sync + 'static,
+    ) -> anyhow::Result<MetricsServed> {
+        let has_sandbox = sandbox != Sandbox::Off;
+        let exposition = registered.complete(mitigations, has_sandbox, upstream, moment);
+        let listener = MetricsListener::start(self.listen, exposition)
+            .context("a thread for metrics cannot start (ulimit -u)")?;
+        Ok(MetricsServed {
+            _listener: listener,
+            _unix_socket: self.unix_socket,
+        })
+    }
+}
