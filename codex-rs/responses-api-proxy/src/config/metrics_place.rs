@@ -37,7 +37,9 @@ pub(crate) fn parse_metrics_place(text: &str) -> Result<MetricsPlace, &'static s
         };
     }
     let Ok(address) = text.parse::<SocketAddr>() else {
-        return Err("write it as 127.0.0.1:PORT, [::1]:PORT or unix:/PATH; port 0 is one that is free");
+        return Err(
+            "write it as 127.0.0.1:PORT, [::1]:PORT or unix:/PATH; port 0 is one that is free",
+        );
     };
     if !address.ip().is_loopback() {
         return Err(

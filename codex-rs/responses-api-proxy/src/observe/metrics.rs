@@ -181,9 +181,7 @@ impl Metrics {
     pub(crate) fn record(&mut self, finished: &Finished, cost: Option<Cost>, names: &UserNames) {
         let answer = finished.answer.as_ref();
         let model = match answer.and_then(|answer| answer.model.as_deref()) {
-            Some(model) => self
-                .models
-                .slot(model, MOST_MODELS, || model.to_owned()),
+            Some(model) => self.models.slot(model, MOST_MODELS, || model.to_owned()),
             None => Slot::NOTHING,
         };
         let caller = self.caller(finished, names);

@@ -85,7 +85,9 @@ impl Checked {
         let unix = config.unix_socket.as_ref().map(UnixSocket::bind);
         let (unix, unix_socket) = unix.transpose()?.unzip();
         let metrics = metrics.map(ReservedForMetrics::listen).transpose()?;
-        let metrics_socket = metrics.as_ref().and_then(|bound| bound.unix_socket.as_ref());
+        let metrics_socket = metrics
+            .as_ref()
+            .and_then(|bound| bound.unix_socket.as_ref());
         let sockets: Vec<&UnixSocket> = unix_socket.iter().chain(metrics_socket).collect();
         let is_private = clients.generated_token.is_some();
         let server_info = config

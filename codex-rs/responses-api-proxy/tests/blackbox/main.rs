@@ -37,6 +37,7 @@ mod ipv6;
 mod isolation;
 mod key;
 mod lifecycle;
+mod metrics;
 mod noninterference;
 mod outbound_proxy;
 mod pool;
