@@ -233,10 +233,11 @@ fn faults_and_evictions_are_counted() {
     assert_openai_error(&ask(&proxy), 502, "upstream_connect");
     // A user has half of the slots, and no more.
     let idle: Vec<Client> = (0..3).map(|_| proxy.client()).collect();
-    let text = wait_for(place, "evicted connection", |text| {
+    wait_for(place, "evicted connection", |text| {
         value(text, "codex_proxy_evicted_connections_total", &[]) >= 1.0
     });
     drop(idle);
+    let text = wait_for_requests(place, 1.0);
     let failed = [("outcome", "upstream_failed"), ("code", "upstream_connect")];
     assert_eq!(value(&text, "codex_proxy_requests_total", &failed), 1.0);
     let durations = "gen_ai_server_request_duration_seconds_count";
