@@ -43,6 +43,7 @@ mod outbound_proxy;
 mod pool;
 mod resolving;
 mod restricted_host;
+mod scrapes;
 mod server_info;
 mod server_info_ownership;
 mod start;

@@ -200,3 +200,25 @@ fn shutdown_is_one_spelling_of_one_method() {
         assert!(!is(method, target), "{method} {target}");
     }
 }
+
+#[test]
+fn metrics_are_one_spelling_of_one_method_and_of_no_browser() {
+    assert!(permit_metrics(&head("GET", "/metrics")).is_ok());
+    for (method, target, expected) in [
+        ("POST", "/metrics", Reason::MethodNotAllowed),
+        ("HEAD", "/metrics", Reason::MethodNotAllowed),
+        ("get", "/metrics", Reason::MethodNotAllowed),
+        ("GET", "/metrics?", Reason::PathNotAllowed),
+        ("GET", "//metrics", Reason::PathNotAllowed),
+        ("GET", "/v1/responses", Reason::PathNotAllowed),
+        ("POST", "/v1/responses", Reason::PathNotAllowed),
+        ("GET", "http://127.0.0.1/metrics", Reason::PathNotAllowed),
+    ] {
+        let refused = permit_metrics(&head(method, target));
+        assert_eq!(reason(refused), Some(expected), "{method} {target}");
+    }
+    let mut typed = head("GET", "/metrics");
+    let site = http::HeaderValue::from_static("none");
+    typed.headers.insert("sec-fetch-site", site);
+    assert_eq!(reason(permit_metrics(&typed)), Some(Reason::Browser));
+}
