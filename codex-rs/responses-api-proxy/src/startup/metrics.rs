@@ -74,11 +74,12 @@ impl ReservedForMetrics {
                 })
             }
             Self::Unix(config) => {
-                let (listener, socket) = UnixSocket::bind(&config).context(FLAG)?;
+                let bound = UnixSocket::bind(&config).map(Some).context(FLAG)?;
+                let (listener, unix_socket) = bound.unzip();
                 Ok(MetricsBound {
                     place: MetricsPlace::Unix(config.path),
-                    listen: Box::new(|| Listeners::new(None, Some(listener))),
-                    unix_socket: Some(socket),
+                    listen: Box::new(|| Listeners::new(None, listener)),
+                    unix_socket,
                 })
             }
         }
