@@ -3,10 +3,13 @@
 //! Whoever owns a symbolic link on the way to a file, or the file itself, decides what a program that
 //! opens it gets, or what it overwrites. [`Place`] walks a path and follows the links of
 //! [`Trusted`] users only, as `fs.protected_symlinks` does (proc_sys_fs(5)) but in every directory, and
-//! holds the last directory open, so that what is done to the file later is done there. [`read_small`]
+//! holds the last directory open, so that what is done to the file later is done there. [`Directory`] holds one
+//! open in which files are made. [`read_small`]
 //! reads a file that only a trusted user or the owner of its directory could have written.
 #![forbid(unsafe_code)]
 
+#[cfg(unix)]
+mod directory;
 #[cfg(unix)]
 mod place;
 #[cfg_attr(not(unix), path = "small_file_unsupported.rs")]
@@ -16,6 +19,8 @@ mod status;
 #[cfg(unix)]
 mod trusted;
 
+#[cfg(unix)]
+pub use directory::Directory;
 #[cfg(unix)]
 pub use place::{Missing, PathError, Place};
 /// How a file is opened (`open(2)`).
