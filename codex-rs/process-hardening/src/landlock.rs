@@ -66,6 +66,11 @@ fn files(needs: &SandboxPolicy) -> Result<RulesetStatus, RulesetError> {
         let appending = AccessFs::WriteFile | AccessFs::MakeReg;
         ruleset = ruleset.add_rule(PathBeneath::new(directory, appending))?;
     }
+    for directory in &needs.dump_in {
+        // A file is renamed by being made under one name and removed under the other.
+        let dumping = AccessFs::WriteFile | AccessFs::MakeReg | AccessFs::RemoveFile;
+        ruleset = ruleset.add_rule(PathBeneath::new(directory, dumping))?;
+    }
     for directory in &needs.remove_from {
         ruleset = ruleset.add_rule(PathBeneath::new(directory, AccessFs::RemoveFile))?;
     }
@@ -125,6 +130,8 @@ mod tests {
         fs::write(&file, "f").unwrap();
         let logs = tempfile::tempdir().unwrap();
         let log = logs.path().join("log");
+        let dumps = tempfile::tempdir().unwrap();
+        let [part, dump] = ["part", "dump"].map(|name| dumps.path().join(name));
         let wanted = TcpListener::bind("127.0.0.1:0").unwrap();
         let unwanted = TcpListener::bind("127.0.0.1:0").unwrap();
         let [wanted_at, unwanted_at] = [&wanted, &unwanted].map(|l| l.local_addr().unwrap());
@@ -134,6 +141,7 @@ mod tests {
             read: vec![readable.clone(), "/does/not/exist".into()],
             remove_from: vec![fs::File::open(removable.path()).unwrap()],
             append_in: vec![fs::File::open(logs.path()).unwrap()],
+            dump_in: vec![fs::File::open(dumps.path()).unwrap()],
             resolve_names: false,
         };
         // Landlock binds the thread that asks for it and its children.
@@ -159,6 +167,14 @@ mod tests {
             assert!(fs::read_to_string(&log).is_err());
             assert!(fs::remove_file(&log).is_err());
             assert!(fs::create_dir(logs.path().join("new")).is_err());
+            fs::write(&part, "d").unwrap();
+            fs::rename(&part, &dump).unwrap();
+            assert!(fs::read_to_string(&dump).is_err());
+            assert!(fs::read_dir(dumps.path()).is_err());
+            assert!(fs::rename(&dump, logs.path().join("dump")).is_err());
+            assert!(fs::create_dir(dumps.path().join("new")).is_err());
+            assert!(std::os::unix::fs::symlink("/", dumps.path().join("link")).is_err());
+            fs::remove_file(&dump).unwrap();
             assert!(TcpStream::connect(wanted_at).is_ok());
             assert!(TcpStream::connect(unwanted_at).is_err());
             assert!(TcpListener::bind("127.0.0.1:0").is_err());

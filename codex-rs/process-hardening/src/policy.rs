@@ -17,6 +17,9 @@ pub struct SandboxPolicy {
     pub resolve_names: bool,
     /// Directories in which it opens files to append to, and makes such files, open. All beneath them may be appended to.
     pub append_in: Vec<File>,
+    /// Directories in which it makes files, writes them, renames and removes them, open. What is there already is
+    /// neither read nor written.
+    pub dump_in: Vec<File>,
     /// Directories it removes a file from, open: a path may lead elsewhere by now.
     pub remove_from: Vec<File>,
 }

@@ -2,7 +2,7 @@
 //!
 //! Some calls are allowed for some arguments only. There is no way to run a
 //! program, to start a process, to listen, to open anything for writing (but logs, to append
-//! to them), to map memory as code, to trace, or to reach a Unix socket.
+//! to them, and files that are new, where there are any to be made), to map memory as code, to trace, or to reach a Unix socket.
 //!
 //! The list is for every C library that the proxy may be linked with: glibc from 2.17 on, and musl. They
 //! ask for the same things by different calls: `open(2)` or `openat(2)`, `poll(2)` or `ppoll(2)`. rustix, which
@@ -218,20 +218,32 @@ fn allowed(needs: &SandboxPolicy) -> io::Result<BTreeMap<libc::c_long, Vec<Secco
         // To itself: abort(3).
         (libc::SYS_tgkill, vec![is(0, pid)?]),
     ]);
-    if !needs.remove_from.is_empty() {
+    if !needs.remove_from.is_empty() || !needs.dump_in.is_empty() {
         calls.insert(libc::SYS_unlinkat, vec![]);
         #[cfg(target_arch = "x86_64")]
         calls.insert(libc::SYS_unlink, vec![]);
     }
+    if !needs.dump_in.is_empty() {
+        #[cfg(not(target_arch = "riscv64"))]
+        calls.insert(libc::SYS_renameat, vec![]);
+        // The same where there is no renameat(2): without flags.
+        #[cfg(target_arch = "riscv64")]
+        calls.insert(libc::SYS_renameat2, vec![is(4, 0)?]);
+    }
     Ok(calls)
 }
 
-/// To read; where something is appended to, to append, but to cut nothing off. `flags` is the number of that argument.
+/// To read; where something is appended to, to append, but to cut nothing off; where files are made, to make a new
+/// one, but not to write one that is there. `flags` is the number of that argument.
 fn opened(flags: u8, needs: &SandboxPolicy) -> io::Result<Vec<SeccompRule>> {
     let writing = libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND;
     let mut rules = vec![has(flags, writing, 0)?];
     if !needs.append_in.is_empty() {
         rules.push(has(flags, libc::O_APPEND | libc::O_TRUNC, libc::O_APPEND)?);
+    }
+    if !needs.dump_in.is_empty() {
+        let new = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL;
+        rules.push(has(flags, writing | libc::O_EXCL, new)?);
     }
     Ok(rules)
 }

@@ -161,6 +161,39 @@ fn nothing_is_opened_for_writing_and_no_terminal_is_typed_into() {
 }
 
 #[test]
+fn where_files_are_made_they_are_new_and_what_is_there_is_not_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let [kept, new, renamed] = ["kept", "new", "renamed"].map(|name| dir.path().join(name));
+    fs::write(&kept, "kept").unwrap();
+    let needs = SandboxPolicy {
+        dump_in: vec![fs::File::open(dir.path()).unwrap()],
+        ..SandboxPolicy::default()
+    };
+    confined_but(needs, move || {
+        for options in [
+            OpenOptions::new().write(true),
+            OpenOptions::new().append(true),
+            OpenOptions::new().write(true).create(true),
+            OpenOptions::new().write(true).truncate(true),
+            OpenOptions::new().read(true).write(true).create_new(true),
+        ] {
+            assert_eq!(options.open(&kept).unwrap_err().kind(), PermissionDenied);
+        }
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&new)
+            .unwrap();
+        // The C library renames by rename(2), which is not on the list.
+        rustix::fs::renameat(rustix::fs::CWD, &new, rustix::fs::CWD, &renamed).unwrap();
+        fs::remove_file(&renamed).unwrap();
+        assert_eq!(fs::read_to_string(&kept).unwrap(), "kept");
+    });
+    #[cfg(not(target_arch = "riscv64"))]
+    confined(|| assert_refused("renameat", call(libc::SYS_renameat, [0; 4])));
+}
+
+#[test]
 fn no_memory_becomes_code() {
     confined(|| {
         let code = libc::c_long::from(libc::PROT_READ | libc::PROT_EXEC);
