@@ -159,6 +159,17 @@ pub struct Args {
     /// Unix socket is its owner's alone. Port 0 is one that is free, which a start-up line names.
     #[arg(long, value_name = "ADDRESS", value_parser = parse_metrics_place)]
     pub metrics: Option<MetricsPlace>,
+    /// Directory to write each request and its answer to, bodies included, as JSON; made if it is not there
+    ///
+    /// Files are named NNNNNN-MILLISECONDS-request.json and -response.json, readable by their owner alone. The key,
+    /// the caller's token and header values that are not listed as harmless are replaced. The directory has to belong
+    /// to the user that the proxy runs as, and may not be written by others. docs/observing.md has an example.
+    #[arg(long, value_name = "DIR")]
+    pub dump_dir: Option<PathBuf>,
+
+    /// Most that dumps may take, in all; the oldest are removed for new ones
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = parse_size, requires = "dump_dir")]
+    pub dump_limit: u64,
 
     /// File of prices that override those built in, in TOML: tables `[prices."MODEL"]` with `input`,
     /// `cached_input` and `output` in US dollars per million tokens

@@ -47,6 +47,9 @@ pub(crate) struct Config {
     pub(crate) access_log: Option<PathBuf>,
     /// `None`: nobody is told any.
     pub(crate) metrics: Option<MetricsPlace>,
+    pub(crate) dump_dir: Option<PathBuf>,
+    /// In bytes.
+    pub(crate) dump_limit: u64,
     /// A file of prices that override those built in.
     pub(crate) prices: Option<PathBuf>,
 }
@@ -290,6 +293,8 @@ impl TryFrom<Args> for Config {
             log_format: args.log_format,
             access_log: args.access_log,
             metrics: args.metrics,
+            dump_dir: args.dump_dir,
+            dump_limit: args.dump_limit,
             prices: args.prices,
         })
     }

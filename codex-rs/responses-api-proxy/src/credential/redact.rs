@@ -55,6 +55,11 @@ impl Redactor {
         self.found
     }
 
+    /// Whether the key is in a text of which nothing comes before or after, in any case of letters.
+    pub(crate) fn is_in(&self, text: &[u8]) -> bool {
+        self.needle.is_in(text, Case::Ignored)
+    }
+
     /// Whether something will come out of [`finish`](Self::finish).
     pub(crate) fn holds_back(&self) -> bool {
         !self.held.is_empty()

@@ -27,6 +27,7 @@ use crate::credential::Credential;
 use crate::downstream::connection_state::ConnectionState;
 use crate::forward::response_body::ResponseBody;
 use crate::inspect::answer::AnswerForm;
+use crate::observe::dumps::Dumps;
 use crate::observe::record::Record;
 use crate::observe::stderr;
 use crate::refusal::{Reason, Refusal};
@@ -46,6 +47,8 @@ pub(crate) struct Call {
     /// Of the connection that gets the answer.
     pub(crate) connection_state: Arc<ConnectionState>,
     pub(crate) record: Arc<Record>,
+    /// Where it is dumped, if it is.
+    pub(crate) dumps: Option<Dumps>,
 }
 
 /// Sends the call upstream with the credential and turns the answer around.
@@ -66,6 +69,7 @@ pub(crate) async fn forward(
         permit,
         connection_state,
         record,
+        dumps,
     } = call;
     let limit = limits.max_body;
     let upload = RequestBody::new(body, limits).recorded(&record);
@@ -74,6 +78,11 @@ pub(crate) async fn forward(
     }
     let outgoing = headers::for_upstream(credential.authorize(&permitted), permitted.headers());
     headers::limit(&outgoing)?;
+    let dumped = dumps.map(|dumps| {
+        let has_token = permit.caller().token.is_some();
+        dumps.exchange(&record, permitted.headers(), has_token, credential)
+    });
+    let upload = upload.dumped(dumped.as_ref().map(|to| to.request(permitted.headers())));
     // With it goes the buffer it was read into; an answer can take minutes to begin.
     drop(permitted);
     let progress = upload.progress();
@@ -91,16 +100,12 @@ pub(crate) async fn forward(
     }
     let form = AnswerForm::from_headers(&head.headers);
     note_head(&record, &head, form);
+    let dump = dumped.map(|to| to.response(head.status, &head.headers));
     headers::retain_for_client(&mut head.headers);
     let mut redactor = credential.redactor();
     redactor.clean_headers(&mut head.headers);
-    let mut response = Response::new(Body::new(ResponseBody::new(
-        body,
-        redactor,
-        connection_state,
-        record,
-        form,
-    )));
+    let body = ResponseBody::new(body, redactor, connection_state, record, form);
+    let mut response = Response::new(Body::new(body.dumped(dump)));
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
     Ok(response)

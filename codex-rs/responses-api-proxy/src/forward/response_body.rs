@@ -19,6 +19,7 @@ use crate::downstream::connection_state::{ConnectionState, FlushMark};
 use crate::forward::meter::Meter;
 use crate::inspect::answer::AnswerForm;
 use crate::net::coalesce::{Coalesced, Handover};
+use crate::observe::dumps::Dump;
 use crate::observe::outcome::Outcome;
 use crate::observe::printable::printable;
 use crate::observe::record::Record;
@@ -47,6 +48,10 @@ pub(crate) struct ResponseBody {
     record: Arc<Record>,
     /// `None` where nobody asks.
     meter: Option<Box<Meter>>,
+    /// Where it is dumped, until it is over.
+    dump: Option<Dump>,
+    /// What is still to be dumped, in bytes, where that is known.
+    undumped: Option<u64>,
     state: State,
 }
 
@@ -74,15 +79,42 @@ impl ResponseBody {
             redactor,
             connection_state,
             record,
+            dump: None,
+            undumped: None,
             state: State::Flowing,
+        }
+    }
+
+    /// Has what goes down dumped.
+    pub(crate) fn dumped(mut self, dump: Option<Dump>) -> Self {
+        self.dump = dump;
+        self.undumped = self.upstream.size_hint().exact();
+        self
+    }
+
+    /// Gives what is about to be written to whoever reads along.
+    fn note(&mut self, data: &[u8]) {
+        if let Some(meter) = &mut self.meter {
+            meter.take(data, &self.record);
+        }
+        if let Some(dump) = &mut self.dump {
+            dump.take(data);
+            let taken = u64::try_from(data.len()).unwrap_or(u64::MAX);
+            self.undumped = self.undumped.map(|left| left.saturating_sub(taken));
+        }
+    }
+
+    fn finish_dump(&mut self) {
+        if let Some(dump) = self.dump.take() {
+            dump.finish();
         }
     }
 
     /// What the redactor held back until it knew what follows.
     fn last_held(&mut self) -> Option<Bytes> {
         let held = self.redactor.finish();
-        if let (Some(meter), Some(held)) = (&mut self.meter, &held) {
-            meter.take(held, &self.record);
+        if let Some(held) = &held {
+            self.note(held);
         }
         held
     }
@@ -95,6 +127,11 @@ impl Drop for ResponseBody {
         }
         if let Some(meter) = self.meter.take() {
             meter.finish(&self.record);
+        }
+        // Nobody asks for the end of one that says it is at its end, or is as long as it was declared.
+        let is_at_its_end = self.undumped == Some(0) || self.is_end_stream();
+        if matches!(self.state, State::Flowing) && is_at_its_end {
+            self.finish_dump();
         }
     }
 }
@@ -114,9 +151,7 @@ impl HttpBody for ResponseBody {
                     Some(Ok(frame)) => match frame.into_data() {
                         Ok(data) => {
                             let data = this.redactor.take(data);
-                            if let Some(meter) = &mut this.meter {
-                                meter.take(&data, &this.record);
-                            }
+                            this.note(&data);
                             if !data.is_empty() {
                                 return Poll::Ready(Some(Ok(Frame::data(data))));
                             }
@@ -134,6 +169,7 @@ impl HttpBody for ResponseBody {
                     None => {
                         this.state = State::Over;
                         let held = this.last_held();
+                        this.finish_dump();
                         return Poll::Ready(held.map(|held| Ok(Frame::data(held))));
                     }
                 },

@@ -19,6 +19,7 @@ use crate::credential::Credential;
 use crate::downstream::connection_state::ConnectionState;
 use crate::forward::{Call, forward};
 use crate::lifecycle::shutdown::Shutdown;
+use crate::observe::dumps::Dumps;
 use crate::observe::record::Record;
 use crate::refusal::Refusal;
 use crate::upstream::Upstream;
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) access: Access,
     pub(crate) shutdown: Shutdown,
+    pub(crate) dumps: Option<Dumps>,
 }
 
 /// The routes. axum compares paths as they were sent, and `access/policy.rs` judges
@@ -62,6 +64,7 @@ async fn responses(
         permit: grant.permit,
         connection_state,
         record,
+        dumps: shared.dumps.clone(),
     };
     forward(call, shared.credential, &shared.upstream, &shared.limits).await
 }

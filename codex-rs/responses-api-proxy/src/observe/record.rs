@@ -92,6 +92,16 @@ impl Record {
         self.observer.id(self.number)
     }
 
+    /// The number in its name, and in those of its dumps.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// When its head had been read.
+    pub(crate) fn at(&self) -> SystemTime {
+        self.at
+    }
+
     pub(crate) fn observer(&self) -> &Observer {
         &self.observer
     }

@@ -135,10 +135,11 @@ impl Checked {
             &sockets,
             token_file,
             observation.directories(),
+            observation.dump_directory(),
         ));
         // A thread is as confined as the one that starts it.
         stderr::write_in_background();
-        let observing = observation.start(route.name())?;
+        let observing = observation.start(route.name(), descriptors)?;
         if config.sandbox == Sandbox::Require {
             require_all(&mitigations)?;
         }

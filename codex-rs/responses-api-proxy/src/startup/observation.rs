@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::config::Config;
 use crate::config::args::LogFormat;
 use crate::observe::cost::Costs;
+use crate::observe::dumps::{Dumps, DumpsAt};
 use crate::observe::log_file::LogFile;
 use crate::observe::log_writer::LogWriter;
 use crate::observe::metrics::exposition::Registered;
@@ -30,6 +31,7 @@ const MOST_OF_PRICES: u64 = 1024 * 1024;
 pub(crate) struct Observation {
     on_stderr: OnStderr,
     access_log: Option<LogFile>,
+    dumps: Option<DumpsAt>,
     overlay: Option<Overlay>,
     has_metrics: bool,
     names: UserNames,
@@ -43,6 +45,7 @@ pub(crate) struct Observing {
     /// To be opened anew on SIGHUP.
     pub(crate) logs: Vec<LogWriter>,
     pub(crate) metrics: Option<Registered>,
+    pub(crate) dumps: Option<Dumps>,
 }
 
 impl Observation {
@@ -65,12 +68,17 @@ impl Observation {
         };
         let access_log = config.access_log.as_deref();
         let overlay = config.prices.as_deref();
+        let dumps = config.dump_dir.as_deref();
         Ok(Self {
             on_stderr,
             access_log: access_log
                 .map(|path| LogFile::open(path, becomes))
                 .transpose()
                 .context("--access-log")?,
+            dumps: dumps
+                .map(|path| DumpsAt::open(path, config.dump_limit, becomes))
+                .transpose()
+                .context("--dump-dir")?,
             overlay: overlay.map(read_prices).transpose()?,
             has_metrics: config.metrics.is_some(),
             names: UserNames::of_this_host(),
@@ -85,8 +93,19 @@ impl Observation {
             .collect()
     }
 
+    /// The one that dumps are made in.
+    pub(crate) fn dump_directory(&self) -> Vec<File> {
+        self.dumps.iter().filter_map(DumpsAt::handle).collect()
+    }
+
     /// To be asked once the process is the user that it stays.
     pub(crate) fn warn(&self, banner: &mut Banner) {
+        if let Some(dumps) = &self.dumps {
+            banner.warn(format_args!(
+                "what callers ask and what they are answered is written to {} (--dump-dir)",
+                dumps.path().display()
+            ));
+        }
         if let Some(log) = &self.access_log
             && log.directory().is_some()
             && !log.may_be_made_anew()
@@ -99,12 +118,16 @@ impl Observation {
         }
     }
 
-    /// Starts the threads, each as confined as this one. `upstream` is the host that lines name.
+    /// Starts the threads, each as confined as this one. `upstream` is the host that lines name; the process may have
+    /// so many descriptors.
     ///
     /// # Errors
     ///
     /// When there is no thread to be had.
-    pub(crate) fn start(self, upstream: String) -> anyhow::Result<Observing> {
+    pub(crate) fn start(self, upstream: String, descriptors: u64) -> anyhow::Result<Observing> {
+        let no_thread = "a thread for the log cannot start (ulimit -u)";
+        let dumps = self.dumps.map(|dumps| dumps.start(descriptors));
+        let dumps = dumps.transpose().context(no_thread)?;
         let says_faults = matches!(self.on_stderr, OnStderr::Faults);
         if says_faults && self.access_log.is_none() && !self.has_metrics {
             return Ok(Observing {
@@ -112,9 +135,9 @@ impl Observation {
                 recorder: None,
                 logs: Vec::new(),
                 metrics: None,
+                dumps,
             });
         }
-        let no_thread = "a thread for the log cannot start (ulimit -u)";
         let access_log = self
             .access_log
             .map(|file| LogWriter::start("access-log", file))
@@ -144,6 +167,7 @@ impl Observation {
             recorder: Some(recorder.context(no_thread)?),
             logs,
             metrics,
+            dumps,
         })
     }
 }

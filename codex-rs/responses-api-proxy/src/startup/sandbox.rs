@@ -51,6 +51,7 @@ pub(crate) fn confine(
     sockets: &[&UnixSocket],
     token_file: Option<&Path>,
     append_in: Vec<File>,
+    dump_in: Vec<File>,
 ) -> Vec<Mitigation> {
     let Some(on_refused_call) = on_refused_call(mode) else {
         return Vec::new();
@@ -65,6 +66,7 @@ pub(crate) fn confine(
         connect_to_socket: hop.is_socket,
         read: token_file.and_then(readable_for).into_iter().collect(),
         append_in,
+        dump_in,
         remove_from: server_info
             .and_then(ServerInfo::directory)
             .into_iter()

@@ -82,6 +82,7 @@ impl Confined {
                 request_limit: RequestLimit::new(limits.max_requests),
             },
             shutdown: shutdown.clone(),
+            dumps: self.observing.dumps.clone(),
         });
         let routers = (0..others)
             .map(|_| {
@@ -227,6 +228,9 @@ impl Serving {
         }
         // Until here: what was counted last can still be read.
         drop(metrics);
+        if let Some(dumps) = observing.dumps {
+            dumps.close();
+        }
         if cut > 0 {
             stderr::line(format_args!("cut off without having finished: {cut}"));
         }

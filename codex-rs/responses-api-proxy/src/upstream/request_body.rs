@@ -16,6 +16,7 @@ use tokio::time::Sleep;
 use crate::config::limits::{self, Limits};
 use crate::inspect::request::RequestModel;
 use crate::net::coalesce::{Coalesced, Handover};
+use crate::observe::dumps::Dump;
 use crate::observe::record::Record;
 use crate::upstream::{Held, Outgoing};
 
@@ -119,6 +120,10 @@ pub(crate) struct RequestBody {
     record: Option<Arc<Record>>,
     /// Looks for the model that is asked for, while somebody wants to know.
     model: Option<Box<RequestModel>>,
+    /// Where it is dumped, until it is over.
+    dump: Option<Dump>,
+    /// How much of it has gone, in bytes.
+    sent: u64,
     /// It breaks off for this reason, once the budget of resets allows it.
     breaking_off: Option<(RequestBodyError, Pin<Box<Sleep>>)>,
 }
@@ -137,6 +142,8 @@ impl RequestBody {
             pace: None,
             record: None,
             model: None,
+            dump: None,
+            sent: 0,
             breaking_off: None,
         }
     }
@@ -151,7 +158,36 @@ impl RequestBody {
         self
     }
 
+    /// Has what goes up dumped.
+    pub(crate) fn dumped(mut self, dump: Option<Dump>) -> Self {
+        self.dump = dump;
+        self.finish_dump_if_whole();
+        self
+    }
+
+    fn dump_sent(&mut self, data: &Bytes) {
+        if let Some(dump) = &mut self.dump {
+            dump.take(data);
+            self.sent += u64::try_from(data.len()).unwrap_or(u64::MAX);
+            self.finish_dump_if_whole();
+        }
+    }
+
+    /// Nobody asks for the end of a body that is as long as it was declared.
+    fn finish_dump_if_whole(&mut self) {
+        if self.declared.exact() == Some(self.sent) {
+            self.finish_dump();
+        }
+    }
+
+    fn finish_dump(&mut self) {
+        if let Some(dump) = self.dump.take() {
+            dump.finish();
+        }
+    }
+
     fn note_sent(&mut self, data: &Bytes) {
+        self.dump_sent(data);
         let Some(record) = &self.record else {
             return;
         };
@@ -273,6 +309,7 @@ impl HttpBody for RequestBody {
             };
             this.silence = None;
             let Some(frame) = frame else {
+                this.finish_dump();
                 return Poll::Ready(None);
             };
             let Ok(frame) = frame else {
