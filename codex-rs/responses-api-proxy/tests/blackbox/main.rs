@@ -25,6 +25,8 @@ mod deadlines;
 mod denied;
 mod departures;
 mod documented_settings;
+mod dumps;
+
 mod echo;
 mod environment;
 mod fairness;
