@@ -26,7 +26,6 @@ mod denied;
 mod departures;
 mod documented_settings;
 mod dumps;
-
 mod echo;
 mod environment;
 mod fairness;
