@@ -25,6 +25,7 @@ mod deadlines;
 mod denied;
 mod departures;
 mod documented_settings;
+mod dump_directory;
 mod dumps;
 mod echo;
 mod environment;
