@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use codex_test_support::{
-    CutKind, End, Framing, Gate, MockUpstream, PATIENCE, Proxy, ProxyBuilder, Reply, Step, TEST_KEY,
+    CutKind, End, Framing, Gate, MockUpstream, Proxy, ProxyBuilder, Reply, Step, TEST_KEY,
+    WAIT_TIMEOUT,
 };
 use serde_json::{Value, json};
 
@@ -30,7 +31,7 @@ pub(crate) fn dir_of(proxy: &Proxy) -> PathBuf {
 /// Waits for what nobody tells of.
 #[track_caller]
 pub(crate) fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + WAIT_TIMEOUT;
     loop {
         if let Some(found) = look() {
             return found;

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use codex_test_support::{
-    Client, Gate, MockUpstream, PATIENCE, Proxy, ProxyBuilder, RefusedPort, Reply,
+    Client, Gate, MockUpstream, Proxy, ProxyBuilder, RefusedPort, Reply, WAIT_TIMEOUT,
     assert_openai_error, skipped,
 };
 
@@ -74,7 +74,7 @@ fn wait_for(place: SocketAddr, what: &str, is_there: impl Fn(&str) -> bool) -> S
         if is_there(&text) {
             return text;
         }
-        assert!(started.elapsed() < PATIENCE, "no {what}; last:\n{text}");
+        assert!(started.elapsed() < WAIT_TIMEOUT, "no {what}; last:\n{text}");
         thread::sleep(AGAIN);
     }
 }

@@ -7,8 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 
 use codex_test_support::{
-    Client, Gate, MockUpstream, PATIENCE, Reply, assert_no_key, assert_openai_error, run_to_exit,
-    skipped,
+    Client, Gate, MockUpstream, Reply, WAIT_TIMEOUT, assert_no_key, assert_openai_error,
+    run_to_exit, skipped,
 };
 
 use crate::custody::is_root;
@@ -176,7 +176,7 @@ fn a_unix_socket_is_its_owner_s_alone_and_goes_at_the_end() {
     let mode = fs::metadata(&socket).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let mut stream = UnixStream::connect(&socket).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(WAIT_TIMEOUT)).unwrap();
     stream
         .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
         .unwrap();

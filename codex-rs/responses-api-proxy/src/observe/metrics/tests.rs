@@ -35,6 +35,7 @@ fn finished(uid: u32, model: Option<&str>, outcome: Outcome) -> Finished {
         answer: model.map(|model| AnswerFacts {
             model: Some(model.into()),
             usage: Some(TokenCounts {
+                cache_write: 0,
                 input: 1000,
                 cached: 100,
                 output: 10,
