@@ -127,6 +127,7 @@ fn a_flag_with_a_bad_value_is_refused_by_its_name() {
             "--server-info" => "/dev/null/x",
             "--client-token-file" | "--prices" => "/nowhere",
             "--access-log" => "/nowhere/log",
+            "--dump-dir" => "/nowhere/dumps",
             "--allow-user" | "--allow-group" | "--user" | "--upstream-user" | "--socket-group" => {
                 "no-such-name-here"
             }
