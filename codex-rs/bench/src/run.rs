@@ -181,6 +181,15 @@ fn contestants(args: &Args) -> Result<Vec<Contestant>> {
             say(format_args!("skipped: ours: name it with --ours PATH"));
         }
     }
+    if wanted(Kind::OursLogged) {
+        for ours in &args.ours {
+            let (label, path) = match ours.split_once('=') {
+                Some((label, path)) => (format!("{label}+log"), path),
+                None => (Kind::OursLogged.to_string(), ours.as_str()),
+            };
+            found.push(Contestant::new(Kind::OursLogged, &label, path.as_ref())?);
+        }
+    }
     let programs = [
         (Kind::Nginx, args.nginx.clone().or_else(|| find("nginx"))),
         (

@@ -7,6 +7,18 @@ use std::process::Command;
 use super::{Post, Start};
 use crate::upstream::KEY;
 
+/// With everything that reads answers and writes something for each request.
+pub(super) fn start_with_logs(program: &Path, post: &Post<'_>) -> Start {
+    let mut start = start(program, post);
+    let metrics = format!("unix:{}", post.dir.join("metrics.sock").display());
+    start
+        .command
+        .arg("--access-log")
+        .arg(post.dir.join("access.log"))
+        .args(["--metrics", &metrics]);
+    start
+}
+
 pub(super) fn start(program: &Path, post: &Post<'_>) -> Start {
     let scheme = if post.authority.is_some() {
         "https"

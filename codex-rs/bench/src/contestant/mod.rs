@@ -17,6 +17,8 @@ pub(crate) enum Kind {
     Direct,
     /// This project's proxy
     Ours,
+    /// The same, with an access log and metrics
+    OursLogged,
     Nginx,
     Haproxy,
     /// The subcommand of the same name in OpenAI's Codex CLI
@@ -58,6 +60,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::Direct => "direct",
             Self::Ours => "ours",
+            Self::OursLogged => "ours+log",
             Self::Nginx => "nginx",
             Self::Haproxy => "haproxy",
             Self::Peer => "peer",
@@ -83,7 +86,7 @@ impl Contestant {
     pub(crate) fn new(kind: Kind, label: &str, program: &Path) -> Result<Self> {
         let flag = match kind {
             Kind::Nginx | Kind::Haproxy => "-v",
-            Kind::Direct | Kind::Ours | Kind::Peer => "--version",
+            Kind::Direct | Kind::Ours | Kind::OursLogged | Kind::Peer => "--version",
         };
         let said = Command::new(program)
             .arg(flag)
@@ -113,6 +116,7 @@ impl Contestant {
         let mut start = match self.kind {
             Kind::Direct => return Ok(None),
             Kind::Ours | Kind::Peer => codex::start(&self.program, post),
+            Kind::OursLogged => codex::start_with_logs(&self.program, post),
             Kind::Nginx => nginx::start(&self.program, post)?,
             Kind::Haproxy => haproxy::start(&self.program, post)?,
         };
@@ -129,7 +133,7 @@ impl Contestant {
     /// Its configuration, for whoever wants to judge whether it is fair.
     pub(crate) fn configuration(&self, post: &Post<'_>) -> Option<String> {
         match self.kind {
-            Kind::Direct | Kind::Ours | Kind::Peer => None,
+            Kind::Direct | Kind::Ours | Kind::OursLogged | Kind::Peer => None,
             Kind::Nginx => Some(nginx::configuration(post)),
             Kind::Haproxy => Some(haproxy::configuration(post)),
         }

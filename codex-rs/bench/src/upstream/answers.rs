@@ -19,14 +19,26 @@ pub(super) const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 /// Up to this size an answer is kept whole, in bytes.
 const LARGEST_WHOLE: u32 = 256 << 10;
 
-const BEFORE: &str = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"";
+const BEFORE: &str = "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"";
 const AFTER: &str = "\"}\n\n";
+
+/// The last event of an answer, before and after what fills it up: what a proxy has to read that wants to know what
+/// was used.
+const LAST_BEFORE: &str = "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\
+    \"id\":\"resp_0123456789\",\"status\":\"completed\",\"model\":\"gpt-5\",\"service_tier\":\"default\",\
+    \"output\":\"";
+const LAST_AFTER: &str = "\",\"usage\":{\"input_tokens\":10000,\
+    \"input_tokens_details\":{\"cached_tokens\":8000},\"output_tokens\":200,\
+    \"output_tokens_details\":{\"reasoning_tokens\":64},\"total_tokens\":10200}}}\n\n";
 
 /// What one kind of answer is written from.
 #[derive(Clone)]
 pub(super) struct Answer {
     /// One event, as HTTP/2 frames it.
     pub(super) event: Bytes,
+    /// How many of them come before the last one, which takes the place of several where they are small.
+    pub(super) before_last: u32,
+    pub(super) last: Bytes,
     /// One event as a chunk.
     pub(super) chunk: Bytes,
     /// Head, chunks and end, unless that is too large.
@@ -50,18 +62,28 @@ impl Answers {
 
 impl Answer {
     fn new(events: u32, size: u32) -> Self {
-        let event = event(size as usize);
+        let event = filled(BEFORE, AFTER, size as usize);
+        let shortest = LAST_BEFORE.len() + LAST_AFTER.len();
+        let places = u32::try_from(shortest)
+            .unwrap_or(u32::MAX)
+            .div_ceil(size.max(1));
+        let places = places.min(events);
+        let last = filled(LAST_BEFORE, LAST_AFTER, size as usize * places as usize);
+        let before_last = events - places;
         let chunk = chunk(&event);
         let whole = (events.saturating_mul(size) <= LARGEST_WHOLE).then(|| {
             let mut whole = BytesMut::from(HEAD);
-            for _ in 0..events {
+            for _ in 0..before_last {
                 whole.put_slice(&chunk);
             }
+            whole.put_slice(&self::chunk(&last));
             whole.put_slice(LAST_CHUNK);
             whole.freeze()
         });
         Self {
             event,
+            before_last,
+            last,
             chunk,
             whole,
         }
@@ -69,12 +91,11 @@ impl Answer {
 }
 
 /// An event of `size` bytes, or of the fewest that are possible.
-fn event(size: usize) -> Bytes {
+fn filled(before: &str, after: &str, size: usize) -> Bytes {
     let mut event = BytesMut::with_capacity(size);
-    event.put_slice(BEFORE.as_bytes());
-    let filling = size.saturating_sub(BEFORE.len() + AFTER.len());
-    event.put_bytes(b'x', filling);
-    event.put_slice(AFTER.as_bytes());
+    event.put_slice(before.as_bytes());
+    event.put_bytes(b'x', size.saturating_sub(before.len() + after.len()));
+    event.put_slice(after.as_bytes());
     event.freeze()
 }
 

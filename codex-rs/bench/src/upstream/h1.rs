@@ -158,9 +158,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                     return self.write(&whole).await;
                 }
                 self.write(HEAD).await?;
-                for _ in 0..events {
+                for _ in 0..answer.before_last {
                     self.write(&answer.chunk).await?;
                 }
+                self.write(&chunk(&answer.last)).await?;
             }
             Job::OneByOne { events, size } => {
                 let answer = self.shared.answers.get(events, size);

@@ -91,12 +91,13 @@ async fn answer(
     match job {
         Job::AtOnce { events, size } => {
             let answer = shared.answers.get(events, size);
-            for _ in 0..events {
+            for _ in 0..answer.before_last {
                 if answer.whole.is_none() {
                     wait_for_room(body, answer.event.len()).await?;
                 }
                 body.send_data(answer.event.clone(), false)?;
             }
+            body.send_data(answer.last, false)?;
         }
         Job::OneByOne { events, size } => {
             let event = shared.answers.get(events, size).event;
