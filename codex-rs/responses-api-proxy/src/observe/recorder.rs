@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use codex_secret_memory::return_free_memory;
+
 use crate::observe::access_log::write_line;
 use crate::observe::cost::{Cost, Costs};
 use crate::observe::finished::Finished;
@@ -86,9 +88,12 @@ impl Recorder {
             .spawn({
                 let queue = Arc::clone(&queue);
                 move || {
+                    let costs = costs();
+                    // Decoding the list of prices takes twice what is kept of it.
+                    return_free_memory();
                     let reader = Reader {
                         observer,
-                        costs: costs(),
+                        costs,
                         sinks,
                         lines: Vec::new(),
                         summary: Summary::default(),
