@@ -22,6 +22,7 @@ mod access;
 mod config;
 mod credential;
 mod downstream;
+mod dumps;
 mod forward;
 #[cfg(fuzzing)]
 pub mod fuzzing;

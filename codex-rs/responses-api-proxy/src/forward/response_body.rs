@@ -16,10 +16,10 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::credential::redact::Redactor;
 use crate::downstream::connection_state::{ConnectionState, FlushMark};
+use crate::dumps::Dump;
 use crate::forward::meter::Meter;
 use crate::inspect::answer::AnswerForm;
 use crate::net::coalesce::{Coalesced, Handover};
-use crate::observe::dumps::Dump;
 use crate::observe::outcome::Outcome;
 use crate::observe::printable::printable;
 use crate::observe::record::Record;

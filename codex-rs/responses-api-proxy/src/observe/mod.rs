@@ -2,7 +2,6 @@
 
 pub(crate) mod access_log;
 pub(crate) mod cost;
-pub(crate) mod dumps;
 pub(crate) mod finished;
 #[cfg_attr(not(unix), path = "log_file_unsupported.rs")]
 pub(crate) mod log_file;

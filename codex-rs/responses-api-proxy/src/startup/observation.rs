@@ -12,8 +12,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
 use crate::config::args::LogFormat;
+use crate::dumps::{Dumps, DumpsAt};
 use crate::observe::cost::Costs;
-use crate::observe::dumps::{Dumps, DumpsAt};
 use crate::observe::log_file::LogFile;
 use crate::observe::log_writer::LogWriter;
 use crate::observe::metrics::exposition::Registered;

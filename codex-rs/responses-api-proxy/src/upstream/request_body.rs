@@ -14,9 +14,9 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Sleep;
 
 use crate::config::limits::{self, Limits};
+use crate::dumps::Dump;
 use crate::inspect::request::RequestModel;
 use crate::net::coalesce::{Coalesced, Handover};
-use crate::observe::dumps::Dump;
 use crate::observe::record::Record;
 use crate::upstream::{Held, Outgoing};
 

@@ -25,13 +25,13 @@ use std::time::{Duration, UNIX_EPOCH};
 use http::{HeaderMap, StatusCode};
 
 use crate::credential::Credential;
-use crate::observe::dumps::directory::{DumpDirectory, DumpDirectoryError, Found};
-use crate::observe::dumps::head::Secrets;
-use crate::observe::dumps::name::{DumpName, Half};
-use crate::observe::dumps::queue::{End, Queue};
-use crate::observe::dumps::retention::Retention;
-use crate::observe::dumps::token::CallerToken;
-use crate::observe::dumps::unfinished::{Begin, Store};
+use crate::dumps::directory::{DumpDirectory, DumpDirectoryError, Found};
+use crate::dumps::head::Secrets;
+use crate::dumps::name::{DumpName, Half};
+use crate::dumps::queue::{End, Queue};
+use crate::dumps::retention::Retention;
+use crate::dumps::token::CallerToken;
+use crate::dumps::unfinished::{Begin, Store};
 use crate::observe::record::Record;
 
 /// How many dumps may be under way at once, each with up to two files; and which share of the descriptors that is at

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::access::policy::MASKED_UPGRADE;
 use crate::config::paths::RESPONSES;
 use crate::credential::redact::Redactor;
-use crate::observe::dumps::token::CallerToken;
+use crate::dumps::token::CallerToken;
 
 /// In the place of a value that is not shown.
 const REDACTED: &str = "[REDACTED]";

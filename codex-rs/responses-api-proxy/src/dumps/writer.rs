@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::observe::dumps::name::DumpName;
-use crate::observe::dumps::queue::{End, Item, Queue};
-use crate::observe::dumps::unfinished::{Begin, DumpError, Store, Unfinished};
+use crate::dumps::name::DumpName;
+use crate::dumps::queue::{End, Item, Queue};
+use crate::dumps::unfinished::{Begin, DumpError, Store, Unfinished};
 use crate::observe::stderr;
 
 /// The stack of the thread, in bytes.

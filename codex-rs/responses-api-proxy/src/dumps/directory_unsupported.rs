@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use crate::observe::dumps::name::DumpName;
+use crate::dumps::name::DumpName;
 
 /// Dumps are refused here.
 #[derive(Debug)]

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::observe::dumps::name::DumpName;
-use crate::observe::dumps::unfinished::Begin;
+use crate::dumps::name::DumpName;
+use crate::dumps::unfinished::Begin;
 
 /// How many bytes may wait.
 const MOST_WAITING: usize = 16 * 1024 * 1024;
@@ -184,7 +184,7 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
-    use crate::observe::dumps::name::Half;
+    use crate::dumps::name::Half;
 
     use super::*;
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io;
 
-use crate::observe::dumps::name::DumpName;
+use crate::dumps::name::DumpName;
 
 /// More dumps are not kept, however small they are: each is remembered.
 pub(super) const MOST_FILES: usize = 1 << 20;
@@ -87,7 +87,7 @@ impl Retention {
 
 #[cfg(test)]
 mod tests {
-    use crate::observe::dumps::name::Half;
+    use crate::dumps::name::Half;
 
     use super::*;
 

@@ -8,13 +8,13 @@ use std::fs::File;
 use std::io::{self, Write};
 
 use crate::credential::redact::Redactor;
-use crate::observe::dumps::directory::DumpDirectory;
-use crate::observe::dumps::head::behind_body;
-use crate::observe::dumps::json_layout::{JsonLayout, may_begin};
-use crate::observe::dumps::name::DumpName;
-use crate::observe::dumps::retention::{NoRoom, Retention};
-use crate::observe::dumps::text::{Utf8Pieces, escape};
-use crate::observe::dumps::token::{CallerToken, TokenRedactor};
+use crate::dumps::directory::DumpDirectory;
+use crate::dumps::head::behind_body;
+use crate::dumps::json_layout::{JsonLayout, may_begin};
+use crate::dumps::name::DumpName;
+use crate::dumps::retention::{NoRoom, Retention};
+use crate::dumps::text::{Utf8Pieces, escape};
+use crate::dumps::token::{CallerToken, TokenRedactor};
 
 /// So much is written to a file at once, in bytes. A dump that is shorter has no file before it is whole.
 const BUFFERED: usize = 8 * 1024;

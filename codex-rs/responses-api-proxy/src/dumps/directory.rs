@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use codex_trusted_path::{Directory, Kind, Missing, PathError, Place, Status, Trusted};
 use rustix::process::geteuid;
 
-use crate::observe::dumps::name::DumpName;
+use crate::dumps::name::DumpName;
 
 /// What a dump may be read and written by: its owner alone.
 const MODE: u32 = 0o600;

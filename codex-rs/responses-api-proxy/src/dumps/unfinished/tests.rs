@@ -1,7 +1,7 @@
 use std::fs;
 
 use crate::credential::needle::Needle;
-use crate::observe::dumps::name::Half;
+use crate::dumps::name::Half;
 
 use super::*;
 
