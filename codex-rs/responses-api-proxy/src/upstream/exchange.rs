@@ -1,7 +1,7 @@
 //! One request under way: its place on a connection and among the requests, until all of it is over.
 //!
 //! The two halves end on their own: an upstream may answer, and end its answer, before it has the whole
-//! request. So both hold the permit, the answer as an [`Exchange`] and the request body as [`Held`].
+//! request. So both hold the permit, the answer as an [`Exchange`] and the request body as [`RequestGuard`].
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use super::pool::Lease;
 
 /// What a request holds while any of it is under way, given back when the last clone is dropped.
 #[derive(Clone)]
-pub(crate) struct Held(Arc<Taken>);
+pub(crate) struct RequestGuard(Arc<Taken>);
 
 struct Taken {
     lease: Lease<Connector>,
     permit: RequestPermit,
 }
 
-impl Held {
+impl RequestGuard {
     pub(super) fn new(lease: Lease<Connector>, permit: RequestPermit) -> Self {
         Self(Arc::new(Taken { lease, permit }))
     }
@@ -35,21 +35,21 @@ impl Held {
 
 /// The answer's half of a request under way.
 pub(crate) struct Exchange {
-    held: Held,
+    guard: RequestGuard,
     /// Once all of the request is sent, where nobody else needs the connection.
     drive: Option<OwnDrive>,
 }
 
 impl Exchange {
-    pub(super) fn new(held: Held) -> Self {
-        Self { held, drive: None }
+    pub(super) fn new(guard: RequestGuard) -> Self {
+        Self { guard, drive: None }
     }
 
     /// Has the connection hand over what it has received by now, if that takes whoever reads it; false if
     /// it comes by itself.
     pub(super) fn receive(&mut self, cx: &mut Context<'_>) -> bool {
         // Until it is written, too, the request's body is to go on even if nobody reads the answer.
-        let is_sent = Arc::strong_count(&self.held.0) == 1;
+        let is_sent = Arc::strong_count(&self.guard.0) == 1;
         if self.drive.is_none() && is_sent {
             self.drive = self.connection().lend();
         }
@@ -62,24 +62,24 @@ impl Exchange {
     /// The permit among the requests, for another try on another connection; `None` if the body of the
     /// request holds it still.
     pub(super) fn into_permit(self) -> Option<RequestPermit> {
-        Arc::into_inner(self.held.0).map(|taken| taken.permit)
+        Arc::into_inner(self.guard.0).map(|taken| taken.permit)
     }
 
     pub(super) fn connection(&self) -> &Connection {
-        self.held.connection()
+        self.guard.connection()
     }
 
     /// Has an HTTP/1.1 connection end with this exchange. A server that refuses a request may not have read
     /// all of its body, which is with the kernel by then; if it closes the connection because of that, a request
     /// that was sent meanwhile is lost.
     pub(super) fn use_no_more(&self) {
-        self.held.0.lease.spoil();
+        self.guard.0.lease.spoil();
     }
 
     /// Gives up the request whose answer is `unfinished`: at once if the connection's budget of resets
     /// allows it, later otherwise. Until then it counts as under way.
     pub(super) fn cancel(self, unfinished: impl Send + 'static) {
-        self.held.0.lease.spoil();
+        self.guard.0.lease.spoil();
         self.connection().end();
         let wait = match self.connection().resets() {
             Some(resets) => resets.reserve(),

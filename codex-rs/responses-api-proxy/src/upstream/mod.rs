@@ -40,7 +40,7 @@ use self::pool::{Lease, Pool};
 pub(crate) use self::body::UpstreamBody;
 pub(crate) use self::connection::MAX_ANSWER_HEADERS;
 pub(crate) use self::connector::CONNECT_TIMEOUT;
-pub(crate) use self::exchange::Held;
+pub(crate) use self::exchange::RequestGuard;
 pub(crate) use self::listener_owner::ListenerOwner;
 pub(crate) use self::resolver::{ResolveError, Resolver};
 pub(crate) use self::route::{Route, UpstreamSetupError};
@@ -158,10 +158,10 @@ impl Upstream {
             let lease = self.pool.take(permit.caller()).await?;
             self.target.address(&mut request, &lease);
             let may_be_stale = lease.is_reused() && turns < MAX_TURNS;
-            let held = Held::new(lease, permit);
-            request.body_mut().leave_by(held.clone());
-            let sent = held.connection().send(request);
-            let (outcome, exchange) = Answer::new(sent, Exchange::new(held)).await;
+            let guard = RequestGuard::new(lease, permit);
+            request.body_mut().leave_by(guard.clone());
+            let sent = guard.connection().send(request);
+            let (outcome, exchange) = Answer::new(sent, Exchange::new(guard)).await;
             match outcome {
                 Ok(answer) => {
                     let (head, body) = answer.into_parts();

@@ -18,7 +18,7 @@ use crate::dumps::Dump;
 use crate::inspect::request::RequestModel;
 use crate::net::coalesce::{Coalesced, Handover};
 use crate::observe::record::Record;
-use crate::upstream::{Held, Outgoing};
+use crate::upstream::{Outgoing, RequestGuard};
 
 /// How much of a body is written at once if it comes in small pieces, in bytes: so that an upstream that
 /// does not read has few of them kept for it.
@@ -115,7 +115,7 @@ pub(crate) struct RequestBody {
     /// How much is under way, where that is not bounded by the connection.
     pace: Option<Pace>,
     /// Its limit, until it is dropped.
-    held: Option<Held>,
+    guard: Option<RequestGuard>,
     /// Of the request, where somebody keeps one.
     record: Option<Arc<Record>>,
     /// Looks for the model that is asked for, while somebody wants to know.
@@ -138,7 +138,7 @@ impl RequestBody {
             silence: None,
             untaken: None,
             progress: Progress::default(),
-            held: None,
+            guard: None,
             pace: None,
             record: None,
             model: None,
@@ -201,19 +201,19 @@ impl RequestBody {
         }
     }
 
-    /// Has it go by the connection that is `held`, which it is until the last of the body has gone.
-    pub(crate) fn leave_by(&mut self, held: Held) {
-        self.pace = held.connection().outgoing().map(|outgoing| Pace {
+    /// Has it go by the connection of `guard`, which is kept until the last of the body has gone.
+    pub(crate) fn leave_by(&mut self, guard: RequestGuard) {
+        self.pace = guard.connection().outgoing().map(|outgoing| Pace {
             // What is written first is the head: that much more may be under way.
             due: outgoing.written(),
             outgoing: outgoing.clone(),
         });
-        self.held = Some(held);
+        self.guard = Some(guard);
     }
 
     /// It does not go by that connection after all.
     pub(crate) fn stay(&mut self) {
-        self.held = None;
+        self.guard = None;
         self.pace = None;
     }
 
@@ -224,8 +224,8 @@ impl RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         self.progress.0.note(&error);
-        let held = self.held.as_ref();
-        let resets = held.and_then(|held| held.connection().resets());
+        let guard = self.guard.as_ref();
+        let resets = guard.and_then(|guard| guard.connection().resets());
         let wait = resets.map_or(Duration::ZERO, |resets| resets.reserve());
         if wait.is_zero() {
             return Poll::Ready(Some(Err(error)));

@@ -19,8 +19,8 @@
 //! each costs it memory that no window counts.
 
 mod budget;
+mod buffered;
 mod frame;
-mod held;
 mod sent;
 mod stream;
 
@@ -180,7 +180,7 @@ impl Windows {
             return false;
         }
         if let Some(stream) = self.streams.get_mut(&head.stream) {
-            if !stream.held.is_empty() && matches!(head.kind, HEADERS | RST_STREAM) {
+            if !stream.buffered.is_empty() && matches!(head.kind, HEADERS | RST_STREAM) {
                 return false;
             }
             if head.kind == DATA && !stream.may_pass(head.length) {
@@ -226,11 +226,11 @@ impl Windows {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
-        while stream.window > 0 && !stream.held.is_empty() {
+        while stream.window > 0 && !stream.buffered.is_empty() {
             let most = stream.window.min(MAX_FRAME);
-            stream.window -= stream.held.move_to(&mut self.ready, id, most);
+            stream.window -= stream.buffered.move_to(&mut self.ready, id, most);
         }
-        if stream.held.is_empty() && !stream.end.is_empty() {
+        if stream.buffered.is_empty() && !stream.end.is_empty() {
             self.ready.extend_from_slice(&stream.end);
             self.forget(id);
         }
@@ -239,7 +239,7 @@ impl Windows {
     /// A stream is over. What h2 will never see of it is made up for to the server.
     pub(super) fn forget(&mut self, id: u32) {
         if let Some(stream) = self.streams.remove(&id) {
-            self.update(0, stream.held.len() + stream.padding);
+            self.update(0, stream.buffered.len() + stream.padding);
             self.guess = if stream.is_fast {
                 stream.received.saturating_add(stream.received / 8)
             } else {
@@ -272,7 +272,11 @@ impl Windows {
 
     /// Whether anything is held.
     pub(super) fn holds_back(&self) -> bool {
-        !self.is_lost && self.streams.values().any(|stream| !stream.held.is_empty())
+        !self.is_lost
+            && self
+                .streams
+                .values()
+                .any(|stream| !stream.buffered.is_empty())
     }
 
     /// Whether h2 can read on at once.

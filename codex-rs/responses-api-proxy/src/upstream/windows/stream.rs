@@ -6,8 +6,8 @@ use bytes::BytesMut;
 use tokio::time::Instant;
 
 use super::budget::Grant;
+use super::buffered::BufferedData;
 use super::frame::{DATA, END_STREAM, Head};
-use super::held::Held;
 use super::{MAX_FRAME, STREAM_WINDOW};
 
 /// More is granted where so much was read within so long of the arrival of its first byte. It is the burst
@@ -28,7 +28,7 @@ pub(super) struct Stream {
     /// What the server was granted beyond that.
     pub(super) grant: Grant,
     /// What h2 may not have yet, at most as much as was granted; nothing as long as the window is open.
-    pub(super) held: Held,
+    pub(super) buffered: BufferedData,
     /// Frames behind it, after which nothing comes.
     pub(super) end: BytesMut,
     /// Padding of what was held: the server's window is smaller by that, and h2 does not know.
@@ -47,7 +47,7 @@ impl Stream {
             window: STREAM_WINDOW as usize,
             unread_frames: 0,
             grant,
-            held: Held::default(),
+            buffered: BufferedData::default(),
             end: BytesMut::new(),
             padding: 0,
             since: None,
@@ -59,7 +59,7 @@ impl Stream {
 
     /// Whether h2 may have so much more of it now.
     fn has_room_for(&self, length: usize) -> bool {
-        self.held.is_empty() && length <= self.window
+        self.buffered.is_empty() && length <= self.window
     }
 
     /// Whether a frame of data may pass as it stands, which it does then.
@@ -80,7 +80,7 @@ impl Stream {
 
     /// Keeps a frame of data; false if the server may not send it.
     pub(super) fn keep_data(&mut self, head: Head, payload: &[u8]) -> bool {
-        let kept = self.held.len() + self.padding;
+        let kept = self.buffered.len() + self.padding;
         let allowed = (self.window + self.grant.bytes()).saturating_sub(kept);
         let Some(data) = head.without_padding(payload) else {
             return false;
@@ -90,7 +90,7 @@ impl Stream {
             return false;
         }
         self.note_come(head.length);
-        self.held.push(data);
+        self.buffered.push(data);
         self.padding += head.length - data.len();
         if head.flags & END_STREAM != 0 {
             let end = Head {
@@ -108,7 +108,7 @@ impl Stream {
         let fits = self.end.len() + frame.len() <= 2 * MAX_FRAME;
         if fits {
             self.end.extend_from_slice(frame);
-            self.grant.shrink_to(self.held.len());
+            self.grant.shrink_to(self.buffered.len());
         }
         fits
     }
@@ -122,7 +122,7 @@ impl Stream {
         self.read = 0;
         let now = Instant::now();
         // What is counted next has come already, or begins with what comes.
-        let next = (!self.held.is_empty()).then_some(now);
+        let next = (!self.buffered.is_empty()).then_some(now);
         let since = std::mem::replace(&mut self.since, next);
         Some(since.is_some_and(|since| now.duration_since(since) <= IN))
     }

@@ -122,7 +122,7 @@ fn a_stream_that_breaks_the_rules_is_left_to_h2() {
     ];
     for frames in broken {
         let mut wire = Wire::holding(1, 10);
-        let held = wire.windows.streams[&1].held.len();
+        let held = wire.windows.streams[&1].buffered.len();
         let mut last = Vec::new();
         for frame in frames {
             wire.receive(frame);
@@ -172,11 +172,15 @@ fn no_more_is_held_than_was_granted() {
     for piece in [data(1, 16_000), data(1, 1), padded(1, 7, 200)] {
         let mut wire = Wire::holding(1, 1);
         let length = piece.len() - FRAME_HEAD;
-        let mut sum = wire.windows.streams[&1].held.len();
+        let mut sum = wire.windows.streams[&1].buffered.len();
         let many = piece.repeat(1000);
         while wire.windows.streams.contains_key(&1) {
             wire.receive(&many);
-            let held = wire.windows.streams.get(&1).map_or(0, |one| one.held.len());
+            let held = wire
+                .windows
+                .streams
+                .get(&1)
+                .map_or(0, |one| one.buffered.len());
             assert!(held <= MOST_OF_STREAM);
             sum += 1000 * length;
             assert!(sum < MOST_OF_STREAM + 1001 * 16_000);
@@ -204,7 +208,7 @@ impl Wire {
 #[test]
 fn what_was_given_up_gives_back_what_it_was_granted() {
     let mut wire = Wire::holding(1, 10);
-    let held = wire.windows.streams[&1].held.len();
+    let held = wire.windows.streams[&1].buffered.len();
     let last = data(1, 16_000);
     // In the middle of a frame.
     wire.receive(&last[..1000]);
@@ -220,7 +224,10 @@ fn what_was_given_up_gives_back_what_it_was_granted() {
 #[test]
 fn padding_is_made_up_for() {
     let mut wire = Wire::holding(1, 1);
-    let (before, held) = (wire.got(1).data.len(), wire.windows.streams[&1].held.len());
+    let (before, held) = (
+        wire.got(1).data.len(),
+        wire.windows.streams[&1].buffered.len(),
+    );
     for _ in 0..10 {
         wire.receive(&padded(1, 1000, 99));
     }
@@ -305,7 +312,7 @@ fn when_the_connection_ends_what_is_held_is_still_read_and_others_know() {
 #[test]
 fn an_answer_that_is_cut_ends_behind_what_came_of_it() {
     let mut wire = Wire::holding(1, 10);
-    let held = wire.windows.streams[&1].held.len();
+    let held = wire.windows.streams[&1].buffered.len();
     let before = wire.got(1).counted;
     wire.windows.end();
     wire.send(&update(1, 200_000));

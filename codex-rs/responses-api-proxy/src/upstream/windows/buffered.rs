@@ -11,13 +11,13 @@ const PIECE: usize = 16 * 1024;
 
 /// In its order.
 #[derive(Default)]
-pub(super) struct Held {
+pub(super) struct BufferedData {
     /// None is empty.
     pieces: VecDeque<BytesMut>,
     length: usize,
 }
 
-impl Held {
+impl BufferedData {
     /// In bytes.
     pub(super) fn len(&self) -> usize {
         self.length
