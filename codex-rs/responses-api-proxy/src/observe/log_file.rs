@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use codex_trusted_path::{Kind, Missing, OFlags, PathError, Place, Status, Trusted};
@@ -131,12 +131,12 @@ impl LogFile {
     }
 
     /// From now on the file that has the name by now, which is made if there is none. If that fails, the one that
-    /// was open stays.
+    /// was open stays. Whether it is another one.
     ///
     /// # Errors
     ///
     /// As those of [`open`](Self::open).
-    pub(crate) fn reopen(&mut self) -> Result<(), LogFileError> {
+    pub(crate) fn reopen(&mut self) -> Result<bool, LogFileError> {
         let error = |cause| LogFileError {
             path: self.path.clone(),
             cause,
@@ -148,7 +148,7 @@ impl LogFile {
         if !is_as_it_was {
             self.file = open(&self.place, &self.trusted).map_err(error)?;
         }
-        Ok(())
+        Ok(!is_as_it_was)
     }
 
     /// Whether the user that this process is now can make a file in its place after it was rotated.
@@ -170,6 +170,35 @@ impl LogFile {
     pub(crate) fn file(&self) -> &File {
         &self.file
     }
+
+    /// Whether both are the same file.
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        match (Status::of(&self.file), Status::of(&other.file)) {
+            (Ok(one), Ok(other)) => one.is_same_file(&other),
+            _ => false,
+        }
+    }
+
+    /// The last bytes of the file, at most `most`, and how long it is; nothing of what is not a regular file. To be
+    /// asked while files can be read.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or another one has taken its place.
+    pub(crate) fn end(&self, most: u64) -> io::Result<(Vec<u8>, u64)> {
+        let mut end = Vec::new();
+        if Status::of(&self.file)?.kind != Kind::File {
+            return Ok((end, 0));
+        }
+        let mut file = self.place.open(OFlags::RDONLY | OFlags::NONBLOCK, 0)?;
+        if !Status::of(&file)?.is_same_file(&Status::of(&self.file)?) {
+            return Err(io::Error::other("another file has taken its place"));
+        }
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
+        file.take(most).read_to_end(&mut end)?;
+        Ok((end, length))
+    }
 }
 
 impl Write for LogFile {
@@ -183,13 +212,14 @@ impl Write for LogFile {
 }
 
 impl LogTarget for LogFile {
-    fn reopen(&mut self) {
-        if let Err(error) = Self::reopen(self) {
+    fn reopen(&mut self) -> bool {
+        Self::reopen(self).unwrap_or_else(|error| {
             let error = anyhow::Error::from(error);
             stderr::line(format_args!(
                 "a log was not opened anew, and goes on as it was: {error:#}"
             ));
-        }
+            false
+        })
     }
 }
 

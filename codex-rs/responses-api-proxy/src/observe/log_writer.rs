@@ -2,11 +2,12 @@
 //! nobody else wait.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// How many bytes of lines may wait to be written.
+/// How many bytes of lines may wait to be written, before more are dropped or the log counts as stuck.
 const MOST_WAITING: usize = 4 * 1024 * 1024;
 
 /// After a write that failed, how long until the next.
@@ -18,8 +19,8 @@ const STACK: usize = 128 * 1024;
 /// Where lines are written.
 pub(crate) trait LogTarget: Write + Send + 'static {
     /// From now on to the file that has the name by now. If there is none, and none can be made, the one that is open
-    /// stays.
-    fn reopen(&mut self);
+    /// stays. Whether it is another file than before.
+    fn reopen(&mut self) -> bool;
 }
 
 /// Lines on their way to a file; clones share them.
@@ -31,6 +32,32 @@ struct Shared {
     state: Mutex<State>,
     /// There is something to do, or nothing is left to do.
     changed: Condvar,
+    when_full: WhenFull,
+    stuck: Stuck,
+}
+
+/// What becomes of lines beyond those that may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WhenFull {
+    /// They are dropped and counted.
+    Drop,
+    /// They wait too: whoever pushes sees to it that there is an end to them.
+    Keep,
+}
+
+/// Whether lines do not get to where they belong: the last write failed, or too many wait. A file that takes nothing
+/// at the moment ([`WouldBlock`](io::ErrorKind::WouldBlock)) has not failed. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stuck(Arc<AtomicBool>);
+
+impl Stuck {
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set(&self, is_stuck: bool) {
+        self.0.store(is_stuck, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -41,6 +68,8 @@ struct State {
     is_writing: bool,
     is_reopened: bool,
     is_closed: bool,
+    /// Closed, and all is written and flushed.
+    is_over: bool,
     /// Why the last write failed, if it did.
     failure: Option<String>,
 }
@@ -55,15 +84,30 @@ pub(crate) struct LogState {
 }
 
 impl LogWriter {
-    /// Starts the thread, which is as confined as the one that starts it.
+    /// Starts the thread, which is as confined as the one that starts it. What does not fit is dropped.
     ///
     /// # Errors
     ///
     /// When there is no thread to be had.
     pub(crate) fn start(name: &str, target: impl LogTarget) -> io::Result<Self> {
+        Self::start_with(name, target, WhenFull::Drop)
+    }
+
+    /// The same, and what does not fit is what `when_full` says.
+    ///
+    /// # Errors
+    ///
+    /// When there is no thread to be had.
+    pub(crate) fn start_with(
+        name: &str,
+        target: impl LogTarget,
+        when_full: WhenFull,
+    ) -> io::Result<Self> {
         let writer = Self(Arc::new(Shared {
             state: Mutex::default(),
             changed: Condvar::new(),
+            when_full,
+            stuck: Stuck::default(),
         }));
         let shared = Arc::clone(&writer.0);
         thread::Builder::new()
@@ -76,9 +120,13 @@ impl LogWriter {
     /// Hands over `count` whole lines. False if there is no room for them: then they are dropped, and counted.
     pub(crate) fn push(&self, lines: &[u8], count: u64) -> bool {
         let mut state = self.0.lock();
-        let fits = state.waiting.len() + lines.len() <= MOST_WAITING;
+        let is_full = state.waiting.len() + lines.len() > MOST_WAITING;
+        let fits = !is_full || self.0.when_full == WhenFull::Keep;
         if fits {
             state.waiting.extend_from_slice(lines);
+            if is_full {
+                self.0.stuck.set(true);
+            }
             drop(state);
             self.0.changed.notify_all();
         } else {
@@ -93,6 +141,11 @@ impl LogWriter {
         self.0.changed.notify_all();
     }
 
+    /// For whoever does not go on while lines do not get to where they belong.
+    pub(crate) fn stuck(&self) -> &Stuck {
+        &self.0.stuck
+    }
+
     pub(crate) fn state(&self) -> LogState {
         let mut state = self.0.lock();
         LogState {
@@ -101,20 +154,19 @@ impl LogWriter {
         }
     }
 
-    /// Waits until all is written, but not for longer than `limit`. False if it is not. Nothing is to be pushed after.
+    /// Waits until all is written and flushed, but not for longer than `limit`. False if it is not. Nothing is to be
+    /// pushed after.
     pub(crate) fn close(&self, limit: Duration) -> bool {
         let mut state = self.0.lock();
         state.is_closed = true;
         self.0.changed.notify_all();
-        let is_unwritten = |state: &mut State| {
-            (state.is_writing || !state.waiting.is_empty()) && state.failure.is_none()
-        };
-        let (state, timeout) = self
+        let is_unwritten = |state: &mut State| !state.is_over && state.failure.is_none();
+        let (state, _) = self
             .0
             .changed
             .wait_timeout_while(state, limit, is_unwritten)
             .unwrap_or_else(PoisonError::into_inner);
-        !timeout.timed_out() && state.waiting.is_empty() && !state.is_writing
+        state.is_over
     }
 }
 
@@ -130,6 +182,12 @@ impl Shared {
                 state.is_writing = false;
                 self.changed.notify_all();
                 if state.is_closed {
+                    drop(state);
+                    let flushed = target.flush();
+                    let mut state = self.lock();
+                    state.is_over = flushed.is_ok();
+                    state.failure = flushed.err().map(|error| error.to_string());
+                    self.changed.notify_all();
                     return;
                 }
                 state = self
@@ -144,8 +202,7 @@ impl Shared {
             state.is_writing = true;
             let reopens = std::mem::take(&mut state.is_reopened);
             drop(state);
-            if reopens {
-                target.reopen();
+            if reopens && target.reopen() {
                 // The file that the first part went to has gone: all of the line goes to the new one.
                 written = batch
                     .get(..written)
@@ -169,6 +226,11 @@ impl Shared {
 
     fn note(&self, failure: Option<io::Error>) {
         let mut state = self.lock();
+        let has_failed = failure
+            .as_ref()
+            .is_some_and(|error| error.kind() != io::ErrorKind::WouldBlock);
+        let is_full = state.waiting.len() > MOST_WAITING;
+        self.stuck.set(has_failed || is_full);
         state.failure = failure.map(|error| error.to_string());
         if state.failure.is_some() {
             self.changed.notify_all();

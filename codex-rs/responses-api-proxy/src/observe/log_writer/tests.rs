@@ -1,6 +1,9 @@
 use super::*;
 
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Instant;
+
+use codex_test_support::PATIENCE;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -8,12 +11,15 @@ const LONG: Duration = Duration::from_secs(60);
 struct Scripted {
     words: Receiver<Word>,
     done: Sender<String>,
+    is_as_it_was: bool,
 }
 
 enum Word {
     Take(usize),
     Fail,
     Reopen,
+    /// And it is the file that it was.
+    ReopenTheSame,
 }
 
 impl Write for Scripted {
@@ -24,7 +30,10 @@ impl Write for Scripted {
                 let _ = self.done.send(String::from_utf8(taken.to_vec()).unwrap());
                 Ok(taken.len())
             }
-            Word::Fail | Word::Reopen => Err(io::ErrorKind::StorageFull.into()),
+            word => {
+                self.is_as_it_was = matches!(word, Word::ReopenTheSame);
+                Err(io::ErrorKind::StorageFull.into())
+            }
         }
     }
 
@@ -34,15 +43,34 @@ impl Write for Scripted {
 }
 
 impl LogTarget for Scripted {
-    fn reopen(&mut self) {
+    fn reopen(&mut self) -> bool {
         let _ = self.done.send("reopened".to_owned());
+        !self.is_as_it_was
     }
 }
 
 fn scripted() -> (LogWriter, Sender<Word>, Receiver<String>) {
+    scripted_with(WhenFull::Drop)
+}
+
+fn scripted_with(when_full: WhenFull) -> (LogWriter, Sender<Word>, Receiver<String>) {
     let ((words, told), (done, seen)) = (channel(), channel());
-    let target = Scripted { words: told, done };
-    (LogWriter::start("log", target).unwrap(), words, seen)
+    let target = Scripted {
+        words: told,
+        done,
+        is_as_it_was: false,
+    };
+    let writer = LogWriter::start_with("log", target, when_full).unwrap();
+    (writer, words, seen)
+}
+
+#[track_caller]
+fn wait_until_stuck(writer: &LogWriter, is_stuck: bool) {
+    let begun = Instant::now();
+    while writer.stuck().is_set() != is_stuck {
+        assert!(begun.elapsed() < PATIENCE, "never: {is_stuck}");
+        thread::yield_now();
+    }
 }
 
 #[test]
@@ -85,4 +113,44 @@ fn without_room_lines_are_dropped_and_counted_and_nobody_waits() {
     words.send(Word::Fail).unwrap();
     assert!(!writer.close(LONG));
     assert!(writer.state().failure.is_some());
+}
+
+#[test]
+fn a_line_that_is_begun_is_not_begun_again_where_the_file_is_the_same() {
+    let (writer, words, seen) = scripted();
+    writer.push(b"one\n", 1);
+    words.send(Word::Take(2)).unwrap();
+    assert_eq!(seen.recv().unwrap(), "on");
+    writer.reopen();
+    words.send(Word::ReopenTheSame).unwrap();
+    assert_eq!(seen.recv().unwrap(), "reopened");
+    words.send(Word::Take(9)).unwrap();
+    assert_eq!(seen.recv().unwrap(), "e\n");
+}
+
+#[test]
+fn a_log_is_stuck_from_a_write_that_fails_to_one_that_does_not() {
+    let (writer, words, seen) = scripted();
+    writer.push(b"one\n", 1);
+    words.send(Word::Take(1)).unwrap();
+    assert_eq!(seen.recv().unwrap(), "o");
+    assert!(!writer.stuck().is_set());
+    words.send(Word::Fail).unwrap();
+    wait_until_stuck(&writer, true);
+    words.send(Word::Take(9)).unwrap();
+    assert_eq!(seen.recv().unwrap(), "ne\n");
+    wait_until_stuck(&writer, false);
+}
+
+#[test]
+fn where_lines_are_kept_none_is_dropped_and_too_many_are_said_to_be_stuck() {
+    let (writer, words, _seen) = scripted_with(WhenFull::Keep);
+    let line = vec![b'x'; MOST_WAITING / 2 + 1];
+    assert!((0..5).all(|_| writer.push(&line, 1)));
+    assert!(writer.stuck().is_set());
+    assert_eq!(writer.state().dropped, 0);
+    for _ in 0..5 {
+        words.send(Word::Take(usize::MAX)).unwrap();
+    }
+    wait_until_stuck(&writer, false);
 }
