@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod audit;
 mod config;
 mod credential;
 mod downstream;
