@@ -139,6 +139,10 @@ reasons! {
     /// No new work while answers in flight are finished.
     ShuttingDown: SERVICE_UNAVAILABLE "shutting_down" Server Closes Never
         "the proxy is shutting down and finishes only what is in flight";
+    /// No record could be kept of it, and records are required.
+    AuditUnavailable: SERVICE_UNAVAILABLE "audit_unavailable" Server Stays Later
+        "the audit log cannot be written, and this proxy serves nothing without it (--audit-required); ask whoever \
+         runs the proxy";
     /// No connection to the upstream, or to the proxy on the way.
     UpstreamConnect: BAD_GATEWAY "upstream_connect" Upstream Stays Never "";
     /// Its name has no address.

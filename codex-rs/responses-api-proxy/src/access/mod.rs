@@ -16,6 +16,7 @@ use crate::access::caller::Caller;
 use crate::access::client_tokens::Tokens;
 use crate::access::policy::PermittedCall;
 use crate::access::request_limit::{RequestLimit, RequestPermit};
+use crate::observe::log_writer::Stuck;
 use crate::refusal::{Reason, Refusal};
 
 /// What requests are authorized against; clones share it. Connections have passed
@@ -24,6 +25,8 @@ use crate::refusal::{Reason, Refusal};
 pub(crate) struct Access {
     pub(crate) tokens: Tokens,
     pub(crate) request_limit: RequestLimit,
+    /// The log without which nothing is served, if there is one.
+    pub(crate) required_log: Option<Stuck>,
 }
 
 /// A request that may be forwarded, and what it holds until its answer is over.
@@ -36,7 +39,8 @@ pub(crate) struct Grant {
 
 impl Access {
     /// Decides about a request of `user`, in this order: is it the one permitted call, has it a token, is the
-    /// proxy still taking requests, and is there a permit left for one more of this owner. So a caller
+    /// proxy still taking requests, can what is required be recorded, and is there a permit left for one more of
+    /// this owner. So a caller
     /// without a token learns nothing of the proxy's state.
     ///
     /// # Errors
@@ -52,6 +56,9 @@ impl Access {
         let token = self.tokens.check(call.headers())?;
         if is_draining {
             return Err(Reason::ShuttingDown.into());
+        }
+        if self.required_log.as_ref().is_some_and(Stuck::is_set) {
+            return Err(Reason::AuditUnavailable.into());
         }
         let caller = Caller::new(user, token.as_deref());
         let permit = self.request_limit.take(&caller);
@@ -82,9 +89,12 @@ mod tests {
             true
         })
         .unwrap();
+        let stuck = Stuck::default();
+        stuck.set(true);
         let access = Access {
             tokens,
             request_limit: RequestLimit::new(1),
+            required_log: Some(stuck.clone()),
         };
         let refused = |path: &str, token: Option<&str>, is_draining| {
             let refusal = access.authorize(None, head(path, token), is_draining).err();
@@ -97,6 +107,11 @@ mod tests {
             Some("client_token_required")
         );
         assert_eq!(refused("/v1/responses", token, true), Some("shutting_down"));
+        assert_eq!(
+            refused("/v1/responses", token, false),
+            Some("audit_unavailable")
+        );
+        stuck.set(false);
         let grant = access
             .authorize(None, head("/v1/responses", token), false)
             .ok();

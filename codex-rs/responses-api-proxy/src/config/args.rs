@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::config::command::ProxyCommand;
 use crate::config::metrics_place::{MetricsPlace, parse_metrics_place};
 use crate::config::units::{parse_count, parse_duration, parse_size};
 
@@ -24,8 +25,14 @@ pub(crate) const DEFAULT_UPSTREAM: &str = "https://api.openai.com/v1/responses";
     max_term_width = 100,
     after_help = EXAMPLES,
     after_long_help = EXAMPLES,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
 )]
 pub struct Args {
+    /// What to do in the place of serving
+    #[command(subcommand)]
+    pub command: Option<ProxyCommand>,
+
     /// Port to listen on, on 127.0.0.1, and on ::1 if it is free there; 0 or none: one that is free
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
@@ -170,6 +177,16 @@ pub struct Args {
     /// Most that dumps may take, in all; the oldest are removed for new ones
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = parse_size, requires = "dump_dir")]
     pub dump_limit: u64,
+    /// File to append the same objects to in a chain: each has the hash of the line before, as `prev`
+    ///
+    /// `codex responses-api-proxy audit verify FILE` finds what was changed since. A chain goes on where the file
+    /// ends. The hash of the last line is said at the end.
+    #[arg(long, value_name = "FILE")]
+    pub audit_log: Option<PathBuf>,
+
+    /// Refuse requests with 503 while the audit log cannot be written
+    #[arg(long, requires = "audit_log")]
+    pub audit_required: bool,
 
     /// File of prices that override those built in, in TOML: tables `[prices."MODEL"]` with `input`,
     /// `cached_input` and `output` in US dollars per million tokens

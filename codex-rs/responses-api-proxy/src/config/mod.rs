@@ -1,6 +1,7 @@
 //! From what was typed to what it means; no invalid value exists past here.
 
 pub(crate) mod args;
+pub(crate) mod command;
 pub(crate) mod environment;
 pub(crate) mod limits;
 pub(crate) mod metrics_place;
@@ -50,6 +51,9 @@ pub(crate) struct Config {
     pub(crate) dump_dir: Option<PathBuf>,
     /// In bytes.
     pub(crate) dump_limit: u64,
+    pub(crate) audit_log: Option<PathBuf>,
+    /// Requests are refused rather than served without a record in the audit log.
+    pub(crate) audit_required: bool,
     /// A file of prices that override those built in.
     pub(crate) prices: Option<PathBuf>,
 }
@@ -295,6 +299,8 @@ impl TryFrom<Args> for Config {
             metrics: args.metrics,
             dump_dir: args.dump_dir,
             dump_limit: args.dump_limit,
+            audit_log: args.audit_log,
+            audit_required: args.audit_required,
             prices: args.prices,
         })
     }

@@ -1,6 +1,8 @@
 //! What the proxy says of itself and of the requests it serves, and what of other people's text may be shown.
 
 pub(crate) mod access_log;
+pub(crate) mod audit_file;
+pub(crate) mod audit_log;
 pub(crate) mod cost;
 pub(crate) mod finished;
 #[cfg_attr(not(unix), path = "log_file_unsupported.rs")]

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use codex_secret_memory::return_free_memory;
 
 use crate::observe::access_log::write_line;
+use crate::observe::audit_log::AuditLog;
 use crate::observe::cost::{Cost, Costs};
 use crate::observe::finished::Finished;
 use crate::observe::log_writer::LogWriter;
@@ -61,6 +62,7 @@ pub(crate) struct Sinks {
     pub(crate) on_stderr: OnStderr,
     pub(crate) access_log: Option<LogWriter>,
     pub(crate) metrics: Option<Metrics>,
+    pub(crate) audit_log: Option<AuditLog>,
 }
 
 /// The thread that does.
@@ -155,6 +157,9 @@ impl Reader {
             self.drops.records += batch.dropped;
             self.count_dropped(DroppedOf::Records, batch.dropped);
             self.give(batch.items);
+            if let Some(log) = &mut self.sinks.audit_log {
+                log.tend(batch.dropped);
+            }
             if has_status {
                 self.say_status();
             }
@@ -171,6 +176,7 @@ impl Reader {
         let mut lines = 0;
         let wants_lines =
             self.sinks.access_log.is_some() || matches!(self.sinks.on_stderr, OnStderr::Json);
+        let wants_lines = wants_lines || self.sinks.audit_log.is_some();
         for finished in batch {
             let cost = self.costs.of(&finished);
             if let Some(metrics) = &mut self.sinks.metrics {
@@ -180,6 +186,10 @@ impl Reader {
             if wants_lines {
                 write_line(&mut self.lines, &finished, cost, &self.observer);
                 lines += 1;
+            }
+            if let Some(log) = &mut self.sinks.audit_log {
+                let line = self.lines.get(from..).unwrap_or_default();
+                log.add(line, finished.path.is_some());
             }
             match self.sinks.on_stderr {
                 OnStderr::Faults => {}
@@ -272,6 +282,9 @@ impl Reader {
     fn end(mut self, has_summary: bool) {
         if let Some(log) = &self.sinks.access_log {
             log.close(LAST_LINES);
+        }
+        if let Some(log) = &mut self.sinks.audit_log {
+            log.end();
         }
         self.say_drops(true);
         if has_summary {

@@ -21,19 +21,25 @@ use std::process::ExitCode;
 use anyhow::bail;
 use codex_process_hardening::Mitigation;
 
+use crate::audit::verify::verify;
 use crate::config::args::Args;
+use crate::config::command::{AuditCommand, ProxyCommand};
 use crate::observe::stderr::{self, FlushAtTheEnd};
 use crate::startup::checked::Checked;
 
-/// Runs the proxy until it is shut down.
+/// Runs the proxy until it is shut down, or the command in its place.
 ///
 /// # Errors
 ///
-/// Whatever keeps the proxy from starting, with its causes. The caller prints it
+/// Whatever keeps the proxy from starting, or what the command finds, with its causes. The caller prints it
 /// ([`report_failure`](crate::report_failure)) and exits with 1.
 pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     stderr::panics_without_payload();
     let _flush = FlushAtTheEnd;
+    match &args.command {
+        Some(ProxyCommand::Audit(AuditCommand::Verify(what))) => return verify(what),
+        None => {}
+    }
     Checked::new(args)?.confine()?.start()?.run()
 }
 

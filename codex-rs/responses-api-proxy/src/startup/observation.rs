@@ -5,17 +5,20 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use codex_pricing::{Overlay, Prices};
 #[cfg(unix)]
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::audit::chain::Chain;
 use crate::config::Config;
 use crate::config::args::LogFormat;
 use crate::dumps::{Dumps, DumpsAt};
+use crate::observe::audit_file::AuditFile;
+use crate::observe::audit_log::AuditLog;
 use crate::observe::cost::Costs;
 use crate::observe::log_file::LogFile;
-use crate::observe::log_writer::LogWriter;
+use crate::observe::log_writer::{LogWriter, Stuck, WhenFull};
 use crate::observe::metrics::exposition::Registered;
 use crate::observe::observer::Observer;
 use crate::observe::queue::Queue;
@@ -32,9 +35,19 @@ pub(crate) struct Observation {
     on_stderr: OnStderr,
     access_log: Option<LogFile>,
     dumps: Option<DumpsAt>,
+    audit: Option<Audit>,
     overlay: Option<Overlay>,
     has_metrics: bool,
     names: UserNames,
+}
+
+/// The audit log, and where its chain goes on.
+struct Audit {
+    file: AuditFile,
+    chain: Chain,
+    is_required: bool,
+    /// Requests that may be in flight: so many records may come while nothing is written.
+    most_in_flight: usize,
 }
 
 /// What observes, at work.
@@ -46,6 +59,8 @@ pub(crate) struct Observing {
     pub(crate) logs: Vec<LogWriter>,
     pub(crate) metrics: Option<Registered>,
     pub(crate) dumps: Option<Dumps>,
+    /// The log without which nothing is served, if there is one.
+    pub(crate) required_log: Option<Stuck>,
 }
 
 impl Observation {
@@ -66,19 +81,28 @@ impl Observation {
             None if is_terminal => text,
             None => OnStderr::Faults,
         };
-        let access_log = config.access_log.as_deref();
+        let access_log = config
+            .access_log
+            .as_deref()
+            .map(|path| LogFile::open(path, becomes))
+            .transpose()
+            .context("--access-log")?;
+        let audit = open_audit(config, becomes).context("--audit-log")?;
+        if let (Some(log), Some(audit)) = (&access_log, &audit)
+            && log.is_same_as(audit.file.log())
+        {
+            bail!("--access-log and --audit-log are the same file; name two");
+        }
         let overlay = config.prices.as_deref();
         let dumps = config.dump_dir.as_deref();
         Ok(Self {
             on_stderr,
-            access_log: access_log
-                .map(|path| LogFile::open(path, becomes))
-                .transpose()
-                .context("--access-log")?,
             dumps: dumps
                 .map(|path| DumpsAt::open(path, config.dump_limit, becomes))
                 .transpose()
                 .context("--dump-dir")?,
+            access_log,
+            audit,
             overlay: overlay.map(read_prices).transpose()?,
             has_metrics: config.metrics.is_some(),
             names: UserNames::of_this_host(),
@@ -87,10 +111,12 @@ impl Observation {
 
     /// Directories in which logs are made anew after they were rotated.
     pub(crate) fn directories(&self) -> Vec<File> {
-        self.access_log
-            .iter()
-            .filter_map(LogFile::directory)
-            .collect()
+        self.files().filter_map(LogFile::directory).collect()
+    }
+
+    fn files(&self) -> impl Iterator<Item = &LogFile> {
+        let audit = self.audit.as_ref().map(|audit| audit.file.log());
+        self.access_log.iter().chain(audit)
     }
 
     /// The one that dumps are made in.
@@ -106,10 +132,10 @@ impl Observation {
                 dumps.path().display()
             ));
         }
-        if let Some(log) = &self.access_log
-            && log.directory().is_some()
-            && !log.may_be_made_anew()
-        {
+        for log in self.files() {
+            if log.directory().is_none() || log.may_be_made_anew() {
+                continue;
+            }
             banner.hint(format_args!(
                 "SIGHUP finds no new file in the place of {} unless somebody makes it, because the user of \
                  --user may not write its directory",
@@ -129,13 +155,15 @@ impl Observation {
         let dumps = self.dumps.map(|dumps| dumps.start(descriptors));
         let dumps = dumps.transpose().context(no_thread)?;
         let says_faults = matches!(self.on_stderr, OnStderr::Faults);
-        if says_faults && self.access_log.is_none() && !self.has_metrics {
+        let has_log = self.access_log.is_some() || self.audit.is_some();
+        if says_faults && !has_log && !self.has_metrics {
             return Ok(Observing {
                 observer: Observer::new(upstream, self.names, None, true),
                 recorder: None,
                 logs: Vec::new(),
                 metrics: None,
                 dumps,
+                required_log: None,
             });
         }
         let access_log = self
@@ -143,7 +171,8 @@ impl Observation {
             .map(|file| LogWriter::start("access-log", file))
             .transpose()
             .context(no_thread)?;
-        let queue = Arc::new(Queue::new(MOST_WAITING));
+        let most_in_flight = self.audit.as_ref().map_or(0, |audit| audit.most_in_flight);
+        let queue = Arc::new(Queue::new(MOST_WAITING.saturating_add(most_in_flight)));
         let observer = Observer::new(upstream, self.names, Some(Arc::clone(&queue)), says_faults);
         let overlay = self.overlay;
         // Where it is called, because it takes a while.
@@ -154,12 +183,27 @@ impl Observation {
                 None => prices,
             })
         };
-        let logs = access_log.iter().cloned().collect();
         let (counting, metrics) = self.has_metrics.then(Registered::new).unzip();
+        let mut logs: Vec<LogWriter> = access_log.iter().cloned().collect();
+        let mut required_log = None;
+        let mut audit_log = None;
+        if let Some(audit) = self.audit {
+            let when_full = match audit.is_required {
+                true => WhenFull::Keep,
+                false => WhenFull::Drop,
+            };
+            let writer = LogWriter::start_with("audit-log", audit.file, when_full);
+            let writer = writer.context(no_thread)?;
+            required_log = audit.is_required.then(|| writer.stuck().clone());
+            logs.push(writer.clone());
+            let log = AuditLog::begin(writer, audit.chain, audit.is_required, &observer);
+            audit_log = Some(log);
+        }
         let sinks = Sinks {
             on_stderr: self.on_stderr,
             access_log,
             metrics: counting,
+            audit_log,
         };
         let recorder = Recorder::start(queue, observer.clone(), costs, sinks);
         Ok(Observing {
@@ -168,6 +212,7 @@ impl Observation {
             logs,
             metrics,
             dumps,
+            required_log,
         })
     }
 }
@@ -198,6 +243,19 @@ impl Observing {
     pub(crate) fn reopen_on_hangup(&self) -> io::Result<()> {
         Ok(())
     }
+}
+
+fn open_audit(config: &Config, becomes: Option<u32>) -> anyhow::Result<Option<Audit>> {
+    let Some(path) = &config.audit_log else {
+        return Ok(None);
+    };
+    let (file, chain) = AuditFile::open(path, becomes)?;
+    Ok(Some(Audit {
+        file,
+        chain,
+        is_required: config.audit_required,
+        most_in_flight: config.limits.max_requests,
+    }))
 }
 
 fn read_prices(path: &Path) -> anyhow::Result<Overlay> {

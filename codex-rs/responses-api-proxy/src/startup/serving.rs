@@ -80,6 +80,7 @@ impl Confined {
             access: Access {
                 tokens: self.clients.tokens.clone(),
                 request_limit: RequestLimit::new(limits.max_requests),
+                required_log: self.observing.required_log.clone(),
             },
             shutdown: shutdown.clone(),
             dumps: self.observing.dumps.clone(),
