@@ -80,8 +80,41 @@ fn completions_know_the_flags() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let output = run_to_exit(CODEX, &["completion", shell], &[], b"");
         assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""));
-        assert!(output.stdout.contains("server-info"), "{shell}");
+        for word in ["server-info", "audit-required", "verify"] {
+            assert!(output.stdout.contains(word), "{word} {shell}");
+        }
     }
+}
+
+#[test]
+fn an_audit_log_is_verified_without_a_proxy_and_without_a_key() {
+    let log = format!("{{\"prev\":\"{}\",\"a\":1}}\n", "0".repeat(64));
+    let verify = ["responses-api-proxy", "audit", "verify"];
+    for before in [&[][..], &["-c", "model=\"o3\""]] {
+        let args = [before, &verify, &["-"]].concat();
+        let output = run_to_exit(CODEX, &args, &[], log.as_bytes());
+        assert_eq!(output.code, Some(0), "{output:?}");
+        // By sha256sum(1).
+        let last = "last line: 290f1aca51630f55517d381ffaeacc82b57ed83108e645d0aed32f2d21efd49d\n";
+        assert!(output.stdout.contains(last), "{}", output.stdout);
+    }
+    for args in [&["--help"][..], &["--port", "1", "-"]] {
+        let output = run_to_exit(CODEX, &[&verify, args].concat(), &[], b"");
+        let expected = if args == ["--help"] { 0 } else { 2 };
+        assert_eq!(output.code, Some(expected), "{output:?}");
+    }
+    let output = run_to_exit(
+        CODEX,
+        &[
+            &["responses-api-proxy", "--port", "1"],
+            &verify[1..],
+            &["-"],
+        ]
+        .concat(),
+        &[],
+        b"",
+    );
+    assert_eq!(output.code, Some(2), "{output:?}");
 }
 
 #[cfg(target_os = "linux")]

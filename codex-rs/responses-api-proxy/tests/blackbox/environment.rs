@@ -128,6 +128,7 @@ fn a_flag_with_a_bad_value_is_refused_by_its_name() {
             "--client-token-file" | "--prices" => "/nowhere",
             "--access-log" => "/nowhere/log",
             "--dump-dir" => "/nowhere/dumps",
+            "--client-token-file" | "--audit-log" => "/nowhere/file",
             "--allow-user" | "--allow-group" | "--user" | "--upstream-user" | "--socket-group" => {
                 "no-such-name-here"
             }

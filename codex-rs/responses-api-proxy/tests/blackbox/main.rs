@@ -12,6 +12,7 @@
 )]
 
 mod answers;
+mod audit;
 mod before_the_key;
 mod browsers;
 mod callers;
