@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use codex_test_support::{
-    MockUpstream, Output, PATIENCE, Proxy, Reply, TEST_KEY, assert_no_key, run_to_exit,
+    MockUpstream, Output, Proxy, Reply, TEST_KEY, WAIT_TIMEOUT, assert_no_key, run_to_exit,
 };
 use tempfile::TempDir;
 
@@ -77,7 +77,7 @@ fn end(mut proxy: Proxy) -> String {
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
-        assert!(begun.elapsed() < PATIENCE, "never: {what}");
+        assert!(begun.elapsed() < WAIT_TIMEOUT, "never: {what}");
     }
 }
 

@@ -125,10 +125,9 @@ fn a_flag_with_a_bad_value_is_refused_by_its_name() {
         args.push(match flag.as_str() {
             "--upstream-url" => "https://alice:hunter2@host/",
             "--server-info" => "/dev/null/x",
-            "--client-token-file" | "--prices" => "/nowhere",
+            "--client-token-file" | "--prices" | "--audit-log" => "/nowhere/file",
             "--access-log" => "/nowhere/log",
             "--dump-dir" => "/nowhere/dumps",
-            "--client-token-file" | "--audit-log" => "/nowhere/file",
             "--allow-user" | "--allow-group" | "--user" | "--upstream-user" | "--socket-group" => {
                 "no-such-name-here"
             }

@@ -3,7 +3,7 @@ use super::*;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
-use codex_test_support::PATIENCE;
+use codex_test_support::WAIT_TIMEOUT;
 
 use crate::audit::chain::LineHash;
 use crate::audit::verification::{Finding, Totals, Verification};
@@ -64,7 +64,7 @@ fn begin(disk: &Disk, when_full: WhenFull) -> AuditLog {
 fn wait_until_stuck(log: &AuditLog, is_stuck: bool) {
     let begun = Instant::now();
     while log.writer.stuck().is_set() != is_stuck {
-        assert!(begun.elapsed() < PATIENCE, "never: {is_stuck}");
+        assert!(begun.elapsed() < WAIT_TIMEOUT, "never: {is_stuck}");
         std::thread::yield_now();
     }
 }

@@ -3,7 +3,7 @@ use super::*;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
-use codex_test_support::PATIENCE;
+use codex_test_support::WAIT_TIMEOUT;
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -68,7 +68,7 @@ fn scripted_with(when_full: WhenFull) -> (LogWriter, Sender<Word>, Receiver<Stri
 fn wait_until_stuck(writer: &LogWriter, is_stuck: bool) {
     let begun = Instant::now();
     while writer.stuck().is_set() != is_stuck {
-        assert!(begun.elapsed() < PATIENCE, "never: {is_stuck}");
+        assert!(begun.elapsed() < WAIT_TIMEOUT, "never: {is_stuck}");
         thread::yield_now();
     }
 }
