@@ -176,7 +176,7 @@ fn model(finished: &Finished, cost: Option<Cost>) -> Option<Model<'_>> {
         unreadable: answer.is_some_and(|answer| answer.usage_unreadable),
         error: of_answer(|answer| answer.error_type.as_deref()),
         tier: of_answer(|answer| answer.service_tier.as_deref()),
-        cost_usd: cost.map(|cost| cost.usd),
+        cost_usd: cost.map(|cost| nano_dollars(cost.usd)),
         cost_estimated: cost.map(|cost| cost.is_estimated),
     })
 }
@@ -185,6 +185,11 @@ fn model(finished: &Finished, cost: Option<Cost>) -> Option<Model<'_>> {
 fn millis(time: Duration) -> f64 {
     let micros = u32::try_from(time.as_micros()).map_or(time.as_secs_f64() * 1e6, f64::from);
     micros.round() / 1e3
+}
+
+/// Without the digits that binary fractions add to a sum of decimal ones.
+fn nano_dollars(usd: f64) -> f64 {
+    (usd * 1e9).round() / 1e9
 }
 
 fn shown(text: &str) -> Cow<'_, str> {
@@ -223,7 +228,7 @@ mod tests {
     #[test]
     fn a_line_has_the_names_and_units_of_the_schema() {
         let cost = Cost {
-            usd: 0.021,
+            usd: 0.021_000_000_000_000_004,
             is_estimated: false,
         };
         let expected = json!({

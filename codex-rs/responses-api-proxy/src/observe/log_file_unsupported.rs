@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::observe::log_writer::LogTarget;
@@ -62,6 +62,29 @@ impl LogFile {
         &self.path
     }
 
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Whether both have one path.
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        self.path == other.path
+    }
+
+    /// The last bytes of the file, at most `most`, and how long it is.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub(crate) fn end(&self, most: u64) -> io::Result<(Vec<u8>, u64)> {
+        let mut end = Vec::new();
+        let mut file = File::open(&self.path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
+        file.take(most).read_to_end(&mut end)?;
+        Ok((end, length))
+    }
+
     /// There is no sandbox that would have to leave it.
     #[expect(clippy::unused_self, reason = "as where there is one")]
     pub(crate) fn directory(&self) -> Option<File> {
@@ -70,7 +93,9 @@ impl LogFile {
 }
 
 impl LogTarget for LogFile {
-    fn reopen(&mut self) {}
+    fn reopen(&mut self) -> bool {
+        false
+    }
 }
 
 impl Write for LogFile {

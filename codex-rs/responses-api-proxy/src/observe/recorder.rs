@@ -29,6 +29,9 @@ pub(crate) const MOST_WAITING: usize = 64 * 1024;
 /// The stack of the thread, in bytes.
 const STACK: usize = 512 * 1024;
 
+/// So many bytes of lines are handed over at once: of more than fit in a log's queue all would be dropped.
+const HANDED_OVER: usize = 64 * 1024;
+
 /// How often it is said what logs had to drop.
 const DROPS_SAID_EVERY: Duration = Duration::from_secs(60);
 
@@ -172,7 +175,6 @@ impl Reader {
     }
 
     fn give(&mut self, batch: impl IntoIterator<Item = Finished>) {
-        self.lines.clear();
         let mut lines = 0;
         let wants_lines =
             self.sinks.access_log.is_some() || matches!(self.sinks.on_stderr, OnStderr::Json);
@@ -203,13 +205,22 @@ impl Reader {
                     stderr::json_line(line);
                 }
             }
+            if self.lines.len() >= HANDED_OVER {
+                self.hand_over(std::mem::take(&mut lines));
+            }
         }
+        self.hand_over(lines);
+    }
+
+    /// Gives the access log the lines that are there, so many.
+    fn hand_over(&mut self, lines: u64) {
         if let Some(log) = &self.sinks.access_log
             && lines > 0
         {
             // Those that find no room are counted there.
             let _ = log.push(&self.lines, lines);
         }
+        self.lines.clear();
     }
 
     /// `3 requests  142 tok/s  $1.24`
