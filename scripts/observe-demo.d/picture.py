@@ -4,7 +4,7 @@ from xml.sax.saxutils import escape
 
 import fixed
 
-COLUMNS = 132
+COLUMNS = 136
 # In pixels.
 CHARACTER, LINE, MARGIN = 7.8, 19, 18
 BACKGROUND, TEXT, DIM, CAPTION = "#1b1f27", "#e4e7ec", "#97a1b1", "#6b7482"

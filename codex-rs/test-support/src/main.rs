@@ -160,12 +160,24 @@ impl Args {
 
     /// Sets what the arguments say of every answer.
     fn name_model_and_usage(&self, response: &mut Value) {
-        response["model"] = json!(self.model);
-        let usage = &mut response["usage"];
-        if let Some(output) = usage["output_tokens"].as_u64() {
-            usage["input_tokens"] = json!(self.input_tokens);
-            usage["input_tokens_details"]["cached_tokens"] = json!(self.cached_tokens);
-            usage["total_tokens"] = json!(self.input_tokens + output);
+        let set = |at: &str, value: Value, response: &mut Value| {
+            if let Some(place) = response.pointer_mut(at) {
+                *place = value;
+            }
+        };
+        set("/model", json!(self.model), response);
+        // Only a final answer has a usage.
+        let output = response.pointer("/usage/output_tokens");
+        if let Some(output) = output.and_then(Value::as_u64) {
+            let input = self.input_tokens;
+            set("/usage/input_tokens", json!(input), response);
+            let cached = json!(self.cached_tokens);
+            set(
+                "/usage/input_tokens_details/cached_tokens",
+                cached,
+                response,
+            );
+            set("/usage/total_tokens", json!(input + output), response);
         }
     }
 }
