@@ -11,7 +11,7 @@ use bytes::Bytes;
 use clap::Parser;
 use codex_test_support::responses::{Event, Sequence, response_json, wants_stream};
 use codex_test_support::{CutKind, MockUpstream, RecordedRequest, Reply, Step};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Answers like the OpenAI Responses API.
 #[derive(Clone, Debug, Parser)]
@@ -34,6 +34,15 @@ struct Args {
     /// The time between text events, in milliseconds.
     #[arg(long, value_name = "M", default_value_t = 0)]
     interval_ms: u64,
+    /// The model that answers name.
+    #[arg(long, value_name = "NAME", default_value = "gpt-mock")]
+    model: String,
+    /// How many tokens of input answers report.
+    #[arg(long, value_name = "N", default_value_t = 12)]
+    input_tokens: u64,
+    /// How many of these answers report as cached.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    cached_tokens: u64,
     /// Cuts the connection after this many text events.
     #[arg(long, value_name = "K")]
     die_after: Option<usize>,
@@ -102,17 +111,23 @@ impl Args {
         }
         let text: String = (0..self.events).map(word).collect();
         if !wants_stream(&request.body) {
-            return Reply::json(200, &response_json(&text));
+            let mut response = response_json(&text);
+            self.name_model_and_usage(&mut response);
+            return Reply::json(200, &response);
         }
         // With the text that was streamed, which the end repeats.
         let sequence = Arc::new(Mutex::new((Sequence::default(), String::new())));
+        let args = self.clone();
         let next = move |make: &dyn Fn(&mut Sequence, &mut String) -> Vec<Event>| -> Bytes {
             let mut sequence = sequence.lock().unwrap_or_else(PoisonError::into_inner);
             let (sequence, streamed) = &mut *sequence;
-            make(sequence, streamed)
-                .iter()
-                .flat_map(Event::to_bytes)
-                .collect()
+            let mut events = make(sequence, streamed);
+            for event in &mut events {
+                if let Some(response) = event.data.get_mut("response") {
+                    args.name_model_and_usage(response);
+                }
+            }
+            events.iter().flat_map(Event::to_bytes).collect()
         };
         let mut reply = Reply::event_stream().data(next(&|sequence, _| sequence.opening()));
         for n in 0..self.events {
@@ -141,6 +156,29 @@ impl Args {
         reply.step(Step::Fresh(Arc::new(move || {
             next(&|sequence, streamed| sequence.closing(streamed))
         })))
+    }
+
+    /// Sets what the arguments say of every answer.
+    fn name_model_and_usage(&self, response: &mut Value) {
+        let set = |at: &str, value: Value, response: &mut Value| {
+            if let Some(place) = response.pointer_mut(at) {
+                *place = value;
+            }
+        };
+        set("/model", json!(self.model), response);
+        // Only a final answer has a usage.
+        let output = response.pointer("/usage/output_tokens");
+        if let Some(output) = output.and_then(Value::as_u64) {
+            let input = self.input_tokens;
+            set("/usage/input_tokens", json!(input), response);
+            let cached = json!(self.cached_tokens);
+            set(
+                "/usage/input_tokens_details/cached_tokens",
+                cached,
+                response,
+            );
+            set("/usage/total_tokens", json!(input + output), response);
+        }
     }
 }
 
