@@ -86,11 +86,11 @@ def audit_log(path, verified, directory):
     lines = Path(path).read_text().splitlines()
     shown = []
     for line in (lines[0], lines[1], lines[3]):
-        line = re.sub(r'"[0-9a-f]{64}"', f'"{"9c56cc51b3"}..."', line)
         of = json.loads(line)
-        of = fixed.record(of) if "outcome" in of else of
-        shown.append(fixed.other(compact(of), directory))
-    said = [fixed.other(line, directory) for line in Path(verified).read_text().splitlines()]
+        of = fixed.record(of) if "outcome" in of else fixed.start(of)
+        shown.append(fixed.other(fixed.hashes(compact(of)), directory))
+    said = Path(verified).read_text().splitlines()
+    said = [fixed.other(fixed.hashes(line), directory) for line in said]
     return f"{fenced('json', shown)}\n\n{fenced('text', said)}"
 
 
