@@ -18,6 +18,8 @@ pub(crate) struct ConnectionState {
     flushes: AtomicU64,
     /// A response body waits for the next flush.
     flush_awaited: AtomicBool,
+    /// How many requests have a record: those that came to be answered, and the one that was evicted.
+    recorded: AtomicU64,
     /// How many requests have been answered, or given up.
     exchanges_ended: AtomicU64,
     /// The answer has no framing but the end of the connection (HTTP/1.0).
@@ -58,7 +60,18 @@ impl ConnectionState {
     pub(crate) fn open_exchange(self: &Arc<Self>, ends_by_close: bool) -> Exchange {
         self.ends_by_close.store(ends_by_close, Ordering::Relaxed);
         self.is_refusal.store(false, Ordering::Relaxed);
+        self.note_recorded();
         Exchange(Arc::clone(self))
+    }
+
+    /// One more request has a record.
+    pub(crate) fn note_recorded(&self) {
+        self.recorded.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many requests have one.
+    pub(crate) fn recorded(&self) -> u64 {
+        self.recorded.load(Ordering::Relaxed)
     }
 
     /// Where the connection is, as of now.

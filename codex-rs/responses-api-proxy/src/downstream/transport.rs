@@ -195,6 +195,7 @@ impl<S: CallerSocket> Downstream<S> {
         if is_head && self.state.is_idle() {
             if !self.connection_state.become_busy() {
                 OpenRecord::begin(&self.observer, self.user, None).conclude(Outcome::Evicted);
+                self.connection_state.note_recorded();
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
             self.on(Event::HeadComplete);
@@ -235,6 +236,17 @@ impl<S: CallerSocket> Downstream<S> {
     fn arm_reset(&mut self) {
         if self.connection_state.ends_by_close() {
             self.socket.arm_reset();
+        }
+    }
+}
+
+impl<S> Drop for Downstream<S> {
+    /// hyper asks nobody for an answer if it finds the end of the connection right behind a head. So the records of
+    /// such requests are made here.
+    fn drop(&mut self) {
+        let heads = self.inbound.heads();
+        for _ in self.connection_state.recorded()..heads {
+            drop(OpenRecord::begin(&self.observer, self.user, None));
         }
     }
 }

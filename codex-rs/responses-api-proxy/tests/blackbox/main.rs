@@ -44,6 +44,7 @@ mod metrics;
 mod noninterference;
 mod outbound_proxy;
 mod pool;
+mod records;
 mod resolving;
 mod restricted_host;
 mod scrapes;

@@ -11,10 +11,13 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
 use crate::downstream::connection_limit::ConnectionLimit;
+use crate::observe::finished::Finished;
 use crate::observe::observer::Observer;
+use crate::observe::queue::Queue;
 
 mod end;
 mod read;
+mod record;
 mod write;
 
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -151,6 +154,7 @@ struct Served {
     socket: FakeSocket,
     connection_state: Arc<ConnectionState>,
     limit: Arc<ConnectionLimit>,
+    finished: Arc<Queue<Finished>>,
 }
 
 /// A connection that was just accepted.
@@ -160,13 +164,14 @@ fn served() -> Served {
     let connection_state = Arc::new(ConnectionState::default());
     let permit = limit.admit(&connection_state, None).unwrap();
     let callers = Arc::new(PeerUsers::new(&[], &[], None).unwrap());
+    let (observer, finished) = Observer::for_test();
     let downstream = Downstream::new(
         socket.clone(),
         Arc::clone(&connection_state),
         permit,
         callers,
         None,
-        Observer::for_test().0,
+        observer,
         HEADER_TIMEOUT,
     );
     Served {
@@ -174,6 +179,7 @@ fn served() -> Served {
         socket,
         connection_state,
         limit,
+        finished,
     }
 }
 
