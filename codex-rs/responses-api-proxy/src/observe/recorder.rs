@@ -225,20 +225,20 @@ impl Reader {
 
     /// `3 requests  142 tok/s  $1.24`
     fn say_status(&mut self) {
+        let in_flight = self.observer.in_flight();
+        let requests = in_flight.requests();
+        if requests == 0 {
+            return stderr::status(None);
+        }
         let now = Instant::now();
         let since = self.status.said.map(|said| now.duration_since(said));
         if since.is_some_and(|since| since < STATUS_EVERY) {
             return;
         }
-        let in_flight = self.observer.in_flight();
         let deltas = in_flight.deltas();
-        let requests = in_flight.requests();
         let fresh = deltas - self.status.deltas;
         self.status.deltas = deltas;
         self.status.said = Some(now);
-        if requests == 0 {
-            return stderr::status(None);
-        }
         #[expect(clippy::cast_precision_loss, reason = "shown without decimals")]
         let rate = since.map_or(0.0, |since| fresh as f64 / since.as_secs_f64());
         let requests = summary::requests(u64::try_from(requests).unwrap_or(u64::MAX));

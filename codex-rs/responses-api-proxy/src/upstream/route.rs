@@ -158,7 +158,11 @@ impl Route {
     pub(crate) fn name(&self) -> String {
         match self.url.socket() {
             Some(socket) => format!("unix:{}", socket.display()),
-            None => self.url.url().host_str().unwrap_or_default().to_owned(),
+            None => {
+                let host = self.url.url().host_str().unwrap_or_default();
+                let port = self.url.url().port();
+                port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+            }
         }
     }
 

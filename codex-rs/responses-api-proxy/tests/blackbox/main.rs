@@ -11,6 +11,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod access_log;
 mod answers;
 mod audit;
 mod before_the_key;
@@ -50,6 +51,7 @@ mod restricted_host;
 mod scrapes;
 mod server_info;
 mod server_info_ownership;
+mod soak;
 mod start;
 mod stderr;
 mod streaming;
