@@ -52,7 +52,7 @@ fn call(proxy: &Proxy, caller: u64) {
     let mut connected = None;
     for number in caller * EACH..(caller + 1) * EACH {
         let mut client = connected.take().unwrap_or_else(|| proxy.client());
-        client.post(RESPONSES, &[], &number.to_string());
+        client.post(RESPONSES, &[], number.to_string());
         if fate(number) == LEFT {
             client.wait_for_raw("delta");
             client.close();
