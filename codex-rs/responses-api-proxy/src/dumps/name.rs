@@ -10,6 +10,10 @@ pub(super) enum Half {
 }
 
 impl Half {
+    #[cfg_attr(
+        not(unix),
+        allow(dead_code, reason = "no dumps are found again where there are none")
+    )]
     const ALL: [Self; 2] = [Self::Request, Self::Response];
 
     const fn word(self) -> &'static str {
@@ -56,6 +60,10 @@ impl DumpName {
     }
 
     /// `None`: no dump of ours has this name.
+    #[cfg_attr(
+        not(unix),
+        allow(dead_code, reason = "no dumps are found again where there are none")
+    )]
     pub(super) fn parse(name: &str) -> Option<Self> {
         let mut parts = name.strip_suffix(".json")?.splitn(3, '-');
         let number = parts.next()?.parse().ok()?;
@@ -72,6 +80,10 @@ impl DumpName {
     }
 
     /// Whether this is the name of a file of ours that is not whole.
+    #[cfg_attr(
+        not(unix),
+        allow(dead_code, reason = "no dumps are found again where there are none")
+    )]
     pub(super) fn is_unfinished(name: &str) -> bool {
         let name = name.strip_prefix('.');
         name.is_some_and(|name| {

@@ -257,5 +257,5 @@ impl Draft {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests;

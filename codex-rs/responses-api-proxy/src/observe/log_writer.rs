@@ -136,6 +136,7 @@ impl LogWriter {
     }
 
     /// Has the file opened anew.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "there is no signal for it"))]
     pub(crate) fn reopen(&self) {
         self.0.lock().is_reopened = true;
         self.0.changed.notify_all();

@@ -56,6 +56,7 @@ pub(crate) struct Observing {
     /// `None`: no records are kept.
     pub(crate) recorder: Option<Recorder>,
     /// To be opened anew on SIGHUP.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "there is no signal for it"))]
     pub(crate) logs: Vec<LogWriter>,
     pub(crate) metrics: Option<Registered>,
     pub(crate) dumps: Option<Dumps>,
