@@ -15,7 +15,8 @@ pub struct SandboxPolicy {
     /// It looks names up: UDP, and the netlink that the C library orders addresses by. Read and connected
     /// to is what [`read`](Self::read) and [`connect_to`](Self::connect_to) say.
     pub resolve_names: bool,
-    /// Directories in which it opens files to append to, and makes such files, open. All beneath them may be appended to.
+    /// Directories in which it opens files to append to, and makes such files, open. All beneath them may be appended to; an
+    /// intruder can write over what is there too, because `fcntl(2)` takes `O_APPEND` back and is not looked at.
     pub append_in: Vec<File>,
     /// Directories in which it makes files, writes them, renames and removes them, open. What is there already is
     /// neither read nor written.

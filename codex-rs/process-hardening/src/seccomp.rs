@@ -2,7 +2,8 @@
 //!
 //! Some calls are allowed for some arguments only. There is no way to run a
 //! program, to start a process, to listen, to open anything for writing (but logs, to append
-//! to them, and files that are new, where there are any to be made), to map memory as code, to trace, or to reach a Unix socket.
+//! to them, and files that are new, where there are any to be made), to map memory as code, to trace, or to reach a
+//! Unix socket. fcntl(2) is not looked at, and can take `O_APPEND` back: the list keeps nobody from writing over logs.
 //!
 //! The list is for every C library that the proxy may be linked with: glibc from 2.17 on, and musl. They
 //! ask for the same things by different calls: `open(2)` or `openat(2)`, `poll(2)` or `ppoll(2)`. rustix, which

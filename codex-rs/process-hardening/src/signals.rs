@@ -15,6 +15,16 @@ pub fn is_ignored(signal: i32) -> io::Result<bool> {
     Ok(Action::at(signal)?.is_to_ignore())
 }
 
+/// From now on a file that grows past `RLIMIT_FSIZE` (setrlimit(2)) is an error of the write, `EFBIG`, and does not
+/// end the process.
+///
+/// # Errors
+///
+/// None that is known.
+pub fn ignore_file_size_signal() -> io::Result<()> {
+    Action::ignore().install(libc::SIGXFSZ)
+}
+
 /// What is done at a signal. Whatever there is a value of may be installed: what the system does by
 /// default, what was done before, or a handler that somebody vouched for.
 #[derive(Clone, Copy)]
@@ -26,6 +36,13 @@ impl Action {
         // SAFETY: sigaction is plain data, for which all zeroes is a value: the default action
         // (SIG_DFL), no flags, no signal blocked meanwhile.
         Self(unsafe { std::mem::zeroed() })
+    }
+
+    /// Nothing.
+    pub(crate) fn ignore() -> Self {
+        let mut action = Self::by_default();
+        action.0.sa_sigaction = libc::SIG_IGN;
+        action
     }
 
     /// Calls `handler`; what was interrupted goes on after it (SA_RESTART).

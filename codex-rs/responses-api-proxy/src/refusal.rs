@@ -246,7 +246,12 @@ impl Refusal {
     /// How a request came out that is answered so.
     pub(crate) fn outcome(&self) -> Outcome {
         let row = self.reason.row();
-        let (code, cause) = (row.code, printable(&self.message));
+        // A target can have a credential in it, which whoever made the request may see, and nobody else.
+        let cause = match self.reason {
+            Reason::PathNotAllowed => format!("only POST {RESPONSES} is forwarded"),
+            _ => printable(&self.message),
+        };
+        let code = row.code;
         match self.reason {
             Reason::BodyCutShort => Outcome::BodyCut,
             Reason::BodyStalled => Outcome::CallerStalled,

@@ -29,6 +29,7 @@ pub(crate) fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
         }
         writeln!(io::stdout(), "{finding}")
     });
+    let mut first = None;
     for path in &args.files {
         let name = path.display().to_string();
         let read = match open(path) {
@@ -37,12 +38,26 @@ pub(crate) fn verify(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
         };
         let summary = read.with_context(|| format!("cannot read {name}"))?;
         writeln!(output, "{name}: {}", described(summary))?;
+        if summary.lines > 0 {
+            first = first.or(Some(summary.continues));
+        }
     }
     let totals = verification.end()?;
     if printed > MOST_PRINTED {
         writeln!(output, "and {} more", printed - MOST_PRINTED)?;
     }
     print_totals(&mut output, &totals)?;
+    let Some(before) = first else {
+        bail!("there are no lines: all of them were removed, or none was ever written");
+    };
+    if let Some(before) = before
+        && before != args.after.unwrap_or(LineHash::NONE)
+    {
+        bail!(
+            "the beginning is missing: the first line follows one with the hash {before}; name the files before \
+             it too, or --after {before} if that is the hash that was kept of their last line"
+        );
+    }
     judge(&mut output, &totals, args.expect)
 }
 

@@ -31,6 +31,10 @@ pub struct VerifyArgs {
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
 
+    /// Hash of the line before the first one, where the files before it are not named
+    #[arg(long, value_name = "HASH", value_parser = str::parse::<LineHash>)]
+    pub(crate) after: Option<LineHash>,
+
     /// Hash of a line that has to be there; up to it nothing has changed then
     #[arg(long, value_name = "HASH", value_parser = str::parse::<LineHash>)]
     pub(crate) expect: Option<LineHash>,

@@ -42,6 +42,12 @@ impl Retention {
         }
     }
 
+    /// The most that one file may take: a request that is dumped is not to push all others out, and then be too large
+    /// itself.
+    pub(super) fn most_of_one(&self) -> u64 {
+        self.limit / 4
+    }
+
     /// Makes room for so many bytes that are about to be written, by calling `remove` with what has to go.
     ///
     /// # Errors

@@ -220,6 +220,9 @@ impl Draft {
 
     fn flush(&mut self, store: &mut Store) -> Result<(), DumpError> {
         let bytes = u64::try_from(self.buffer.len()).unwrap_or(u64::MAX);
+        if self.reserved.saturating_add(bytes) > store.retention.most_of_one() {
+            return Err(NoRoom::TooLarge.into());
+        }
         let directory = &store.directory;
         store
             .retention
@@ -257,5 +260,6 @@ impl Draft {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(unix)]
+#[cfg(test)]
 mod tests;

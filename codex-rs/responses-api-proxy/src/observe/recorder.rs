@@ -35,6 +35,9 @@ const HANDED_OVER: usize = 64 * 1024;
 /// How often it is said what logs had to drop.
 const DROPS_SAID_EVERY: Duration = Duration::from_secs(60);
 
+/// So many refusals a second of requests whose heads were not read have a line each.
+const UNREAD_A_SECOND: u32 = 50;
+
 /// How often the line at the bottom of a terminal changes.
 const STATUS_EVERY: Duration = Duration::from_millis(500);
 
@@ -104,6 +107,7 @@ impl Recorder {
                         summary: Summary::default(),
                         status: Status::default(),
                         drops: Drops::default(),
+                        unread: Unread::default(),
                     };
                     reader.read(&queue);
                 }
@@ -128,6 +132,7 @@ struct Reader {
     summary: Summary,
     status: Status,
     drops: Drops,
+    unread: Unread,
 }
 
 /// When the line at the bottom was written last, and what it said.
@@ -135,6 +140,35 @@ struct Reader {
 struct Status {
     said: Option<Instant>,
     deltas: u64,
+}
+
+/// Refusals of requests whose heads were not read: whoever may not call can cause any number of them, and each would
+/// be a line in every log.
+#[derive(Debug, Default)]
+struct Unread {
+    second: Option<Instant>,
+    written: u32,
+    /// Those that are in no log, and not said yet.
+    counted: u64,
+}
+
+impl Unread {
+    fn is_written(&mut self, now: Instant) -> bool {
+        if self
+            .second
+            .is_none_or(|second| now.duration_since(second) >= Duration::from_secs(1))
+        {
+            self.second = Some(now);
+            self.written = 0;
+        }
+        let is_written = self.written < UNREAD_A_SECOND;
+        if is_written {
+            self.written += 1;
+        } else {
+            self.counted += 1;
+        }
+        is_written
+    }
 }
 
 /// What was dropped and not said yet.
@@ -183,6 +217,9 @@ impl Reader {
             let cost = self.costs.of(&finished);
             if let Some(metrics) = &mut self.sinks.metrics {
                 metrics.record(&finished, cost, self.observer.names());
+            }
+            if finished.method.is_none() && !self.unread.is_written(Instant::now()) {
+                continue;
             }
             let from = self.lines.len();
             if wants_lines {
@@ -279,6 +316,14 @@ impl Reader {
             self.drops.said = Some(now);
         } else if let Some(cause) = failure {
             stderr::line(format_args!("--access-log: lines are waiting: {cause}"));
+            self.drops.said = Some(now);
+        }
+        if self.unread.counted > 0 {
+            let count = std::mem::take(&mut self.unread.counted);
+            stderr::line(format_args!(
+                "{count} refusals are in no log: more than {UNREAD_A_SECOND} a second were of requests whose heads \
+                 were not read"
+            ));
             self.drops.said = Some(now);
         }
         if self.drops.records > 0 {

@@ -71,6 +71,8 @@ impl Checked {
         // Before anything else: what others could do until here, and that it ends here.
         let exposure = exposure_at_start();
         let mut mitigations = harden();
+        #[cfg(unix)]
+        codex_process_hardening::ignore_file_size_signal().context("SIGXFSZ cannot be ignored")?;
         let config = Config::try_from(args)?;
         if config.sandbox == Sandbox::Require
             && let Some(exposure) = &exposure

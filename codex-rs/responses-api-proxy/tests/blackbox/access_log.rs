@@ -293,3 +293,71 @@ fn an_upstream_that_refuses_the_key_is_reported_once() {
     let said = proxy.stderr_so_far();
     assert_eq!(said.matches("refuses the key (401").count(), 1, "{said}");
 }
+
+/// As under `LimitFSIZE=` of systemd.exec(5).
+#[test]
+fn a_file_that_may_not_grow_is_an_error_and_not_the_end() {
+    let upstream = upstream();
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("access.log");
+    let mut proxy = in_front_of(&upstream)
+        .under(["prlimit", "--fsize=4096"])
+        .arg("--access-log")
+        .arg(&log)
+        .start();
+    let mut client = proxy.client();
+    for _ in 0..50 {
+        assert_eq!(client.post(RESPONSES, &[], "{}").read_answer().status, 200);
+    }
+    proxy.wait_for_stderr("--access-log: lines are waiting: File too large");
+    drop(client);
+    proxy.signal(TERM);
+    assert_eq!(proxy.wait_exit().code(), Some(0));
+}
+
+#[test]
+fn what_a_caller_wrote_into_a_path_is_in_no_log() {
+    let upstream = upstream();
+    let logged = logged(in_front_of(&upstream).args(["--log-format", "json"]));
+    let answer = logged
+        .proxy
+        .client()
+        .get("/v1/models?api_key=sesame")
+        .read_answer();
+    assert!(answer.text().contains("sesame"));
+    let record = logged.records(1).remove(0);
+    assert_eq!(record["code"], "path_not_allowed");
+    logged.proxy.wait_for_stderr("path_not_allowed");
+    assert!(!record.to_string().contains("sesame"));
+    assert!(!logged.proxy.stderr_so_far().contains("sesame"));
+}
+
+/// Those who may not call are not to fill the disk of those who may.
+#[test]
+fn a_flood_of_heads_that_cannot_be_read_is_counted_and_not_written_out() {
+    let upstream = upstream();
+    let logged = logged(in_front_of(&upstream));
+    for _ in 0..400 {
+        let answer = logged
+            .proxy
+            .client()
+            .send("GET / HTTP/9\r\n\r\n")
+            .read_answer();
+        assert_eq!(answer.status, 400);
+    }
+    let proxy = &logged.proxy;
+    assert_eq!(
+        proxy
+            .client()
+            .post(RESPONSES, &[], "{}")
+            .read_answer()
+            .status,
+        200
+    );
+    let said = proxy.wait_for_stderr(" refusals are in no log: ");
+    let line = said
+        .lines()
+        .find(|line| line.contains(" refusals are in no log: "));
+    let counted: usize = line.unwrap().split(' ').next().unwrap().parse().unwrap();
+    assert!((1..400).contains(&counted), "{counted}");
+}

@@ -159,12 +159,27 @@ fn a_rotation_goes_on_with_the_chain() {
     let [new, old] = [new.to_str().unwrap(), old.to_str().unwrap()];
     let output = verify(&[old, new, "--expect", &hash]);
     assert_eq!(output.code, Some(0), "{output:?}");
-    let output = verify(&[new]);
-    assert_eq!(output.code, Some(0));
     let last = verify(&[old]).stdout;
     let (_, last) = last.split_once("last line: ").unwrap();
-    let says = format!("{new}: 2 lines, continues from {}\n", &last[..64]);
-    assert!(output.stdout.starts_with(&says), "{}", output.stdout);
+    let last = &last[..64];
+    let says = format!("{new}: 2 lines, continues from {last}\n");
+    // The beginning is missing, unless it is known where the file goes on.
+    for (args, code) in [
+        (&[new][..], 1),
+        (&[new, "--after", &hash], 1),
+        (&[new, "--after", last], 0),
+    ] {
+        let output = verify(args);
+        assert_eq!(output.code, Some(code), "{output:?}");
+        assert!(output.stdout.starts_with(&says), "{}", output.stdout);
+        assert_eq!(
+            output.stderr.contains("the beginning is missing"),
+            code == 1
+        );
+    }
+    let empty = format!("{new}.empty");
+    fs::write(&empty, "").unwrap();
+    assert_eq!(verify(&[&empty]).code, Some(1));
     let output = verify(&[new, old]);
     assert_eq!(output.code, Some(1));
     assert!(
