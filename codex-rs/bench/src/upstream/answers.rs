@@ -36,7 +36,8 @@ const LAST_AFTER: &str = "\",\"usage\":{\"input_tokens\":10000,\
 pub(super) struct Answer {
     /// One event, as HTTP/2 frames it.
     pub(super) event: Bytes,
-    /// How many of them come before the last one, which takes the place of several where they are small.
+    /// How many of them come before the last one, which takes the place of several where they are small, and is empty
+    /// where there are too few.
     pub(super) before_last: u32,
     pub(super) last: Bytes,
     /// One event as a chunk.
@@ -67,16 +68,23 @@ impl Answer {
         let places = u32::try_from(shortest)
             .unwrap_or(u32::MAX)
             .div_ceil(size.max(1));
-        let places = places.min(events);
-        let last = filled(LAST_BEFORE, LAST_AFTER, size as usize * places as usize);
-        let before_last = events - places;
+        // An answer that is too short for it has none.
+        let (before_last, last) = match events.checked_sub(places) {
+            Some(before) => {
+                let length = size as usize * places as usize;
+                (before, filled(LAST_BEFORE, LAST_AFTER, length))
+            }
+            None => (events, Bytes::new()),
+        };
         let chunk = chunk(&event);
         let whole = (events.saturating_mul(size) <= LARGEST_WHOLE).then(|| {
             let mut whole = BytesMut::from(HEAD);
             for _ in 0..before_last {
                 whole.put_slice(&chunk);
             }
-            whole.put_slice(&self::chunk(&last));
+            if !last.is_empty() {
+                whole.put_slice(&self::chunk(&last));
+            }
             whole.put_slice(LAST_CHUNK);
             whole.freeze()
         });

@@ -161,7 +161,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 for _ in 0..answer.before_last {
                     self.write(&answer.chunk).await?;
                 }
-                self.write(&chunk(&answer.last)).await?;
+                if !answer.last.is_empty() {
+                    self.write(&chunk(&answer.last)).await?;
+                }
             }
             Job::OneByOne { events, size } => {
                 let answer = self.shared.answers.get(events, size);
