@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
-use codex_test_support::{Gate, MockUpstream, RefusedPort, Reply, TEST_KEY, run_to_exit};
+use codex_test_support::{Gate, MockUpstream, Reply, TEST_KEY, run_to_exit};
 use serde_json::Value;
 
 use crate::records::{delta, final_event, logged, records};
@@ -59,15 +59,18 @@ fn a_log_is_rotated_by_a_rename_and_a_signal_and_no_line_is_lost_or_cut() {
 #[test]
 fn a_thousand_signals_cost_no_request_and_no_record() {
     let upstream = upstream();
-    let logged = logged(in_front_of(&upstream));
-    thread::scope(|scope| {
-        scope.spawn(|| (0..1000).for_each(|_| logged.proxy.signal(HUP)));
+    let mut logged = logged(in_front_of(&upstream));
+    let asked = thread::scope(|scope| {
+        let signals = scope.spawn(|| (0..1000).for_each(|_| logged.proxy.signal(HUP)));
         let mut client = logged.proxy.client();
-        for _ in 0..200 {
+        let mut asked = 0;
+        while !signals.is_finished() {
             assert_eq!(client.post(RESPONSES, &[], "{}").read_answer().status, 200);
+            asked += 1;
         }
+        asked
     });
-    assert_eq!(ids(&logged.records(200)).len(), 200);
+    assert_eq!(ids(&logged.all()).len(), asked);
 }
 
 #[test]
@@ -235,63 +238,6 @@ fn with_json_all_lines_but_the_ready_line_are_objects() {
             "{line}"
         );
     }
-}
-
-#[test]
-fn lines_about_faults_say_whose_where_and_which_and_equal_ones_are_counted() {
-    let refused = RefusedPort::new();
-    let mut proxy = codex_test_support::Proxy::builder(PROXY)
-        .upstream_url(&refused.url())
-        .start();
-    let mut id = String::new();
-    for _ in 0..43 {
-        let answer = proxy.client().post(RESPONSES, &[], "{}").read_answer();
-        assert_eq!(answer.status, 502);
-        if id.is_empty() {
-            id = answer
-                .header("x-codex-proxy-request-id")
-                .unwrap()
-                .to_owned();
-        }
-    }
-    proxy.signal(TERM);
-    assert_eq!(proxy.wait_exit().code(), Some(0));
-    let said = proxy.stderr_so_far();
-    let lines: Vec<&str> = said
-        .lines()
-        .filter(|line| line.contains("no answer: "))
-        .collect();
-    assert_eq!(lines.len(), 4, "{said}");
-    assert!(lines[3].starts_with("and 40 more: no answer: upstream_connect: "));
-    let first = lines[0];
-    assert!(first.starts_with("20") && first.contains("Z no answer: upstream_connect: "));
-    assert!(
-        first.contains("(127.0.0.1:") && first.ends_with(&format!("; {id})")),
-        "{first}"
-    );
-    if cfg!(target_os = "linux") {
-        assert!(first.contains("; user "), "{first}");
-    }
-}
-
-#[test]
-fn an_upstream_that_refuses_the_key_is_reported_once() {
-    let upstream = MockUpstream::h1(Reply::new(401));
-    let mut proxy = in_front_of(&upstream).start();
-    for _ in 0..3 {
-        assert_eq!(
-            proxy
-                .client()
-                .post(RESPONSES, &[], "{}")
-                .read_answer()
-                .status,
-            401
-        );
-    }
-    proxy.signal(TERM);
-    assert_eq!(proxy.wait_exit().code(), Some(0));
-    let said = proxy.stderr_so_far();
-    assert_eq!(said.matches("refuses the key (401").count(), 1, "{said}");
 }
 
 /// As under `LimitFSIZE=` of systemd.exec(5).

@@ -10,7 +10,7 @@ use crate::custody::skipped;
 use crate::lifecycle::signal;
 use crate::{PROXY, RESPONSES, ask, in_front_of};
 
-fn sha256(text: &str) -> Option<String> {
+pub(crate) fn sha256(text: &str) -> Option<String> {
     let command = format!("printf %s {text} | sha256sum");
     let output = Command::new("/bin/sh")
         .args(["-c", &command])

@@ -12,6 +12,7 @@
 )]
 
 mod access_log;
+mod access_log_schema;
 mod answers;
 mod audit;
 mod before_the_key;
@@ -32,6 +33,7 @@ mod dumps;
 mod echo;
 mod environment;
 mod fairness;
+mod fault_lines;
 mod faults;
 mod floods;
 mod framing;
@@ -41,10 +43,14 @@ mod ipv6;
 mod isolation;
 mod key;
 mod lifecycle;
+mod log_drops;
+mod log_ownership;
 mod metrics;
 mod noninterference;
 mod outbound_proxy;
 mod pool;
+mod record_cuts;
+mod record_refusals;
 mod records;
 mod resolving;
 mod restricted_host;

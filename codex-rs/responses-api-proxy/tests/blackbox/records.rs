@@ -12,12 +12,11 @@ use codex_test_support::{
 };
 use serde_json::{Value, json};
 
+use crate::access_log_schema::assert_is_in_the_schema;
 use crate::{PROXY, RESPONSES, in_front_of};
 
 /// SIGTERM (signal(7)).
 const TERM: i32 = 15;
-
-const SCHEMA: &str = include_str!("../../../../docs/access-log.schema.json");
 
 /// A proxy with an access log, in a directory that goes with it.
 pub(crate) struct Logged {
@@ -37,10 +36,20 @@ pub(crate) fn logged(builder: ProxyBuilder) -> Logged {
 }
 
 impl Logged {
-    /// Waits for `count` lines, and looks a moment later whether there are more.
+    /// Waits for `count` lines. [`all`](Self::all) sees whether more come.
     #[track_caller]
     pub(crate) fn records(&self, count: usize) -> Vec<Value> {
         records(&self.log, count)
+    }
+
+    /// Ends the proxy, and returns every record that there ever was.
+    #[track_caller]
+    pub(crate) fn all(&mut self) -> Vec<Value> {
+        self.proxy.signal(TERM);
+        assert_eq!(self.proxy.wait_exit().code(), Some(0));
+        let text = fs::read_to_string(&self.log).unwrap();
+        assert!(text.is_empty() || text.ends_with('\n'), "{text}");
+        records(&self.log, text.lines().count())
     }
 
     /// The one record of a request whose answer this is.
@@ -72,34 +81,6 @@ pub(crate) fn records(log: &Path, count: usize) -> Vec<Value> {
         }
         assert!(started.elapsed() < WAIT_TIMEOUT, "{count} lines:\n{text}");
         thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// By the part of JSON Schema that is in use there; patterns are those of times and ids alone, and looked at elsewhere.
-#[track_caller]
-fn assert_is_in_the_schema(record: &Value) {
-    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
-    for name in schema["required"].as_array().unwrap() {
-        assert!(
-            record.get(name.as_str().unwrap()).is_some(),
-            "{name} in {record}"
-        );
-    }
-    for (name, value) in record.as_object().unwrap() {
-        let of = &schema["properties"][name];
-        let why = format!("{name} in {record}");
-        match of["type"].as_str() {
-            Some("string") => {
-                let most = of["maxLength"].as_u64().unwrap_or(1000);
-                assert!(value.as_str().unwrap().len() as u64 <= most, "{why}");
-            }
-            Some("integer") => assert!(value.is_u64(), "{why}"),
-            Some("number") => assert!(value.as_f64().unwrap() >= 0.0, "{why}"),
-            Some("boolean") => assert!(value.is_boolean(), "{why}"),
-            None if of.get("const").is_some() => assert_eq!(value, &of["const"], "{why}"),
-            None => assert!(of["enum"].as_array().unwrap().contains(value), "{why}"),
-            Some(other) => panic!("the schema has {other}"),
-        }
     }
 }
 

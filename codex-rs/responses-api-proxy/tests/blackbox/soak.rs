@@ -47,9 +47,10 @@ fn answer(body: &[u8], gate: &Gate) -> Reply {
     }
 }
 
-/// The requests of one caller, one after the other.
-fn call(proxy: &Proxy, caller: u64) {
+/// The requests of one caller, one after the other. Returns the ids of those that were answered.
+fn call(proxy: &Proxy, caller: u64) -> Vec<(String, u64)> {
     let mut connected = None;
+    let mut answered = Vec::new();
     for number in caller * EACH..(caller + 1) * EACH {
         let mut client = connected.take().unwrap_or_else(|| proxy.client());
         client.post(RESPONSES, &[], number.to_string());
@@ -60,8 +61,34 @@ fn call(proxy: &Proxy, caller: u64) {
         }
         let answer = client.read_answer();
         let is_kept = answer.end == End::Clean && answer.status == 200;
+        let id = answer.header("x-codex-proxy-request-id").unwrap();
+        answered.push((id.to_owned(), number));
         connected = is_kept.then_some(client);
     }
+    answered
+}
+
+/// What the record of an answered request says is what became of that very request.
+#[track_caller]
+fn assert_says(record: &Value, number: u64) {
+    let (outcome, has_usage) = match fate(number) {
+        CUT => ("upstream_cut", false),
+        REFUSED => ("upstream_error", false),
+        FAILED => ("incomplete", true),
+        LEFT => panic!("{record} was not answered"),
+        _ => ("complete", true),
+    };
+    assert_eq!(record["outcome"], outcome, "{record}");
+    assert_eq!(
+        record["bytes.request"],
+        number.to_string().len(),
+        "{record}"
+    );
+    let tokens = |name: &str| record.get(name).and_then(Value::as_u64);
+    let expected = |count| has_usage.then_some(count);
+    let (read, written) = (expected(input(number)), expected(output(number)));
+    assert_eq!(tokens("gen_ai.usage.input_tokens"), read, "{record}");
+    assert_eq!(tokens("gen_ai.usage.output_tokens"), written, "{record}");
 }
 
 #[test]
@@ -71,17 +98,24 @@ fn tokens_and_requests_are_counted_exactly_whatever_goes_wrong_beside_them() {
     let upstream = MockUpstream::h1(Reply::made(move |request| answer(&request.body, &held)));
     let logged = logged(in_front_of(&upstream).with_metrics());
     let metrics = place(&logged.proxy);
-    thread::scope(|scope| {
-        for caller in 0..CALLERS {
-            let proxy = &logged.proxy;
-            scope.spawn(move || call(proxy, caller));
-        }
+    let mut answered: BTreeMap<String, u64> = thread::scope(|scope| {
+        let proxy = &logged.proxy;
+        let callers: Vec<_> = (0..CALLERS)
+            .map(|caller| scope.spawn(move || call(proxy, caller)))
+            .collect();
+        let ended = callers
+            .into_iter()
+            .flat_map(|caller| caller.join().unwrap());
+        ended.collect()
     });
     let all = 0..CALLERS * EACH;
     let records = logged.records(usize::try_from(all.end).unwrap());
     let mut outcomes = BTreeMap::new();
     let (mut read, mut written) = (0, 0);
     for record in &records {
+        if let Some(number) = answered.remove(record["id"].as_str().unwrap()) {
+            assert_says(record, number);
+        }
         *outcomes
             .entry(record["outcome"].as_str().unwrap())
             .or_insert(0) += 1;
@@ -89,6 +123,7 @@ fn tokens_and_requests_are_counted_exactly_whatever_goes_wrong_beside_them() {
         read += count("gen_ai.usage.input_tokens");
         written += count("gen_ai.usage.output_tokens");
     }
+    assert_eq!(answered, BTreeMap::new(), "without a record");
     let of = |wanted: u64| all.clone().filter(move |&number| fate(number) == wanted);
     let expected = [
         ("caller_left", of(LEFT).count()),
