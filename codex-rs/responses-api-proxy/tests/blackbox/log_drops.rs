@@ -4,7 +4,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::Command;
+use std::sync::mpsc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use codex_test_support::{Client, MockUpstream, Proxy, Reply, WAIT_TIMEOUT, skipped};
 use serde_json::{Value, json};
@@ -102,12 +104,22 @@ fn lines_that_a_fifo_does_not_take_are_counted_and_the_others_come_whole_once_it
         .arg(&fifo)
         .start();
     fill(&proxy);
-    let mut lines = BufReader::new(File::open(&fifo).unwrap()).lines();
+    let (sender, lines) = mpsc::channel();
+    let reader = BufReader::new(File::open(&fifo).unwrap());
+    thread::spawn(move || {
+        // Ends with the proxy, or with the test.
+        reader
+            .lines()
+            .try_for_each(|line| sender.send(line.unwrap()))
+    });
+    let next = || whole_line(&lines.recv_timeout(WAIT_TIMEOUT).unwrap());
+    // What waits is written as a whole: once so much of it has come, there is room again.
+    let mut written = 1_000;
+    (0..written).for_each(|_| drop(next()));
     let last = last_id(&proxy);
-    let mut written = 0;
     loop {
         written += 1;
-        if whole_line(&lines.next().unwrap().unwrap())["id"] == last {
+        if next()["id"] == last {
             break;
         }
     }
@@ -123,6 +135,15 @@ fn mount(options: &str, at: &Path) -> bool {
     let mut mount = Command::new("mount");
     mount.args(["-t", "tmpfs", "-o", options, "none"]).arg(at);
     mount.status().is_ok_and(|status| status.success())
+}
+
+#[track_caller]
+fn wait_until(is_so: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < WAIT_TIMEOUT, "the log does not go on");
+        thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Unmounts when it goes, also where a test fails.
@@ -154,13 +175,11 @@ fn lines_that_a_full_disk_does_not_take_are_counted_and_the_file_goes_on_when_th
     fill(&proxy);
     proxy.wait_for_stderr("No space left on device");
     assert!(mount("remount,size=64m", dir.path()));
+    // A write that failed is tried again after a quarter of a second. What waits is written as a whole: once the file
+    // is so large, there is room for another line.
+    wait_until(|| fs::metadata(&log).unwrap().len() > 1024 * 1024);
     let last = last_id(&proxy);
-    let started = std::time::Instant::now();
-    // A write that failed is tried again after a quarter of a second.
-    while !fs::read_to_string(&log).unwrap().contains(&last) {
-        assert!(started.elapsed() < WAIT_TIMEOUT, "it does not go on");
-        thread::yield_now();
-    }
+    wait_until(|| fs::read_to_string(&log).unwrap().contains(&last));
     let dropped = end(proxy);
     let text = fs::read_to_string(&log).unwrap();
     let written = text.lines().map(whole_line).count();
