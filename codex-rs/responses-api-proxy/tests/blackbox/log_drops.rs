@@ -1,7 +1,7 @@
 //! More lines than a log takes: every request is served, and each line is either written whole or counted.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc;
@@ -88,6 +88,18 @@ fn whole_line(line: &str) -> Value {
     record
 }
 
+/// Lines as they come; reading ends with the proxy, or with the test.
+fn lines_of(reader: BufReader<File>) -> mpsc::Receiver<String> {
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        reader
+            .lines()
+            .map_while(Result::ok)
+            .try_for_each(|line| sender.send(line))
+    });
+    lines
+}
+
 fn make_fifo(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
@@ -104,14 +116,7 @@ fn lines_that_a_fifo_does_not_take_are_counted_and_the_others_come_whole_once_it
         .arg(&fifo)
         .start();
     fill(&proxy);
-    let (sender, lines) = mpsc::channel();
-    let reader = BufReader::new(File::open(&fifo).unwrap());
-    thread::spawn(move || {
-        // Ends with the proxy, or with the test.
-        reader
-            .lines()
-            .try_for_each(|line| sender.send(line.unwrap()))
-    });
+    let lines = lines_of(BufReader::new(File::open(&fifo).unwrap()));
     let next = || whole_line(&lines.recv_timeout(WAIT_TIMEOUT).unwrap());
     // What waits is written as a whole: once so much of it has come, there is room again.
     let mut written = 1_000;
@@ -137,8 +142,9 @@ fn mount(options: &str, at: &Path) -> bool {
     mount.status().is_ok_and(|status| status.success())
 }
 
+/// Waits for what a log does on its own.
 #[track_caller]
-fn wait_until(is_so: impl Fn() -> bool) {
+pub(crate) fn wait_until(is_so: impl Fn() -> bool) {
     let started = Instant::now();
     while !is_so() {
         assert!(started.elapsed() < WAIT_TIMEOUT, "the log does not go on");
@@ -190,6 +196,9 @@ fn lines_that_a_full_disk_does_not_take_are_counted_and_the_file_goes_on_when_th
     assert_eq!(written + dropped, REQUESTS + 1);
 }
 
+/// More than a FIFO takes and than the proxy keeps.
+const UNREAD: usize = 2_000;
+
 /// How many requests a line of standard error is about.
 fn accounts_for(line: &str) -> usize {
     let object: Value = serde_json::from_str(line).unwrap();
@@ -209,45 +218,34 @@ fn standard_error_that_nobody_reads_costs_no_answer_and_its_json_lines_are_writt
     let fifo = dir.path().join("stderr");
     make_fifo(&fifo);
     // Both ends, so that neither side waits for the other to open it.
-    let mut unread = OpenOptions::new()
+    let both = OpenOptions::new()
         .read(true)
         .write(true)
         .open(&fifo)
         .unwrap();
+    let mut unread = BufReader::new(both);
     let script = format!("exec \"$0\" \"$@\" 2> {}", fifo.to_str().unwrap());
     let mut proxy = in_front_of(&upstream)
         .args(["--log-format", "json"])
         .under(["/bin/sh", "-c", &script])
         .spawn();
-    let mut text = String::new();
-    let mut read = |text: &mut String| {
-        let mut bytes = [0; 4096];
-        let count = unread.read(&mut bytes).unwrap();
-        text.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
-    };
-    while !text.contains('\n') {
-        read(&mut text);
-    }
-    let (ready, rest) = text.split_once('\n').unwrap();
+    let mut ready = String::new();
+    unread.read_line(&mut ready).unwrap();
     let address = ready
+        .trim_end()
         .strip_prefix("responses-api-proxy listening on ")
         .unwrap();
     let mut client = Client::connect(address.parse().unwrap());
-    let mut rest = rest.to_owned();
-    const UNREAD: usize = 2_000;
     for _ in 0..UNREAD {
         let answer = client.post(RESPONSES, &[], "{}").read_answer();
         assert_eq!(answer.status, 200);
     }
+    let lines = lines_of(unread);
     let (mut accounted, mut written) = (0, 0);
     while accounted < UNREAD {
-        read(&mut rest);
-        while let Some((line, behind)) = rest.split_once('\n') {
-            let about = accounts_for(line);
-            written += usize::from(line.contains("\"outcome\""));
-            accounted += about;
-            rest = behind.to_owned();
-        }
+        let line = lines.recv_timeout(WAIT_TIMEOUT).unwrap();
+        accounted += accounts_for(&line);
+        written += usize::from(line.contains("\"outcome\""));
     }
     assert_eq!(accounted, UNREAD);
     assert!(

@@ -5,6 +5,7 @@ use std::fs;
 use codex_test_support::{MockUpstream, Proxy, Reply, TEST_KEY, run_to_exit, skipped};
 
 use crate::custody::{copy_of, is_root, open_to_all};
+use crate::log_drops::wait_until;
 use crate::records::{logged, records};
 use crate::{PROXY, ask, in_front_of};
 
@@ -71,9 +72,7 @@ fn a_log_is_written_and_rotated_in_the_strictest_sandbox() {
     let old = logged.log.with_extension("1");
     fs::rename(&logged.log, &old).unwrap();
     logged.proxy.signal(HUP);
-    while !logged.log.exists() {
-        std::thread::yield_now();
-    }
+    wait_until(|| logged.log.exists());
     assert_eq!(ask(&logged.proxy).status, 200);
     assert_eq!(logged.all().len(), 1);
     records(&old, 1);
