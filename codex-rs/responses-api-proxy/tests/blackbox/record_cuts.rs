@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 use crate::records::{Logged, delta, final_event, logged};
 use crate::{PROXY, RESPONSES, in_front_of};
 
+/// Starts an upstream that answers so.
+type Start = fn(Reply) -> MockUpstream;
+
 const BODY: &str = r#"{"input":"hi"}"#;
 
 /// Sends one request, ends the proxy, and returns the answer and the one record, which agree.
@@ -37,7 +40,7 @@ fn only(logged: &mut Logged) -> Value {
 fn an_answer_that_the_upstream_cuts_is_cut_wherever_that_is() {
     let whole = [delta(), &final_event("response.completed", 11, 7)].concat();
     let last = whole.len() as u64;
-    let kinds: [(fn(Reply) -> MockUpstream, CutKind); 3] = [
+    let kinds: [(Start, CutKind); 3] = [
         (MockUpstream::h1, CutKind::Fin),
         (MockUpstream::h1, CutKind::Reset),
         // INTERNAL_ERROR (RFC 9113, section 7).
