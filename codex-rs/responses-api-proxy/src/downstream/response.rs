@@ -21,8 +21,6 @@ pub(crate) struct Answer {
     exchange: Exchange,
     /// Finished when this goes.
     record: OpenRecord,
-    /// How many bytes of the body are left to be handed over, where its length is known.
-    left: Option<u64>,
     /// How many bytes were handed over since everything was known to be written.
     unwritten: usize,
     /// When the last of them was.
@@ -32,7 +30,6 @@ pub(crate) struct Answer {
 impl Answer {
     pub(crate) fn new(body: Body, exchange: Exchange, record: OpenRecord) -> Self {
         Self {
-            left: body.size_hint().exact(),
             body,
             record,
             last: exchange.connection_state().mark(),
@@ -45,7 +42,7 @@ impl Answer {
 impl Drop for Answer {
     fn drop(&mut self) {
         // hyper does not ask for more where it knows that there is none.
-        if self.left == Some(0) || self.body.is_end_stream() {
+        if self.body.is_end_stream() {
             self.record.note_whole();
         } else if self.exchange.connection_state().has_stalled() {
             self.record.note_stalled();
@@ -72,8 +69,6 @@ impl HttpBody for Answer {
             && let Some(data) = frame.data_ref()
         {
             this.unwritten += data.len();
-            let handed = u64::try_from(data.len()).unwrap_or(u64::MAX);
-            this.left = this.left.and_then(|left| left.checked_sub(handed));
             this.record.count_response_bytes(data.len());
             this.last = connection_state.mark();
         }

@@ -50,8 +50,6 @@ pub(crate) struct ResponseBody {
     meter: Option<Box<Meter>>,
     /// Where it is dumped, until it is over.
     dump: Option<Dump>,
-    /// What is still to be dumped, in bytes, where that is known.
-    undumped: Option<u64>,
     state: State,
 }
 
@@ -80,7 +78,6 @@ impl ResponseBody {
             connection_state,
             record,
             dump: None,
-            undumped: None,
             state: State::Flowing,
         }
     }
@@ -88,7 +85,6 @@ impl ResponseBody {
     /// Has what goes down dumped.
     pub(crate) fn dumped(mut self, dump: Option<Dump>) -> Self {
         self.dump = dump;
-        self.undumped = self.upstream.size_hint().exact();
         self
     }
 
@@ -99,8 +95,6 @@ impl ResponseBody {
         }
         if let Some(dump) = &mut self.dump {
             dump.take(data);
-            let taken = u64::try_from(data.len()).unwrap_or(u64::MAX);
-            self.undumped = self.undumped.map(|left| left.saturating_sub(taken));
         }
     }
 
@@ -128,9 +122,8 @@ impl Drop for ResponseBody {
         if let Some(meter) = self.meter.take() {
             meter.finish(&self.record);
         }
-        // Nobody asks for the end of one that says it is at its end, or is as long as it was declared.
-        let is_at_its_end = self.undumped == Some(0) || self.is_end_stream();
-        if matches!(self.state, State::Flowing) && is_at_its_end {
+        // Nobody asks for the end of one that says it is there.
+        if matches!(self.state, State::Flowing) && self.is_end_stream() {
             self.finish_dump();
         }
     }

@@ -196,7 +196,12 @@ where
     }
 
     fn is_end_stream(&self) -> bool {
-        self.next.is_none() && self.gathered.len() == 0 && self.body.is_end_stream()
+        let is_over = match &self.next {
+            // The end was found behind what has been handed out since.
+            Some(next) => next.is_none(),
+            None => self.body.is_end_stream(),
+        };
+        is_over && self.gathered.len() == 0
     }
 }
 

@@ -80,8 +80,9 @@ impl Body for UpstreamBody {
     }
 
     fn is_end_stream(&self) -> bool {
+        // By its length, too: of a body whose length is declared nobody asks for the end behind the last byte.
         self.under_way
             .as_ref()
-            .is_none_or(|(body, _)| body.is_end_stream())
+            .is_none_or(|(body, _)| body.is_end_stream() || body.size_hint().exact() == Some(0))
     }
 }

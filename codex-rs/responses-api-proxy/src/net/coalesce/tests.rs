@@ -46,6 +46,40 @@ impl HttpBody for Scripted {
     }
 }
 
+/// A body that does not say that it is over before it is asked once more.
+#[derive(Debug)]
+struct Silent(Scripted);
+
+impl HttpBody for Silent {
+    type Data = Bytes;
+    type Error = &'static str;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
+        Pin::new(&mut self.0).poll_frame(cx)
+    }
+}
+
+#[test]
+fn the_end_is_known_as_soon_as_what_came_before_it_is_handed_out() {
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    let mut is_over_after_a_poll = |script: Vec<Say>| {
+        let body = Silent(Scripted(script.into()));
+        let mut body = Coalesced::new(body, Handover::AtOnce, FLUSH_AT);
+        assert!(!body.is_end_stream());
+        let handed_out = Pin::new(&mut body).poll_frame(&mut cx);
+        assert!(matches!(handed_out, Poll::Ready(Some(Ok(_)))));
+        body.is_end_stream()
+    };
+    let piece = || Piece(b"piece".to_vec());
+    assert!(is_over_after_a_poll(vec![piece(), piece()]));
+    for what_is_next in [Nothing, Trailers, Error] {
+        assert!(!is_over_after_a_poll(vec![piece(), what_is_next]));
+    }
+}
+
 #[derive(Default)]
 struct Wakes(AtomicUsize);
 
