@@ -10,14 +10,17 @@ use std::time::{Duration, Instant};
 const WRITTEN: u32 = 3;
 
 /// How long further ones are counted before their number is written.
-const COUNTED_FOR: Duration = Duration::from_secs(10);
+pub(crate) const COUNTED_FOR: Duration = Duration::from_secs(10);
 
 /// How many different lines are remembered.
 const REMEMBERED: usize = 32;
 
 /// What was written lately.
-#[derive(Debug, Default)]
-pub(crate) struct Repeats(Vec<Seen>);
+#[derive(Debug)]
+pub(crate) struct Repeats {
+    counted_for: Duration,
+    seen: Vec<Seen>,
+}
 
 #[derive(Debug)]
 struct Seen {
@@ -35,30 +38,39 @@ impl Seen {
 }
 
 impl Repeats {
-    pub(crate) const fn new() -> Self {
-        Self(Vec::new())
+    /// Further lines are counted for so long before their number is written.
+    pub(crate) const fn new(counted_for: Duration) -> Self {
+        Self {
+            counted_for,
+            seen: Vec::new(),
+        }
     }
 
     /// Whether a line that says `text`, besides what is different every time, is to be written.
     pub(crate) fn is_written(&mut self, text: &str, now: Instant) -> bool {
-        if let Some(seen) = self.0.iter_mut().find(|seen| seen.text == text) {
+        let due = now + self.counted_for;
+        if let Some(seen) = self.seen.iter_mut().find(|seen| seen.text == text) {
+            if seen.counted == 0 && seen.due <= now {
+                // It is a while since: as if it came for the first time.
+                seen.written = 0;
+            }
             if seen.written < WRITTEN {
                 seen.written += 1;
-                seen.due = now + COUNTED_FOR;
+                seen.due = due;
                 return true;
             }
             if seen.counted == 0 {
-                seen.due = now + COUNTED_FOR;
+                seen.due = due;
             }
             seen.counted += 1;
             return false;
         }
-        if self.0.len() < REMEMBERED {
-            self.0.push(Seen {
+        if self.seen.len() < REMEMBERED {
+            self.seen.push(Seen {
                 text: text.to_owned(),
                 written: 1,
                 counted: 0,
-                due: now + COUNTED_FOR,
+                due,
             });
         }
         true
@@ -67,7 +79,8 @@ impl Repeats {
     /// The numbers that are to be written by now, a line each; what has not come again is forgotten.
     pub(crate) fn due(&mut self, now: Instant) -> String {
         let mut lines = String::new();
-        self.0.retain_mut(|seen| {
+        let counted_for = self.counted_for;
+        self.seen.retain_mut(|seen| {
             if seen.due > now {
                 return true;
             }
@@ -75,7 +88,7 @@ impl Repeats {
             if let Some(summary) = &summary {
                 let _ = writeln!(lines, "{summary}");
                 seen.counted = 0;
-                seen.due = now + COUNTED_FOR;
+                seen.due = now + counted_for;
             }
             summary.is_some()
         });
@@ -85,7 +98,7 @@ impl Repeats {
     /// All numbers that were not written yet.
     pub(crate) fn rest(&mut self) -> String {
         let mut lines = String::new();
-        for seen in std::mem::take(&mut self.0) {
+        for seen in std::mem::take(&mut self.seen) {
             if let Some(summary) = seen.summary() {
                 let _ = writeln!(lines, "{summary}");
             }
@@ -95,12 +108,12 @@ impl Repeats {
 
     /// When [`due`](Self::due) has something to do next.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        self.0.iter().map(|seen| seen.due).min()
+        self.seen.iter().map(|seen| seen.due).min()
     }
 
     /// Whether there is a number to be written.
     pub(crate) fn has_counted(&self) -> bool {
-        self.0.iter().any(|seen| seen.counted > 0)
+        self.seen.iter().any(|seen| seen.counted > 0)
     }
 }
 
@@ -110,7 +123,7 @@ mod tests {
 
     #[test]
     fn after_the_third_equal_lines_are_counted() {
-        let mut repeats = Repeats::default();
+        let mut repeats = Repeats::new(COUNTED_FOR);
         let start = Instant::now();
         let written = (0..43).filter(|_| repeats.is_written("no answer", start));
         assert_eq!(written.count(), 3);
@@ -126,7 +139,7 @@ mod tests {
 
     #[test]
     fn what_has_not_come_for_a_while_is_written_again() {
-        let mut repeats = Repeats::default();
+        let mut repeats = Repeats::new(COUNTED_FOR);
         let start = Instant::now();
         for _ in 0..5 {
             repeats.is_written("no answer", start);
@@ -135,11 +148,15 @@ mod tests {
         assert_eq!(repeats.due(later), "and 2 more: no answer\n");
         assert_eq!(repeats.due(later + COUNTED_FOR), "");
         assert!(repeats.is_written("no answer", later + COUNTED_FOR));
+        // The same where nobody asks for numbers in the meantime.
+        let mut repeats = Repeats::new(COUNTED_FOR);
+        assert!((0..3).all(|_| repeats.is_written("no answer", start)));
+        assert!(repeats.is_written("no answer", later));
     }
 
     #[test]
     fn at_the_end_nothing_stays_unsaid() {
-        let mut repeats = Repeats::default();
+        let mut repeats = Repeats::new(COUNTED_FOR);
         for text in ["a", "b"] {
             for _ in 0..4 {
                 repeats.is_written(text, Instant::now());
@@ -151,10 +168,10 @@ mod tests {
 
     #[test]
     fn no_more_than_so_many_are_remembered() {
-        let mut repeats = Repeats::default();
+        let mut repeats = Repeats::new(COUNTED_FOR);
         for number in 0..REMEMBERED * 2 {
             assert!(repeats.is_written(&number.to_string(), Instant::now()));
         }
-        assert_eq!(repeats.0.len(), REMEMBERED);
+        assert_eq!(repeats.seen.len(), REMEMBERED);
     }
 }
