@@ -125,6 +125,11 @@ impl AuditLog {
         }
     }
 
+    /// So many refusals have no line: of requests of which nothing went upstream.
+    pub(crate) fn count_refused(&mut self, count: u64) {
+        self.missing.refused += count;
+    }
+
     /// To be called after some lines, and now and then: hands on what was added, and says what is wrong. `lost`
     /// records did not get here.
     pub(crate) fn tend(&mut self, lost: u64) {

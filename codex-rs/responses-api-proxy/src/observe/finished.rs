@@ -43,6 +43,13 @@ pub(crate) struct Finished {
     pub(crate) answer: Option<AnswerFacts>,
 }
 
+impl Finished {
+    /// Whether it was refused before its head was read, or because it could not be.
+    pub(crate) fn is_of_unread_head(&self) -> bool {
+        self.method.is_none() && matches!(self.outcome, Outcome::Refused { .. })
+    }
+}
+
 /// Who made it, as far as is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct CallerFacts {

@@ -63,9 +63,10 @@ impl Stuck {
 #[derive(Debug, Default)]
 struct State {
     waiting: Vec<u8>,
+    /// How many lines were handed over and are not written, those in [`waiting`](Self::waiting) among them.
+    unwritten: u64,
     /// How many lines found no room.
     dropped: u64,
-    is_writing: bool,
     is_reopened: bool,
     is_closed: bool,
     /// Closed, and all is written and flushed.
@@ -124,6 +125,7 @@ impl LogWriter {
         let fits = !is_full || self.0.when_full == WhenFull::Keep;
         if fits {
             state.waiting.extend_from_slice(lines);
+            state.unwritten += count;
             if is_full {
                 self.0.stuck.set(true);
             }
@@ -155,6 +157,11 @@ impl LogWriter {
         }
     }
 
+    /// How many lines were handed over and are not written. One that was cut by a rotation counts once.
+    pub(crate) fn unwritten(&self) -> u64 {
+        self.0.lock().unwritten
+    }
+
     /// Waits until all is written and flushed, but not for longer than `limit`. False if it is not. Nothing is to be
     /// pushed after.
     pub(crate) fn close(&self, limit: Duration) -> bool {
@@ -178,9 +185,7 @@ impl Shared {
         let mut written = 0;
         loop {
             let mut state = self.lock();
-            state.is_writing = !batch.is_empty();
             while batch.is_empty() && state.waiting.is_empty() && !state.is_reopened {
-                state.is_writing = false;
                 self.changed.notify_all();
                 if state.is_closed {
                     drop(state);
@@ -200,7 +205,6 @@ impl Shared {
                 std::mem::swap(&mut batch, &mut state.waiting);
                 written = 0;
             }
-            state.is_writing = true;
             let reopens = std::mem::take(&mut state.is_reopened);
             drop(state);
             if reopens && target.reopen() {
@@ -210,7 +214,9 @@ impl Shared {
                     .and_then(|done| done.iter().rposition(|&byte| byte == b'\n'))
                     .map_or(0, |end| end + 1);
             }
-            let (more, outcome) = write_some(&mut target, batch.get(written..).unwrap_or_default());
+            let rest = batch.get(written..).unwrap_or_default();
+            let (more, outcome) = write_some(&mut target, rest);
+            let lines = lines_in(rest.get(..more).unwrap_or_default());
             written += more;
             if written >= batch.len() {
                 batch.clear();
@@ -218,15 +224,17 @@ impl Shared {
             }
             let failure = outcome.err();
             let has_failed = failure.is_some();
-            self.note(failure);
+            self.note(lines, failure);
             if has_failed {
                 self.pause();
             }
         }
     }
 
-    fn note(&self, failure: Option<io::Error>) {
+    /// So many more lines are written, and perhaps not all, for this reason.
+    fn note(&self, lines: u64, failure: Option<io::Error>) {
         let mut state = self.lock();
+        state.unwritten = state.unwritten.saturating_sub(lines);
         let has_failed = failure
             .as_ref()
             .is_some_and(|error| error.kind() != io::ErrorKind::WouldBlock);
@@ -254,6 +262,10 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn lines_in(bytes: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', bytes).map(|_| 1).sum()
 }
 
 /// How many bytes were written, and why not all.

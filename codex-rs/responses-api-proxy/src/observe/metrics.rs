@@ -187,7 +187,7 @@ impl Metrics {
         let caller = self.caller(finished, names);
         let code = finished.outcome.code().unwrap_or_default();
         self.count(finished.outcome.name(), code, model, caller);
-        if finished.method.is_none() && !code.is_empty() {
+        if finished.is_of_unread_head() {
             self.before_head.get_or_create(&CodeLabel { code }).inc();
         }
         if let Some(usage) = answer.and_then(|answer| answer.usage) {

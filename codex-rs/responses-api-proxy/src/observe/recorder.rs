@@ -12,16 +12,18 @@ use codex_secret_memory::return_free_memory;
 
 use crate::observe::access_log::write_line;
 use crate::observe::audit_log::AuditLog;
-use crate::observe::cost::{Cost, Costs};
+use crate::observe::cost::Costs;
 use crate::observe::finished::Finished;
 use crate::observe::log_writer::LogWriter;
 use crate::observe::metrics::{DroppedOf, Metrics};
 use crate::observe::observer::Observer;
 use crate::observe::queue::Queue;
+use crate::observe::status_line::{self, Change, StatusLine};
 use crate::observe::stderr;
-use crate::observe::summary::{self, Summary};
-use crate::observe::text_line::{dollars, text_line};
+use crate::observe::summary::Summary;
+use crate::observe::text_line::text_line;
 use crate::observe::timestamp::TimeOfDay;
+use crate::observe::unread_heads::{LINES_A_SECOND, UnreadHeads};
 
 /// How many records may wait to be read.
 pub(crate) const MOST_WAITING: usize = 64 * 1024;
@@ -35,11 +37,8 @@ const HANDED_OVER: usize = 64 * 1024;
 /// How often it is said what logs had to drop.
 const DROPS_SAID_EVERY: Duration = Duration::from_secs(60);
 
-/// So many refusals a second of requests whose heads were not read have a line each.
-const UNREAD_A_SECOND: u32 = 50;
-
-/// How often the line at the bottom of a terminal changes.
-const STATUS_EVERY: Duration = Duration::from_millis(500);
+/// Why lines or records are dropped where nothing else is wrong.
+const TOO_SLOW: &str = "they came faster than they could be written";
 
 /// How long nothing may happen before the reader looks up.
 const IDLE: Duration = Duration::from_secs(5);
@@ -105,9 +104,9 @@ impl Recorder {
                         sinks,
                         lines: Vec::new(),
                         summary: Summary::default(),
-                        status: Status::default(),
+                        status: StatusLine::default(),
                         drops: Drops::default(),
-                        unread: Unread::default(),
+                        unread: UnreadHeads::default(),
                     };
                     reader.read(&queue);
                 }
@@ -130,45 +129,9 @@ struct Reader {
     /// Those of one batch.
     lines: Vec<u8>,
     summary: Summary,
-    status: Status,
+    status: StatusLine,
     drops: Drops,
-    unread: Unread,
-}
-
-/// When the line at the bottom was written last, and what it said.
-#[derive(Debug, Default)]
-struct Status {
-    said: Option<Instant>,
-    deltas: u64,
-}
-
-/// Refusals of requests whose heads were not read: whoever may not call can cause any number of them, and each would
-/// be a line in every log.
-#[derive(Debug, Default)]
-struct Unread {
-    second: Option<Instant>,
-    written: u32,
-    /// Those that are in no log, and not said yet.
-    counted: u64,
-}
-
-impl Unread {
-    fn is_written(&mut self, now: Instant) -> bool {
-        if self
-            .second
-            .is_none_or(|second| now.duration_since(second) >= Duration::from_secs(1))
-        {
-            self.second = Some(now);
-            self.written = 0;
-        }
-        let is_written = self.written < UNREAD_A_SECOND;
-        if is_written {
-            self.written += 1;
-        } else {
-            self.counted += 1;
-        }
-        is_written
-    }
+    unread: UnreadHeads,
 }
 
 /// What was dropped and not said yet.
@@ -188,7 +151,7 @@ impl Reader {
                 ..
             }
         );
-        let limit = if has_status { STATUS_EVERY } else { IDLE };
+        let limit = if has_status { status_line::EVERY } else { IDLE };
         loop {
             let batch = queue.next_batch(limit);
             self.drops.records += batch.dropped;
@@ -197,13 +160,13 @@ impl Reader {
             if let Some(log) = &mut self.sinks.audit_log {
                 log.tend(batch.dropped);
             }
-            if has_status {
-                self.say_status();
-            }
-            self.say_drops(batch.is_last);
             if batch.is_last {
                 return self.end(has_status);
             }
+            if has_status {
+                self.say_status();
+            }
+            self.say_drops(false);
             queue.rest();
         }
     }
@@ -218,7 +181,9 @@ impl Reader {
             if let Some(metrics) = &mut self.sinks.metrics {
                 metrics.record(&finished, cost, self.observer.names());
             }
-            if finished.method.is_none() && !self.unread.is_written(Instant::now()) {
+            if finished.is_of_unread_head()
+                && !self.unread.has_line(finished.caller.uid, Instant::now())
+            {
                 continue;
             }
             let from = self.lines.len();
@@ -260,30 +225,14 @@ impl Reader {
         self.lines.clear();
     }
 
-    /// `3 requests  142 tok/s  $1.24`
     fn say_status(&mut self) {
         let in_flight = self.observer.in_flight();
-        let requests = in_flight.requests();
-        if requests == 0 {
-            return stderr::status(None);
+        let spent = self.summary.cost();
+        match self.status.change(in_flight, spent, Instant::now()) {
+            Change::None => {}
+            Change::Gone => stderr::status(None),
+            Change::Text(text) => stderr::status(Some(text)),
         }
-        let now = Instant::now();
-        let since = self.status.said.map(|said| now.duration_since(said));
-        if since.is_some_and(|since| since < STATUS_EVERY) {
-            return;
-        }
-        let deltas = in_flight.deltas();
-        let fresh = deltas - self.status.deltas;
-        self.status.deltas = deltas;
-        self.status.said = Some(now);
-        #[expect(clippy::cast_precision_loss, reason = "shown without decimals")]
-        let rate = since.map_or(0.0, |since| fresh as f64 / since.as_secs_f64());
-        let requests = summary::requests(u64::try_from(requests).unwrap_or(u64::MAX));
-        let spent = self.summary.cost().map_or_else(String::new, |usd| {
-            let is_estimated = false;
-            format!("  {} so far", dollars(Cost { usd, is_estimated }))
-        });
-        stderr::status(Some(format!("{requests}  {rate:.0} tok/s{spent}")));
     }
 
     fn count_dropped(&self, of: DroppedOf, count: u64) {
@@ -311,38 +260,41 @@ impl Reader {
         }
         if self.drops.access_log > 0 {
             let count = std::mem::take(&mut self.drops.access_log);
-            let cause = failure.unwrap_or_else(|| "it takes none".to_owned());
+            let cause = failure.unwrap_or_else(|| TOO_SLOW.to_owned());
             stderr::line(format_args!("--access-log: {count} lines dropped: {cause}"));
             self.drops.said = Some(now);
         } else if let Some(cause) = failure {
             stderr::line(format_args!("--access-log: lines are waiting: {cause}"));
             self.drops.said = Some(now);
         }
-        if self.unread.counted > 0 {
-            let count = std::mem::take(&mut self.unread.counted);
+        let unread = self.unread.take_counted();
+        if unread > 0 {
+            if let Some(log) = &mut self.sinks.audit_log {
+                log.count_refused(unread);
+            }
             stderr::line(format_args!(
-                "{count} refusals are in no log: more than {UNREAD_A_SECOND} a second were of requests whose heads \
-                 were not read"
+                "{unread} refusals were not logged: of requests whose heads were not read, {LINES_A_SECOND} a \
+                 second of each user are"
             ));
             self.drops.said = Some(now);
         }
         if self.drops.records > 0 {
             let count = std::mem::take(&mut self.drops.records);
-            stderr::line(format_args!(
-                "{count} requests are in no log: they came too fast"
-            ));
+            stderr::line(format_args!("{count} requests were not logged: {TOO_SLOW}"));
             self.drops.said = Some(now);
         }
     }
 
     fn end(mut self, has_summary: bool) {
-        if let Some(log) = &self.sinks.access_log {
-            log.close(LAST_LINES);
+        if let Some(log) = &self.sinks.access_log
+            && !log.close(LAST_LINES)
+        {
+            self.drops.access_log += log.unwritten();
         }
+        self.say_drops(true);
         if let Some(log) = &mut self.sinks.audit_log {
             log.end();
         }
-        self.say_drops(true);
         if has_summary {
             stderr::status(None);
             let peak = self.observer.in_flight().peak();
