@@ -13,7 +13,8 @@ use crate::downstream::accept_error::AcceptError;
 use crate::downstream::connection::Connection;
 use crate::downstream::connection_limit::{ConnectionLimit, ConnectionPermit, LimitReached};
 use crate::downstream::connection_state::ConnectionState;
-use crate::downstream::rejected::{Rejected, Unanswered};
+use crate::downstream::newest_tasks::NewestTasks;
+use crate::downstream::rejected::Unanswered;
 use crate::downstream::transport::Downstream;
 use crate::downstream::workers::Workers;
 use crate::lifecycle::shutdown::{Shutdown, Stage};
@@ -112,8 +113,8 @@ async fn accept_all(
     let mut is_failing = false;
     let mut in_a_row = 0;
     // Two, so that callers that are not allowed take no answer from those that are.
-    let mut denied = Rejected::new(terms.limit.max_rejected());
-    let mut rejected = Rejected::new(terms.limit.max_rejected());
+    let mut denied = NewestTasks::new(terms.limit.max_rejected());
+    let mut rejected = NewestTasks::new(terms.limit.max_rejected());
     loop {
         match listeners.accept().await {
             Ok(socket) => {
@@ -193,7 +194,7 @@ impl NewConnection {
 
     /// Gives it to a worker if there is a slot for it, and otherwise says so to its
     /// caller.
-    fn admit_or_reject(self, rejected: &mut Rejected) {
+    fn admit_or_reject(self, rejected: &mut NewestTasks) {
         match self.terms.limit.admit(&self.connection_state, self.user) {
             Ok(permit) => self.hand_over(permit),
             Err(LimitReached::Everywhere) if !rejected.is_full() => rejected.add(self.retry()),

@@ -117,9 +117,9 @@ async fn answer(
     request.extensions_mut().insert(user);
     request.extensions_mut().insert(Arc::clone(&record));
     let mut response = router.call(request.map(Body::new)).await?;
-    if let Some(refused) = response.extensions().get::<Refused>() {
+    if let Some(Refused(outcome)) = response.extensions_mut().remove() {
         exchange.connection_state().note_refusal();
-        record.conclude(refused.0.clone());
+        record.conclude(outcome);
     }
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, record.id().to_header());

@@ -4,7 +4,6 @@
 //! No caller's request comes here and no key is within reach of it, so heads are read by hyper alone. Whoever can
 //! connect may ask, apart from browsers: that is a matter of where the socket is.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
 use std::io;
@@ -22,10 +21,10 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::sync::watch;
-use tokio::task::AbortHandle;
 
 use crate::access::policy::permit_metrics;
 use crate::config::limits::MAX_HEADERS;
+use crate::downstream::newest_tasks::NewestTasks;
 use crate::downstream::workers;
 use crate::net::listeners::Listeners;
 use crate::net::socket::Socket;
@@ -105,20 +104,13 @@ impl Drop for MetricsListener {
 
 /// Accepts for ever.
 async fn accept(listeners: Listeners, exposition: Arc<Exposition>) -> Infallible {
-    let mut open: VecDeque<AbortHandle> = VecDeque::new();
+    let mut open = NewestTasks::new(MOST_AT_ONCE);
     loop {
         let Ok(socket) = listeners.accept().await else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        open.retain(|connection| !connection.is_finished());
-        if open.len() >= MOST_AT_ONCE
-            && let Some(oldest) = open.pop_front()
-        {
-            oldest.abort();
-        }
-        let answering = tokio::spawn(within(TIME, answer(socket, Arc::clone(&exposition))));
-        open.push_back(answering.abort_handle());
+        open.add(within(TIME, answer(socket, Arc::clone(&exposition))));
     }
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod connection_state;
 pub(crate) mod head;
 pub(crate) mod head_error;
 pub(crate) mod metrics_listener;
+pub(crate) mod newest_tasks;
 pub(crate) mod rejected;
 pub(crate) mod response;
 pub(crate) mod transport;

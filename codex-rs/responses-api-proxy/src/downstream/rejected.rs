@@ -1,14 +1,11 @@
 //! Connections that get one answer of ours and no slot.
 //!
 //! Callers that are not served must not cost those that are: such a connection is answered once,
-//! read to its end for a moment, and closed. There are few of them at once, and the
-//! oldest is dropped for the next.
+//! read to its end for a moment, and closed.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use codex_deadline::within;
-use tokio::task::AbortHandle;
 
 use crate::net::socket::Socket;
 use crate::observe::observer::Observer;
@@ -20,45 +17,6 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// How much of it is read, in bytes.
 const MAX_READ: usize = 4 * 1024 * 1024;
-
-/// Those that are being answered, the oldest first.
-#[derive(Debug)]
-pub(crate) struct Rejected {
-    most: usize,
-    under_way: VecDeque<AbortHandle>,
-}
-
-impl Rejected {
-    /// At most so many at once.
-    pub(crate) fn new(most: usize) -> Self {
-        Self {
-            most,
-            under_way: VecDeque::new(),
-        }
-    }
-
-    /// Whether another one is dropped for the next.
-    pub(crate) fn is_full(&mut self) -> bool {
-        self.under_way.retain(|task| !task.is_finished());
-        self.under_way.len() >= self.most
-    }
-
-    /// Ends the oldest; false if there is none.
-    pub(crate) fn drop_oldest(&mut self) -> bool {
-        let oldest = self.under_way.pop_front();
-        oldest.as_ref().map(AbortHandle::abort);
-        oldest.is_some()
-    }
-
-    /// Runs what answers one connection and closes it.
-    pub(crate) fn add(&mut self, answering: impl Future<Output = ()> + Send + 'static) {
-        if self.is_full() {
-            self.drop_oldest();
-        }
-        let task = tokio::spawn(answering);
-        self.under_way.push_back(task.abort_handle());
-    }
-}
 
 /// A connection that has not had its answer yet. Dropped before that, it gets it in the
 /// last moment.

@@ -68,7 +68,7 @@ pub(super) struct Queue {
 impl Queue {
     /// False if there is no room for the beginning of a dump. It is counted.
     pub(super) fn begin(&self, name: DumpName, begin: Begin) -> bool {
-        let bytes = begin.head.len();
+        let bytes = begin.len();
         let has_room = self.push(bytes, || Item::Begin(name, Box::new(begin)));
         if !has_room {
             self.lock().refused += 1;
@@ -125,7 +125,7 @@ impl Queue {
             && let Some(item) = state.items.pop_front()
         {
             bytes += match &item {
-                Item::Begin(_, begin) => begin.head.len() + OF_AN_ITEM,
+                Item::Begin(_, begin) => begin.len() + OF_AN_ITEM,
                 Item::Piece(_, piece) => piece.len() + OF_AN_ITEM,
                 Item::End(..) => 0,
             };
@@ -184,7 +184,13 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
+    use http::header::AUTHORIZATION;
+    use http::{HeaderMap, HeaderValue};
+
+    use crate::credential::needle::Needle;
+    use crate::credential::redact::Redactor;
     use crate::dumps::name::Half;
+    use crate::dumps::token::CallerToken;
 
     use super::*;
 
@@ -230,6 +236,23 @@ mod tests {
             }
         }
         assert_eq!(seen, [1, 2, 3, 5]);
+    }
+
+    #[test]
+    fn the_token_that_is_kept_out_of_a_dump_counts_as_memory_too() {
+        let queue = Queue::default();
+        let token = format!("Bearer {}", "t".repeat(60 * 1024));
+        let headers = [(AUTHORIZATION, HeaderValue::try_from(token).unwrap())];
+        let headers = HeaderMap::from_iter(headers);
+        let needle = Needle::with_numbers_for_tests(b"sk-Secret-0123456789");
+        let needle = &*Box::leak(Box::new(needle));
+        let begin = || Begin {
+            head: Vec::new(),
+            redactor: Redactor::new(needle),
+            token: CallerToken::of(&headers, true),
+        };
+        let begun = (0..1000).take_while(|&number| queue.begin(name(number), begin()));
+        assert_eq!(begun.count(), MOST_WAITING / (60 * 1024 + OF_AN_ITEM));
     }
 
     #[test]

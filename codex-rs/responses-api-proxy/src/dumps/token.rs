@@ -27,6 +27,11 @@ impl CallerToken {
         ))
     }
 
+    /// In bytes.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn is_in(&self, text: &[u8]) -> bool {
         !self.0.is_empty() && memmem::find(text, &self.0).is_some()
     }

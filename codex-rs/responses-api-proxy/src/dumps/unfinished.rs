@@ -30,6 +30,13 @@ pub(super) struct Begin {
     pub(super) token: CallerToken,
 }
 
+impl Begin {
+    /// How much memory it takes, about, in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.head.len() + self.token.len()
+    }
+}
+
 /// Why a dump is given up.
 #[derive(Debug)]
 pub(super) enum DumpError {

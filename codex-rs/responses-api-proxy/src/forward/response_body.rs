@@ -70,9 +70,9 @@ impl ResponseBody {
         record: Arc<Record>,
         form: AnswerForm,
     ) -> Self {
-        let reads_answers = record.observer().reads_answers();
+        let keeps_records = record.observer().keeps_records();
         Self {
-            meter: reads_answers.then(|| Box::new(Meter::new(form))),
+            meter: keeps_records.then(|| Box::new(Meter::new(form))),
             upstream: Coalesced::new(upstream, Handover::AtOnce, WRITTEN_AT_ONCE),
             redactor,
             connection_state,

@@ -78,8 +78,8 @@ impl Observer {
         }))
     }
 
-    /// Whether anybody asks what answers say of themselves.
-    pub(crate) fn reads_answers(&self) -> bool {
+    /// Whether anybody reads records, and with them what answers say of themselves.
+    pub(crate) fn keeps_records(&self) -> bool {
         self.0.finished.is_some()
     }
 
@@ -113,7 +113,7 @@ impl Observer {
     }
 
     pub(crate) fn note_begun(&self) {
-        if self.reads_answers() {
+        if self.keeps_records() {
             let now = self.0.in_flight.requests.fetch_add(1, Ordering::Relaxed) + 1;
             self.0.in_flight.peak.fetch_max(now, Ordering::Relaxed);
         }

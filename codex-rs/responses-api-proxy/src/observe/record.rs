@@ -131,6 +131,9 @@ impl Record {
 
     /// The head of the upstream's answer is there. `request_id` is the upstream's name for the request.
     pub(crate) fn note_answer_head(&self, is_stream: bool, request_id: Option<&str>) {
+        if !self.observer.keeps_records() {
+            return;
+        }
         let after = self.started.elapsed();
         self.with(|facts| {
             facts.first_byte = Some(after);
@@ -158,12 +161,10 @@ impl Record {
     /// How it came out, as far as is known; a later word overrides. What an operator should know of is said now: a
     /// caller that reads slowly may take much longer.
     pub(crate) fn conclude(&self, outcome: Outcome) {
-        let caller = {
-            let mut facts = self.lock();
-            facts.outcome = outcome.clone();
-            facts.caller.clone()
-        };
-        self.observer.say_fault(&outcome, &caller, self.number);
+        let mut facts = self.lock();
+        self.observer
+            .say_fault(&outcome, &facts.caller, self.number);
+        facts.outcome = outcome;
     }
 
     /// All of the answer was handed to the caller's connection: that is how it came out, unless something else

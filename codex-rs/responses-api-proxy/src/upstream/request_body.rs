@@ -152,7 +152,7 @@ impl RequestBody {
     pub(crate) fn recorded(mut self, record: &Arc<Record>) -> Self {
         self.model = record
             .observer()
-            .reads_answers()
+            .keeps_records()
             .then(|| Box::new(RequestModel::new()));
         self.record = Some(Arc::clone(record));
         self

@@ -184,3 +184,18 @@ fn where_the_directory_is_gone_it_is_an_error() {
     }
     fs::create_dir(fixture.dir.path()).unwrap();
 }
+
+#[test]
+fn a_dump_that_is_too_large_takes_the_place_of_no_other() {
+    let mut fixture = Fixture::new(256 * 1024);
+    for number in 0..4 {
+        let name = DumpName { number, ..NAME };
+        fs::write(fixture.dir.path().join(name.to_string()), "dump").unwrap();
+        fixture.store.retention.keep(name, 60 * 1024);
+    }
+    let error = fixture.write(&[b'x'; 80 * 1024], 1024, true).unwrap_err();
+    assert!(matches!(error, DumpError::TooLarge), "{error:?}");
+    // What it was given until then is at most a quarter.
+    assert!(fixture.names().len() >= 3, "{:?}", fixture.names());
+    assert!(fixture.write(&[b'x'; 40 * 1024], 1024, true).is_ok());
+}
