@@ -6,10 +6,11 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::Waker;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::*;
+use crate::config::limits;
 use crate::downstream::connection_limit::ConnectionLimit;
 use crate::observe::finished::Finished;
 use crate::observe::observer::Observer;

@@ -41,9 +41,8 @@ async fn a_head_that_cannot_be_read_has_a_record_and_one_that_comes_too_late_for
     let mut served = super::served();
     served.socket.send(REQUEST);
     assert!(served.downstream.receive().await);
-    let since = served.connection_state.idle_since().unwrap_or_default();
     served.connection_state.become_idle(1);
-    let since = served.connection_state.idle_since().unwrap_or(since);
+    let since = served.connection_state.idle_since().unwrap();
     assert!(served.connection_state.evict(since));
     assert!(served.read().await.is_err());
     assert_eq!(outcomes(served), [Outcome::Evicted]);

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Wake;
 
+use std::io::IoSlice;
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
