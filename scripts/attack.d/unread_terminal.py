@@ -6,6 +6,7 @@ import re
 import select
 import signal
 import socket
+import subprocess
 import time
 
 from caller import ask
@@ -17,6 +18,8 @@ NAME = "a terminal that nobody reads stops the proxy"
 
 # Lines of the proxy's, each provoked by an upstream that hangs up: far more than any buffer takes.
 LINES = 700
+# Gives each request a line of its own, where equal ones would be joined otherwise.
+A_LINE_EACH = ("--log-format", "text")
 COUNTED = re.compile(r"\d+ [^\n]*(drop|lost|left out|not written|missing|skipp|suppress|omit|discard)|(drop|lost|left out|not written|missing|skipp|suppress|omit|discard)[^\n]*\d+", re.I)
 
 
@@ -40,6 +43,11 @@ def attack(stage):
     yield from frozen(stage, upstream)
 
 
+def a_line_each(stage):
+    said = subprocess.run([*stage.proxy_command(False), "--help"], capture_output=True, text=True, timeout=10)
+    return A_LINE_EACH if A_LINE_EACH[0] in said.stdout else ()
+
+
 def drain(descriptor, seconds, until=None):
     got, deadline = b"", time.monotonic() + seconds
     while time.monotonic() < deadline and not (until and until.search(got.decode("utf-8", "replace"))):
@@ -55,7 +63,7 @@ def drain(descriptor, seconds, until=None):
 
 
 def start(stage, upstream, theirs, ours):
-    proxy = Proxy(stage, upstream.url, stderr=theirs)
+    proxy = Proxy(stage, upstream.url, *a_line_each(stage), stderr=theirs)
     ready = READY.search(drain(ours, 10, READY))
     if not ready:
         raise CannotRun("the proxy does not start")
@@ -105,8 +113,6 @@ def frozen(stage, upstream):
         'chmod 666 "$1/log" && echo mounted && read line && fsfreeze -f "$1" && echo frozen && '
         'read line; fsfreeze -u "$1"; echo thawed; read line; umount "$1"'
     )
-    import subprocess
-
     holder = stage.spawn(
         ["unshare", "--mount", "sh", "-c", script, image, place], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
@@ -122,7 +128,7 @@ def frozen(stage, upstream):
     stage.undo(thaw, holder)
     log = f"/proc/{holder.pid}/root{place}/log"
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
-    proxy = Proxy(stage, upstream.url, stderr=descriptor)
+    proxy = Proxy(stage, upstream.url, *a_line_each(stage), stderr=descriptor)
     os.close(descriptor)
     with open(log, encoding="utf-8") as written:
         deadline = time.monotonic() + 10
