@@ -6,7 +6,7 @@
 //!    +---------> read the head --> authorize ---> headers, body ---> placeholder --> pool: a -------> |
 //!                    |                | no                           for the key     connection of    |
 //!                    | unreadable     v                                              this caller      |
-//!                    +----------> refusal.rs                                              |           |
+//!                    +----------> refusal/                                                |           |
 //!                                     |             credential/substitution/: the key goes from its   |
 //!                                     |             locked page into the TLS record ------------------+
 //!    ^ answer                         v                                                               |
@@ -19,7 +19,6 @@
 #![forbid(unsafe_code)]
 
 mod access;
-mod audit;
 mod config;
 mod credential;
 mod downstream;

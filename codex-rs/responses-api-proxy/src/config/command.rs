@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::audit::chain::LineHash;
+use codex_audit_log::LineHash;
 
 /// What to do in the place of serving.
 #[derive(Clone, Debug, clap::Subcommand)]

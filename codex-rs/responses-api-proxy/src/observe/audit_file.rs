@@ -5,7 +5,8 @@ use std::fs::TryLockError;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::audit::chain::{Chain, LONGEST_LINE, LineHash};
+use codex_audit_log::{Chain, LONGEST_LINE, LineHash};
+
 use crate::observe::log_file::{LogFile, LogFileError};
 use crate::observe::log_writer::LogTarget;
 use crate::observe::stderr;

@@ -1,4 +1,4 @@
-//! The audit log: the lines of the access log in a [chain](crate::audit::chain), and lines that say what is not
+//! The audit log: the lines of the access log in a [chain](codex_audit_log::Chain), and lines that say what is not
 //! among them.
 //!
 //! What the writer does not take never gets into the chain, so that a chain is whole whatever became of the disk. It
@@ -8,9 +8,9 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use codex_audit_log::Chain;
 use serde::Serialize;
 
-use crate::audit::chain::Chain;
 use crate::observe::log_writer::{LogState, LogWriter};
 use crate::observe::observer::Observer;
 use crate::observe::stderr;

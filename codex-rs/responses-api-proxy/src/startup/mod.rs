@@ -15,17 +15,18 @@ pub(crate) mod metrics;
 pub(crate) mod observation;
 pub(crate) mod sandbox;
 pub(crate) mod serving;
+pub(crate) mod verify_audit_log;
 
 use std::process::ExitCode;
 
 use anyhow::bail;
 use codex_process_hardening::Mitigation;
 
-use crate::audit::verify::verify;
 use crate::config::args::Args;
 use crate::config::command::{AuditCommand, ProxyCommand};
 use crate::observe::stderr::{self, FlushAtTheEnd};
 use crate::startup::checked::Checked;
+use crate::startup::verify_audit_log::verify;
 
 /// Runs the proxy until it is shut down, or the command in its place.
 ///

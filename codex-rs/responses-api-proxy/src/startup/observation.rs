@@ -6,11 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use codex_audit_log::Chain;
 use codex_pricing::{Overlay, Prices};
 #[cfg(unix)]
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::audit::chain::Chain;
 use crate::config::Config;
 use crate::config::args::LogFormat;
 use crate::dumps::{Dumps, DumpsAt};

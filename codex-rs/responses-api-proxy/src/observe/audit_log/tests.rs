@@ -3,10 +3,9 @@ use super::*;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
+use codex_audit_log::{Finding, LineHash, Totals, Verification};
 use codex_test_support::WAIT_TIMEOUT;
 
-use crate::audit::chain::LineHash;
-use crate::audit::verification::{Finding, Totals, Verification};
 use crate::observe::log_writer::{LogTarget, WhenFull};
 
 /// A disk that is full when it is told to be.

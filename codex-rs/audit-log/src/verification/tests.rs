@@ -2,7 +2,7 @@ use super::*;
 
 use proptest::prelude::*;
 
-use crate::audit::chain::Chain;
+use crate::chain::Chain;
 
 /// The lines of a log, each with its line feed.
 fn log(count: usize) -> Vec<Vec<u8>> {

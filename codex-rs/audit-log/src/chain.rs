@@ -11,7 +11,7 @@ use std::str::FromStr;
 use ring::digest::{SHA256, digest};
 
 /// The longest line, in bytes, without its line feed.
-pub(crate) const LONGEST_LINE: usize = 16 * 1024 - 1;
+pub const LONGEST_LINE: usize = 16 * 1024 - 1;
 
 const OPENING: &[u8] = b"{\"prev\":\"";
 const CLOSING: &[u8] = b"\",";
@@ -21,18 +21,18 @@ const DIGITS: usize = 64;
 
 /// The hash of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct LineHash([u8; DIGITS / 2]);
+pub struct LineHash([u8; DIGITS / 2]);
 
 /// What is not a hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct NotAHash;
+pub struct NotAHash;
 
 impl LineHash {
     /// In the place of that of a line before, where there is none.
-    pub(crate) const NONE: Self = Self([0; DIGITS / 2]);
+    pub const NONE: Self = Self([0; DIGITS / 2]);
 
     /// Of a line without its line feed.
-    pub(crate) fn of(line: &[u8]) -> Self {
+    pub fn of(line: &[u8]) -> Self {
         let mut hash = Self::NONE;
         for (to, from) in hash.0.iter_mut().zip(digest(&SHA256, line).as_ref()) {
             *to = *from;
@@ -42,7 +42,7 @@ impl LineHash {
 
     /// The hash of the line before, as this line has it, and the members that follow; `None` if it does not
     /// look like a line of an audit log.
-    pub(crate) fn in_line(line: &[u8]) -> Option<(Self, &[u8])> {
+    pub fn in_line(line: &[u8]) -> Option<(Self, &[u8])> {
         let (digits, rest) = line.strip_prefix(OPENING)?.split_at_checked(DIGITS)?;
         let members = rest.strip_prefix(CLOSING)?;
         let hash = Self::parse(digits, |digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))?;
@@ -86,30 +86,30 @@ impl std::error::Error for NotAHash {}
 
 /// Where the next line is appended.
 #[derive(Clone, Debug)]
-pub(crate) struct Chain {
+pub struct Chain {
     last: LineHash,
     lines: u64,
 }
 
 impl Chain {
     /// One that begins behind the line of this hash.
-    pub(crate) fn behind(last: LineHash) -> Self {
+    pub fn behind(last: LineHash) -> Self {
         Self { last, lines: 0 }
     }
 
     /// The hash of the last line.
-    pub(crate) fn last(&self) -> LineHash {
+    pub fn last(&self) -> LineHash {
         self.last
     }
 
     /// How many lines were appended to it here.
-    pub(crate) fn lines(&self) -> u64 {
+    pub fn lines(&self) -> u64 {
         self.lines
     }
 
     /// Appends the line of an object, which is `{`, a member or more, and `}`. False if it is not one, or is too
     /// long: then nothing is appended.
-    pub(crate) fn append(&mut self, object: &[u8], to: &mut Vec<u8>) -> bool {
+    pub fn append(&mut self, object: &[u8], to: &mut Vec<u8>) -> bool {
         let Some(members) = object.strip_prefix(b"{") else {
             return false;
         };

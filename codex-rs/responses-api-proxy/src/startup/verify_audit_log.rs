@@ -6,9 +6,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use codex_audit_log::{FileSummary, Finding, LineHash, Totals, Verification};
 
-use crate::audit::chain::LineHash;
-use crate::audit::verification::{FileSummary, Finding, Totals, Verification};
 use crate::config::command::VerifyArgs;
 
 /// How many faults are printed.

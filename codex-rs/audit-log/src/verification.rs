@@ -6,12 +6,12 @@ use std::io::{self, Read};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::audit::chain::{LONGEST_LINE, LineHash};
-use crate::audit::lines::{Ending, Lines};
+use crate::chain::{LONGEST_LINE, LineHash};
+use crate::lines::{Ending, Lines};
 
 /// What is wrong with a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// It is longer than any line of an audit log.
     TooLong,
     /// It has no `prev` at its beginning, or is not JSON.
@@ -28,11 +28,13 @@ pub(crate) enum Fault {
 
 /// What is wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Finding {
-    pub(crate) file: String,
+pub struct Finding {
+    /// Its name, as it was given.
+    pub file: String,
     /// Counts from 1 in each file.
-    pub(crate) line: u64,
-    pub(crate) fault: Fault,
+    pub line: u64,
+    /// What is wrong with it.
+    pub fault: Fault,
 }
 
 impl fmt::Display for Finding {
@@ -64,27 +66,30 @@ impl fmt::Display for Finding {
 
 /// What a file comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FileSummary {
+pub struct FileSummary {
     /// How many whole lines it has.
-    pub(crate) lines: u64,
+    pub lines: u64,
     /// What its first line follows, as it says; `None` if it has none that says so.
-    pub(crate) continues: Option<LineHash>,
+    pub continues: Option<LineHash>,
 }
 
 /// What all files come to.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Totals {
-    pub(crate) lines: u64,
-    pub(crate) faults: u64,
+pub struct Totals {
+    /// Whole lines.
+    pub lines: u64,
+    /// Lines that are wrong.
+    pub faults: u64,
     /// The hash of the last line; `None` if there is no line.
-    pub(crate) last: Option<LineHash>,
+    pub last: Option<LineHash>,
     /// Starts of the proxy.
-    pub(crate) starts: u64,
-    /// Records that the log itself says were dropped, and requests that were refused because it could not be written.
-    pub(crate) dropped: u64,
-    pub(crate) refused: u64,
+    pub starts: u64,
+    /// Records that were dropped, as the log itself says.
+    pub dropped: u64,
+    /// Requests that were refused and have no record, as the log itself says.
+    pub refused: u64,
     /// How many lines there are up to the expected one.
-    pub(crate) expected_at: Option<u64>,
+    pub expected_at: Option<u64>,
 }
 
 /// What a line says that is not a record of a request.
@@ -96,7 +101,7 @@ struct Event {
 }
 
 /// Files, one after the other.
-pub(crate) struct Verification<F> {
+pub struct Verification<F> {
     expected: Option<LineHash>,
     report: F,
     totals: Totals,
@@ -108,7 +113,7 @@ pub(crate) struct Verification<F> {
 
 impl<F: FnMut(&Finding) -> io::Result<()>> Verification<F> {
     /// `report` is told what is wrong, as it is found. Looks for the line that has the hash `expected`, too.
-    pub(crate) fn new(expected: Option<LineHash>, report: F) -> Self {
+    pub fn new(expected: Option<LineHash>, report: F) -> Self {
         Self {
             expected,
             report,
@@ -123,7 +128,7 @@ impl<F: FnMut(&Finding) -> io::Result<()>> Verification<F> {
     /// # Errors
     ///
     /// Those of reading and of reporting.
-    pub(crate) fn read(&mut self, file: &str, input: impl Read) -> io::Result<FileSummary> {
+    pub fn read(&mut self, file: &str, input: impl Read) -> io::Result<FileSummary> {
         let mut lines = Lines::new(input, LONGEST_LINE);
         let mut summary = FileSummary {
             lines: 0,
@@ -166,7 +171,7 @@ impl<F: FnMut(&Finding) -> io::Result<()>> Verification<F> {
     /// # Errors
     ///
     /// Those of reporting.
-    pub(crate) fn end(mut self) -> io::Result<Totals> {
+    pub fn end(mut self) -> io::Result<Totals> {
         self.end_of_cut_off(b"")?;
         Ok(self.totals)
     }
