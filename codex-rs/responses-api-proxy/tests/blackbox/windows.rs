@@ -281,6 +281,10 @@ fn the_end_of_an_answer_is_delivered_after_all_of_its_data() {
         client.read_head();
         // All of it is on its way, or here, unread.
         thread::sleep(Duration::from_millis(300));
+        if how == "fin" {
+            // A request that goes out just before the connection ends has no answer.
+            upstream.wait_for_disconnects(upstream.connections());
+        }
         for _ in 0..3 {
             assert_eq!(ask(&proxy).status, 200, "beside {how}");
         }
