@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE};
-use http::{HeaderValue, Method, Uri};
+use http::{HeaderName, HeaderValue, Method, Uri};
 use serde::Serialize;
 
 use crate::config::paths::RESPONSES;
@@ -24,6 +24,9 @@ use crate::observe::request_id::{REQUEST_ID, RequestId};
 pub(crate) use crate::refusal::reason::Reason;
 use crate::refusal::reason::{Connection, Kind, Retry, Row};
 
+/// Whether to try again, for clients made by OpenAI, which go by it rather than by the status.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
 /// How much of a request target a message repeats, in bytes.
 const TARGET_SHOWN: usize = 200;
 
@@ -33,6 +36,8 @@ pub(crate) struct Refusal {
     reason: Reason,
     /// For whoever made the request.
     message: Cow<'static, str>,
+    /// When the same request will do, in whole seconds; for reasons that pass.
+    retry_after: u32,
 }
 
 /// Marks an answer as a [`Refusal`], among its extensions: how the request came out that was answered so.
@@ -45,6 +50,7 @@ impl From<Reason> for Refusal {
         Self {
             reason,
             message: reason.row().sentence.into(),
+            retry_after: 1,
         }
     }
 }
@@ -69,7 +75,14 @@ impl Refusal {
         Self {
             reason,
             message: sentence.into(),
+            retry_after: 1,
         }
+    }
+
+    /// Of a reason that passes: after so many seconds.
+    pub(crate) fn after(mut self, seconds: u32) -> Self {
+        self.retry_after = seconds.max(1);
+        self
     }
 
     pub(crate) fn path(method: &Method, uri: &Uri) -> Self {
@@ -153,13 +166,14 @@ impl Refusal {
         let _ = write!(
             head,
             "HTTP/1.1 {} {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
-             {REQUEST_ID}: {id}\r\nconnection: close\r\n{}\r\n",
+             {REQUEST_ID}: {id}\r\nconnection: close\r\n{SHOULD_RETRY}: {}\r\n{}\r\n",
             status.as_str(),
             status.canonical_reason().unwrap_or_default(),
             body.len(),
+            retry != Retry::Never,
             match retry {
-                Retry::Later => "retry-after: 1\r\n",
-                Retry::Never => "",
+                Retry::Later => format!("retry-after: {}\r\n", self.retry_after),
+                Retry::Again | Retry::Never => String::new(),
             }
         );
         [head.into_bytes(), body].concat()
@@ -176,8 +190,13 @@ impl IntoResponse for Refusal {
         if self.reason == Reason::Token {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        let is_worth_retrying = match row.retry {
+            Retry::Never => "false",
+            Retry::Later | Retry::Again => "true",
+        };
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static(is_worth_retrying));
         if row.retry == Retry::Later {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            headers.insert(RETRY_AFTER, self.retry_after.into());
         }
         if row.connection == Connection::Closes {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));

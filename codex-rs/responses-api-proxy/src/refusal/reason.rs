@@ -29,11 +29,13 @@ pub(super) enum Connection {
     Closes,
 }
 
-/// Whether the answer has a `Retry-After`.
+/// Whether the same request may do another time: `x-should-retry`, which OpenAI's own clients go by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Retry {
-    /// The same request will do a little later.
+    /// A little later, as `Retry-After` says.
     Later,
+    /// It may.
+    Again,
     /// It will not, or trying again makes it worse.
     Never,
 }
@@ -98,6 +100,18 @@ reasons! {
     HeadTimeout: REQUEST_TIMEOUT "header_timeout" Request Closes Never "";
     /// More heads at once than there is memory for.
     Overloaded: SERVICE_UNAVAILABLE "overloaded" Server Closes Later "";
+    /// A model that the policy does not allow.
+    ModelNotAllowed: BAD_REQUEST "model_not_allowed" Request Stays Never "";
+    /// A body that is not what the policy allows, or that cannot be read in exactly one way.
+    RequestNotAllowed: BAD_REQUEST "request_not_allowed" Request Stays Never "";
+    /// A limit of the policy is spent, and waiting does not cure that soon.
+    BudgetExceeded: BAD_REQUEST "budget_exceeded" Request Stays Never "";
+    /// A limit of the policy is spent that waiting cures.
+    RateLimited: TOO_MANY_REQUESTS "rate_limited" Request Stays Later "";
+    /// There is a limit in dollars, and no price.
+    PriceUnknown: BAD_REQUEST "price_unknown" Request Stays Never "";
+    /// A body that cannot be looked into.
+    ContentEncoding: UNSUPPORTED_MEDIA_TYPE "content_encoding_not_supported" Request Stays Never "";
     /// More body than `--max-body`.
     BodyTooLarge: PAYLOAD_TOO_LARGE "body_too_large" Request Closes Never "";
     /// The request body ended before its framing said so.
@@ -116,16 +130,16 @@ reasons! {
     TooManyOfOneUser: TOO_MANY_REQUESTS "too_many_connections_of_user" Request Closes Never
         "your user has as many connections as --max-connections-per-user allows; close some";
     /// No new work while answers in flight are finished.
-    ShuttingDown: SERVICE_UNAVAILABLE "shutting_down" Server Closes Never
+    ShuttingDown: SERVICE_UNAVAILABLE "shutting_down" Server Closes Later
         "the proxy is shutting down and finishes only what is in flight";
     /// No record could be kept of it, and records are required.
     AuditUnavailable: SERVICE_UNAVAILABLE "audit_unavailable" Server Stays Later
         "the audit log cannot be written, and this proxy serves nothing without it (--audit-required); ask whoever \
          runs the proxy";
     /// No connection to the upstream, or to the proxy on the way.
-    UpstreamConnect: BAD_GATEWAY "upstream_connect" Upstream Stays Never "";
+    UpstreamConnect: BAD_GATEWAY "upstream_connect" Upstream Stays Again "";
     /// Its name has no address.
-    UpstreamDns: BAD_GATEWAY "upstream_dns" Upstream Stays Never "";
+    UpstreamDns: BAD_GATEWAY "upstream_dns" Upstream Stays Again "";
     /// No TLS, or a certificate that is not good.
     UpstreamTls: BAD_GATEWAY "upstream_tls" Upstream Stays Never "";
     /// What came back is not HTTP.
@@ -133,9 +147,9 @@ reasons! {
     /// The head of its answer is too large.
     UpstreamHeaders: BAD_GATEWAY "upstream_headers" Upstream Stays Never "";
     /// It closed the connection before it answered.
-    UpstreamClosed: BAD_GATEWAY "upstream_closed" Upstream Stays Never "";
+    UpstreamClosed: BAD_GATEWAY "upstream_closed" Upstream Stays Again "";
     /// Nothing of an answer, or of a connection, in time.
-    UpstreamTimeout: GATEWAY_TIMEOUT "upstream_timeout" Upstream Stays Never "";
+    UpstreamTimeout: GATEWAY_TIMEOUT "upstream_timeout" Upstream Stays Again "";
     /// The key would go in cleartext to a user who may not have it.
     UpstreamListener: BAD_GATEWAY "upstream_listener" Upstream Stays Never "";
     /// The caller has as many connections as one may have, and none had room in time.

@@ -55,4 +55,34 @@ fn the_raw_form_is_one_complete_http_answer() {
     assert!(head.starts_with("HTTP/1.1 503 Service Unavailable\r\n"));
     assert!(head.contains(&format!("content-length: {}\r\n", body.len())));
     assert!(head.contains(&format!("x-codex-proxy-request-id: {id}\r\n")));
+    assert!(head.contains("\r\nx-should-retry: true\r\n"));
+    assert!(head.ends_with("\r\nretry-after: 1"));
+}
+
+#[test]
+fn every_refusal_says_whether_to_try_again_in_both_forms() {
+    for &reason in Reason::ALL {
+        let retry = reason.row().retry;
+        let raw = Refusal::from(reason)
+            .after(7)
+            .to_http1(RequestIds::new().id(7));
+        let raw = String::from_utf8(raw).unwrap();
+        let answer = Refusal::from(reason).after(7).into_response();
+        let expected = if retry == Retry::Never {
+            "false"
+        } else {
+            "true"
+        };
+        assert_eq!(answer.headers()["x-should-retry"], expected);
+        assert!(raw.contains(&format!("\r\nx-should-retry: {expected}\r\n")));
+        let is_later = retry == Retry::Later;
+        assert_eq!(
+            answer
+                .headers()
+                .get("retry-after")
+                .is_some_and(|value| value == "7"),
+            is_later
+        );
+        assert_eq!(raw.contains("\r\nretry-after: 7\r\n"), is_later);
+    }
 }
