@@ -32,7 +32,8 @@ use crate::observe::record::Record;
 use crate::observe::stderr;
 use crate::refusal::{Reason, Refusal};
 use crate::upstream::error::UpstreamError;
-use crate::upstream::request_body::{RequestBody, RequestBodyError};
+use crate::upstream::request_body::RequestBody;
+use crate::upstream::request_progress::RequestBodyError;
 use crate::upstream::{MAX_ANSWER_HEADERS, Upstream};
 
 /// OpenAI's name for a request, which its support asks for.

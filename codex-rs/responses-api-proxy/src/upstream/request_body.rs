@@ -1,9 +1,7 @@
 //! The caller's request body on its way up: counted, capped, never completed by us.
 
-use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -18,84 +16,13 @@ use crate::dumps::Dump;
 use crate::inspect::request::RequestModel;
 use crate::net::coalesce::{Coalesced, Handover};
 use crate::observe::record::Record;
-use crate::upstream::{Outgoing, RequestGuard};
+use crate::upstream::RequestGuard;
+use crate::upstream::pace::Pace;
+use crate::upstream::request_progress::{Progress, RequestBodyError};
 
 /// How much of a body is written at once if it comes in small pieces, in bytes: so that an upstream that
 /// does not read has few of them kept for it.
 const WRITTEN_AT_ONCE: usize = 4 * 1024;
-
-/// How much of a body may wait to be written to an upstream that does not read, in bytes.
-const UNDER_WAY: u64 = 4 * 1024;
-
-/// Why an upload was given up. hyper aborts the upstream request on it, so
-/// that what was sent so far never becomes a complete request.
-#[derive(Debug)]
-pub(crate) enum RequestBodyError {
-    TooLarge,
-    CutShort,
-    Stalled,
-    Untaken,
-}
-
-impl fmt::Display for RequestBodyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TooLarge => "the request body is too large",
-            Self::CutShort => "the request body was cut short",
-            Self::Stalled => "the request body stopped coming",
-            Self::Untaken => "the upstream takes nothing of the request body",
-        })
-    }
-}
-
-impl std::error::Error for RequestBodyError {}
-
-/// What the rest of the proxy may know of an upload in flight.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Progress(Arc<Shared>);
-
-#[derive(Debug, Default)]
-struct Shared {
-    frames: AtomicU64,
-    too_large: AtomicBool,
-    cut_short: AtomicBool,
-    stalled: AtomicBool,
-    untaken: AtomicBool,
-}
-
-impl Shared {
-    fn note(&self, error: &RequestBodyError) {
-        let flag = match error {
-            RequestBodyError::TooLarge => &self.too_large,
-            RequestBodyError::CutShort => &self.cut_short,
-            RequestBodyError::Stalled => &self.stalled,
-            RequestBodyError::Untaken => &self.untaken,
-        };
-        flag.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Progress {
-    /// A number that changes whenever body bytes move.
-    pub(crate) fn made(&self) -> u64 {
-        self.0.frames.load(Ordering::Relaxed)
-    }
-
-    /// Why the upload was given up, if it was.
-    pub(crate) fn failure(&self) -> Option<RequestBodyError> {
-        if self.0.too_large.load(Ordering::Relaxed) {
-            Some(RequestBodyError::TooLarge)
-        } else if self.0.cut_short.load(Ordering::Relaxed) {
-            Some(RequestBodyError::CutShort)
-        } else if self.0.stalled.load(Ordering::Relaxed) {
-            Some(RequestBodyError::Stalled)
-        } else if self.0.untaken.load(Ordering::Relaxed) {
-            Some(RequestBodyError::Untaken)
-        } else {
-            None
-        }
-    }
-}
 
 /// A request body that ends in an error rather than past the limit, and rather
 /// than before its framing says so. Trailers are dropped.
@@ -203,11 +130,7 @@ impl RequestBody {
 
     /// Has it go by the connection of `guard`, which is kept until the last of the body has gone.
     pub(crate) fn leave_by(&mut self, guard: RequestGuard) {
-        self.pace = guard.connection().outgoing().map(|outgoing| Pace {
-            // What is written first is the head: that much more may be under way.
-            due: outgoing.written(),
-            outgoing: outgoing.clone(),
-        });
+        self.pace = guard.connection().outgoing().map(Pace::from_now);
         self.guard = Some(guard);
     }
 
@@ -223,7 +146,7 @@ impl RequestBody {
         error: RequestBodyError,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
-        self.progress.0.note(&error);
+        self.progress.note_failure(&error);
         let guard = self.guard.as_ref();
         let resets = guard.and_then(|guard| guard.connection().resets());
         let wait = resets.map_or(Duration::ZERO, |resets| resets.reserve());
@@ -251,29 +174,6 @@ impl RequestBody {
 
     pub(crate) fn progress(&self) -> Progress {
         self.progress.clone()
-    }
-}
-
-/// Keeps what was handed over and is not written yet below [`UNDER_WAY`].
-#[derive(Debug)]
-struct Pace {
-    outgoing: Outgoing,
-    /// What will have been written when all that was handed over is.
-    due: u64,
-}
-
-impl Pace {
-    fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let is_behind = || self.due.saturating_sub(self.outgoing.written()) >= UNDER_WAY;
-        if !is_behind() {
-            return Poll::Ready(());
-        }
-        self.outgoing.wake_when_written(cx);
-        if is_behind() {
-            Poll::Pending
-        } else {
-            Poll::Ready(())
-        }
     }
 }
 
@@ -323,10 +223,10 @@ impl HttpBody for RequestBody {
                 return this.break_off(RequestBodyError::TooLarge, cx);
             };
             this.allowance = allowance;
-            this.progress.0.frames.fetch_add(1, Ordering::Relaxed);
+            this.progress.note_piece();
             this.note_sent(&data);
             if let Some(pace) = &mut this.pace {
-                pace.due += len;
+                pace.add(len);
             }
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
