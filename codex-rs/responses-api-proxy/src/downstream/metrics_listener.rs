@@ -111,6 +111,8 @@ async fn accept(listeners: Listeners, exposition: Arc<Exposition>) -> Infallible
             continue;
         };
         open.add(within(TIME, answer(socket, Arc::clone(&exposition))));
+        // Of many that come at once each has a turn before the next ones end it: whoever has asked by then is answered.
+        tokio::task::yield_now().await;
     }
 }
 
