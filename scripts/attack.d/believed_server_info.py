@@ -12,7 +12,7 @@ NAME = "codex exec believes anybody's server-info file"
 
 PROMPT = "the-secret-of-the-prompt"
 API_KEY = "sk-proj-the-callers-own-key-0123456789abcdefghijklmno"
-PATIENCE = 4
+TIMEOUT = 4
 
 
 def attack(stage):
@@ -39,7 +39,7 @@ def attack(stage):
         yield trap(stage, program, home, what, path)
 
 
-def run(stage, argv, home, env=(), seconds=PATIENCE):
+def run(stage, argv, home, env=(), seconds=TIMEOUT):
     """(exit status or None, what it said, its memory at most in MiB)."""
     process = stage.spawn(
         argv, uid=ALICE, env={"HOME": home, "OPENAI_API_KEY": API_KEY, **dict(env)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=home

@@ -37,11 +37,11 @@ def beside(stage, proxy, what, work=None):
     victims = Victims(stage, proxy.port, 4.0).begin()
     stranger = Attacker(stage, STRANGER, work or pipeline, proxy.port)
     # While he is at it a named user comes again and again.
-    newcomer = Attacker(stage, ALICE, come, proxy.port, 3.0, nice=URGENT)
-    statuses, slowest = newcomer.result()
+    caller = Attacker(stage, ALICE, come, proxy.port, 3.0, nice=URGENT)
+    statuses, slowest = caller.result()
     seen = victims.seen(what, MOST_LATE)
     good = statuses.get(200, 0)
-    seen.figure += f"; of {sum(statuses.values())} newcomers {good} served, the slowest after {slowest * 1000:.0f} ms"
+    seen.figure += f"; of {sum(statuses.values())} requests of the named user's {good} served, the slowest after {slowest * 1000:.0f} ms"
     if good < sum(statuses.values()):
         others = ", ".join(f"{n} x {status}" for status, n in statuses.items() if status != 200)
         seen.figure += f" ({others})"

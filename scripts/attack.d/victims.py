@@ -8,14 +8,14 @@ import socket
 import time
 
 EVENT = re.compile(rb'"t":(\d+)')
-PATIENCE = 8.0
+TIMEOUT = 8.0
 
 
 class Victim:
     def __init__(self, port, body, events):
         self.events, self.seen, self.tail, self.status, self.end = events, 0, b"", 0, "open"
         self.late = []
-        self.peer = socket.create_connection(("127.0.0.1", port), PATIENCE)
+        self.peer = socket.create_connection(("127.0.0.1", port), TIMEOUT)
         self.peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.peer.sendall(
             b"POST /v1/responses HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
@@ -65,7 +65,7 @@ def watch(port, count, events, every, begun):
         victims.append(victim)
         ready.register(victim.peer, selectors.EVENT_READ, victim)
     told = False
-    deadline = time.monotonic() + events * every * 1.5 + PATIENCE
+    deadline = time.monotonic() + events * every * 1.5 + TIMEOUT
     while any(one.end == "open" for one in victims) and time.monotonic() < deadline:
         for entry, _ in ready.select(0.1):
             entry.data.read()

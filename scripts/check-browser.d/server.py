@@ -38,7 +38,7 @@ arguments = arguments.parse_args()
 lock = threading.Lock()
 current = {}  # by target: [set, attack]
 harmed = None
-patience = 100  # tenths of a second, in all
+waits_left = 100  # tenths of a second, in all
 seen = set()  # (set, attack) of which something got to the control
 steps = {target: ["evil", "local", "rebound"] for target in ("control", "proxy")}
 ports = {"proxy": arguments.proxy}
@@ -125,12 +125,12 @@ class Page(Handler):
 
     def report(self, what):
         # Some attacks have no end that the page can see. Not for ever: it may have been stopped.
-        global patience
+        global waits_left
         for _ in range(20):
             if what["target"] == "proxy" or not what["must"] or (what["set"], what["attack"]) in seen:
                 break
-            if patience:
-                patience -= 1
+            if waits_left:
+                waits_left -= 1
                 time.sleep(0.1)
         append("reports", what | {"harm": self.harm() if what["target"] == "proxy" else None})
 

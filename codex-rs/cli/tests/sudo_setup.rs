@@ -1,6 +1,9 @@
 //! `scripts/sudo-setup` and `scripts/sudo-setup-undo` with real users and a real proxy; the files
 //! lie under a directory of their own, and the users exist in namespaces of their own: the accounts
 //! of this machine are not touched. Only root can do this; anybody else sees why it was skipped.
+//!
+//! Longer than a file should be: all of it tests one script, in the vocabulary of the `Host` below, which nothing
+//! else uses. It goes when the script is replaced.
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::indexing_slicing,

@@ -10,8 +10,10 @@
 
 #[cfg(unix)]
 mod directory;
+mod one_file;
 #[cfg(unix)]
 mod place;
+mod replaceable;
 #[cfg_attr(not(unix), path = "small_file_unsupported.rs")]
 mod small_file;
 #[cfg(unix)]
@@ -21,8 +23,10 @@ mod trusted;
 
 #[cfg(unix)]
 pub use directory::Directory;
+pub use one_file::lead_to_one_file;
 #[cfg(unix)]
 pub use place::{Missing, PathError, Place};
+pub use replaceable::ReplaceableBy;
 /// How a file is opened (`open(2)`).
 #[cfg(unix)]
 pub use rustix::fs::OFlags;

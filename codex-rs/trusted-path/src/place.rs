@@ -15,6 +15,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use crate::replaceable::ReplaceableBy;
 use crate::status::{Kind, Status};
 use crate::trusted::Trusted;
 
@@ -176,6 +177,38 @@ impl Place {
     /// Those of `fstat(2)`.
     pub fn directory_status(&self) -> io::Result<Status> {
         Status::of(&self.directory)
+    }
+
+    /// Who besides trusted users can put something else there. A group that may write the directory is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// Those of `fstat(2)`.
+    pub fn replaceable_by(&self, trusted: &Trusted) -> io::Result<Option<ReplaceableBy>> {
+        let directory = self.directory_status()?;
+        Ok(if directory.is_writable_by_all() {
+            Some(ReplaceableBy::EveryUser)
+        } else if trusted.includes(directory.owner) {
+            None
+        } else {
+            Some(ReplaceableBy::User(directory.owner))
+        })
+    }
+
+    /// Whether both are one name in one directory, or what stands in both is one file.
+    ///
+    /// # Errors
+    ///
+    /// Those of `fstat(2)`.
+    pub(crate) fn is_same_as(&self, other: &Self) -> io::Result<bool> {
+        let directory = self.directory_status()?;
+        if self.name == other.name && directory.is_same_file(&other.directory_status()?) {
+            return Ok(true);
+        }
+        Ok(match (self.status()?, other.status()?) {
+            (Some(one), Some(other)) => one.is_same_file(&other),
+            _ => false,
+        })
     }
 
     /// The directory, to be held by somebody else too.

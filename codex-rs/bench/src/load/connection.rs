@@ -11,7 +11,7 @@ use super::Answer;
 use crate::job::Job;
 
 /// How long anything that has to come may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A whole request with a body of `size` bytes, ready to be written.
 pub(crate) fn request(job: Job, size: usize, bearer: &str) -> Vec<u8> {
@@ -72,7 +72,7 @@ impl Connection {
             }
             Ok(answer)
         };
-        tokio::time::timeout(PATIENCE, exchange)
+        tokio::time::timeout(TIMEOUT, exchange)
             .await
             .context("no whole answer")?
     }

@@ -21,7 +21,7 @@ use crate::process::Used;
 use crate::stage::{Stage, Wire};
 
 /// How long one scenario may take with one contestant.
-const PATIENCE: Duration = Duration::from_secs(180);
+const TIMEOUT: Duration = Duration::from_secs(180);
 
 /// One scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -171,7 +171,7 @@ impl Scenario {
             }
         };
         let measurement = runtime
-            .block_on(async { tokio::time::timeout(PATIENCE, play).await })
+            .block_on(async { tokio::time::timeout(TIMEOUT, play).await })
             .context("it takes too long")??;
         let tls = self.wire() == Wire::Tls && stage.ready().is_some();
         Ok(Some(measurement.over(stage.seen()?, tls)))

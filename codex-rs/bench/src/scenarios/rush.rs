@@ -19,7 +19,7 @@ const BODY: usize = 1 << 10;
 /// How long each answer goes on, in milliseconds: longer than all should take to arrive.
 const HOLD: u32 = 3_000;
 /// After this one counts as never arrived.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Between two clients: time for a TLS handshake, for those who make one for each. None leaves before
 /// the last is there.
@@ -42,7 +42,7 @@ pub(super) async fn all_at_once(stage: &mut Stage, _scale: &Scale) -> Result<Mea
     for mut connection in connections {
         let request = request.clone();
         turn += PAUSE;
-        streams.spawn(tokio::time::timeout(PATIENCE, async move {
+        streams.spawn(tokio::time::timeout(TIMEOUT, async move {
             tokio::time::sleep_until(turn).await;
             let sent = now_ns();
             connection.send(&request).await?;

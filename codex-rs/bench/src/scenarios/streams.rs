@@ -22,7 +22,7 @@ const BODY: usize = 1 << 10;
 /// Between two streams while they begin: time for a TLS handshake, for those who make one for each.
 const PAUSE: Duration = Duration::from_millis(1);
 /// How long all of them may take to begin, counted from when the last one was to.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the streams have told so far.
 #[derive(Default)]
@@ -68,7 +68,7 @@ async fn measure(stage: &Stage, scale: &Scale, heard: &Rc<RefCell<Heard>>) -> Re
         }
     };
     // Those that have not begun by then will not be counted.
-    let deadline = start + PAUSE * scale.streams + PATIENCE;
+    let deadline = start + PAUSE * scale.streams + TIMEOUT;
     let _late = tokio::time::timeout_at(deadline, begun).await;
     let ramp = watched.end()?;
     tokio::time::sleep(scale.warm_up).await;

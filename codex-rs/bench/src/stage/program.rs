@@ -14,7 +14,7 @@ use crate::contestant::Start;
 use crate::process::kill_tree;
 
 /// How long a contestant may take to answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// Between two attempts to connect.
 const PAUSE: Duration = Duration::from_micros(100);
 
@@ -49,7 +49,7 @@ impl Program {
                 _ => {}
             }
         }
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while !answers(port) {
             let ended = program.child.try_wait()?;
             if ended.is_some() || Instant::now() > deadline {
@@ -82,7 +82,7 @@ fn answers(port: u16) -> bool {
     };
     let mut first = [0; 5];
     stream
-        .set_read_timeout(Some(PATIENCE))
+        .set_read_timeout(Some(TIMEOUT))
         .and_then(|()| {
             stream.write_all(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
         })

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 /// How long it may take to say what it was asked.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) struct Upstream {
     child: Child,
@@ -64,7 +64,7 @@ impl Upstream {
             seen: None,
         };
         upstream
-            .wait(PATIENCE, |upstream| (upstream.port != 0).then_some(()))?
+            .wait(TIMEOUT, |upstream| (upstream.port != 0).then_some(()))?
             .context("the upstream does not listen")?;
         Ok(upstream)
     }
@@ -73,7 +73,7 @@ impl Upstream {
         self.seen = None;
         let ask = self.ask.as_mut().context("the upstream's input")?;
         ask.write_all(b"\n").context("the upstream has ended")?;
-        let seen = self.wait(PATIENCE, |upstream| upstream.seen)?;
+        let seen = self.wait(TIMEOUT, |upstream| upstream.seen)?;
         seen.context("the upstream does not answer")
     }
 

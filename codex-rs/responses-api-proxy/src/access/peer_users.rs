@@ -111,7 +111,7 @@ impl PeerUsers {
     /// Judges one connection, and says whose it is. Everything that is not a clear yes
     /// is a no.
     pub(crate) fn authorize(&self, socket: &Socket) -> PeerAccess {
-        match (&self.allowed, self.uid(socket)) {
+        match (&self.allowed, self.user_of(socket)) {
             (None, Some(uid)) => PeerAccess::Allowed(Some(uid)),
             (None, None) if self.tells_apart(socket) => PeerAccess::Unknown,
             (None, None) => PeerAccess::Allowed(None),
@@ -140,7 +140,8 @@ impl PeerUsers {
         }
     }
 
-    fn uid(&self, socket: &Socket) -> Option<u32> {
+    /// Whose a connection is, as far as the kernel says.
+    pub(crate) fn user_of(&self, socket: &Socket) -> Option<u32> {
         match socket {
             Socket::Tcp(stream) => self.diag.as_ref()?.peer_of(stream).ok()?,
             // Of the moment when it connected (SO_PEERCRED, unix(7)): cannot change hands.

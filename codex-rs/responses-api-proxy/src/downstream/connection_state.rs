@@ -28,6 +28,8 @@ pub(crate) struct ConnectionState {
     is_refusal: AtomicBool,
     /// The caller took nothing of an answer for too long.
     has_stalled: AtomicBool,
+    /// The caller has reset it: what is written reaches nobody.
+    is_reset: AtomicBool,
     /// The proxy is over once this connection is done.
     is_last: AtomicBool,
     /// When it became idle, by the clock of `connection_limit.rs`; [`BUSY`] or [`EVICTED`] otherwise.
@@ -125,6 +127,15 @@ impl ConnectionState {
 
     pub(crate) fn has_stalled(&self) -> bool {
         self.has_stalled.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the caller has reset the connection.
+    pub(crate) fn note_reset(&self) {
+        self.is_reset.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_reset(&self) -> bool {
+        self.is_reset.load(Ordering::Relaxed)
     }
 
     /// Notes that the proxy is over once this connection is done.

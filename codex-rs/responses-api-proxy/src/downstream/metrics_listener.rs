@@ -22,6 +22,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::sync::watch;
 
+use crate::access::peer_users::PeerUsers;
 use crate::access::policy::permit_metrics;
 use crate::config::limits::MAX_HEADERS;
 use crate::downstream::newest_tasks::NewestTasks;
@@ -30,7 +31,7 @@ use crate::net::listeners::Listeners;
 use crate::net::socket::Socket;
 use crate::observe::metrics::exposition::{self, Exposition};
 
-/// How many are answered at once; the oldest makes way for the next.
+/// How many are answered at once; for the next the oldest is closed of whichever user has most.
 const MOST_AT_ONCE: usize = 8;
 
 /// How long one may take, from its connection to the last byte of its answer: the default of Prometheus.
@@ -59,12 +60,16 @@ pub(crate) struct MetricsListener {
 }
 
 impl MetricsListener {
-    /// Starts the thread, which is as confined as the one that starts it.
+    /// Starts the thread, which is as confined as the one that starts it. `users` tell whose a connection is.
     ///
     /// # Errors
     ///
     /// When there is no thread, no descriptor to poll with, or a listener that cannot be polled.
-    pub(crate) fn start(listen: Listen, exposition: Exposition) -> io::Result<Self> {
+    pub(crate) fn start(
+        listen: Listen,
+        users: Arc<PeerUsers>,
+        exposition: Exposition,
+    ) -> io::Result<Self> {
         let runtime = workers::runtime()?;
         let listeners = {
             let _within = runtime.enter();
@@ -74,7 +79,7 @@ impl MetricsListener {
         let work = move || {
             runtime.block_on(async {
                 tokio::select! {
-                    never = accept(listeners, Arc::new(exposition)) => match never {},
+                    never = accept(listeners, &users, Arc::new(exposition)) => match never {},
                     // Nothing is ever sent: an error, once the sender is gone, is the end.
                     _gone = ended.changed() => {}
                 }
@@ -103,14 +108,21 @@ impl Drop for MetricsListener {
 }
 
 /// Accepts for ever.
-async fn accept(listeners: Listeners, exposition: Arc<Exposition>) -> Infallible {
+async fn accept(
+    listeners: Listeners,
+    users: &PeerUsers,
+    exposition: Arc<Exposition>,
+) -> Infallible {
     let mut open = NewestTasks::new(MOST_AT_ONCE);
     loop {
         let Ok(socket) = listeners.accept().await else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        open.add(within(TIME, answer(socket, Arc::clone(&exposition))));
+        let user = users.user_of(&socket);
+        open.add_of(user, within(TIME, answer(socket, Arc::clone(&exposition))));
+        // Of many that come at once each has a turn before the next ones end it: whoever has asked by then is answered.
+        tokio::task::yield_now().await;
     }
 }
 

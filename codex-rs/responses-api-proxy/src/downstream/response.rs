@@ -69,7 +69,9 @@ impl HttpBody for Answer {
             && let Some(data) = frame.data_ref()
         {
             this.unwritten += data.len();
-            this.record.count_response_bytes(data.len());
+            if !connection_state.is_reset() {
+                this.record.count_response_bytes(data.len());
+            }
             this.last = connection_state.mark();
         }
         if frame.is_none() {

@@ -261,7 +261,7 @@ impl<S: CallerSocket> AsyncRead for Downstream<S> {
                 MAX_READ
             };
             match this.socket.poll_read(cx, buf, most) {
-                Poll::Ready(read) => read?,
+                Poll::Ready(read) => read.inspect_err(|_| this.connection_state.note_reset())?,
                 Poll::Pending => {
                     this.state.note_read(true);
                     ready!(this.poll_read_timeout(cx));

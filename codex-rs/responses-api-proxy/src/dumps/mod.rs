@@ -34,8 +34,8 @@ use crate::dumps::token::CallerToken;
 use crate::dumps::unfinished::{Begin, Store};
 use crate::observe::record::Record;
 
-/// How many dumps may be under way at once, each with up to two files; and which share of the descriptors that is at
-/// most.
+/// How many dumps may be under way at once, each with up to two files, half of them one user's; and which share of the
+/// descriptors that is at most.
 const MOST_OPEN: usize = 512;
 const SHARE_OF_DESCRIPTORS: u64 = 16;
 
@@ -100,10 +100,11 @@ impl DumpsAt {
 pub(crate) struct Dumps(Arc<Queue>);
 
 impl Dumps {
-    /// An exchange of which both halves are dumped. `headers` are those of the request; `has_token`: the caller
-    /// was asked for a client token.
+    /// An exchange of `user`, of which both halves are dumped. `headers` are those of the request; `has_token`: the
+    /// caller was asked for a client token.
     pub(crate) fn exchange(
         &self,
+        user: Option<u32>,
         record: &Record,
         headers: &HeaderMap,
         has_token: bool,
@@ -113,6 +114,7 @@ impl Dumps {
         let unix_ms = since.map_or(0, |since| since.as_millis());
         DumpedExchange {
             queue: Arc::clone(&self.0),
+            user,
             number: record.number(),
             unix_ms: u64::try_from(unix_ms).unwrap_or(0),
             token: CallerToken::of(headers, has_token),
@@ -136,6 +138,7 @@ impl fmt::Debug for Dumps {
 /// One exchange, and what is kept out of its dumps. Without `Debug`: it holds the caller's token.
 pub(crate) struct DumpedExchange {
     queue: Arc<Queue>,
+    user: Option<u32>,
     number: u64,
     unix_ms: u64,
     token: CallerToken,
@@ -167,6 +170,7 @@ impl DumpedExchange {
             token: &self.token,
         });
         let begin = Begin {
+            user: self.user,
             head,
             redactor,
             token: self.token.clone(),
@@ -174,6 +178,7 @@ impl DumpedExchange {
         let is_open = self.queue.begin(name, begin);
         Dump {
             queue: Arc::clone(&self.queue),
+            user: self.user,
             name,
             is_open,
         }
@@ -183,6 +188,7 @@ impl DumpedExchange {
 /// A dump under way. Dropped without [`finish`](Self::finish) there is no more of it, and the file says so.
 pub(crate) struct Dump {
     queue: Arc<Queue>,
+    user: Option<u32>,
     name: DumpName,
     /// Neither over nor given up.
     is_open: bool,
@@ -191,7 +197,7 @@ pub(crate) struct Dump {
 impl Dump {
     /// Adds a piece of the body, or gives the dump up if there is no room for it.
     pub(crate) fn take(&mut self, piece: &[u8]) {
-        if self.is_open && !piece.is_empty() && !self.queue.piece(self.name, piece) {
+        if self.is_open && !piece.is_empty() && !self.queue.piece(self.user, self.name, piece) {
             self.end(End::GivenUp);
         }
     }

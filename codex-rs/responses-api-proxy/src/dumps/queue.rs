@@ -1,15 +1,16 @@
 //! From the threads that serve to the one that writes dumps: pieces of bodies, in a queue with an end, where nobody
 //! waits to put in.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::dumps::name::DumpName;
 use crate::dumps::unfinished::Begin;
 
-/// How many bytes may wait.
+/// How many bytes may wait; and how many of them for one user, so that no user's leave nothing for the others'.
 const MOST_WAITING: usize = 16 * 1024 * 1024;
+const MOST_OF_USER: usize = MOST_WAITING / 2;
 
 /// What an item takes besides its bytes, about.
 const OF_AN_ITEM: usize = 128;
@@ -38,10 +39,19 @@ pub(super) enum End {
     GivenUp,
 }
 
+/// An item, whose it is, and what it takes in bytes. What takes none is nobody's.
+struct Waiting {
+    item: Item,
+    user: Option<u32>,
+    bytes: usize,
+}
+
 #[derive(Default)]
 struct State {
-    items: VecDeque<Item>,
+    items: VecDeque<Waiting>,
     bytes: usize,
+    /// Of users of whom something waits.
+    bytes_of: HashMap<Option<u32>, usize>,
     /// Dumps of which not even the beginning found room.
     refused: u64,
     is_awaited: bool,
@@ -58,6 +68,17 @@ pub(super) struct Batch {
     pub(super) is_last: bool,
 }
 
+impl State {
+    fn give_back(&mut self, user: Option<u32>, bytes: usize) {
+        if let Some(of_user) = self.bytes_of.get_mut(&user) {
+            *of_user = of_user.saturating_sub(bytes);
+            if *of_user == 0 {
+                self.bytes_of.remove(&user);
+            }
+        }
+    }
+}
+
 #[derive(Default)]
 pub(super) struct Queue {
     state: Mutex<State>,
@@ -68,8 +89,8 @@ pub(super) struct Queue {
 impl Queue {
     /// False if there is no room for the beginning of a dump. It is counted.
     pub(super) fn begin(&self, name: DumpName, begin: Begin) -> bool {
-        let bytes = begin.len();
-        let has_room = self.push(bytes, || Item::Begin(name, Box::new(begin)));
+        let (user, bytes) = (begin.user, begin.len());
+        let has_room = self.push(user, bytes, || Item::Begin(name, Box::new(begin)));
         if !has_room {
             self.lock().refused += 1;
         }
@@ -77,24 +98,32 @@ impl Queue {
     }
 
     /// False if there is no room for a piece.
-    pub(super) fn piece(&self, name: DumpName, piece: &[u8]) -> bool {
-        self.push(piece.len(), || Item::Piece(name, piece.into()))
+    pub(super) fn piece(&self, user: Option<u32>, name: DumpName, piece: &[u8]) -> bool {
+        self.push(user, piece.len(), || Item::Piece(name, piece.into()))
     }
 
     /// Has always room: there is one for each beginning.
     pub(super) fn end(&self, name: DumpName, end: End) {
         let mut state = self.lock();
-        state.items.push_back(Item::End(name, end));
+        state.items.push_back(Waiting {
+            item: Item::End(name, end),
+            user: None,
+            bytes: 0,
+        });
         self.wake(state);
     }
 
-    fn push(&self, bytes: usize, item: impl FnOnce() -> Item) -> bool {
+    fn push(&self, user: Option<u32>, bytes: usize, item: impl FnOnce() -> Item) -> bool {
+        let bytes = bytes + OF_AN_ITEM;
         let mut state = self.lock();
-        if state.bytes + bytes + OF_AN_ITEM > MOST_WAITING {
+        let of_user = state.bytes_of.get(&user).copied().unwrap_or(0) + bytes;
+        if state.bytes + bytes > MOST_WAITING || of_user > MOST_OF_USER {
             return false;
         }
-        state.bytes += bytes + OF_AN_ITEM;
-        state.items.push_back(item());
+        state.bytes += bytes;
+        state.bytes_of.insert(user, of_user);
+        let item = item();
+        state.items.push_back(Waiting { item, user, bytes });
         self.wake(state);
         true
     }
@@ -122,14 +151,11 @@ impl Queue {
         let mut items = Vec::new();
         let mut bytes = 0;
         while bytes < AT_ONCE
-            && let Some(item) = state.items.pop_front()
+            && let Some(waiting) = state.items.pop_front()
         {
-            bytes += match &item {
-                Item::Begin(_, begin) => begin.len() + OF_AN_ITEM,
-                Item::Piece(_, piece) => piece.len() + OF_AN_ITEM,
-                Item::End(..) => 0,
-            };
-            items.push(item);
+            bytes += waiting.bytes;
+            state.give_back(waiting.user, waiting.bytes);
+            items.push(waiting.item);
         }
         state.bytes = state.bytes.saturating_sub(bytes);
         if state.items.is_empty() {
@@ -217,15 +243,15 @@ mod tests {
         let queue = Queue::default();
         let large = vec![b'x'; MOST_WAITING / 4 - OF_AN_ITEM];
         for number in 0..4 {
-            assert!(queue.piece(name(number), &large));
+            assert!(queue.piece(Some(u32::from(number < 2)), name(number), &large));
         }
-        assert!(!queue.piece(name(4), b"x"));
+        assert!(!queue.piece(None, name(4), b"x"));
         queue.end(name(4), End::GivenUp);
         let first = queue.next_batch(LONG);
         assert_eq!(piece_numbers(&first), [0]);
         assert!(!first.is_last);
-        assert!(queue.piece(name(5), &large));
-        assert!(!queue.piece(name(6), b"x"));
+        assert!(queue.piece(None, name(5), &large));
+        assert!(!queue.piece(None, name(6), b"x"));
         let mut seen = Vec::new();
         assert!(!queue.close(Duration::ZERO));
         loop {
@@ -246,13 +272,34 @@ mod tests {
         let headers = HeaderMap::from_iter(headers);
         let needle = Needle::with_numbers_for_tests(b"sk-Secret-0123456789");
         let needle = &*Box::leak(Box::new(needle));
-        let begin = || Begin {
+        let begin = |user| Begin {
+            user,
             head: Vec::new(),
             redactor: Redactor::new(needle),
             token: CallerToken::of(&headers, true),
         };
-        let begun = (0..1000).take_while(|&number| queue.begin(name(number), begin()));
-        assert_eq!(begun.count(), MOST_WAITING / (60 * 1024 + OF_AN_ITEM));
+        for user in [Some(1), None] {
+            let begun = (0..1000).take_while(|&number| queue.begin(name(number), begin(user)));
+            assert_eq!(begun.count(), MOST_OF_USER / (60 * 1024 + OF_AN_ITEM));
+        }
+    }
+
+    #[test]
+    fn one_user_takes_half_of_it_and_leaves_the_rest_to_the_others() {
+        let queue = Queue::default();
+        let half = vec![b'x'; MOST_OF_USER - OF_AN_ITEM];
+        assert!(queue.piece(Some(1), name(1), &half));
+        assert!(!queue.piece(Some(1), name(2), b"x"));
+        assert!(queue.piece(Some(2), name(3), &half));
+        let first = queue.next_batch(LONG);
+        assert_eq!(piece_numbers(&first), [1]);
+        assert!(queue.piece(Some(1), name(4), &half));
+        assert!(!queue.piece(Some(2), name(5), b"x"));
+        while !queue.lock().items.is_empty() {
+            queue.next_batch(LONG);
+        }
+        let state = queue.lock();
+        assert_eq!((state.bytes, state.bytes_of.len()), (0, 0));
     }
 
     #[test]
@@ -272,7 +319,7 @@ mod tests {
                 }
             }
         });
-        assert!(queue.piece(name(1), b"x"));
+        assert!(queue.piece(None, name(1), b"x"));
         queue.end(name(1), End::Whole);
         assert!(queue.close(LONG));
         assert_eq!(reader.join().unwrap(), 2);

@@ -60,19 +60,30 @@ impl TokenRedactor {
             return;
         }
         self.held.extend_from_slice(piece);
+        // Until at least half of what is searched goes on, or a long token would be looked for anew in each small piece.
+        if self.held.len() < self.token.len().saturating_mul(2) {
+            return;
+        }
+        self.redact_held();
+        let may_be_begun = self.token.len() - 1;
+        out.extend(self.held.drain(..self.held.len() - may_be_begun));
+    }
+
+    /// There is no more.
+    pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
+        if !self.token.is_empty() {
+            self.redact_held();
+        }
+        out.append(&mut self.held);
+    }
+
+    fn redact_held(&mut self) {
         let found: Vec<usize> = memmem::find_iter(&self.held, &self.token[..]).collect();
         for at in found {
             if let Some(token) = self.held.get_mut(at..at + self.token.len()) {
                 token.fill(b'*');
             }
         }
-        let open = self.held.len().min(self.token.len() - 1);
-        out.extend(self.held.drain(..self.held.len() - open));
-    }
-
-    /// There is no more: what was held back is not the token.
-    pub(super) fn finish(&mut self, out: &mut Vec<u8>) {
-        out.append(&mut self.held);
     }
 }
 
@@ -104,6 +115,26 @@ mod tests {
             let token = token("Bearer token-of-alice", true);
             assert_eq!(redacted(token, text.as_bytes(), piece), expected);
         }
+    }
+
+    /// Something goes on after each search, and only then.
+    #[test]
+    fn a_text_in_small_pieces_is_searched_about_twice_however_long_the_token_is() {
+        const LENGTH: usize = 60 * 1024;
+        const TEXT: usize = 20 * LENGTH;
+        let mut headers = HeaderMap::new();
+        let value = format!("Bearer {}", "t".repeat(LENGTH));
+        headers.insert(AUTHORIZATION, value.try_into().unwrap());
+        let mut redactor = CallerToken::of(&headers, true).redactor();
+        let (mut searches, mut out) = (0, Vec::new());
+        for piece in vec![b'x'; TEXT].chunks(512) {
+            let before = out.len();
+            redactor.take(piece, &mut out);
+            searches += usize::from(out.len() > before);
+        }
+        redactor.finish(&mut out);
+        assert_eq!(out.len(), TEXT);
+        assert!(searches <= TEXT / LENGTH, "{searches} searches");
     }
 
     #[test]

@@ -24,6 +24,8 @@ const INDENTED: usize = 1;
 
 /// What a dump begins with.
 pub(super) struct Begin {
+    /// Whose request it is, as far as the kernel says.
+    pub(super) user: Option<u32>,
     /// Up to the body.
     pub(super) head: Vec<u8>,
     pub(super) redactor: Redactor,

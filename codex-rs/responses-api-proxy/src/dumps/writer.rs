@@ -41,9 +41,15 @@ pub(super) fn start(queue: Arc<Queue>, store: Store, most_open: usize) -> io::Re
 
 struct Writer {
     store: Store,
-    open: HashMap<DumpName, Unfinished>,
+    open: HashMap<DumpName, Open>,
     most_open: usize,
     given_up: GivenUp,
+}
+
+/// A dump under way, and whose it is.
+struct Open {
+    user: Option<u32>,
+    dump: Unfinished,
 }
 
 /// Dumps that were given up and not said yet.
@@ -91,8 +97,8 @@ impl Writer {
                 break;
             }
         }
-        for (_, unfinished) in std::mem::take(&mut self.open) {
-            unfinished.give_up(&mut self.store);
+        for (_, open) in std::mem::take(&mut self.open) {
+            open.dump.give_up(&mut self.store);
         }
         queue.note_done();
     }
@@ -107,22 +113,22 @@ impl Writer {
                 let taken = self
                     .open
                     .get_mut(&name)
-                    .map(|dump| dump.take(&piece, &mut self.store));
+                    .map(|open| open.dump.take(&piece, &mut self.store));
                 let taken = taken.unwrap_or(Ok(()));
                 if taken.is_err()
-                    && let Some(dump) = self.open.remove(&name)
+                    && let Some(open) = self.open.remove(&name)
                 {
-                    dump.give_up(&mut self.store);
+                    open.dump.give_up(&mut self.store);
                 }
                 taken
             }
             Item::End(name, end) => match (self.open.remove(&name), end) {
-                (Some(dump), End::GivenUp) => {
-                    dump.give_up(&mut self.store);
+                (Some(open), End::GivenUp) => {
+                    open.dump.give_up(&mut self.store);
                     self.given_up.note(1, TOO_SLOW);
                     Ok(())
                 }
-                (Some(dump), end) => dump.finish(end == End::Whole, &mut self.store),
+                (Some(open), end) => open.dump.finish(end == End::Whole, &mut self.store),
                 // Given up before.
                 (None, _) => Ok(()),
             },
@@ -145,8 +151,84 @@ impl Writer {
             self.given_up.note(1, why);
             return;
         }
-        self.open.insert(name, Unfinished::new(name, begin));
+        // An upload that is held open holds its dump open too.
+        let most_of_user = self.most_open.div_ceil(2);
+        let of_user = self.open.values().filter(|open| open.user == begin.user);
+        if of_user.count() >= most_of_user {
+            let why = format!("more than {most_of_user} of one user at once");
+            self.given_up.note(1, why);
+            return;
+        }
+        let open = Open {
+            user: begin.user,
+            dump: Unfinished::new(name, begin),
+        };
+        self.open.insert(name, open);
     }
 }
 
 const TOO_SLOW: &str = "they came faster than they could be written";
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+
+    use super::*;
+    use crate::credential::needle::Needle;
+    use crate::credential::redact::Redactor;
+    use crate::dumps::directory::DumpDirectory;
+    use crate::dumps::name::Half;
+    use crate::dumps::retention::Retention;
+    use crate::dumps::token::CallerToken;
+
+    const fn name(number: u64) -> DumpName {
+        DumpName {
+            unix_ms: 1,
+            number,
+            half: Half::Request,
+        }
+    }
+
+    #[test]
+    fn dumps_that_one_user_holds_open_leave_half_to_the_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let (directory, found) = DumpDirectory::open(dir.path(), None).unwrap();
+        let mut writer = Writer {
+            store: Store {
+                directory,
+                retention: Retention::new(1 << 20, found),
+            },
+            open: HashMap::new(),
+            most_open: 8,
+            given_up: GivenUp::default(),
+        };
+        let needle = Needle::with_numbers_for_tests(b"sk-Secret-0123456789");
+        let needle = &*Box::leak(Box::new(needle));
+        let begin = |number, user| {
+            let begin = Begin {
+                user,
+                head: Vec::new(),
+                redactor: Redactor::new(needle),
+                token: CallerToken::of(&HeaderMap::new(), false),
+            };
+            Item::Begin(name(number), Box::new(begin))
+        };
+        for number in 0..8 {
+            writer.take(begin(number, Some(1)));
+        }
+        assert_eq!((writer.open.len(), writer.given_up.count), (4, 4));
+        assert_eq!(writer.given_up.why, "more than 4 of one user at once");
+        for number in 8..12 {
+            writer.take(begin(number, Some(2)));
+        }
+        assert_eq!((writer.open.len(), writer.given_up.count), (8, 4));
+        // One that has ended is another one's place.
+        writer.take(Item::End(name(0), End::Whole));
+        writer.take(begin(12, Some(1)));
+        assert_eq!((writer.open.len(), writer.given_up.count), (8, 4));
+        for open in std::mem::take(&mut writer.open).into_values() {
+            open.dump.give_up(&mut writer.store);
+        }
+    }
+}

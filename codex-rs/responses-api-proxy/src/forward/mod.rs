@@ -80,8 +80,15 @@ pub(crate) async fn forward(
     let outgoing = headers::for_upstream(credential.authorize(&permitted), permitted.headers());
     headers::limit(&outgoing)?;
     let dumped = dumps.map(|dumps| {
-        let has_token = permit.caller().token.is_some();
-        dumps.exchange(&record, permitted.headers(), has_token, credential)
+        let caller = permit.caller();
+        let has_token = caller.token.is_some();
+        dumps.exchange(
+            caller.user,
+            &record,
+            permitted.headers(),
+            has_token,
+            credential,
+        )
     });
     let upload = upload.dumped(dumped.as_ref().map(|to| to.request(permitted.headers())));
     // With it goes the buffer it was read into; an answer can take minutes to begin.

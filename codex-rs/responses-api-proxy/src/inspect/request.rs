@@ -2,10 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use super::json::{JsonReader, Progress, Value, Visitor};
+use super::json::{JsonReader, MAX_STRING, Progress, Value, Visitor};
 
 /// The longest name of a model, in bytes.
-const MAX_MODEL: usize = 128;
+const MAX_MODEL: usize = MAX_STRING;
 
 /// How much of a body is looked at, in bytes. Clients write `model` among the first members.
 const MAX_LOOKED_AT: usize = 64 * 1024;
@@ -53,7 +53,7 @@ impl RequestModel {
         }
     }
 
-    /// As the request says it, which can be anything of 1 to 128 bytes; `None` if it was not found (yet).
+    /// As the request says it, which can be anything of 1 to 256 bytes; `None` if it was not found (yet).
     pub(crate) fn model(&self) -> Option<&str> {
         self.found.0.as_deref()
     }
@@ -108,6 +108,13 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_name_as_long_as_a_record_may_show_is_found() {
+        let name = "m".repeat(256);
+        let body = format!(r#"{{"model":"{name}","input":"hi"}}"#);
+        assert_eq!(model(&body, 7), (Some(name), true));
     }
 
     #[test]

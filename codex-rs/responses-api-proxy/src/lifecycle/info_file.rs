@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use codex_server_info::{MAX_BYTES, ServerInfo};
-use codex_trusted_path::{Kind, Missing, OFlags, PathError, Place, Status, Trusted};
+use codex_trusted_path::{Kind, Missing, OFlags, PathError, Place, ReplaceableBy, Status, Trusted};
 
 /// How long a FIFO may be without a reader: a script starts both at once.
 const READER_WITHIN: Duration = Duration::from_secs(2);
@@ -90,7 +90,7 @@ pub(crate) struct InfoFile {
     /// ours to remove.
     written: Option<Status>,
     /// Somebody else who can put another file in its place.
-    replaceable_by: Option<String>,
+    replaceable_by: Option<ReplaceableBy>,
 }
 
 impl InfoFile {
@@ -130,7 +130,7 @@ impl InfoFile {
             replaceable_by: None,
         };
         if is_file {
-            opened.replaceable_by = replaceable_by(&opened.place.directory_status()?, &trusted);
+            opened.replaceable_by = opened.place.replaceable_by(&trusted)?;
         }
         Ok(opened)
     }
@@ -204,8 +204,8 @@ impl InfoFile {
     }
 
     /// Who else can put another file in its place, if anybody can.
-    pub(crate) fn replaceable_by(&self) -> Option<&str> {
-        self.replaceable_by.as_deref()
+    pub(crate) fn replaceable_by(&self) -> Option<ReplaceableBy> {
+        self.replaceable_by
     }
 }
 
@@ -292,13 +292,6 @@ fn refuse_other_content(file: &mut File) -> Result<(), Cause> {
     } else {
         Err(Cause::NotOurs)
     }
-}
-
-fn replaceable_by(directory: &Status, trusted: &Trusted) -> Option<String> {
-    if directory.is_writable_by_all() {
-        return Some("every user of this host".to_owned());
-    }
-    (!trusted.includes(directory.owner)).then(|| format!("user {}", directory.owner))
 }
 
 #[cfg(test)]

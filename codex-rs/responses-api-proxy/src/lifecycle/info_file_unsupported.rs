@@ -6,6 +6,7 @@ use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use codex_server_info::{MAX_BYTES, ServerInfo};
+use codex_trusted_path::ReplaceableBy;
 
 /// Why the file is not written.
 #[derive(Debug)]
@@ -112,7 +113,7 @@ impl InfoFile {
     }
 
     /// Not known here.
-    pub(crate) fn replaceable_by(&self) -> Option<&str> {
+    pub(crate) fn replaceable_by(&self) -> Option<ReplaceableBy> {
         None
     }
 }

@@ -28,25 +28,6 @@ impl std::error::Error for ServerInfoError {
     }
 }
 
-/// Who else can change what the file says.
-#[derive(Debug)]
-pub(crate) struct Replaceable<'a> {
-    path: &'a Path,
-    by: &'a str,
-}
-
-impl fmt::Display for Replaceable<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} can put another file in the place of {} and send callers elsewhere; name one in a \
-             directory of your own",
-            self.by,
-            self.path.display()
-        )
-    }
-}
-
 /// The file: opened early, written once there is something to say, removed when this is dropped if
 /// it still says it.
 #[derive(Debug)]
@@ -122,10 +103,9 @@ impl ServerInfo {
         self.file.directory()
     }
 
-    /// Somebody who is trusted with what the file says, since the directory is theirs.
-    pub(crate) fn replaceable(&self) -> Option<Replaceable<'_>> {
+    /// What to warn of where somebody else can change what the file says, since the directory is theirs.
+    pub(crate) fn warning(&self) -> Option<String> {
         let by = self.file.replaceable_by()?;
-        let path = &self.path;
-        Some(Replaceable { path, by })
+        Some(by.warning(&self.path, "send callers elsewhere"))
     }
 }

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use codex_trusted_path::{Kind, Missing, OFlags, PathError, Place, Status, Trusted};
+use codex_trusted_path::{Kind, Missing, OFlags, PathError, Place, ReplaceableBy, Status, Trusted};
 
 use crate::observe::log_writer::LogTarget;
 use crate::observe::stderr;
@@ -162,21 +162,22 @@ impl LogFile {
 
     /// The directory, to be held by somebody else too; `None` of something that is not rotated.
     pub(crate) fn directory(&self) -> Option<File> {
-        let is_file = Status::of(&self.file).is_ok_and(|found| found.kind == Kind::File);
         let directory = self.place.directory().ok()?;
-        is_file.then(|| directory.into())
+        self.is_file().then(|| directory.into())
     }
 
     pub(crate) fn file(&self) -> &File {
         &self.file
     }
 
-    /// Whether both are the same file.
-    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
-        match (Status::of(&self.file), Status::of(&other.file)) {
-            (Ok(one), Ok(other)) => one.is_same_file(&other),
-            _ => false,
-        }
+    /// Who else can put another file in its place, if anybody can.
+    pub(crate) fn replaceable_by(&self) -> Option<ReplaceableBy> {
+        let by = self.place.replaceable_by(&self.trusted);
+        by.ok().flatten().filter(|_| self.is_file())
+    }
+
+    fn is_file(&self) -> bool {
+        Status::of(&self.file).is_ok_and(|found| found.kind == Kind::File)
     }
 
     /// The last bytes of the file, at most `most`, and how long it is; nothing of what is not a regular file. To be

@@ -6,6 +6,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use codex_trusted_path::ReplaceableBy;
+
 use crate::observe::log_writer::LogTarget;
 
 /// Why it is not written.
@@ -66,9 +68,10 @@ impl LogFile {
         &self.file
     }
 
-    /// Whether both have one path.
-    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
-        self.path == other.path
+    /// Not known here.
+    #[expect(clippy::unused_self, reason = "as where it is known")]
+    pub(crate) fn replaceable_by(&self) -> Option<ReplaceableBy> {
+        None
     }
 
     /// The last bytes of the file, at most `most`, and how long it is.

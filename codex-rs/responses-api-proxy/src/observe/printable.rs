@@ -44,7 +44,7 @@ pub(crate) fn keep_out(key: &'static dyn FindKey) -> Result<(), KeyKnown> {
     KEY.set(key).map_err(|_| KeyKnown)
 }
 
-/// The text without the key, and with control characters escaped as in Rust (`\u{1b}`).
+/// The text without the key, and with control and format characters escaped as in Rust (`\u{1b}`).
 pub(crate) fn printable(text: &str) -> String {
     shown(text, KEY.get().copied())
 }
@@ -79,8 +79,10 @@ fn shown(text: &str, key: Option<&dyn FindKey>) -> String {
     let text = String::from_utf8_lossy(&bytes);
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
-        if is_obeyed(character) {
+        if character.is_control() {
             shown.extend(character.escape_debug());
+        } else if is_format(character) {
+            shown.extend(character.escape_unicode());
         } else {
             shown.push(character);
         }
@@ -88,13 +90,21 @@ fn shown(text: &str, key: Option<&dyn FindKey>) -> String {
     shown
 }
 
-/// What a terminal does instead of showing it, or what changes the order of what it shows.
-fn is_obeyed(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-        )
+/// What has no shape of its own: it changes the order of what is shown, separates lines, or hides in a text that reads
+/// the same without it. Of the general categories Cf, Zl and Zp of Unicode, and the tags (U+E0000 and on).
+fn is_format(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 fn cut(mut text: String, most: usize) -> String {
@@ -152,6 +162,32 @@ mod tests {
         );
         let line = format!("\u{1b}]0;{KEY}\u{7}");
         assert!(!without_key(&line).contains(KEY));
+    }
+
+    #[test]
+    fn what_has_no_shape_of_its_own_is_escaped() {
+        for (first, last) in [
+            (0xad, 0xad),
+            (0x61c, 0x61c),
+            (0x180e, 0x180e),
+            (0x200b, 0x200f),
+            (0x2028, 0x202e),
+            (0x2060, 0x2064),
+            (0x2066, 0x206f),
+            (0xfeff, 0xfeff),
+            (0xfff9, 0xfffb),
+            (0xe0000, 0xe007f),
+        ] {
+            for code in first..=last {
+                let character = char::from_u32(code).unwrap();
+                assert_eq!(
+                    without_key(&format!("a{character}b")),
+                    format!("a\\u{{{code:x}}}b")
+                );
+            }
+        }
+        let text = "\u{ac}\u{ae}\u{200a}\u{2010}\u{2070}\u{fffc}";
+        assert_eq!(without_key(text), text);
     }
 
     #[test]

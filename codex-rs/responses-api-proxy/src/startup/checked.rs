@@ -21,6 +21,7 @@ use crate::lifecycle::server_info::ServerInfo;
 use crate::net::loopback::ReservedPort;
 use crate::net::unix_socket::UnixSocket;
 use crate::startup::banner::Banner;
+use crate::startup::distinct_files;
 use crate::startup::metrics::ReservedForMetrics;
 use crate::startup::observation::Observation;
 use crate::startup::require_all;
@@ -84,6 +85,7 @@ impl Checked {
         let descriptors = raise_descriptor_limit().unwrap_or(FEWEST_DESCRIPTORS);
 
         environment::check_sudo_uid()?;
+        distinct_files::check(&config)?;
         let user = config.user.as_deref().map(user_to_become).transpose()?;
         let (diag, untold) = socket_table(&config)?;
         let users = PeerUsers::new(&config.allow_users, &config.allow_groups, diag.clone())?;

@@ -95,8 +95,8 @@ impl Checked {
             .as_ref()
             .map(|path| ServerInfo::open(path, is_private))
             .transpose()?;
-        if let Some(replaceable) = server_info.as_ref().and_then(ServerInfo::replaceable) {
-            banner.warn(replaceable);
+        if let Some(warning) = server_info.as_ref().and_then(ServerInfo::warning) {
+            banner.warn(warning);
         }
         // Asks the files of /proc and /sys that are about to be out of reach.
         let processors = std::thread::available_parallelism().map_or(1, usize::from);

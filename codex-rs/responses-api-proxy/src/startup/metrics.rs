@@ -1,9 +1,12 @@
 //! Where metrics are read: taken before the key is read, listened on before privileges are given up, answered in the
 //! sandbox.
 
+use std::sync::Arc;
+
 use anyhow::Context;
 use codex_process_hardening::Mitigation;
 
+use crate::access::peer_users::PeerUsers;
 use crate::config::args::Sandbox;
 use crate::config::metrics_place::MetricsPlace;
 use crate::downstream::metrics_listener::{Listen, MetricsListener};
@@ -94,6 +97,7 @@ impl MetricsBound {
     /// When there is no thread to be had.
     pub(crate) fn serve(
         self,
+        users: Arc<PeerUsers>,
         registered: Registered,
         mitigations: &[Mitigation],
         sandbox: Sandbox,
@@ -102,7 +106,7 @@ impl MetricsBound {
     ) -> anyhow::Result<MetricsServed> {
         let has_sandbox = sandbox != Sandbox::Off;
         let exposition = registered.complete(mitigations, has_sandbox, upstream, moment);
-        let listener = MetricsListener::start(self.listen, exposition)
+        let listener = MetricsListener::start(self.listen, users, exposition)
             .context("a thread for metrics cannot start (ulimit -u)")?;
         Ok(MetricsServed {
             _listener: listener,

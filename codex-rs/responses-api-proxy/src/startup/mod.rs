@@ -10,6 +10,7 @@
 pub(crate) mod banner;
 pub(crate) mod checked;
 pub(crate) mod confined;
+mod distinct_files;
 pub(crate) mod exposed_key;
 pub(crate) mod metrics;
 pub(crate) mod observation;

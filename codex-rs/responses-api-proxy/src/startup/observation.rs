@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use codex_audit_log::Chain;
 use codex_pricing::{Overlay, Prices};
 #[cfg(unix)]
@@ -89,11 +89,6 @@ impl Observation {
             .transpose()
             .context("--access-log")?;
         let audit = open_audit(config, becomes).context("--audit-log")?;
-        if let (Some(log), Some(audit)) = (&access_log, &audit)
-            && log.is_same_as(audit.file.log())
-        {
-            bail!("--access-log and --audit-log are the same file; name two");
-        }
         let overlay = config.prices.as_deref();
         let dumps = config.dump_dir.as_deref();
         Ok(Self {
@@ -134,6 +129,9 @@ impl Observation {
             ));
         }
         for log in self.files() {
+            if let Some(by) = log.replaceable_by() {
+                banner.warn(by.warning(log.path(), "so decide what the log says"));
+            }
             if log.directory().is_none() || log.may_be_made_anew() {
                 continue;
             }

@@ -154,7 +154,9 @@ impl Confined {
             }
         };
         let sandbox = self.config.sandbox;
-        let served = bound.serve(registered, &self.mitigations, sandbox, &made, moment)?;
+        let users = Arc::clone(&self.clients.users);
+        let mitigations = &self.mitigations;
+        let served = bound.serve(users, registered, mitigations, sandbox, &made, moment)?;
         Ok(Some(served))
     }
 }

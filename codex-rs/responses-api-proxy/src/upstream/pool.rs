@@ -191,8 +191,8 @@ impl<C: Connect> Shared<C> {
         } else {
             C::expected_capacity()
         };
-        let unheard = of_caller.multiplexed.iter().filter(|slot| !slot.has_spoken);
-        let coming = of_caller.connecting + unheard.count();
+        let unknown = of_caller.multiplexed.iter().filter(|slot| !slot.has_spoken);
+        let coming = of_caller.connecting + unknown.count();
         let is_enough = of_caller.waiting.len() <= coming.saturating_mul(expected);
         let takes_long = of_caller.begun.elapsed() >= TRY_ANOTHER_AFTER;
         let count = of_caller.multiplexed.len() + of_caller.connecting;

@@ -1,5 +1,8 @@
 //! The command line: what it accepts, and how it refuses the rest.
 
+use std::fs;
+use std::os::unix::fs::symlink;
+
 use codex_test_support::{MockUpstream, RefusedPort, Reply, TEST_KEY, run_to_exit};
 
 use crate::{PROXY, in_front_of};
@@ -94,4 +97,44 @@ fn an_upstream_that_is_the_proxy_itself_is_refused() {
         assert_eq!(code, Some(1));
         assert!(stderr.contains("is this proxy itself"), "{stderr}");
     }
+}
+
+/// Each would take what the other wrote for its own, or overwrite it.
+#[test]
+fn two_flags_that_name_one_file_are_refused_and_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    fs::create_dir(at("real")).unwrap();
+    symlink("real", at("link")).unwrap();
+    let unix = |path: &str| format!("unix:{path}");
+    let (path, respelt) = (at("real/file"), at("link/../real/./file"));
+    let flags = [
+        ("--server-info", path.clone(), respelt.clone()),
+        ("--listen", unix(&path), unix(&respelt)),
+        ("--metrics", unix(&path), unix(&respelt)),
+        ("--access-log", path.clone(), respelt.clone()),
+        ("--audit-log", path.clone(), respelt.clone()),
+        ("--dump-dir", path, respelt),
+    ];
+    for (number, (one, path, _)) in flags.iter().enumerate() {
+        for (other, same, respelt) in &flags[number + 1..] {
+            for second in [same, respelt] {
+                let (code, stderr) = run(&[one, path, other, second]);
+                assert_eq!(code, Some(1), "{stderr}");
+                let said = format!("Error: {one} and {other} name the same file, ");
+                assert!(stderr.starts_with(&said), "{stderr}");
+                assert_eq!(stderr.lines().count(), 1, "{stderr}");
+            }
+        }
+    }
+    assert_eq!(fs::read_dir(at("real")).unwrap().count(), 0);
+    fs::write(at("real/one"), "").unwrap();
+    fs::hard_link(at("real/one"), at("real/two")).unwrap();
+    let (_, stderr) = run(&[
+        "--server-info",
+        &at("real/one"),
+        "--audit-log",
+        &at("real/two"),
+    ]);
+    assert!(stderr.contains("name the same file"), "{stderr}");
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use codex_test_support::{Client, Framing, MockUpstream, Proxy, Reply, assert_openai_error};
 
 use crate::custody::{is_root, skipped};
+use crate::metrics::{WithMetrics, place, scrape};
 use crate::{RESPONSES, ask, in_front_of};
 
 /// Users of the tests, who have no name on most systems.
@@ -19,9 +20,14 @@ struct OtherUserConnections(Child);
 impl OtherUserConnections {
     /// Opens `count` connections, writes `sent` into each, and reads nothing.
     fn new(proxy: &Proxy, uid: u32, count: usize, sent: &str) -> Option<Self> {
+        Self::to(proxy.port(), uid, count, sent)
+    }
+
+    /// The same, to a port of this host.
+    fn to(port: u16, uid: u32, count: usize, sent: &str) -> Option<Self> {
         let script = format!(
             r#"use Socket; $SIG{{PIPE}} = "IGNORE"; $| = 1;
-               my $at = pack_sockaddr_in({}, inet_aton("127.0.0.1"));
+               my $at = pack_sockaddr_in({port}, inet_aton("127.0.0.1"));
                my $sent = {sent};
                for (1..{count}) {{
                    socket(my $s, PF_INET, SOCK_STREAM, 0) or die "socket: $!";
@@ -29,8 +35,7 @@ impl OtherUserConnections {
                    syswrite($s, $sent) if length $sent;
                    push @all, $s;
                }}
-               print "there\n"; sleep 1000;"#,
-            proxy.port()
+               print "there\n"; sleep 1000;"#
         );
         let uid = uid.to_string();
         let started = Command::new("prlimit")
@@ -290,4 +295,25 @@ fn a_request_that_is_answered_early_counts_until_its_body_ends() {
             );
         }
     }
+}
+
+#[test]
+fn connections_of_one_user_do_not_keep_another_one_from_scraping() {
+    if !is_root() {
+        return skipped("only root can be two users");
+    }
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    let proxy = in_front_of(&upstream).with_metrics().start();
+    let place = place(&proxy);
+    // Connected before the others, and asks after them.
+    let mut early = Client::connect(place);
+    let Some(_held) = OtherUserConnections::to(place.port(), OTHER, 1000, r#""GET /met""#) else {
+        return;
+    };
+    let began = Instant::now();
+    let answer = early.get("/metrics").read_answer();
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    scrape(place);
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
 }

@@ -48,8 +48,8 @@ fn at_the_connection_limit_the_longest_idle_connection_is_closed() {
         ])
         .start();
     let mut busy = begin(&proxy);
-    let mut quiet: Vec<Client> = (0..10).map(|_| proxy.client()).collect();
-    for early in quiet.iter_mut().take(7) {
+    let mut idle: Vec<Client> = (0..10).map(|_| proxy.client()).collect();
+    for early in idle.iter_mut().take(7) {
         assert_eq!(early.read_to_close(), (Vec::new(), End::Clean));
     }
     let mut late: Vec<Client> = (0..3).map(|_| proxy.client()).collect();

@@ -1,6 +1,7 @@
 //! A log in a place that is not the proxy's own, and in the sandbox.
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
 
 use codex_test_support::{MockUpstream, Proxy, Reply, TEST_KEY, run_to_exit, skipped};
 
@@ -76,4 +77,43 @@ fn a_log_is_written_and_rotated_in_the_strictest_sandbox() {
     assert_eq!(ask(&logged.proxy).status, 200);
     assert_eq!(logged.all().len(), 1);
     records(&old, 1);
+}
+
+#[test]
+fn a_log_that_somebody_else_can_replace_is_said_to_be_one() {
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    let dir = tempfile::tempdir().unwrap();
+    let warnings = |mode: u32| {
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(mode)).unwrap();
+        let mut proxy = in_front_of(&upstream)
+            .arg("--access-log")
+            .arg(dir.path().join("access.log"))
+            .arg("--audit-log")
+            .arg(dir.path().join("audit.log"))
+            .start();
+        proxy.signal(15);
+        proxy.wait_exit();
+        let stderr = proxy.stderr_so_far();
+        let lines = stderr
+            .lines()
+            .filter(|line| line.contains("can put another file"));
+        lines.map(str::to_owned).collect::<Vec<String>>()
+    };
+    let warning = |by: &str, name: &str| {
+        format!(
+            "warning: {by} can put another file in the place of {} and so decide what the log says; name one in a \
+             directory of your own",
+            dir.path().join(name).display()
+        )
+    };
+    let both = |by: &str| ["access.log", "audit.log"].map(|name| warning(by, name));
+    assert_eq!(warnings(0o777), both("every user of this host"));
+    assert_eq!(warnings(0o1777), [] as [String; 0]);
+    assert_eq!(warnings(0o755), [] as [String; 0]);
+    if !is_root() {
+        return skipped("only root can give a directory away");
+    }
+    chown(dir.path(), Some(65534), None).unwrap();
+    // What is in a sticky directory is its owner's to replace, too.
+    assert_eq!(warnings(0o1777), both("user 65534"));
 }

@@ -153,5 +153,7 @@ fn a_caller_that_leaves_within_its_body_has_one_record_which_says_so() {
     // A reset may overtake what was sent before it.
     assert!(seen["bytes.request"].as_u64().unwrap() <= 3, "{seen}");
     assert_eq!(seen.get("ttfb_ms"), None, "{seen}");
+    // What is answered to it reaches nobody.
+    assert_eq!(seen["bytes.response"], 0, "{seen}");
     assert_eq!(only(&mut logged), seen);
 }

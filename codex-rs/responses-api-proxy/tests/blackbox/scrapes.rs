@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
 use codex_test_support::{
     Client, Gate, MockUpstream, Reply, WAIT_TIMEOUT, assert_no_key, assert_openai_error,
@@ -140,6 +141,31 @@ fn those_that_ask_nothing_do_not_keep_others_from_asking() {
     }
     scrape(place);
     assert_eq!(ask(&proxy).status, 200);
+}
+
+#[test]
+fn a_scrape_is_answered_within_a_second_while_a_thousand_connections_are_held() {
+    let upstream = MockUpstream::h1(Reply::responses("never"));
+    let proxy = in_front_of(&upstream).with_metrics().start();
+    let place = place(&proxy);
+    let mut held: Vec<TcpStream> = Vec::new();
+    for number in 0..1000 {
+        let mut stream = TcpStream::connect(place).unwrap();
+        // One says nothing, one begins a head, one asks and does not read.
+        let said: [&[u8]; 3] = [
+            b"",
+            b"GET /met",
+            b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        ];
+        // The oldest ones were closed already.
+        let _ = stream.write_all(said[number % 3]);
+        held.push(stream);
+    }
+    let began = Instant::now();
+    scrape(place);
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    drop(held);
 }
 
 #[test]

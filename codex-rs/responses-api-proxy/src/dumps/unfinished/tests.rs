@@ -64,6 +64,7 @@ fn begun() -> Unfinished {
     let value = format!("Bearer {TOKEN}").parse().unwrap();
     headers.insert(http::header::AUTHORIZATION, value);
     let begin = Begin {
+        user: None,
         head: b"{\n  \"status\": 200,\n  \"headers\": [],\n  \"body\": ".to_vec(),
         redactor: Redactor::new(needle),
         token: CallerToken::of(&headers, true),

@@ -3,7 +3,7 @@
 /// What was learned from an answer; from one that was cut, what it had said so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct AnswerFacts {
-    /// The model that answered, as the upstream names it; 1 to 128 bytes, like every text here. Any of them can hold
+    /// The model that answered, as the upstream names it; 1 to 256 bytes, like every text here. Any of them can hold
     /// control characters.
     pub(crate) model: Option<Box<str>>,
     /// `resp_...`.

@@ -3,11 +3,11 @@
 use std::ops::ControlFlow;
 
 use super::facts::{FinalEvent, TokenCounts};
-use crate::inspect::json::{Value, Visitor};
+use crate::inspect::json::{MAX_STRING, Value, Visitor};
 use crate::inspect::sse::MAX_NAME;
 
 /// The longest text that is reported, in bytes. A longer one is treated as absent.
-const MAX_TEXT: usize = 128;
+const MAX_TEXT: usize = MAX_STRING;
 
 /// What an event is about, by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

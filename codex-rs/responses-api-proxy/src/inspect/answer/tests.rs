@@ -255,13 +255,7 @@ fn usage_that_is_not_as_documented_is_unreadable() {
 
 #[test]
 fn a_text_that_is_too_long_is_treated_as_absent() {
-    for (length, is_there) in [
-        (0, false),
-        (1, true),
-        (128, true),
-        (129, false),
-        (257, false),
-    ] {
+    for (length, is_there) in [(0, false), (1, true), (256, true), (257, false)] {
         let long = "\u{7f}".repeat(length);
         let body = format!(
             r#"{{"id":"{long}","model":"{long}","service_tier":"{long}","error":{{"code":"{long}"}}}}"#

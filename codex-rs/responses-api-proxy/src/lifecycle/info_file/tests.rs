@@ -148,11 +148,11 @@ fn a_file_is_ours_root_s_or_of_the_owner_of_its_directory() {
     // As codex-action has it; but then they can replace it, which is said.
     chown(dir.path(), Some(65534), None).unwrap();
     let file = write(&path).unwrap();
-    assert_eq!(file.replaceable_by(), Some("user 65534"));
+    assert_eq!(file.replaceable_by(), Some(ReplaceableBy::User(65534)));
     drop(file);
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
     let file = write(&path).unwrap();
-    assert_eq!(file.replaceable_by(), Some("every user of this host"));
+    assert_eq!(file.replaceable_by(), Some(ReplaceableBy::EveryUser));
     drop(file);
     chown(dir.path(), Some(0), None).unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o1777)).unwrap();

@@ -12,7 +12,7 @@ use crate::observe::printable::printable_within;
 pub(crate) const OTHER: &str = "other";
 
 /// The longest value, in bytes.
-const LONGEST: usize = 128;
+const LONGEST: usize = 256;
 
 /// Stands for one value of a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

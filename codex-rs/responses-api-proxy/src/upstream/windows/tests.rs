@@ -1,6 +1,7 @@
 //! A connection of h2, its windows, and a server, all of it in bytes.
 
 mod any_order;
+mod ends;
 mod frames;
 mod grants;
 

@@ -127,7 +127,7 @@ fn response() -> BoxedStrategy<Json> {
 fn reported(value: &Json, written: fn(&Json) -> String) -> Option<Box<str>> {
     let text = value.as_str()?;
     let is_read = written(value).len() - 2 <= MAX_STRING;
-    (is_read && (1..=128).contains(&text.len())).then(|| text.into())
+    (is_read && !text.is_empty()).then(|| text.into())
 }
 
 fn counts(usage: &Json) -> Result<Option<TokenCounts>, ()> {

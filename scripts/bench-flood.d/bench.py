@@ -1,4 +1,4 @@
-"""Measures a proxy with a flood at its door: bench.py OURS [PEER]. Writes Markdown."""
+"""Measures a proxy under a flood of connections: bench.py OURS [PEER]. Writes Markdown."""
 
 import collections
 import pathlib
@@ -40,7 +40,7 @@ class Proxy:
             env={"HOME": self.home.name, "CODEX_HOME": self.home.name, "PATH": "/usr/bin:/bin"},
             preexec_fn=limit,
         )
-        self.process.stdin.write(b"sk-test-bench-door-not-a-key\n")
+        self.process.stdin.write(b"sk-test-bench-flood-not-a-key\n")
         self.process.stdin.close()
         deadline = time.monotonic() + 10
         while not (info.exists() and info.read_text().strip()):
@@ -119,9 +119,9 @@ def under_flood(program, upstream, cells):
     proxy = Proxy(program, upstream)
     ask_many(proxy.port, 20)
     idle = ask_many(proxy.port, REQUESTS)
-    cells["quiet: p50"], cells["quiet: p99"], cells["quiet: max"], _ = latency(idle)
+    cells["idle: p50"], cells["idle: p99"], cells["idle: max"], _ = latency(idle)
     status = proxy.status()
-    cells["quiet: RSS, threads"] = f"{mib(status['VmRSS'])}, {status['Threads']}"
+    cells["idle: RSS, threads"] = f"{mib(status['VmRSS'])}, {status['Threads']}"
     good = sorted(one for one in idle if one)
     usual = max(0.010, 2 * good[int(len(good) * 0.99)])
 

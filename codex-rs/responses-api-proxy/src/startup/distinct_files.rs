@@ -1,0 +1,52 @@
+//! Each file that is named belongs to one flag: of two that named the same one, each would take the other's lines for its
+//! own, overwrite or remove them.
+
+use std::path::Path;
+
+use anyhow::bail;
+use codex_trusted_path::lead_to_one_file;
+
+use crate::config::metrics_place::MetricsPlace;
+use crate::config::{ClientTokens, Config};
+
+/// # Errors
+///
+/// When two flags name one file; it names both, and the file.
+pub(super) fn check(config: &Config) -> anyhow::Result<()> {
+    let mut seen: Vec<(&str, &Path)> = Vec::new();
+    for (flag, path) in named(config) {
+        let Some(path) = path else {
+            continue;
+        };
+        if let Some((other, _)) = seen.iter().find(|(_, seen)| lead_to_one_file(seen, path)) {
+            bail!(
+                "{other} and {flag} name the same file, {}; name another one for one of them",
+                path.display()
+            );
+        }
+        seen.push((flag, path));
+    }
+    Ok(())
+}
+
+fn named(config: &Config) -> [(&'static str, Option<&Path>); 8] {
+    let listen = config.unix_socket.as_ref().map(|unix| unix.path.as_path());
+    let metrics = match &config.metrics {
+        Some(MetricsPlace::Unix(path)) => Some(path.as_path()),
+        Some(MetricsPlace::Tcp(_)) | None => None,
+    };
+    let tokens = match &config.client_tokens {
+        ClientTokens::File(path) => Some(path.as_path()),
+        ClientTokens::Generated | ClientTokens::None => None,
+    };
+    [
+        ("--server-info", config.server_info.as_deref()),
+        ("--listen", listen),
+        ("--metrics", metrics),
+        ("--access-log", config.access_log.as_deref()),
+        ("--audit-log", config.audit_log.as_deref()),
+        ("--dump-dir", config.dump_dir.as_deref()),
+        ("--client-token-file", tokens),
+        ("--prices", config.prices.as_deref()),
+    ]
+}
