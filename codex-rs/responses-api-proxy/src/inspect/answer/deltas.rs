@@ -51,10 +51,6 @@ impl Default for At {
 
 impl Deltas {
     /// From now on text is counted too.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "as AnswerMeter::counting_output")
-    )]
     pub(super) fn count_text(&mut self) {
         self.counts_text = true;
     }
@@ -64,7 +60,6 @@ impl Deltas {
     }
 
     /// See [`AnswerMeter::output_bytes`](super::AnswerMeter::output_bytes).
-    #[cfg_attr(not(test), expect(dead_code, reason = "as AnswerMeter::output_bytes"))]
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
