@@ -77,7 +77,14 @@ impl Deltas {
 
     /// The next bytes of its data.
     #[inline]
-    pub(super) fn data(&mut self, mut piece: &[u8]) {
+    pub(super) fn data(&mut self, piece: &[u8]) {
+        if self.counts_text {
+            self.text_in(piece);
+        }
+    }
+
+    #[inline(never)]
+    fn text_in(&mut self, mut piece: &[u8]) {
         while !piece.is_empty() {
             let taken = match self.at {
                 At::Member { matched } => self.member(matched, piece),
