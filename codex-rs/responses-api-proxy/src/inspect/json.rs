@@ -321,7 +321,7 @@ impl<P: Copy> JsonReader<P> {
 }
 
 /// How many of the bytes belong to a string, its closing quote included, and whether that is among them.
-fn rest_of_string(bytes: &[u8], escaped: &mut bool) -> (usize, bool) {
+pub(super) fn rest_of_string(bytes: &[u8], escaped: &mut bool) -> (usize, bool) {
     let mut at = usize::from(*escaped);
     *escaped = false;
     while let Some(found) = memchr2(b'"', b'\\', bytes.get(at..).unwrap_or_default()) {

@@ -25,6 +25,14 @@ pub(crate) trait EventSink {
 
     /// An event without data ends, which the standard ignores.
     fn ignore(&mut self);
+
+    /// A whole event of the kind that nearly all of an answer consists of: `response.output_text.delta`.
+    fn text_delta(&mut self, data: &[u8]) {
+        self.name(Some(TEXT_DELTA_NAME));
+        self.begin();
+        self.data(data);
+        self.dispatch();
+    }
 }
 
 /// The place in a stream of events.
@@ -77,7 +85,7 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 const TEXT_DELTA_NAME: &[u8] = b"response.output_text.delta";
 
 /// How such an event begins, up to its data.
-const TEXT_DELTA: &[u8] = b"event: response.output_text.delta\ndata: ";
+const TEXT_DELTA: &[u8; 40] = b"event: response.output_text.delta\ndata: ";
 
 impl EventStream {
     pub(crate) fn new() -> Self {
@@ -93,7 +101,13 @@ impl EventStream {
     pub(crate) fn push<S: EventSink>(&mut self, mut bytes: &[u8], sink: &mut S) {
         while let Some((&first, rest)) = bytes.split_first() {
             bytes = match self.at {
-                At::LineStart => self.line_start(bytes, first, rest, sink),
+                At::LineStart => match text_delta(bytes) {
+                    Some((data, rest)) if !self.has_data => {
+                        sink.text_delta(data);
+                        rest
+                    }
+                    _ => self.line_start(bytes, first, rest, sink),
+                },
                 At::Value(field) => self.value(field, bytes, sink),
                 At::AfterCr => {
                     self.at = At::LineStart;
@@ -126,12 +140,8 @@ impl EventStream {
             self.at = At::after(first);
             return rest;
         }
-        // As nearly every line begins. The first is the event that nearly all of an answer consists of: to compare a
-        // constant takes less time than to look for the end of a line.
-        let (field, value) = if let Some(value) = bytes.strip_prefix(TEXT_DELTA) {
-            sink.name(Some(TEXT_DELTA_NAME));
-            (Field::Data, value)
-        } else if let Some(value) = bytes.strip_prefix(b"data: ") {
+        // As nearly every line begins.
+        let (field, value) = if let Some(value) = bytes.strip_prefix(b"data: ") {
             (Field::Data, value)
         } else if let Some(value) = bytes.strip_prefix(b"event: ") {
             (Field::Event, value)
@@ -231,6 +241,17 @@ impl EventStream {
         self.at = At::after(line_end);
         rest
     }
+}
+
+/// The data of an event of this kind, if all of it is here, in one line, and the rest.
+#[inline]
+fn text_delta(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (begin, rest) = bytes.split_first_chunk()?;
+    if begin != TEXT_DELTA {
+        return None;
+    }
+    let (data, rest) = rest.split_at_checked(memchr2(b'\n', b'\r', rest)?)?;
+    Some((data, rest.strip_prefix(b"\n\n")?))
 }
 
 /// The beginning of something short that was cut.

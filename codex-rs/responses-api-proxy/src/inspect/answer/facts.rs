@@ -22,8 +22,6 @@ pub(crate) struct AnswerFacts {
     pub(crate) second_final: bool,
     /// Events that hold a piece of output. The API sends about one for each token of visible output.
     pub(crate) deltas: u64,
-    /// The data of those events in bytes, with the JSON around each piece: several times the output.
-    pub(crate) delta_bytes: u64,
 }
 
 /// Tokens, as the upstream counts them. The counts are not checked against each other: an upstream can say that more

@@ -22,7 +22,6 @@ fn a_stream_tells_its_tokens_and_where_they_were_spent() {
     .concat();
     let expected = AnswerFacts {
         deltas: 3,
-        delta_bytes: 2 * DELTA.len() as u64 + 2,
         ..completed()
     };
     assert_stream(&body, &expected);
@@ -216,4 +215,51 @@ fn data_in_several_lines_is_one_document() {
         .replace(",\"", "\ndata: ,\"");
     assert!(body.matches("data:").count() > 5);
     assert_stream(&body, &completed());
+}
+
+#[test]
+fn the_text_of_output_is_counted_in_every_kind_of_delta_and_however_it_is_cut() {
+    let text = |delta: &str, more: &str| {
+        format!(
+            "event: response.output_text.delta\ndata: {{\"type\":\"response.output_text.delta\"{more},\
+             \"delta\":\"{delta}\"}}\n\n"
+        )
+    };
+    let body = [
+        &*text("four", ""),
+        // In the same place as before, in another, and long enough to reach into the event behind it.
+        &text("tw", ""),
+        &text(
+            "six\\u00e9",
+            ",\"sequence_number\":10,\"item_id\":\"delta\"",
+        ),
+        "event: response.output_text.delta\ndata: {\"delta\":1}\n\n",
+        &text("x", ""),
+        "event: response.function_call_arguments.delta\ndata: {\"delta\":\"{\\\"a\\\"\"}\n\n",
+        // Neither of output nor whole.
+        "event: response.output_text.done\ndata: {\"delta\":\"none\"}\n\n",
+        "event: response.output_text.delta\ndata: {\"delta\":\"cut\"}\n",
+    ]
+    .concat();
+    let unnamed = body.replace("event: response.output_text.delta\n", "");
+    let expected = 4 + 2 + 9 + 1 + 6;
+    for (body, deltas) in [
+        (&body, 6),
+        (&body.replace('\n', "\r\n"), 6),
+        (&body.replace('\n', "\r"), 6),
+        // Of the one that has no type nobody knows what it is.
+        (&unnamed, 5),
+    ] {
+        for size in [1, 2, 7, 100, body.len()] {
+            let mut meter = AnswerMeter::new(AnswerForm::EventStream).counting_output();
+            for piece in body.as_bytes().chunks(size) {
+                meter.push(piece);
+            }
+            let counted = (meter.deltas(), meter.output_bytes());
+            assert_eq!(counted, (deltas, expected), "{size} {body}");
+        }
+    }
+    let mut meter = AnswerMeter::new(AnswerForm::EventStream);
+    meter.push(body.as_bytes());
+    assert_eq!((meter.deltas(), meter.output_bytes()), (6, 0));
 }
