@@ -72,7 +72,9 @@ impl NewestTasks {
 
     fn drop_at(&mut self, at: usize) -> bool {
         let dropped = self.under_way.remove(at);
-        dropped.as_ref().map(|one| one.task.abort());
+        if let Some(one) = &dropped {
+            one.task.abort();
+        }
         dropped.is_some()
     }
 
