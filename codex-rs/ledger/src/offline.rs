@@ -1,7 +1,7 @@
 //! What can be done with a ledger's file while no process has it open.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::amounts::Amounts;
@@ -35,9 +35,12 @@ pub fn read(file: &File) -> Result<Vec<Row>, LedgerError> {
         Err(std::fs::TryLockError::Error(error)) => return Err(LedgerError::Io(error)),
     }
     let mut bytes = Vec::new();
-    let copied = (&mut &*file).read_to_end(&mut bytes);
+    let mut from = file;
+    let copied = from.rewind().and_then(|()| from.read_to_end(&mut bytes));
     file.unlock()?;
-    copied?;
+    if copied? == 0 {
+        return Ok(Vec::new());
+    }
     let now = Clock::system().now();
     let mut rows = Vec::new();
     for (account, mut tally) in Store::open_copy(&bytes, now)?.rows()? {

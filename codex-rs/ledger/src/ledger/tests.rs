@@ -163,7 +163,7 @@ fn places_are_counted_and_free_when_the_grant_is_dropped() {
     let refused = ledger.enter(who.clone(), Mode::Expected).unwrap_err();
     assert_eq!(refused.what, Which::Concurrent { most: 1 });
     drop(grant);
-    ledger.enter(who, Mode::Expected).unwrap();
+    drop(ledger.enter(who, Mode::Expected).unwrap());
 }
 
 #[test]
