@@ -185,10 +185,14 @@ impl Ledger {
     }
 
     fn read(&self, account: &str) -> Result<Vec<Tally>, LedgerError> {
-        self.0
-            .store
-            .as_ref()
-            .map_or(Ok(Vec::new()), |store| store.load(account))
+        let Some(store) = &self.0.store else {
+            return Ok(Vec::new());
+        };
+        store.load(account).inspect_err(|error| {
+            // The writer opens the file again when it sees this.
+            let mut fault = self.0.fault.lock().unwrap_or_else(PoisonError::into_inner);
+            fault.get_or_insert_with(|| error.to_string());
+        })
     }
 
     /// Locks with the accounts of all `subjects` in memory.
