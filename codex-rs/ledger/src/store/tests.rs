@@ -283,3 +283,28 @@ fn an_account_that_cannot_be_read_may_not_spend() {
     assert_eq!(refused.what, crate::Which::Unreadable);
     assert!(ledger.fault().is_some());
 }
+
+#[test]
+fn a_file_that_is_mostly_empty_becomes_small_when_it_is_closed() {
+    let file = tempfile::tempfile().unwrap();
+    let (ledger, writer) = Ledger::open(file.try_clone().unwrap()).unwrap();
+    let store = ledger.0.store.as_ref().unwrap();
+    let mut batch = Batch::default();
+    for number in 0..20_000 {
+        let tally = Tally::new(Window::Day, Clock::system().now());
+        batch
+            .accounts
+            .push((number.to_string().into(), vec![tally]));
+    }
+    store.commit(&batch).unwrap();
+    assert_eq!(store.reset(None).unwrap(), 20_000);
+    let before = file.metadata().unwrap().len();
+    writer.close(Duration::from_secs(60)).unwrap();
+    let after = file.metadata().unwrap().len();
+    assert!(
+        before > 2 * 1024 * 1024 && after <= before / 2,
+        "{before} {after}"
+    );
+    drop(ledger);
+    Ledger::open(file).unwrap();
+}

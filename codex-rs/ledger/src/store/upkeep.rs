@@ -1,5 +1,6 @@
 //! Keeps the file small.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use redb::{ReadableDatabase, ReadableTableMetadata};
@@ -10,10 +11,9 @@ use crate::clock::Now;
 use crate::error::LedgerError;
 use crate::limit::Window;
 use crate::tally::Tally;
-use std::sync::Arc;
 
-/// Smaller files are left as they are.
-const SMALL: u64 = 1024 * 1024;
+/// Smaller files are left as they are; an empty one of redb's has a little more than 1 MiB.
+const SMALL: u64 = 2 * 1024 * 1024;
 
 /// A row takes about so many bytes: to tell whether it may be worthwhile to count what is in use.
 const ROW: u64 = 256;
