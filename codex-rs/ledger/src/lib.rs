@@ -4,8 +4,30 @@
 //! before it is sent, and is charged what it really cost when its answer says so.
 #![forbid(unsafe_code)]
 
+mod account;
 mod amounts;
+mod answer;
+mod calendar;
+mod clock;
+mod error;
+mod estimate;
+mod grant;
+mod hold;
+mod ledger;
 mod limit;
+mod offline;
+mod store;
+mod tally;
+mod writer;
 
 pub use crate::amounts::Amounts;
+pub use crate::answer::{Crossing, Exceeded, Over, Remaining, Spent, Which};
+pub use crate::clock::{Clock, ManualClock};
+pub use crate::error::LedgerError;
+pub use crate::estimate::{Estimate, Estimator};
+pub use crate::grant::Grant;
+pub use crate::hold::{Mode, Subject};
+pub use crate::ledger::Ledger;
 pub use crate::limit::{Limit, Measure, Window};
+pub use crate::offline::{Row, read, reset};
+pub use crate::writer::Writer;

@@ -1,0 +1,115 @@
+use super::*;
+
+fn expected(estimator: &Estimator, account: &str, bytes: u64, most: Option<u64>) -> Estimate {
+    estimator.estimate(account, "gpt-5", bytes, most, Mode::Expected)
+}
+
+#[test]
+fn before_anything_is_learned_a_token_is_three_and_a_half_bytes_and_an_answer_1024() {
+    let estimator = Estimator::new();
+    assert_eq!(
+        expected(&estimator, "a", 3500, None),
+        Estimate {
+            input: 1000,
+            cached: 0,
+            output: 1024
+        }
+    );
+    assert_eq!(expected(&estimator, "a", 3500, Some(10)).output, 10);
+}
+
+#[test]
+fn strict_is_the_worst_case() {
+    let estimator = Estimator::new();
+    estimator.learn("a", "gpt-5", 100, 10, 10, 1);
+    let strict = |most| estimator.estimate("a", "gpt-5", 100, most, Mode::Strict);
+    assert_eq!(
+        strict(Some(7)),
+        Estimate {
+            input: 100,
+            cached: 0,
+            output: 7
+        }
+    );
+    assert_eq!(strict(None).output, u64::MAX);
+}
+
+#[test]
+fn an_account_learns_its_own_habits_and_begins_with_those_of_the_model() {
+    let estimator = Estimator::new();
+    for output in 1..=100 {
+        estimator.learn("a", "gpt-5", 8000, 1000, 500, output);
+    }
+    let own = expected(&estimator, "a", 8000, None);
+    assert!((1000..=1001).contains(&own.input), "{own:?}");
+    assert_eq!(own.cached, 499.max(own.cached), "{own:?}");
+    assert_eq!(own.output, 97, "the 61st of those from 37 to 100");
+    let other = expected(&estimator, "b", 8000, None);
+    assert_eq!(
+        (other.output, other.cached),
+        (97, 0),
+        "what is cached is another one's"
+    );
+    assert_eq!(
+        estimator
+            .estimate("b", "o4", 8000, None, Mode::Expected)
+            .output,
+        1024
+    );
+}
+
+#[test]
+fn one_answer_without_a_cache_makes_the_estimate_cautious_at_once() {
+    let estimator = Estimator::new();
+    for _ in 0..50 {
+        estimator.learn("a", "gpt-5", 3500, 1000, 900, 1);
+    }
+    assert!(expected(&estimator, "a", 3500, None).cached > 800);
+    estimator.learn("a", "gpt-5", 3500, 1000, 0, 1);
+    assert_eq!(expected(&estimator, "a", 3500, None).cached, 0);
+}
+
+#[test]
+fn the_first_answers_do_not_lower_the_estimate_but_may_raise_it() {
+    let estimator = Estimator::new();
+    estimator.learn("a", "gpt-5", 1, 1, 0, 5);
+    assert_eq!(expected(&estimator, "a", 1, None).output, 1024);
+    estimator.learn("a", "gpt-5", 1, 1, 0, 20_000);
+    assert_eq!(expected(&estimator, "a", 1, None).output, 20_000);
+}
+
+#[test]
+fn ratios_stay_within_bounds_and_nothing_overflows() {
+    let estimator = Estimator::new();
+    for _ in 0..100 {
+        estimator.learn("a", "gpt-5", u64::MAX, 1, u64::MAX, u64::MAX);
+        estimator.learn("b", "gpt-5", 0, u64::MAX, 0, 0);
+        estimator.learn("c", "gpt-5", 1, 0, 1, 0);
+    }
+    assert_eq!(expected(&estimator, "a", 2000, None).input, 100);
+    assert_eq!(expected(&estimator, "b", 2000, None).input, 2000);
+    let most = expected(&estimator, "b", u64::MAX, None);
+    assert!(most.cached <= most.input);
+}
+
+#[test]
+fn memory_is_bounded_and_the_least_recently_used_goes() {
+    let estimator = Estimator::new();
+    estimator.learn("kept", "gpt-5", 2000, 1000, 0, 1);
+    estimator.learn("gone", "gpt-5", 2000, 1000, 0, 1);
+    for number in 0..MOST_PAIRS {
+        estimator.learn(&number.to_string(), "gpt-5", 1, 1, 0, 1);
+        expected(&estimator, "kept", 1, None);
+    }
+    for number in 0..MOST_MODELS + 5 {
+        estimator.learn("kept", &number.to_string(), 1, 1, 0, 1);
+    }
+    let learned = estimator.0.lock().unwrap();
+    assert_eq!(
+        (learned.pairs.len(), learned.models.len()),
+        (MOST_PAIRS, MOST_MODELS)
+    );
+    let key = |account: &str| (account.into(), "gpt-5".into());
+    assert!(learned.pairs.contains_key(&key("kept")));
+    assert!(!learned.pairs.contains_key(&key("gone")));
+}
