@@ -240,8 +240,11 @@ fn a_limit_is_one_measure_and_a_window() {
             what,
         );
     }
-    let two = "usd = 1\nper = \"day\"\n[[everyone.limits]]\nusd = 2\nper = \"month\"";
-    assert!(parse(&limits(two), &Machine).is_ok());
+    // Limits differ by either.
+    let three = "usd = 1\nper = \"day\"\n[[everyone.limits]]\nusd = 2\nper = \"month\"\n\
+                 [[everyone.limits]]\nrequests = 1\nper = \"day\"";
+    let policy = parse(&limits(three), &Machine).unwrap();
+    assert_eq!(policy.limits().len(), 3);
 }
 
 #[test]
