@@ -53,7 +53,8 @@ pub struct OverlayError {
     pub line: usize,
     /// Dotted, as it would be written in the file. `None` where the file is not TOML.
     pub key: Option<String>,
-    what: String,
+    /// What is wrong there, to be read after the key.
+    pub what: String,
 }
 
 impl fmt::Display for OverlayError {
@@ -80,17 +81,36 @@ impl Overlay {
             key: None,
             what: error.message().to_owned(),
         })?;
-        let reader = Reader { text };
-        let mut models = HashMap::new();
+        let mut overlay = Self::default();
         for (name, value) in document.get_ref() {
-            let key = Key::root(name);
             if name.get_ref() != "prices" {
-                return Err(reader.fault(&key, "is not known; only tables [prices.\"MODEL\"] are"));
+                let what = "is not known; only tables [prices.\"MODEL\"] are";
+                return Err(Reader { text }.fault(&Key::root(name), what));
             }
-            for (name, value) in reader.table(&key, value)? {
-                let model = reader.model(&key.below(name), value)?;
-                models.insert(name.get_ref().to_string(), model);
-            }
+            overlay = Self::from_table(text, name, value)?;
+        }
+        Ok(overlay)
+    }
+
+    /// Reads the table of prices of a document that also holds other things.
+    ///
+    /// `text` is the whole document, from which `name`, a key at its root, and `value` were parsed: errors
+    /// name lines of it.
+    ///
+    /// # Errors
+    ///
+    /// The first [`OverlayError`], with its line and key.
+    pub fn from_table(
+        text: &str,
+        name: &Spanned<Cow<'_, str>>,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Result<Self, OverlayError> {
+        let reader = Reader { text };
+        let key = Key::root(name);
+        let mut models = HashMap::new();
+        for (name, value) in reader.table(&key, value)? {
+            let model = reader.model(&key.below(name), value)?;
+            models.insert(name.get_ref().to_string(), model);
         }
         Ok(Self { models })
     }
