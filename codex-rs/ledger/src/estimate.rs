@@ -22,6 +22,12 @@ const ENOUGH_OUTPUTS: usize = 8;
 const MOST_PAIRS: usize = 4_096;
 const MOST_MODELS: usize = 1_024;
 
+/// Bytes of text for a token of output, at least.
+const BYTES_OF_TOKEN: u64 = 4;
+
+/// How many tokens of output there are for one that is shown, at most: the rest is reasoning.
+const MOST_UNSHOWN: f64 = 50.0;
+
 /// The weight of the newest value in a mean.
 const WEIGHT: f64 = 1.0 / 8.0;
 
@@ -34,6 +40,35 @@ pub struct Estimate {
     pub cached: u64,
     /// Of output.
     pub output: u64,
+}
+
+/// How much of an answer has passed, as far as it shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// Events with a piece of output; most services send one for each token.
+    pub deltas: u64,
+    /// The text in them, in bytes.
+    pub bytes: u64,
+}
+
+impl Shown {
+    /// Tokens that can be seen: a piece is one at least, and a long piece is several.
+    fn tokens(self) -> u64 {
+        self.deltas.max(self.bytes / BYTES_OF_TOKEN)
+    }
+}
+
+/// What an answer says it has used, and what of it had shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Tokens of input, the cached ones included.
+    pub input: u64,
+    /// Those of the input that the upstream had cached.
+    pub cached: u64,
+    /// Tokens of output, those of reasoning included.
+    pub output: u64,
+    /// What passed of the answer; nothing of one that is not streamed.
+    pub shown: Shown,
 }
 
 /// Learns, for each account and model, how long inputs and outputs are.
@@ -52,6 +87,8 @@ struct Habits {
     ratio: f64,
     cached: f64,
     last_cached: f64,
+    /// Tokens of output for one that is shown.
+    unshown: f64,
     outputs: VecDeque<u64>,
     last_use: u64,
 }
@@ -62,6 +99,7 @@ impl Default for Habits {
             ratio: FIRST_RATIO,
             cached: 0.0,
             last_cached: 0.0,
+            unshown: 1.0,
             outputs: VecDeque::new(),
             last_use: 0,
         }
@@ -69,7 +107,17 @@ impl Default for Habits {
 }
 
 impl Habits {
-    fn learn(&mut self, bytes: u64, input: u64, cached: u64, output: u64) {
+    fn learn(&mut self, bytes: u64, used: Used) {
+        let Used {
+            input,
+            cached,
+            output,
+            shown,
+        } = used;
+        if shown.tokens() > 0 {
+            let unshown = output as f64 / shown.tokens() as f64;
+            self.unshown = mean(self.unshown, unshown).clamp(1.0, MOST_UNSHOWN);
+        }
         if input > 0 {
             self.ratio = mean(self.ratio, bytes as f64 / input as f64).clamp(1.0, 20.0);
             self.last_cached = (cached as f64 / input as f64).clamp(0.0, 1.0);
@@ -152,17 +200,21 @@ impl Estimator {
         }
     }
 
+    /// Tokens of output that an answer has come to which has shown so much of itself.
+    #[must_use]
+    pub fn output_of(&self, account: &str, model: &str, shown: Shown) -> u64 {
+        let learned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = learned.pairs.get(&(account.into(), model.into()));
+        let unshown = known
+            .or_else(|| learned.models.get(model))
+            .map_or(1.0, |habits| habits.unshown);
+        // Conversions from floating point saturate.
+        (shown.tokens() as f64 * unshown).ceil() as u64
+    }
+
     /// What a request with a body of so many bytes has cost. Only of answers that say so: a model's name is the
     /// caller's, and what the upstream refuses is not remembered.
-    pub fn learn(
-        &self,
-        account: &str,
-        model: &str,
-        bytes: u64,
-        input: u64,
-        cached: u64,
-        output: u64,
-    ) {
+    pub fn learn(&self, account: &str, model: &str, bytes: u64, used: Used) {
         let mut learned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         learned.uses = learned.uses.wrapping_add(1);
         let uses = learned.uses;
@@ -174,9 +226,10 @@ impl Estimator {
             Habits::default,
         );
         let before = of_model.clone();
-        of_model.learn(bytes, input, cached, output);
+        of_model.learn(bytes, used);
         let begin = || Habits {
             ratio: before.ratio,
+            unshown: before.unshown,
             ..Habits::default()
         };
         of(
@@ -186,7 +239,7 @@ impl Estimator {
             uses,
             begin,
         )
-        .learn(bytes, input, cached, output);
+        .learn(bytes, used);
     }
 }
 

@@ -1,5 +1,43 @@
 use super::*;
 
+fn used(input: u64, cached: u64, output: u64) -> Used {
+    Used {
+        input,
+        cached,
+        output,
+        ..Used::default()
+    }
+}
+
+#[test]
+fn tokens_that_do_not_show_are_learned() {
+    let estimator = Estimator::new();
+    let shown = Shown {
+        deltas: 100,
+        bytes: 300,
+    };
+    assert_eq!(estimator.output_of("a", "gpt-5", shown), 100);
+    for _ in 0..64 {
+        let used = Used {
+            shown,
+            ..used(1_000, 0, 400)
+        };
+        estimator.learn("a", "gpt-5", 3_500, used);
+    }
+    let half = Shown {
+        deltas: 50,
+        bytes: 150,
+    };
+    assert_eq!(estimator.output_of("a", "gpt-5", half), 200);
+    // Of the model, for an account that is new.
+    assert_eq!(estimator.output_of("b", "gpt-5", half), 200);
+    let few_and_long = Shown {
+        deltas: 1,
+        bytes: 4_000,
+    };
+    assert_eq!(estimator.output_of("b", "other", few_and_long), 1_000);
+}
+
 fn expected(estimator: &Estimator, account: &str, bytes: u64, most: Option<u64>) -> Estimate {
     estimator.estimate(account, "gpt-5", bytes, most, Mode::Expected)
 }
@@ -21,7 +59,7 @@ fn before_anything_is_learned_a_token_is_three_and_a_half_bytes_and_an_answer_10
 #[test]
 fn strict_is_the_worst_case() {
     let estimator = Estimator::new();
-    estimator.learn("a", "gpt-5", 100, 10, 10, 1);
+    estimator.learn("a", "gpt-5", 100, used(10, 10, 1));
     let strict = |most| estimator.estimate("a", "gpt-5", 100, most, Mode::Strict);
     assert_eq!(
         strict(Some(7)),
@@ -38,7 +76,7 @@ fn strict_is_the_worst_case() {
 fn an_account_learns_its_own_habits_and_begins_with_those_of_the_model() {
     let estimator = Estimator::new();
     for output in 1..=100 {
-        estimator.learn("a", "gpt-5", 8000, 1000, 500, output);
+        estimator.learn("a", "gpt-5", 8000, used(1000, 500, output));
     }
     let own = expected(&estimator, "a", 8000, None);
     assert!((1000..=1001).contains(&own.input), "{own:?}");
@@ -62,19 +100,19 @@ fn an_account_learns_its_own_habits_and_begins_with_those_of_the_model() {
 fn one_answer_without_a_cache_makes_the_estimate_cautious_at_once() {
     let estimator = Estimator::new();
     for _ in 0..50 {
-        estimator.learn("a", "gpt-5", 3500, 1000, 900, 1);
+        estimator.learn("a", "gpt-5", 3500, used(1000, 900, 1));
     }
     assert!(expected(&estimator, "a", 3500, None).cached > 800);
-    estimator.learn("a", "gpt-5", 3500, 1000, 0, 1);
+    estimator.learn("a", "gpt-5", 3500, used(1000, 0, 1));
     assert_eq!(expected(&estimator, "a", 3500, None).cached, 0);
 }
 
 #[test]
 fn the_first_answers_do_not_lower_the_estimate_but_may_raise_it() {
     let estimator = Estimator::new();
-    estimator.learn("a", "gpt-5", 1, 1, 0, 5);
+    estimator.learn("a", "gpt-5", 1, used(1, 0, 5));
     assert_eq!(expected(&estimator, "a", 1, None).output, 1024);
-    estimator.learn("a", "gpt-5", 1, 1, 0, 20_000);
+    estimator.learn("a", "gpt-5", 1, used(1, 0, 20_000));
     assert_eq!(expected(&estimator, "a", 1, None).output, 20_000);
 }
 
@@ -82,9 +120,9 @@ fn the_first_answers_do_not_lower_the_estimate_but_may_raise_it() {
 fn ratios_stay_within_bounds_and_nothing_overflows() {
     let estimator = Estimator::new();
     for _ in 0..100 {
-        estimator.learn("a", "gpt-5", u64::MAX, 1, u64::MAX, u64::MAX);
-        estimator.learn("b", "gpt-5", 0, u64::MAX, 0, 0);
-        estimator.learn("c", "gpt-5", 1, 0, 1, 0);
+        estimator.learn("a", "gpt-5", u64::MAX, used(1, u64::MAX, u64::MAX));
+        estimator.learn("b", "gpt-5", 0, used(u64::MAX, 0, 0));
+        estimator.learn("c", "gpt-5", 1, used(0, 1, 0));
     }
     assert_eq!(expected(&estimator, "a", 2000, None).input, 100);
     assert_eq!(expected(&estimator, "b", 2000, None).input, 2000);
@@ -95,14 +133,14 @@ fn ratios_stay_within_bounds_and_nothing_overflows() {
 #[test]
 fn memory_is_bounded_and_the_least_recently_used_goes() {
     let estimator = Estimator::new();
-    estimator.learn("kept", "gpt-5", 2000, 1000, 0, 1);
-    estimator.learn("gone", "gpt-5", 2000, 1000, 0, 1);
+    estimator.learn("kept", "gpt-5", 2000, used(1000, 0, 1));
+    estimator.learn("gone", "gpt-5", 2000, used(1000, 0, 1));
     for number in 0..MOST_PAIRS {
-        estimator.learn(&number.to_string(), "gpt-5", 1, 1, 0, 1);
+        estimator.learn(&number.to_string(), "gpt-5", 1, used(1, 0, 1));
         expected(&estimator, "kept", 1, None);
     }
     for number in 0..MOST_MODELS + 5 {
-        estimator.learn("kept", &number.to_string(), 1, 1, 0, 1);
+        estimator.learn("kept", &number.to_string(), 1, used(1, 0, 1));
     }
     let learned = estimator.0.lock().unwrap();
     assert_eq!(
