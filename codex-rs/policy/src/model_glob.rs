@@ -24,7 +24,8 @@ pub enum GlobError {
     Empty,
     /// It has more than 200 characters.
     Long,
-    /// It has one of the characters `[`, `{` and `\`, which mean something in other patterns.
+    /// It has one of the characters `[`, `{` and `\`, which mean something in other patterns, or white space, which no
+    /// name of a model has.
     Special(char),
 }
 
@@ -55,7 +56,8 @@ impl FromStr for ModelGlob {
         if pattern.chars().count() > LONGEST {
             return Err(GlobError::Long);
         }
-        match pattern.chars().find(|it| matches!(it, '[' | '{' | '\\')) {
+        let is_special = |it: &char| matches!(it, '[' | '{' | '\\') || it.is_whitespace();
+        match pattern.chars().find(is_special) {
             Some(special) => Err(GlobError::Special(special)),
             None => Ok(Self {
                 pattern: pattern.into(),

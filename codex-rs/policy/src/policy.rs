@@ -186,6 +186,33 @@ impl Policy {
             .collect()
     }
 
+    /// The same without those that each caller has for its own.
+    #[must_use]
+    pub fn shared_limits(&self) -> Vec<(Account, Limit)> {
+        let is_own = |account: &Account| {
+            let mut tables = self.tables();
+            tables.any(|table| table.each_caller && table.account == *account)
+        };
+        let mut limits = self.limits();
+        limits.retain(|(account, _)| !is_own(account));
+        limits
+    }
+
+    /// Whether it makes a difference which user calls.
+    #[must_use]
+    pub fn names_users(&self) -> bool {
+        let has_own = self
+            .everyone
+            .as_ref()
+            .is_some_and(|table| table.each_caller);
+        has_own || !self.users.is_empty() || !self.groups.is_empty()
+    }
+
+    /// The client tokens that have tables.
+    pub fn tokens(&self) -> impl Iterator<Item = &str> {
+        self.tokens.keys().map(String::as_str)
+    }
+
     fn tables(&self) -> impl Iterator<Item = &Table> {
         let groups = self.groups.iter().map(|group| &group.table);
         (self.everyone.iter())

@@ -115,6 +115,14 @@ impl Overlay {
         Ok(Self { models })
     }
 
+    /// Both together; where both have a table for a model, it is this one's.
+    #[must_use]
+    pub fn over(self, below: Self) -> Self {
+        let mut models = below.models;
+        models.extend(self.models);
+        Self { models }
+    }
+
     /// The rates for an answer, if its model has a table.
     pub(crate) fn quote(&self, model: &str, tier: Tier<'_>) -> Option<Quote> {
         let prices = self
