@@ -18,7 +18,7 @@ pub fn meter(data: &[u8]) {
             whole.service_tier,
             whole.error_type,
         ] {
-            assert!(text.is_none_or(|text| (1..=128).contains(&text.len())));
+            assert!(text.is_none_or(|text| (1..=256).contains(&text.len())));
         }
     }
 }

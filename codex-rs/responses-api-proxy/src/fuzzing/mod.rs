@@ -7,6 +7,7 @@
     reason = "a fuzz target reports by panicking"
 )]
 
+mod facts;
 mod metering;
 mod redaction;
 
@@ -22,6 +23,7 @@ use crate::downstream::head::{Inbound, MAX_BUFFERED};
 use crate::downstream::head_error::HeadError;
 use crate::forward::headers::{for_upstream, retain_for_client};
 
+pub use self::facts::request_facts;
 pub use self::metering::{meter, request_model};
 pub use self::redaction::{noninterference, redact};
 use crate::credential::substitution::fuzzing::{cut, split_control};
