@@ -10,7 +10,7 @@ use http::header::AUTHORIZATION;
 use ring::digest::{Digest, SHA256, digest};
 use subtle::ConstantTimeEq;
 
-use crate::access::token_file::TokenFile;
+use crate::access::trusted_file::TrustedFile;
 use crate::refusal::{Reason, Refusal};
 
 /// How many random bytes a token of our own is made of.
@@ -69,7 +69,7 @@ impl Tokens {
     /// # Errors
     ///
     /// [`TokensError`] names the file and the line.
-    pub(crate) fn from_file(file: &TokenFile) -> Result<Self, TokensError> {
+    pub(crate) fn from_file(file: &TrustedFile) -> Result<Self, TokensError> {
         Ok(Self(Some(Arc::new(RwLock::new(read(file)?)))))
     }
 
@@ -93,7 +93,7 @@ impl Tokens {
     /// # Errors
     ///
     /// As [`from_file`](Self::from_file).
-    pub(crate) fn reload(&self, file: &TokenFile) -> Result<usize, TokensError> {
+    pub(crate) fn reload(&self, file: &TrustedFile) -> Result<usize, TokensError> {
         let fresh = read(file)?;
         let count = fresh.len();
         if let Some(entries) = &self.0 {
@@ -108,7 +108,7 @@ impl Tokens {
     ///
     /// When the handler cannot be installed. Needs a runtime around it.
     #[cfg(unix)]
-    pub(crate) fn reload_on_hangup(&self, file: TokenFile) -> io::Result<()> {
+    pub(crate) fn reload_on_hangup(&self, file: TrustedFile) -> io::Result<()> {
         use crate::observe::stderr;
         use tokio::signal::unix::{SignalKind, signal};
 
@@ -132,7 +132,7 @@ impl Tokens {
     }
 
     #[cfg(not(unix))]
-    pub(crate) fn reload_on_hangup(&self, _file: TokenFile) -> io::Result<()> {
+    pub(crate) fn reload_on_hangup(&self, _file: TrustedFile) -> io::Result<()> {
         Ok(())
     }
 
@@ -178,7 +178,7 @@ fn sha256(bytes: &[u8]) -> Digest {
     digest(&SHA256, bytes)
 }
 
-fn read(file: &TokenFile) -> Result<Vec<Entry>, TokensError> {
+fn read(file: &TrustedFile) -> Result<Vec<Entry>, TokensError> {
     let path = file.path();
     let text = file
         .read()
@@ -228,7 +228,7 @@ mod tests {
     const HASH: &str = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
 
     fn from(path: &Path) -> Result<Tokens, TokensError> {
-        Tokens::from_file(&TokenFile::new(path, None))
+        Tokens::from_file(&TrustedFile::new(path, None))
     }
 
     fn file(text: &str) -> tempfile::NamedTempFile {
@@ -311,11 +311,11 @@ mod tests {
         let file = file(&format!("alice:{HASH}\n"));
         let tokens = from(file.path()).unwrap();
         fs::write(file.path(), "broken").unwrap();
-        assert!(tokens.reload(&TokenFile::new(file.path(), None)).is_err());
+        assert!(tokens.reload(&TrustedFile::new(file.path(), None)).is_err());
         assert!(tokens.check(&headers(&["Bearer secret"])).is_ok());
         fs::write(file.path(), format!("bob:{}\n", "0".repeat(64))).unwrap();
         assert_eq!(
-            tokens.reload(&TokenFile::new(file.path(), None)).unwrap(),
+            tokens.reload(&TrustedFile::new(file.path(), None)).unwrap(),
             1
         );
         assert!(tokens.check(&headers(&["Bearer secret"])).is_err());

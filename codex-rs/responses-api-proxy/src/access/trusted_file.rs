@@ -1,4 +1,4 @@
-//! The file of client tokens: read only if nobody else could have added a line to it.
+//! A file that says who may do what: read only if nobody else could have changed it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 /// The longest file, in bytes: ten thousand tokens.
 const MOST: u64 = 1024 * 1024;
 
-/// Where the tokens stand, and whose the file may be.
+/// Where it is, and whose it may be.
 #[derive(Clone, Debug)]
-pub(crate) struct TokenFile {
+pub(crate) struct TrustedFile {
     path: PathBuf,
     #[cfg(unix)]
     trusted: codex_trusted_path::Trusted,
 }
 
-impl TokenFile {
+impl TrustedFile {
     /// Whose it may be is settled now: later the proxy may be the user `becomes`, and no longer root.
     pub(crate) fn new(path: &Path, becomes: Option<u32>) -> Self {
         #[cfg(not(unix))]
@@ -72,13 +72,13 @@ impl TokenFile {
         }
         if !self.trusted.includes(found.owner) {
             return Err(io::Error::other(format!(
-                "it belongs to user {}, who could let anybody in; chown root it",
+                "it belongs to user {}, who could allow anything; chown root it",
                 found.owner
             )));
         }
         if found.mode & 0o022 != 0 {
             return Err(io::Error::other(format!(
-                "its mode is {:o}, so others could let themselves in; chmod go-w it",
+                "its mode is {:o}, so others could allow themselves anything; chmod go-w it",
                 found.mode & 0o777
             )));
         }
@@ -103,7 +103,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("tokens");
         fs::write(&path, "text").unwrap();
-        let read = |becomes| TokenFile::new(&path, becomes).read();
+        let read = |becomes| TrustedFile::new(&path, becomes).read();
         for (mode, is_read) in [
             (0o600, true),
             (0o644, true),
@@ -128,7 +128,7 @@ mod tests {
         let made = std::process::Command::new("mkfifo").arg(&fifo).status();
         assert!(made.unwrap().success());
         for path in [&fifo, Path::new("/dev/zero"), dir.path()] {
-            assert!(TokenFile::new(path, None).read().is_err(), "{path:?}");
+            assert!(TrustedFile::new(path, None).read().is_err(), "{path:?}");
         }
     }
 }
