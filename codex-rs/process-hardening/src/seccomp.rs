@@ -54,6 +54,9 @@ const ALLOWED: &[libc::c_long] = &[
     // Of the audit log, which has one writer.
     libc::SYS_fdatasync,
     libc::SYS_flock,
+    // Of the ledger.
+    libc::SYS_pread64,
+    libc::SYS_pwrite64,
     // Waiting.
     libc::SYS_clock_gettime,
     libc::SYS_clock_nanosleep,

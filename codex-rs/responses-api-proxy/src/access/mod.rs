@@ -2,20 +2,29 @@
 
 pub(crate) mod caller;
 pub(crate) mod client_tokens;
+pub(crate) mod inspection;
+pub(crate) mod over_limit;
 pub(crate) mod peer_users;
 pub(crate) mod policy;
 pub(crate) mod request_limit;
+pub(crate) mod reservation;
 #[cfg_attr(not(target_os = "linux"), path = "sock_diag_unsupported.rs")]
 pub(crate) mod sock_diag;
-pub(crate) mod token_file;
+pub(crate) mod spending;
+pub(crate) mod trusted_file;
 pub(crate) mod user_namespace;
+
+use std::sync::Arc;
 
 use http::request::Parts;
 
 use crate::access::caller::Caller;
 use crate::access::client_tokens::Tokens;
+use crate::access::inspection::Inspection;
 use crate::access::policy::PermittedCall;
 use crate::access::request_limit::{RequestLimit, RequestPermit};
+use crate::access::reservation::Reservation;
+use crate::access::spending::Spending;
 use crate::observe::log_writer::Stuck;
 use crate::refusal::{Reason, Refusal};
 
@@ -27,6 +36,8 @@ pub(crate) struct Access {
     pub(crate) request_limit: RequestLimit,
     /// The log without which nothing is served, if there is one.
     pub(crate) required_log: Option<Stuck>,
+    /// `None`: without a policy, and nothing is inspected.
+    pub(crate) spending: Option<Spending>,
 }
 
 /// A request that may be forwarded, and what it holds until its answer is over.
@@ -35,13 +46,15 @@ pub(crate) struct Grant {
     /// The name of the caller's token, where callers have one.
     pub(crate) token: Option<String>,
     pub(crate) permit: RequestPermit,
+    /// What it may spend, and what finds out whether it may; `None` without a policy.
+    pub(crate) reserved: Option<(Arc<Reservation>, Inspection)>,
 }
 
 impl Access {
     /// Decides about a request of `user`, in this order: is it the one permitted call, has it a token, is the
-    /// proxy still taking requests, can what is required be recorded, and is there a permit left for one more of
-    /// this owner. So a caller
-    /// without a token learns nothing of the proxy's state.
+    /// proxy still taking requests, can what is required be recorded, is there a permit left for one more of
+    /// this owner, and does the policy leave something to it. So a caller without a token learns nothing of the
+    /// proxy's state. What the policy says of the body is decided at its end ([`Inspection`]).
     ///
     /// # Errors
     ///
@@ -62,10 +75,14 @@ impl Access {
         }
         let caller = Caller::new(user, token.as_deref());
         let permit = self.request_limit.take(&caller);
+        let permit = permit.ok_or(Reason::TooManyRequests)?;
+        let spending = self.spending.as_ref();
+        let reserved = spending.map(|spending| spending.enter(&caller, call.headers()));
         Ok(Grant {
             call,
             token,
-            permit: permit.ok_or(Reason::TooManyRequests)?,
+            permit,
+            reserved: reserved.transpose()?,
         })
     }
 }
@@ -95,6 +112,7 @@ mod tests {
             tokens,
             request_limit: RequestLimit::new(1),
             required_log: Some(stuck.clone()),
+            spending: None,
         };
         let refused = |path: &str, token: Option<&str>, is_draining| {
             let refusal = access.authorize(None, head(path, token), is_draining).err();

@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use codex_ledger::Limit;
+use codex_policy::{ModelGlob, parse_limit};
+
 use crate::config::command::ProxyCommand;
 use crate::config::metrics_place::{MetricsPlace, parse_metrics_place};
 use crate::config::units::{parse_count, parse_duration, parse_size};
@@ -193,9 +196,44 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     pub prices: Option<PathBuf>,
 
+    /// File of what callers may ask for and spend, in TOML: models, shapes of requests, limits by user, group and token
+    ///
+    /// Read again on SIGHUP. docs/budgets.md has its tables. `codex responses-api-proxy policy check FILE` finds what is
+    /// wrong with one.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["allow_models", "budgets"])]
+    pub policy: Option<PathBuf>,
+
+    /// Models that may be asked for, with `*` and `?` for any text and any character; may be repeated
+    #[arg(long = "allow-model", value_name = "GLOB", value_parser = str::parse::<ModelGlob>)]
+    pub allow_models: Vec<ModelGlob>,
+
+    /// Most that all callers together may spend: `usd=20/day`, `tokens=5000000/24h`, `requests=60/minute`; may be repeated
+    ///
+    /// Per minute, hour, day, month (in UTC), process, or in the last time of any length such as 24h. In a file of
+    /// --policy each user, group and token can have limits of its own.
+    #[arg(long = "budget", value_name = "LIMIT", value_parser = parse_limit)]
+    pub budgets: Vec<Limit>,
+
+    /// What is reserved for a request before it is sent: what to expect, or the most that it can cost
+    #[arg(long, value_enum, value_name = "MODE", default_value_t = BudgetMode::Expected)]
+    pub budget_mode: BudgetMode,
+
+    /// File that keeps what was spent across restarts; without it that is forgotten at the end
+    #[arg(long, value_name = "FILE")]
+    pub ledger: Option<PathBuf>,
+
     /// How long answers in flight may go on after a signal or a shutdown request
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub drain_timeout: Duration,
+}
+
+/// What is reserved for a request before it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum BudgetMode {
+    /// What it will probably cost, as learned from others
+    Expected,
+    /// The most that it can cost; it has to say max_output_tokens
+    Strict,
 }
 
 fn parse_listen(text: &str) -> Result<PathBuf, &'static str> {

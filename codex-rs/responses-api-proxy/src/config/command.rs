@@ -10,6 +10,84 @@ pub enum ProxyCommand {
     /// Look into an audit log
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Look into a policy file
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Look into a ledger
+    #[command(subcommand)]
+    Budget(BudgetCommand),
+}
+
+/// What to do with a policy file.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum PolicyCommand {
+    /// Say what is wrong with it, if anything is
+    Check(PolicyFileArgs),
+    /// Say which table is for a caller, and whether it allows a request
+    Explain(ExplainArgs),
+}
+
+/// Which policy file.
+#[derive(Clone, Debug, clap::Args)]
+pub struct PolicyFileArgs {
+    /// The file
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+/// Whose request to explain.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ExplainArgs {
+    /// The file
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// User that calls, by name or number
+    #[arg(long, value_name = "USER")]
+    pub(crate) user: Option<String>,
+
+    /// Client token that the caller has, by name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) token: Option<String>,
+
+    /// File with the body of a request; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) body: Option<PathBuf>,
+}
+
+/// What to do with a ledger.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum BudgetCommand {
+    /// Say what each account has spent
+    ///
+    /// Only while no proxy has it; what a proxy that runs has counted is in its metrics.
+    Show(LedgerArgs),
+    /// Forget what one account has spent, or all
+    Reset(ResetArgs),
+}
+
+/// Which ledger.
+#[derive(Clone, Debug, clap::Args)]
+pub struct LedgerArgs {
+    /// The file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ledger: PathBuf,
+}
+
+/// What to forget.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ResetArgs {
+    /// The file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ledger: PathBuf,
+
+    /// The account, as `budget show` names it, such as user:1001
+    #[arg(long, value_name = "ACCOUNT", required_unless_present = "all")]
+    pub(crate) account: Option<String>,
+
+    /// Every account
+    #[arg(long, conflicts_with = "account")]
+    pub(crate) all: bool,
 }
 
 /// What to do with an audit log.

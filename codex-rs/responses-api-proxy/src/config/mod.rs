@@ -13,9 +13,11 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use codex_ledger::Limit;
+use codex_policy::ModelGlob;
 use url::Url;
 
-use crate::config::args::{Args, LogFormat, Sandbox};
+use crate::config::args::{Args, BudgetMode, LogFormat, Sandbox};
 use crate::config::limits::Limits;
 use crate::config::metrics_place::MetricsPlace;
 use crate::net::unix_socket::UnixSocketConfig;
@@ -56,6 +58,22 @@ pub(crate) struct Config {
     pub(crate) audit_required: bool,
     /// A file of prices that override those built in.
     pub(crate) prices: Option<PathBuf>,
+    /// `None`: everybody may ask for anything.
+    pub(crate) policy: Option<PolicySource>,
+    pub(crate) budget_mode: BudgetMode,
+    /// A file of what was spent.
+    pub(crate) ledger: Option<PathBuf>,
+}
+
+/// Where it is said what callers may ask for and spend.
+#[derive(Debug)]
+pub(crate) enum PolicySource {
+    File(PathBuf),
+    /// The flags, for all callers together.
+    Flags {
+        models: Vec<ModelGlob>,
+        limits: Vec<Limit>,
+    },
 }
 
 /// Which client tokens are asked for.
@@ -234,12 +252,17 @@ pub(crate) enum ConfigError {
     Upstream(UpstreamUrlError),
     /// `--upstream-user` where it means nothing.
     UpstreamUser,
+    /// `--ledger` or `--budget-mode` without anything to keep to.
+    NoPolicy,
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Upstream(error) => error.fmt(f),
+            Self::NoPolicy => f.write_str(
+                "--ledger and --budget-mode are about limits, and there are none; give some with --policy or --budget",
+            ),
             Self::UpstreamUser => f.write_str(
                 "--upstream-user is about an upstream on this host (http://127.0.0.1 or unix:), and \
                  --upstream-url names another one; leave it out",
@@ -257,6 +280,11 @@ impl TryFrom<Args> for Config {
         let upstream = UpstreamUrl::parse(&args.upstream_url).map_err(ConfigError::Upstream)?;
         if !upstream.is_clear() && !args.upstream_users.is_empty() {
             return Err(ConfigError::UpstreamUser);
+        }
+        let is_limited =
+            args.policy.is_some() || !args.allow_models.is_empty() || !args.budgets.is_empty();
+        if !is_limited && (args.ledger.is_some() || args.budget_mode != BudgetMode::Expected) {
+            return Err(ConfigError::NoPolicy);
         }
         Ok(Self {
             port: match (args.port, &args.listen) {
@@ -302,6 +330,16 @@ impl TryFrom<Args> for Config {
             audit_log: args.audit_log,
             audit_required: args.audit_required,
             prices: args.prices,
+            policy: match args.policy {
+                Some(file) => Some(PolicySource::File(file)),
+                None if args.allow_models.is_empty() && args.budgets.is_empty() => None,
+                None => Some(PolicySource::Flags {
+                    models: args.allow_models,
+                    limits: args.budgets,
+                }),
+            },
+            budget_mode: args.budget_mode,
+            ledger: args.ledger,
         })
     }
 }

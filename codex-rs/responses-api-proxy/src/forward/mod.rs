@@ -20,12 +20,15 @@ use http::{HeaderValue, StatusCode};
 use http_body::Body as HttpBody;
 
 use crate::access::caller::Caller;
+use crate::access::inspection::Inspection;
 use crate::access::policy::PermittedCall;
 use crate::access::request_limit::{RequestLimit, RequestPermit};
+use crate::access::reservation::Reservation;
 use crate::config::limits::{self, Limits};
 use crate::credential::Credential;
 use crate::downstream::connection_state::ConnectionState;
 use crate::dumps::Dumps;
+use crate::forward::meter::Meter;
 use crate::forward::response_body::ResponseBody;
 use crate::inspect::answer::AnswerForm;
 use crate::observe::record::Record;
@@ -45,6 +48,8 @@ pub(crate) struct Call {
     pub(crate) body: Body,
     /// Says whose call it is, and is held until the answer is over.
     pub(crate) permit: RequestPermit,
+    /// What it may spend, if that is limited, and what finds out whether it may.
+    pub(crate) reserved: Option<(Arc<Reservation>, Inspection)>,
     /// Of the connection that gets the answer.
     pub(crate) connection_state: Arc<ConnectionState>,
     pub(crate) record: Arc<Record>,
@@ -68,10 +73,12 @@ pub(crate) async fn forward(
         permitted,
         body,
         permit,
+        reserved,
         connection_state,
         record,
         dumps,
     } = call;
+    let (reservation, inspection) = reserved.unzip();
     let limit = limits.max_body;
     let upload = RequestBody::new(body, limits).recorded(&record);
     if upload.is_declared_too_large() {
@@ -93,14 +100,14 @@ pub(crate) async fn forward(
     let upload = upload.dumped(dumped.as_ref().map(|to| to.request(permitted.headers())));
     // With it goes the buffer it was read into; an answer can take minutes to begin.
     drop(permitted);
+    let given_up = |error: RequestBodyError| given_up(&error, limit, reservation.as_deref());
+    let mut upload = upload.inspected(inspection, reservation.clone());
+    upload.read_ahead().await.map_err(given_up)?;
     let progress = upload.progress();
     let answer = upstream.send(outgoing, upload, permit).await;
     let (mut head, body) = answer.map_err(|fault| match progress.failure() {
         // The request failed because we gave it up.
-        Some(RequestBodyError::TooLarge) => Refusal::body_too_large(limit),
-        Some(RequestBodyError::CutShort) => Reason::BodyCutShort.into(),
-        Some(RequestBodyError::Stalled) => Reason::BodyStalled.into(),
-        Some(RequestBodyError::Untaken) => UpstreamError::Timeout(limits::STALLED).into(),
+        Some(error) => given_up(error),
         None => fault.into(),
     })?;
     if let Some(fault) = not_an_answer(&head, upstream.url()) {
@@ -112,11 +119,30 @@ pub(crate) async fn forward(
     headers::retain_for_client(&mut head.headers);
     let mut redactor = credential.redactor();
     redactor.clean_headers(&mut head.headers);
-    let body = ResponseBody::new(body, redactor, connection_state, record, form);
+    let meter = Meter::new(form, head.status, &record, reservation);
+    if let Some(meter) = &meter {
+        meter.say_remaining(&mut head.headers);
+    }
+    let body = ResponseBody::new(body, redactor, connection_state, record, meter);
     let mut response = Response::new(Body::new(body.dumped(dump)));
     *response.status_mut() = head.status;
     *response.headers_mut() = head.headers;
     Ok(response)
+}
+
+/// Why there is no request.
+fn given_up(error: &RequestBodyError, limit: u64, reservation: Option<&Reservation>) -> Refusal {
+    match error {
+        RequestBodyError::TooLarge => Refusal::body_too_large(limit),
+        RequestBodyError::CutShort => Reason::BodyCutShort.into(),
+        RequestBodyError::Stalled => Reason::BodyStalled.into(),
+        RequestBodyError::Untaken => UpstreamError::Timeout(limits::STALLED).into(),
+        RequestBodyError::Refused => {
+            let refusal = reservation.and_then(Reservation::take_refusal);
+            // It is there: who found it left it there first.
+            refusal.unwrap_or_else(|| Reason::RequestNotAllowed.into())
+        }
+    }
 }
 
 /// Notes what the head of an answer says.

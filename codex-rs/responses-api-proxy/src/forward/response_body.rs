@@ -12,13 +12,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use codex_ledger::Over;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::credential::redact::Redactor;
 use crate::downstream::connection_state::{ConnectionState, FlushMark};
 use crate::dumps::Dump;
 use crate::forward::meter::Meter;
-use crate::inspect::answer::AnswerForm;
 use crate::net::coalesce::{Coalesced, Handover};
 use crate::observe::outcome::Outcome;
 use crate::observe::printable::printable;
@@ -63,16 +63,15 @@ enum State {
 }
 
 impl ResponseBody {
-    pub(crate) fn new(
+    pub(super) fn new(
         upstream: UpstreamBody,
         redactor: Redactor,
         connection_state: Arc<ConnectionState>,
         record: Arc<Record>,
-        form: AnswerForm,
+        meter: Option<Box<Meter>>,
     ) -> Self {
-        let keeps_records = record.observer().keeps_records();
         Self {
-            meter: keeps_records.then(|| Box::new(Meter::new(form))),
+            meter,
             upstream: Coalesced::new(upstream, Handover::AtOnce, WRITTEN_AT_ONCE),
             redactor,
             connection_state,
@@ -89,12 +88,24 @@ impl ResponseBody {
     }
 
     /// Gives what is about to be written to whoever reads along.
-    fn note(&mut self, data: &[u8]) {
+    ///
+    /// # Errors
+    ///
+    /// It costs more than a limit leaves.
+    fn note(&mut self, data: &[u8]) -> Result<(), Over> {
         if let Some(meter) = &mut self.meter {
-            meter.take(data, &self.record);
+            meter.take(data, &self.record)?;
         }
         if let Some(dump) = &mut self.dump {
             dump.take(data);
+        }
+        Ok(())
+    }
+
+    /// All of it is known, and was given to whoever reads along.
+    fn finish_meter(&mut self) {
+        if let Some(meter) = &mut self.meter {
+            meter.finish(&self.record);
         }
     }
 
@@ -108,7 +119,8 @@ impl ResponseBody {
     fn last_held(&mut self) -> Option<Bytes> {
         let held = self.redactor.finish();
         if let Some(held) = &held {
-            self.note(held);
+            // What is held back is less than what a limit could stand on.
+            let _ = self.note(held);
         }
         held
     }
@@ -119,9 +131,7 @@ impl Drop for ResponseBody {
         if self.redactor.has_found() {
             self.record.observer().say_key_in_answer();
         }
-        if let Some(meter) = self.meter.take() {
-            meter.finish(&self.record);
-        }
+        self.finish_meter();
         // Nobody asks for the end of one that says it is there.
         if matches!(self.state, State::Flowing) && self.is_end_stream() {
             self.finish_dump();
@@ -144,7 +154,15 @@ impl HttpBody for ResponseBody {
                     Some(Ok(frame)) => match frame.into_data() {
                         Ok(data) => {
                             let data = this.redactor.take(data);
-                            this.note(&data);
+                            if this.note(&data).is_err() {
+                                this.record.conclude(Outcome::OverBudget);
+                                this.state = State::Breaking;
+                                continue;
+                            }
+                            if this.is_end_stream() {
+                                // Before the caller can know: its next request finds this one charged.
+                                this.finish_meter();
+                            }
                             if !data.is_empty() {
                                 return Poll::Ready(Some(Ok(Frame::data(data))));
                             }
@@ -162,6 +180,7 @@ impl HttpBody for ResponseBody {
                     None => {
                         this.state = State::Over;
                         let held = this.last_held();
+                        this.finish_meter();
                         this.finish_dump();
                         return Poll::Ready(held.map(|held| Ok(Frame::data(held))));
                     }

@@ -62,6 +62,7 @@ async fn responses(
         permitted: grant.call,
         body,
         permit: grant.permit,
+        reserved: grant.reserved,
         connection_state,
         record,
         dumps: shared.dumps.clone(),

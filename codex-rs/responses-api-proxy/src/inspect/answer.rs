@@ -6,63 +6,20 @@
 
 mod deltas;
 pub(crate) mod facts;
+mod form;
 mod response;
 
 #[cfg(test)]
 mod tests;
 
-use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use memchr::memchr;
 
 use self::deltas::Deltas;
 use self::facts::AnswerFacts;
+pub(crate) use self::form::AnswerForm;
 use self::response::{EventKind, MalformedUsage, Place, Response};
 use super::json::{Ended, JsonReader, Progress};
 use super::sse::{EventSink, EventStream, MAX_NAME};
-
-/// What kind of body an answer has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AnswerForm {
-    /// `text/event-stream`.
-    EventStream,
-    /// `application/json`, or another type that ends in `+json`.
-    Json,
-    /// Compressed, although nobody asked for that: it may well have usage, which cannot be read.
-    Encoded,
-    /// Of another type, or of none. It has no usage.
-    Opaque,
-}
-
-impl AnswerForm {
-    /// By an answer's `Content-Encoding` and `Content-Type`.
-    pub(crate) fn from_headers(headers: &HeaderMap) -> Self {
-        let encodings = headers.get_all(CONTENT_ENCODING).iter();
-        let is_encoded = encodings
-            .flat_map(|value| value.as_bytes().split(|&byte| byte == b','))
-            .map(<[u8]>::trim_ascii)
-            .any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"));
-        if is_encoded {
-            return Self::Encoded;
-        }
-        let Some(value) = headers.get(CONTENT_TYPE) else {
-            return Self::Opaque;
-        };
-        let value = value.as_bytes();
-        let end = memchr(b';', value).unwrap_or(value.len());
-        let essence = value.get(..end).unwrap_or(value).trim_ascii();
-        let suffix = essence.last_chunk::<5>();
-        if essence.eq_ignore_ascii_case(b"text/event-stream") {
-            Self::EventStream
-        } else if essence.eq_ignore_ascii_case(b"application/json")
-            || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(b"+json"))
-        {
-            Self::Json
-        } else {
-            Self::Opaque
-        }
-    }
-}
 
 /// Meters one answer. Some hundred bytes, and two kilobytes more while a document is parsed.
 pub(crate) struct AnswerMeter {
@@ -101,13 +58,6 @@ impl AnswerMeter {
     }
 
     /// Has [`output_bytes`](Self::output_bytes) counted too, which takes some 10 ns for each delta.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "for budgets, which need it while an answer passes"
-        )
-    )]
     pub(crate) fn counting_output(mut self) -> Self {
         self.answer.deltas.count_text();
         self
@@ -142,15 +92,14 @@ impl AnswerMeter {
     /// The text in the events that [`deltas`](Self::deltas) counts, in bytes: of each the member `delta`, as it is
     /// written. That is longer than the text where it has escapes, so this is for estimates. 0 unless it is
     /// [asked for](Self::counting_output).
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "for budgets, which need it while an answer passes"
-        )
-    )]
     pub(crate) fn output_bytes(&self) -> u64 {
         self.answer.deltas.bytes()
+    }
+
+    /// What the answer says of itself, once its final event has passed. Of a JSON document only at its end, by
+    /// [`finish`](Self::finish).
+    pub(crate) fn final_facts(&self) -> Option<&AnswerFacts> {
+        Some(&self.answer.facts).filter(|facts| facts.end.is_some())
     }
 
     /// The answer ends here, or is cut here.

@@ -1,6 +1,8 @@
 //! What a request cost, as far as prices are known.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
 
 use codex_pricing::{PriceError, Prices, Tokens};
 
@@ -19,6 +21,38 @@ pub(crate) struct Cost {
     pub(crate) is_estimated: bool,
 }
 
+/// Prices that can be replaced while they are in use; none until they are needed. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PriceList(Arc<RwLock<Option<Arc<Prices>>>>);
+
+impl PriceList {
+    /// Goes by these prices from now on.
+    pub(crate) fn replace(&self, prices: Prices) {
+        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Some(Arc::new(prices));
+    }
+
+    /// As [`Prices::cost`].
+    ///
+    /// # Errors
+    ///
+    /// As there; without prices every model is unknown.
+    pub(crate) fn cost(
+        &self,
+        model: &str,
+        service_tier: Option<&str>,
+        tokens: &Tokens,
+        at: SystemTime,
+    ) -> Result<codex_pricing::Cost, PriceError> {
+        let current = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let prices = current.clone();
+        drop(current);
+        prices
+            .ok_or(PriceError::UnknownModel)?
+            .cost(model, service_tier, tokens, at)
+    }
+}
+
 /// What requests cost.
 #[derive(Debug)]
 pub(crate) struct Costs {
@@ -35,9 +69,16 @@ impl Costs {
         }
     }
 
-    /// By the model and the service tier that the answer names. `None` if it does not say what was used, or if nobody
+    /// By the model and the service tier that the answer names; for an answer that was cut, what its caller was charged.
+    /// `None` if it does not say what was used, or if nobody
     /// knows the price; that is said once of each model.
     pub(crate) fn of(&mut self, finished: &Finished) -> Option<Cost> {
+        if let Some(nano_usd) = finished.estimated_nano_usd {
+            return Some(Cost {
+                usd: nano_usd as f64 / 1e9,
+                is_estimated: true,
+            });
+        }
         let answer = finished.answer.as_ref()?;
         let (usage, model) = (answer.usage?, answer.model.as_deref()?);
         let tokens = Tokens {

@@ -39,6 +39,9 @@ pub(crate) struct Finished {
     pub(crate) upstream_request_id: Option<String>,
     /// The answer is a stream of events.
     pub(crate) is_stream: bool,
+    /// What the caller was charged for an answer that did not say what it used, in billionths of a US dollar; `None`
+    /// where nobody is charged in dollars.
+    pub(crate) estimated_nano_usd: Option<u64>,
     /// What the answer says of itself; `None` if it was not looked at.
     pub(crate) answer: Option<AnswerFacts>,
 }
@@ -84,6 +87,7 @@ impl Finished {
             request_model: Some("gpt-5.6".to_owned()),
             upstream_request_id: Some("req_1".to_owned()),
             is_stream: true,
+            estimated_nano_usd: None,
             answer: Some(AnswerFacts {
                 model: Some("gpt-5.6".into()),
                 response_id: Some("resp_1".into()),

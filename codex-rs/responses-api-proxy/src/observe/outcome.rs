@@ -27,6 +27,8 @@ pub(crate) enum Outcome {
     UpstreamFailed { code: &'static str, cause: String },
     /// The upstream's answer broke off, and the caller's with it.
     UpstreamCut { code: &'static str, cause: String },
+    /// Ended by the proxy, because it would have cost more than a limit of the policy leaves.
+    OverBudget,
     /// Cut off at the end of the drain.
     Drained,
     /// Its connection made room for another one before the request was looked at.
@@ -48,6 +50,7 @@ impl Outcome {
             Self::UpstreamError => "upstream_error",
             Self::UpstreamFailed { .. } => "upstream_failed",
             Self::UpstreamCut { .. } => "upstream_cut",
+            Self::OverBudget => "over_budget",
             Self::Drained => "drained",
             Self::Evicted => "evicted",
             Self::InternalError => "internal_error",

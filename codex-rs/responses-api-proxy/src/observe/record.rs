@@ -43,6 +43,7 @@ struct Facts {
     request_model: Option<String>,
     upstream_request_id: Option<String>,
     is_stream: bool,
+    estimated_nano_usd: Option<u64>,
     answer: Option<AnswerFacts>,
 }
 
@@ -153,6 +154,11 @@ impl Record {
         self.with(|facts| facts.answer = Some(answer));
     }
 
+    /// The caller was charged so much, in billionths of a US dollar, although the answer did not say what it used.
+    pub(crate) fn note_estimated_charge(&self, nano_usd: u64) {
+        self.with(|facts| facts.estimated_nano_usd = Some(nano_usd));
+    }
+
     /// An answer with this status, ours or the upstream's, is on its way to the caller.
     pub(crate) fn note_status(&self, status: StatusCode) {
         self.with(|facts| facts.status = Some(status));
@@ -237,6 +243,7 @@ impl Facts {
             request_model: self.request_model,
             upstream_request_id: self.upstream_request_id,
             is_stream: self.is_stream,
+            estimated_nano_usd: self.estimated_nano_usd,
             answer: self.answer,
         }
     }

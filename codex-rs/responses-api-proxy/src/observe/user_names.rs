@@ -45,6 +45,12 @@ impl UserNames {
         Self(Arc::new(names))
     }
 
+    /// The number of a user, by its name.
+    pub(crate) fn number(&self, name: &str) -> Option<u32> {
+        let mut found = self.0.iter().filter(|(_, known)| &***known == name);
+        found.next().map(|(&uid, _)| uid)
+    }
+
     pub(crate) fn name(&self, uid: u32) -> Option<&str> {
         self.0.get(&uid).map(AsRef::as_ref)
     }

@@ -11,11 +11,13 @@ use std::fmt::Write as _;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use codex_policy::{Denied, DeniedCode};
 use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Method, Uri};
 use serde::Serialize;
 
 use crate::config::paths::RESPONSES;
+use crate::inspect::request_facts::{Malformed, UnsupportedEncoding};
 use crate::observe::observer::Observer;
 use crate::observe::outcome::Outcome;
 use crate::observe::printable::printable;
@@ -52,6 +54,35 @@ impl From<Reason> for Refusal {
             message: reason.row().sentence.into(),
             retry_after: 1,
         }
+    }
+}
+
+/// Of a body that cannot be looked into.
+impl From<UnsupportedEncoding> for Refusal {
+    fn from(unsupported: UnsupportedEncoding) -> Self {
+        Self::because(Reason::ContentEncoding, unsupported.to_string())
+    }
+}
+
+/// Of a body that cannot be read in exactly one way.
+impl From<Malformed> for Refusal {
+    fn from(malformed: Malformed) -> Self {
+        match malformed {
+            Malformed::TooLarge(limit) => Self::body_too_large(limit),
+            malformed => Self::because(Reason::RequestNotAllowed, malformed.to_string()),
+        }
+    }
+}
+
+/// Of a request that the policy does not allow.
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        let reason = match denied.code {
+            DeniedCode::Model => Reason::ModelNotAllowed,
+            DeniedCode::Request => Reason::RequestNotAllowed,
+            DeniedCode::Caller => Reason::CallerDenied,
+        };
+        Self::because(reason, denied.message)
     }
 }
 

@@ -12,7 +12,7 @@ use codex_secret_memory::SecretPage;
 use crate::access::client_tokens::Tokens;
 use crate::access::peer_users::{PeerUsers, PeerUsersError};
 use crate::access::sock_diag::SockDiag;
-use crate::access::token_file::TokenFile;
+use crate::access::trusted_file::TrustedFile;
 use crate::access::user_namespace::stand_in_for_unmapped;
 use crate::config::args::{Args, Sandbox};
 use crate::config::environment;
@@ -23,9 +23,10 @@ use crate::net::unix_socket::UnixSocket;
 use crate::startup::banner::Banner;
 use crate::startup::distinct_files;
 use crate::startup::metrics::ReservedForMetrics;
-use crate::startup::observation::Observation;
+use crate::startup::observation::{Observation, read_prices};
 use crate::startup::require_all;
 use crate::startup::sandbox::rehearse;
+use crate::startup::spending::OpenSpending;
 use crate::upstream::Route;
 
 /// What is assumed where the limit of descriptors cannot be read.
@@ -46,6 +47,8 @@ pub(crate) struct Checked {
     pub(crate) route: Route,
     pub(crate) port: Option<ReservedPort>,
     pub(crate) observation: Observation,
+    /// `None` without a policy.
+    pub(crate) spending: Option<OpenSpending>,
     pub(crate) metrics: Option<ReservedForMetrics>,
     /// Where the key is read into.
     pub(crate) page: SecretPage,
@@ -59,7 +62,7 @@ pub(crate) struct Clients {
     pub(crate) users: Arc<PeerUsers>,
     pub(crate) tokens: Tokens,
     /// Where they are read from again.
-    pub(crate) token_file: Option<TokenFile>,
+    pub(crate) token_file: Option<TrustedFile>,
     /// The text of the one that was made here.
     pub(crate) generated_token: Option<String>,
 }
@@ -119,7 +122,22 @@ impl Checked {
         {
             require_all(&mitigations)?;
         }
-        let observation = Observation::open(&config, becomes)?;
+        let prices = config.prices.as_deref().map(read_prices).transpose()?;
+        let spending = OpenSpending::open(&config, becomes, prices.as_ref())?;
+        if spending.as_ref().is_some_and(OpenSpending::names_users)
+            && let Some(cause) = &untold
+        {
+            bail!(
+                "--policy has tables for users, and the kernel does not say whose a connection is ({cause}): listen \
+                 on a Unix socket instead, or give callers client tokens"
+            );
+        }
+        let own = spending.as_ref().and_then(OpenSpending::prices);
+        let prices = match (own, prices) {
+            (Some(own), Some(below)) => Some(own.over(below)),
+            (own, below) => own.or(below),
+        };
+        let observation = Observation::open(&config, becomes, prices)?;
         let page = SecretPage::new(config.allow_unlocked_key).context(
             "no safe place for the key (--allow-unlocked-key starts with one that can be swapped out)",
         )?;
@@ -165,6 +183,7 @@ impl Checked {
             route,
             port,
             observation,
+            spending,
             metrics,
             page,
             banner,
@@ -226,11 +245,11 @@ fn socket_table(config: &Config) -> anyhow::Result<(Option<Arc<SockDiag>>, Optio
 fn client_tokens(
     wanted: &ClientTokens,
     becomes: Option<u32>,
-) -> anyhow::Result<(Tokens, Option<TokenFile>, Option<String>)> {
+) -> anyhow::Result<(Tokens, Option<TrustedFile>, Option<String>)> {
     Ok(match wanted {
         ClientTokens::None => (Tokens::default(), None, None),
         ClientTokens::File(path) => {
-            let file = TokenFile::new(path, becomes);
+            let file = TrustedFile::new(path, becomes);
             (Tokens::from_file(&file)?, Some(file), None)
         }
         ClientTokens::Generated => {

@@ -2,11 +2,13 @@
 //! and files are given up.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use anyhow::Context;
 use codex_process_hardening::Mitigation;
 
-use crate::access::token_file::TokenFile;
+use crate::access::spending::Spending;
+use crate::access::trusted_file::TrustedFile;
 use crate::config::args::Sandbox;
 use crate::config::{Config, environment};
 use crate::credential::Credential;
@@ -22,6 +24,7 @@ use crate::startup::metrics::{MetricsBound, ReservedForMetrics};
 use crate::startup::observation::Observing;
 use crate::startup::require_all;
 use crate::startup::sandbox::{confine, confine_resolver, may_be_replaced};
+use crate::startup::spending::{Charging, OpenSpending, Reload};
 use crate::upstream::{Resolver, Route};
 
 /// A process that holds the key, can be connected to, and is in the sandbox. Beside its first thread it has
@@ -36,6 +39,8 @@ pub(crate) struct Confined {
     pub(crate) listening: Listening,
     pub(crate) server_info: Option<ServerInfo>,
     pub(crate) observing: Observing,
+    /// `None` without a policy.
+    pub(crate) spending: Option<(Spending, Charging, Option<Reload>)>,
     pub(crate) metrics: Option<MetricsBound>,
     pub(crate) mitigations: Vec<Mitigation>,
     pub(crate) descriptors: u64,
@@ -71,6 +76,7 @@ impl Checked {
             mut route,
             port,
             observation,
+            spending,
             metrics,
             page,
             mut banner,
@@ -107,16 +113,28 @@ impl Checked {
             warn_of_what_stays(server_info.as_ref(), &sockets, &mut banner);
         }
         observation.warn(&mut banner);
-        let token_file = clients.token_file.as_ref().map(TokenFile::path);
-        if let Some(file) = token_file
-            && config.sandbox != Sandbox::Off
-            && !may_be_replaced(file)
-        {
-            banner.hint(format_args!(
-                "SIGHUP reads --client-token-file {} again if it is rewritten in place; a new file in its \
-                 place is found only where the file is alone in a directory of its own",
-                file.display()
-            ));
+        if let Some(spending) = &spending {
+            spending.warn(&mut banner);
+        }
+        let files = [
+            (
+                "--client-token-file",
+                clients.token_file.as_ref().map(TrustedFile::path),
+            ),
+            ("--policy", spending.as_ref().and_then(OpenSpending::file)),
+        ];
+        let read_again: Vec<&Path> = files.iter().filter_map(|&(_, file)| file).collect();
+        for (flag, file) in files {
+            if let Some(file) = file
+                && config.sandbox != Sandbox::Off
+                && !may_be_replaced(file)
+            {
+                banner.hint(format_args!(
+                    "SIGHUP reads {flag} {} again if it is rewritten in place; a new file in its place is found \
+                     only where the file is alone in a directory of its own",
+                    file.display()
+                ));
+            }
         }
         let resolver = if route.first_hop.is_name {
             let mode = config.sandbox;
@@ -133,13 +151,14 @@ impl Checked {
             &route,
             server_info.as_ref(),
             &sockets,
-            token_file,
+            &read_again,
             observation.directories(),
             observation.dump_directory(),
         ));
         // A thread is as confined as the one that starts it.
         stderr::write_in_background();
         let observing = observation.start(route.name(), descriptors)?;
+        let spending = spending.map(OpenSpending::start).transpose()?;
         if config.sandbox == Sandbox::Require {
             require_all(&mitigations)?;
         }
@@ -166,6 +185,7 @@ impl Checked {
             },
             server_info,
             observing,
+            spending,
             metrics,
             mitigations,
             descriptors,

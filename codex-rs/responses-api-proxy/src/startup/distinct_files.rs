@@ -7,7 +7,7 @@ use anyhow::bail;
 use codex_trusted_path::lead_to_one_file;
 
 use crate::config::metrics_place::MetricsPlace;
-use crate::config::{ClientTokens, Config};
+use crate::config::{ClientTokens, Config, PolicySource};
 
 /// # Errors
 ///
@@ -29,7 +29,7 @@ pub(super) fn check(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn named(config: &Config) -> [(&'static str, Option<&Path>); 8] {
+fn named(config: &Config) -> [(&'static str, Option<&Path>); 10] {
     let listen = config.unix_socket.as_ref().map(|unix| unix.path.as_path());
     let metrics = match &config.metrics {
         Some(MetricsPlace::Unix(path)) => Some(path.as_path()),
@@ -38,6 +38,10 @@ fn named(config: &Config) -> [(&'static str, Option<&Path>); 8] {
     let tokens = match &config.client_tokens {
         ClientTokens::File(path) => Some(path.as_path()),
         ClientTokens::Generated | ClientTokens::None => None,
+    };
+    let policy = match &config.policy {
+        Some(PolicySource::File(path)) => Some(path.as_path()),
+        Some(PolicySource::Flags { .. }) | None => None,
     };
     [
         ("--server-info", config.server_info.as_deref()),
@@ -48,5 +52,7 @@ fn named(config: &Config) -> [(&'static str, Option<&Path>); 8] {
         ("--dump-dir", config.dump_dir.as_deref()),
         ("--client-token-file", tokens),
         ("--prices", config.prices.as_deref()),
+        ("--policy", policy),
+        ("--ledger", config.ledger.as_deref()),
     ]
 }

@@ -8,14 +8,19 @@
 //! [`Confined`](confined::Confined) can start to serve.
 
 pub(crate) mod banner;
+pub(crate) mod budget_command;
 pub(crate) mod checked;
 pub(crate) mod confined;
 mod distinct_files;
 pub(crate) mod exposed_key;
+pub(crate) mod host_names;
+pub(crate) mod ledger_file;
 pub(crate) mod metrics;
 pub(crate) mod observation;
+pub(crate) mod policy_command;
 pub(crate) mod sandbox;
 pub(crate) mod serving;
+pub(crate) mod spending;
 pub(crate) mod verify_audit_log;
 
 use std::process::ExitCode;
@@ -40,6 +45,8 @@ pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
     let _flush = FlushAtTheEnd;
     match &args.command {
         Some(ProxyCommand::Audit(AuditCommand::Verify(what))) => return verify(what),
+        Some(ProxyCommand::Policy(what)) => return policy_command::run(what),
+        Some(ProxyCommand::Budget(what)) => return budget_command::run(what),
         None => {}
     }
     Checked::new(args)?.confine()?.start()?.run()

@@ -65,12 +65,16 @@ pub(crate) struct Observing {
 }
 
 impl Observation {
-    /// Files may belong to the user that the process becomes, too.
+    /// Files may belong to the user that the process becomes, too. `overlay` has prices that override those built in.
     ///
     /// # Errors
     ///
     /// What cannot be opened or read, with its causes.
-    pub(crate) fn open(config: &Config, becomes: Option<u32>) -> anyhow::Result<Self> {
+    pub(crate) fn open(
+        config: &Config,
+        becomes: Option<u32>,
+        overlay: Option<Overlay>,
+    ) -> anyhow::Result<Self> {
         let is_terminal = std::io::stderr().is_terminal();
         let text = OnStderr::Text {
             time_of_day: TimeOfDay::by_this_place(),
@@ -89,7 +93,6 @@ impl Observation {
             .transpose()
             .context("--access-log")?;
         let audit = open_audit(config, becomes).context("--audit-log")?;
-        let overlay = config.prices.as_deref();
         let dumps = config.dump_dir.as_deref();
         Ok(Self {
             on_stderr,
@@ -99,7 +102,7 @@ impl Observation {
                 .context("--dump-dir")?,
             access_log,
             audit,
-            overlay: overlay.map(read_prices).transpose()?,
+            overlay,
             has_metrics: config.metrics.is_some(),
             names: UserNames::of_this_host(),
         })
@@ -257,7 +260,12 @@ fn open_audit(config: &Config, becomes: Option<u32>) -> anyhow::Result<Option<Au
     }))
 }
 
-fn read_prices(path: &Path) -> anyhow::Result<Overlay> {
+/// The prices of `--prices`.
+///
+/// # Errors
+///
+/// When the file cannot be read, or is wrong.
+pub(super) fn read_prices(path: &Path) -> anyhow::Result<Overlay> {
     let of = || format!("--prices {}", path.display());
     let file = codex_trusted_path::read_small(path, MOST_OF_PRICES).with_context(of)?;
     let text = std::str::from_utf8(&file.bytes)

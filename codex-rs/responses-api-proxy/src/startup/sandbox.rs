@@ -49,7 +49,7 @@ pub(crate) fn confine(
     route: &Route,
     server_info: Option<&ServerInfo>,
     sockets: &[&UnixSocket],
-    token_file: Option<&Path>,
+    read_again: &[&Path],
     append_in: Vec<File>,
     dump_in: Vec<File>,
 ) -> Vec<Mitigation> {
@@ -64,7 +64,10 @@ pub(crate) fn confine(
             vec![hop.port]
         },
         connect_to_socket: hop.is_socket,
-        read: token_file.and_then(readable_for).into_iter().collect(),
+        read: read_again
+            .iter()
+            .filter_map(|file| readable_for(file))
+            .collect(),
         append_in,
         dump_in,
         remove_from: server_info

@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use crate::access::Access;
 use crate::access::request_limit::RequestLimit;
 use crate::access::sock_diag::SockDiag;
+use crate::access::spending::Spending;
 use crate::config::args::LogFormat;
 use crate::downstream::accept::{Terms, serve};
 use crate::downstream::connection_limit::ConnectionLimit;
@@ -81,6 +82,10 @@ impl Confined {
                 tokens: self.clients.tokens.clone(),
                 request_limit: RequestLimit::new(limits.max_requests),
                 required_log: self.observing.required_log.clone(),
+                spending: self
+                    .spending
+                    .as_ref()
+                    .map(|(spending, ..)| spending.clone()),
             },
             shutdown: shutdown.clone(),
             dumps: self.observing.dumps.clone(),
@@ -139,6 +144,10 @@ impl Confined {
         };
         self.banner.metrics_at(&bound.place);
         let made = upstream.connections().clone();
+        let spending = self
+            .spending
+            .as_ref()
+            .map(|(spending, ..)| spending.clone());
         let moment = {
             let (limit, observer) = (Arc::clone(&terms.limit), terms.observer.clone());
             let made = made.clone();
@@ -150,6 +159,7 @@ impl Confined {
                     evicted,
                     requests: observer.in_flight().requests(),
                     upstream_connections: made.open(),
+                    budgets: spending.as_ref().map(Spending::budgets).unwrap_or_default(),
                 }
             }
         };
@@ -181,6 +191,7 @@ impl Serving {
             listening,
             mut server_info,
             observing,
+            spending,
             banner,
             ..
         } = confined;
@@ -192,6 +203,10 @@ impl Serving {
         } = listening;
         let socket = unix_socket.as_ref().map(UnixSocket::path);
         let shutdown = terms.shutdown.clone();
+        let (charging, reload) = match spending {
+            Some((_, charging, reload)) => (Some(charging), reload),
+            None => (None, None),
+        };
         let runtime = workers::runtime().context("the runtime cannot start")?;
         let cut = runtime.block_on(async {
             let listeners = Listeners::new(tcp, unix)?;
@@ -202,6 +217,9 @@ impl Serving {
                 clients.tokens.reload_on_hangup(file)?;
             }
             observing.reopen_on_hangup()?;
+            if let Some(reload) = reload {
+                reload.on_hangup()?;
+            }
             if let Some(info) = &mut server_info {
                 let port = address.map(|address| address.port());
                 info.announce(port, socket, clients.generated_token.as_deref())?;
@@ -226,6 +244,9 @@ impl Serving {
         // Connections that were not done, and name look-ups still running, end here.
         runtime.shutdown_background();
         threads.end();
+        if let Some(charging) = charging {
+            charging.end();
+        }
         if let Some(recorder) = observing.recorder {
             recorder.end();
         }

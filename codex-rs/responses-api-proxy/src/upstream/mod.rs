@@ -10,6 +10,7 @@ mod listener_owner;
 mod pace;
 mod pool;
 pub(crate) mod request_body;
+mod request_notes;
 pub(crate) mod request_progress;
 mod resets;
 mod resolver;

@@ -1,5 +1,10 @@
 //! The caller's request body on its way up: counted, capped, never completed by us.
+//!
+//! Where it is inspected, the last piece waits until all of it was seen and found to be allowed: an upstream never has
+//! a complete request that is not.
 
+use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -11,18 +16,24 @@ use codex_deadline::Deadline;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Sleep;
 
+use crate::access::inspection::Inspection;
+use crate::access::reservation::Reservation;
 use crate::config::limits::{self, Limits};
 use crate::dumps::Dump;
-use crate::inspect::request::RequestModel;
 use crate::net::coalesce::{Coalesced, Handover};
 use crate::observe::record::Record;
 use crate::upstream::RequestGuard;
 use crate::upstream::pace::Pace;
+use crate::upstream::request_notes::RequestNotes;
 use crate::upstream::request_progress::{Progress, RequestBodyError};
 
 /// How much of a body is written at once if it comes in small pieces, in bytes: so that an upstream that
 /// does not read has few of them kept for it.
 const WRITTEN_AT_ONCE: usize = 4 * 1024;
+
+/// How much of a body that is inspected is read before anything goes up, in bytes: refusing a request that has begun
+/// costs a connection by HTTP/1.1.
+const READ_AHEAD: usize = 64 * 1024;
 
 /// A request body that ends in an error rather than past the limit, and rather
 /// than before its framing says so. Trailers are dropped.
@@ -43,14 +54,16 @@ pub(crate) struct RequestBody {
     pace: Option<Pace>,
     /// Its limit, until it is dropped.
     guard: Option<RequestGuard>,
-    /// Of the request, where somebody keeps one.
-    record: Option<Arc<Record>>,
-    /// Looks for the model that is asked for, while somebody wants to know.
-    model: Option<Box<RequestModel>>,
-    /// Where it is dumped, until it is over.
-    dump: Option<Dump>,
-    /// How much of it has gone, in bytes.
-    sent: u64,
+    /// Told of what goes.
+    notes: RequestNotes,
+    /// Until it is decided whether the request may go up.
+    inspection: Option<Inspection>,
+    /// What was read and has not gone up.
+    waiting: VecDeque<Bytes>,
+    /// How much was read, in bytes.
+    read: u64,
+    /// All of it was read.
+    is_read: bool,
     /// It breaks off for this reason, once the budget of resets allows it.
     breaking_off: Option<(RequestBodyError, Pin<Box<Sleep>>)>,
 }
@@ -59,6 +72,7 @@ impl RequestBody {
     pub(crate) fn new(body: Body, limits: &Limits) -> Self {
         Self {
             declared: body.size_hint(),
+            notes: RequestNotes::of(body.size_hint()),
             body: Coalesced::new(body, Handover::OneByOne, WRITTEN_AT_ONCE),
             allowance: limits.max_body,
             timeout: limits.body_timeout,
@@ -67,65 +81,52 @@ impl RequestBody {
             progress: Progress::default(),
             guard: None,
             pace: None,
-            record: None,
-            model: None,
-            dump: None,
-            sent: 0,
+            inspection: None,
+            waiting: VecDeque::new(),
+            read: 0,
+            is_read: false,
             breaking_off: None,
         }
     }
 
     /// Has what goes up noted in the request's record.
     pub(crate) fn recorded(mut self, record: &Arc<Record>) -> Self {
-        self.model = record
-            .observer()
-            .keeps_records()
-            .then(|| Box::new(RequestModel::new()));
-        self.record = Some(Arc::clone(record));
+        self.notes.record(record);
         self
+    }
+
+    /// Has it inspected, and says when all of it has gone.
+    pub(crate) fn inspected(
+        mut self,
+        inspection: Option<Inspection>,
+        reservation: Option<Arc<Reservation>>,
+    ) -> Self {
+        self.inspection = inspection;
+        self.notes.charge(reservation);
+        self
+    }
+
+    /// Of one that is inspected, reads what can be read before anything goes up. Does not delay anything else.
+    ///
+    /// # Errors
+    ///
+    /// Why it is given up.
+    pub(crate) async fn read_ahead(&mut self) -> Result<(), RequestBodyError> {
+        let mut ahead = 0;
+        while self.inspection.is_some() && ahead < READ_AHEAD {
+            let Some(piece) = poll_fn(|cx| self.poll_piece(cx)).await? else {
+                break;
+            };
+            ahead += piece.len();
+            self.waiting.push_back(piece);
+        }
+        Ok(())
     }
 
     /// Has what goes up dumped.
     pub(crate) fn dumped(mut self, dump: Option<Dump>) -> Self {
-        self.dump = dump;
-        self.finish_dump_if_whole();
+        self.notes.dump(dump);
         self
-    }
-
-    fn dump_sent(&mut self, data: &Bytes) {
-        if let Some(dump) = &mut self.dump {
-            dump.take(data);
-            self.sent += u64::try_from(data.len()).unwrap_or(u64::MAX);
-            self.finish_dump_if_whole();
-        }
-    }
-
-    /// Nobody asks for the end of a body that is as long as it was declared.
-    fn finish_dump_if_whole(&mut self) {
-        if self.declared.exact() == Some(self.sent) {
-            self.finish_dump();
-        }
-    }
-
-    fn finish_dump(&mut self) {
-        if let Some(dump) = self.dump.take() {
-            dump.finish();
-        }
-    }
-
-    fn note_sent(&mut self, data: &Bytes) {
-        self.dump_sent(data);
-        let Some(record) = &self.record else {
-            return;
-        };
-        record.count_request_bytes(data.len());
-        if let Some(model) = &mut self.model {
-            model.push(data);
-            if let Some(found) = model.model() {
-                record.note_request_model(found);
-                self.model = None;
-            }
-        }
     }
 
     /// Has it go by the connection of `guard`, which is kept until the last of the body has gone.
@@ -177,6 +178,69 @@ impl RequestBody {
     }
 }
 
+impl RequestBody {
+    /// The next piece that the caller sends, counted and inspected.
+    fn poll_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Bytes>, RequestBodyError>> {
+        while !self.is_read {
+            let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+                let limit = self.timeout;
+                let silence = self.silence.get_or_insert_with(|| Deadline::after(limit));
+                ready!(Pin::new(silence).poll(cx));
+                return Poll::Ready(Err(RequestBodyError::Stalled));
+            };
+            self.silence = None;
+            let Some(frame) = frame else {
+                self.end()?;
+                break;
+            };
+            let frame = frame.map_err(|_| RequestBodyError::CutShort)?;
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            let len = u64::try_from(data.len()).unwrap_or(u64::MAX);
+            let allowance = self.allowance.checked_sub(len);
+            self.allowance = allowance.ok_or(RequestBodyError::TooLarge)?;
+            self.read += len;
+            if let Some(inspection) = &mut self.inspection {
+                inspection.push(&data)?;
+                // Nobody may ask for the end.
+                if self.declared.exact() == Some(self.read) {
+                    self.end()?;
+                }
+            }
+            return Poll::Ready(Ok(Some(data)));
+        }
+        Poll::Ready(match self.inspection {
+            // It was asked once more after it was refused.
+            Some(_) => Err(RequestBodyError::Refused),
+            None => Ok(None),
+        })
+    }
+
+    /// All of it was read.
+    fn end(&mut self) -> Result<(), RequestBodyError> {
+        self.is_read = true;
+        if let Some(inspection) = &mut self.inspection {
+            inspection.decide()?;
+            self.inspection = None;
+        }
+        Ok(())
+    }
+
+    /// What may go up now of what was read.
+    fn next_waiting(&mut self) -> Option<Bytes> {
+        let held_back = usize::from(self.inspection.is_some());
+        if self.waiting.len() > held_back {
+            self.waiting.pop_front()
+        } else {
+            None
+        }
+    }
+}
+
 impl HttpBody for RequestBody {
     type Data = Bytes;
     type Error = RequestBodyError;
@@ -200,36 +264,30 @@ impl HttpBody for RequestBody {
             return this.break_off(RequestBodyError::Untaken, cx);
         }
         this.untaken = None;
-        loop {
-            let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
-                let limit = this.timeout;
-                let silence = this.silence.get_or_insert_with(|| Deadline::after(limit));
-                ready!(Pin::new(silence).poll(cx));
-                return this.break_off(RequestBodyError::Stalled, cx);
-            };
-            this.silence = None;
-            let Some(frame) = frame else {
-                this.finish_dump();
-                return Poll::Ready(None);
-            };
-            let Ok(frame) = frame else {
-                return this.break_off(RequestBodyError::CutShort, cx);
-            };
-            let Ok(data) = frame.into_data() else {
-                continue;
-            };
-            let len = u64::try_from(data.len()).unwrap_or(u64::MAX);
-            let Some(allowance) = this.allowance.checked_sub(len) else {
-                return this.break_off(RequestBodyError::TooLarge, cx);
-            };
-            this.allowance = allowance;
-            this.progress.note_piece();
-            this.note_sent(&data);
-            if let Some(pace) = &mut this.pace {
-                pace.add(len);
+        let data = loop {
+            if let Some(data) = this.next_waiting() {
+                break data;
             }
-            return Poll::Ready(Some(Ok(Frame::data(data))));
+            match ready!(this.poll_piece(cx)) {
+                Ok(Some(data)) if this.waiting.is_empty() && this.inspection.is_none() => {
+                    break data;
+                }
+                Ok(Some(data)) => this.waiting.push_back(data),
+                Ok(None) if this.waiting.is_empty() => {
+                    this.notes.end();
+                    return Poll::Ready(None);
+                }
+                Ok(None) => {}
+                Err(error) => return this.break_off(error, cx),
+            }
+        };
+        this.progress.note_piece();
+        let is_last = this.is_read && this.waiting.is_empty();
+        this.notes.note(&data, is_last);
+        if let Some(pace) = &mut this.pace {
+            pace.add(u64::try_from(data.len()).unwrap_or(u64::MAX));
         }
+        Poll::Ready(Some(Ok(Frame::data(data))))
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::access::inspection::NotAllowed;
+
 /// Why an upload was given up. hyper aborts the upstream request on it, so
 /// that what was sent so far never becomes a complete request.
 #[derive(Debug)]
@@ -12,6 +14,14 @@ pub(crate) enum RequestBodyError {
     CutShort,
     Stalled,
     Untaken,
+    /// The policy does not allow the request; its reservation has the refusal.
+    Refused,
+}
+
+impl From<NotAllowed> for RequestBodyError {
+    fn from(NotAllowed: NotAllowed) -> Self {
+        Self::Refused
+    }
 }
 
 impl fmt::Display for RequestBodyError {
@@ -21,6 +31,7 @@ impl fmt::Display for RequestBodyError {
             Self::CutShort => "the request body was cut short",
             Self::Stalled => "the request body stopped coming",
             Self::Untaken => "the upstream takes nothing of the request body",
+            Self::Refused => "the request is not allowed",
         })
     }
 }
@@ -38,6 +49,7 @@ struct Shared {
     cut_short: AtomicBool,
     stalled: AtomicBool,
     untaken: AtomicBool,
+    refused: AtomicBool,
 }
 
 impl Progress {
@@ -53,6 +65,7 @@ impl Progress {
             RequestBodyError::CutShort => &self.0.cut_short,
             RequestBodyError::Stalled => &self.0.stalled,
             RequestBodyError::Untaken => &self.0.untaken,
+            RequestBodyError::Refused => &self.0.refused,
         };
         flag.store(true, Ordering::Relaxed);
     }
@@ -72,6 +85,8 @@ impl Progress {
             Some(RequestBodyError::Stalled)
         } else if self.0.untaken.load(Ordering::Relaxed) {
             Some(RequestBodyError::Untaken)
+        } else if self.0.refused.load(Ordering::Relaxed) {
+            Some(RequestBodyError::Refused)
         } else {
             None
         }

@@ -125,7 +125,9 @@ fn a_flag_with_a_bad_value_is_refused_by_its_name() {
         args.push(match flag.as_str() {
             "--upstream-url" => "https://alice:hunter2@host/",
             "--server-info" => "/dev/null/x",
-            "--client-token-file" | "--prices" | "--audit-log" => "/nowhere/file",
+            "--client-token-file" | "--prices" | "--audit-log" | "--policy" | "--ledger" => {
+                "/nowhere/file"
+            }
             "--access-log" => "/nowhere/log",
             "--dump-dir" => "/nowhere/dumps",
             "--allow-user" | "--allow-group" | "--user" | "--upstream-user" | "--socket-group" => {
@@ -135,6 +137,9 @@ fn a_flag_with_a_bad_value_is_refused_by_its_name() {
         });
         if flag.starts_with("--socket") {
             args.extend(["--listen", "unix:/nowhere/s"]);
+        }
+        if flag == "--ledger" {
+            args.extend(["--budget", "requests=1/day"]);
         }
         if flag == "--upstream-user" {
             args.extend(["--upstream-url", "http://127.0.0.1:1/v1/responses"]);

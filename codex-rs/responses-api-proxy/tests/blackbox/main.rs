@@ -17,6 +17,7 @@ mod answers;
 mod audit;
 mod before_the_key;
 mod browsers;
+mod budgets;
 mod caller_disconnects;
 mod callers;
 mod certificate_authorities;

@@ -1,4 +1,6 @@
 use super::facts::{FinalEvent, TokenCounts};
+use http::HeaderMap;
+
 use super::*;
 
 use http::HeaderValue;

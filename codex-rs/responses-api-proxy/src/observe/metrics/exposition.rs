@@ -20,7 +20,7 @@ use crate::observe::upstream_connections::UpstreamConnections;
 pub(crate) const CONTENT_TYPE: &str = prometheus_text::CONTENT_TYPE;
 
 /// What is so at the moment of a scrape.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Moment {
     /// Connections of callers that have a slot.
     pub(crate) connections: usize,
@@ -32,6 +32,22 @@ pub(crate) struct Moment {
     pub(crate) upstream_connections: usize,
     /// Connections that were closed for others, so far.
     pub(crate) evicted: u64,
+    /// Limits of the policy.
+    pub(crate) budgets: Vec<Budget>,
+}
+
+/// A limit of the policy, and what is spent of it; in requests, tokens or US dollars.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Budget {
+    pub(crate) account: String,
+    /// `requests`, `tokens` or `usd`.
+    pub(crate) measure: &'static str,
+    /// In which time.
+    pub(crate) per: String,
+    pub(crate) most: f64,
+    pub(crate) spent: f64,
+    /// By requests that are under way.
+    pub(crate) held: f64,
 }
 
 /// Metrics before it is known whom to ask for the rest.
@@ -63,6 +79,16 @@ struct Gauges {
     requests: Gauge,
     upstream_connections: Gauge,
     evicted: Counter,
+    limits: Family<BudgetLabel, Gauge<f64, AtomicU64>>,
+    spent: Family<BudgetLabel, Gauge<f64, AtomicU64>>,
+    held: Family<BudgetLabel, Gauge<f64, AtomicU64>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BudgetLabel {
+    account: String,
+    unit: &'static str,
+    per: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -175,7 +201,39 @@ impl Gauges {
             "Idle connections of callers that were closed to make room for others",
             gauges.evicted.clone(),
         );
+        registry.register(
+            "codex_proxy_budget_limit",
+            "The most that an account may spend, in requests, tokens or US dollars",
+            gauges.limits.clone(),
+        );
+        registry.register(
+            "codex_proxy_budget_spent",
+            "What of it is spent",
+            gauges.spent.clone(),
+        );
+        registry.register(
+            "codex_proxy_budget_held",
+            "What is reserved besides for requests that are under way",
+            gauges.held.clone(),
+        );
         gauges
+    }
+
+    /// Limits that are in the policy no more are gone from here too.
+    fn set_budgets(&self, budgets: &[Budget]) {
+        let families = [&self.limits, &self.spent, &self.held];
+        families.into_iter().for_each(Family::clear);
+        for budget in budgets {
+            let label = BudgetLabel {
+                account: budget.account.clone(),
+                unit: budget.measure,
+                per: budget.per.clone(),
+            };
+            let values = [budget.most, budget.spent, budget.held];
+            for (family, value) in families.into_iter().zip(values) {
+                family.get_or_create(&label).set(value);
+            }
+        }
     }
 
     fn set(&self, moment: &Moment) {
@@ -189,6 +247,7 @@ impl Gauges {
         self.evicted
             .inner()
             .store(moment.evicted, Ordering::Relaxed);
+        self.set_budgets(&moment.budgets);
     }
 }
 

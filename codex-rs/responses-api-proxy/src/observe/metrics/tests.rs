@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use crate::inspect::answer::facts::AnswerFacts;
-use crate::observe::metrics::exposition::{Moment, Registered};
+use crate::observe::metrics::exposition::{Budget, Moment, Registered};
 use crate::observe::outcome::Outcome;
 use crate::observe::upstream_connections::UpstreamConnections;
 
@@ -32,6 +32,7 @@ fn finished(uid: u32, model: Option<&str>, outcome: Outcome) -> Finished {
         request_model: None,
         upstream_request_id: None,
         is_stream: true,
+        estimated_nano_usd: None,
         answer: model.map(|model| AnswerFacts {
             model: Some(model.into()),
             usage: Some(TokenCounts {
@@ -67,6 +68,14 @@ fn text(registered: Registered) -> String {
     drop(upstream.note_open(Duration::from_millis(30)));
     let moment = || Moment {
         connections: 3,
+        budgets: vec![Budget {
+            account: "user:1001".to_owned(),
+            measure: "usd",
+            per: "day".to_owned(),
+            most: 20.0,
+            spent: 1.5,
+            held: 0.25,
+        }],
         ..Moment::default()
     };
     let exposition = registered.complete(&[], false, &upstream, moment);
@@ -205,6 +214,19 @@ fn what_was_dropped_is_counted_by_what_dropped_it() {
         sum(&text, "codex_proxy_protection", "name=\"sandbox\""),
         0.0
     );
+}
+
+#[test]
+fn limits_and_what_is_spent_of_them_are_shown() {
+    let requests = [refused(2)];
+    let text = after(requests.iter().map(|request| (request, cost(1.0))));
+    for line in [
+        "codex_proxy_budget_limit{account=\"user:1001\",unit=\"usd\",per=\"day\"} 20.0\n",
+        "codex_proxy_budget_spent{account=\"user:1001\",unit=\"usd\",per=\"day\"} 1.5\n",
+        "codex_proxy_budget_held{account=\"user:1001\",unit=\"usd\",per=\"day\"} 0.25\n",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
 }
 
 /// Every metric that a scrape has once there were requests, its type, and its labels.

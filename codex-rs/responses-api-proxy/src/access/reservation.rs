@@ -1,0 +1,329 @@
+//! What one request may spend: reserved before it goes up, and charged by what its answer says.
+//!
+//! Whatever becomes of the request, all is settled in the end, at the latest when the last handle to this goes: nothing
+//! is charged for what did not go up whole, what the answer says it used for what did, and an estimate where the answer
+//! does not say.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use codex_ledger::{Amounts, Crossing, Estimate, Grant, Over, Shown, Used};
+use codex_policy::{Facts, Rules, Under};
+use codex_pricing::Tokens;
+
+use crate::access::over_limit::{nearly_spent, over_limit};
+use crate::access::spending::Spending;
+use crate::inspect::answer::facts::{AnswerFacts, TokenCounts};
+use crate::observe::stderr;
+use crate::refusal::{Reason, Refusal};
+
+/// By what one request is judged.
+pub(crate) struct Terms {
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) under: Under,
+    /// A limit in dollars applies.
+    pub(crate) in_usd: bool,
+    /// As refusals name the caller.
+    pub(crate) who: String,
+    /// That of the table of the policy which applies.
+    pub(crate) account: Arc<str>,
+}
+
+/// What one request may spend.
+pub(crate) struct Reservation {
+    spending: Spending,
+    terms: Terms,
+    state: Mutex<State>,
+}
+
+struct State {
+    grant: Grant,
+    /// Once it is decided that the request may go up.
+    held: Option<Held>,
+    refusal: Option<Refusal>,
+    /// The last of the request was handed to the upstream's connection.
+    is_sent: bool,
+}
+
+/// What was held for the request, and why so much.
+#[derive(Clone)]
+struct Held {
+    /// That the request asks for; empty if it is a stored prompt's.
+    model: String,
+    tier: Option<String>,
+    bytes: u64,
+    estimate: Estimate,
+}
+
+impl fmt::Debug for Reservation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reservation").finish_non_exhaustive()
+    }
+}
+
+impl Reservation {
+    pub(crate) fn new(spending: Spending, terms: Terms, grant: Grant) -> Self {
+        Self {
+            spending,
+            terms,
+            state: Mutex::new(State {
+                grant,
+                held: None,
+                refusal: None,
+                is_sent: false,
+            }),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Decides about the request by what it says of itself, and reserves what it may cost.
+    ///
+    /// # Errors
+    ///
+    /// The [`Refusal`] to answer with.
+    pub(crate) fn decide(&self, facts: Facts) -> Result<(), Refusal> {
+        self.terms
+            .rules
+            .check(&facts, &self.terms.under, &self.terms.who)?;
+        let model = facts.model.unwrap_or_default();
+        let mode = self.spending.mode();
+        let estimate = self.spending.estimator().estimate(
+            &self.terms.account,
+            &model,
+            facts.bytes,
+            facts.max_output_tokens,
+            mode,
+        );
+        let held = Held {
+            model,
+            tier: facts.service_tier,
+            bytes: facts.bytes,
+            estimate,
+        };
+        let amounts = Amounts {
+            requests: 1,
+            tokens: estimate.input.saturating_add(estimate.output),
+            nano_usd: self.price(&held)?,
+        };
+        let mut state = self.lock();
+        let granted = state.grant.hold(amounts);
+        granted.map_err(|exceeded| over_limit(&exceeded, &self.terms.who))?;
+        state.held = Some(held);
+        Ok(())
+    }
+
+    /// What the request may cost, in billionths of a dollar; 0 if no limit asks for it and there is no price.
+    fn price(&self, held: &Held) -> Result<u64, Refusal> {
+        let tokens = of_estimate(&held.estimate);
+        let now = SystemTime::now();
+        let prices = self.spending.prices();
+        let price = |tier| prices.cost(&held.model, tier, &tokens, now);
+        let tier = held.tier.as_deref();
+        let cost = match price(tier) {
+            Ok(cost) => cost,
+            Err(_) if !self.terms.in_usd => return Ok(0),
+            Err(_) => return Err(no_price(&format!("the model {}", held.model), &held.model)),
+        };
+        let is_named = !matches!(tier, None | Some("auto" | "default" | "standard"));
+        if self.terms.in_usd && is_named && cost.estimated {
+            let tier = tier.unwrap_or_default();
+            let what = format!("the service tier {tier} of {}", held.model);
+            return Err(no_price(&what, &format!("{}\".tiers.\"{tier}", held.model)));
+        }
+        Ok(nano(cost.usd))
+    }
+
+    /// The refusal of the request, for whoever finds that its upload broke off.
+    pub(crate) fn refuse(&self, refusal: Refusal) {
+        self.lock().refusal = Some(refusal);
+    }
+
+    /// The refusal, if there is one; once.
+    pub(crate) fn take_refusal(&self) -> Option<Refusal> {
+        self.lock().refusal.take()
+    }
+
+    /// The last of the request was handed to the upstream's connection: from here on it may cost something.
+    pub(crate) fn note_sent(&self) {
+        self.lock().is_sent = true;
+    }
+
+    /// What is left of the tightest limits, in billionths of a dollar and in tokens, where there are any.
+    pub(crate) fn remaining(&self) -> (Option<u64>, Option<u64>) {
+        let remaining = self.lock().grant.remaining();
+        (remaining.nano_usd, remaining.tokens)
+    }
+
+    /// The answer has shown so much of itself. What is held grows with it.
+    ///
+    /// # Errors
+    ///
+    /// A limit is passed by more than a request may.
+    pub(crate) fn grow(&self, shown: Shown) -> Result<(), Over> {
+        let mut state = self.lock();
+        let Some(held) = &state.held else {
+            return Ok(());
+        };
+        let so_far = self.so_far(held, shown);
+        state.grant.grow(so_far)
+    }
+
+    /// The answer says what it used, or is over without having said so. Only the first time.
+    pub(crate) fn settle(&self, answer: &AnswerFacts, shown: Shown) -> Option<Charge> {
+        let mut state = self.lock();
+        let held = state.held.take()?;
+        let charge = match answer.usage {
+            Some(usage) => self.charge(&held, answer, usage, shown),
+            None => Charge {
+                amounts: self.so_far(&held, shown),
+                is_estimated: true,
+            },
+        };
+        let crossings = state.grant.settle(charge.amounts);
+        drop(state);
+        self.say(&crossings);
+        Some(charge)
+    }
+
+    /// The upstream answered with an error, which costs nothing but one request.
+    pub(crate) fn settle_error(&self) {
+        let mut state = self.lock();
+        if state.held.take().is_some() {
+            let one = Amounts {
+                requests: 1,
+                ..Amounts::default()
+            };
+            let crossings = state.grant.settle(one);
+            drop(state);
+            self.say(&crossings);
+        }
+    }
+
+    /// By what the answer says it has used.
+    fn charge(
+        &self,
+        held: &Held,
+        answer: &AnswerFacts,
+        usage: TokenCounts,
+        shown: Shown,
+    ) -> Charge {
+        // What contradicts itself is charged in full.
+        let cached = Some(usage.cached).filter(|&cached| cached <= usage.input);
+        let tokens = Tokens {
+            input: usage.input,
+            cached: cached.unwrap_or(0),
+            cache_write: usage.cache_write,
+            output: usage.output,
+            reasoning: usage.reasoning.min(usage.output),
+        };
+        let used = Used {
+            input: tokens.input,
+            cached: tokens.cached,
+            output: tokens.output,
+            shown,
+        };
+        let estimator = self.spending.estimator();
+        estimator.learn(&self.terms.account, &held.model, held.bytes, used);
+        let nano_usd = self.price_of_answer(held, answer, &tokens);
+        Charge {
+            amounts: Amounts {
+                requests: 1,
+                tokens: usage.input.saturating_add(usage.output),
+                nano_usd: nano_usd.unwrap_or_else(|| self.so_far(held, shown).nano_usd),
+            },
+            is_estimated: nano_usd.is_none(),
+        }
+    }
+
+    /// By the model and the tier that the answer names; else by those that were asked for. `None` without a price.
+    fn price_of_answer(&self, held: &Held, answer: &AnswerFacts, tokens: &Tokens) -> Option<u64> {
+        let now = SystemTime::now();
+        let prices = self.spending.prices();
+        let named = answer.model.as_deref().unwrap_or(&held.model);
+        let tier = answer.service_tier.as_deref();
+        let cost = prices
+            .cost(named, tier, tokens, now)
+            .or_else(|_| prices.cost(&held.model, held.tier.as_deref(), tokens, now));
+        cost.ok().map(|cost| nano(cost.usd))
+    }
+
+    /// What the request has cost at least, if so much of the answer was shown.
+    fn so_far(&self, held: &Held, shown: Shown) -> Amounts {
+        let estimate = Estimate {
+            output: self
+                .spending
+                .estimator()
+                .output_of(&self.terms.account, &held.model, shown),
+            ..held.estimate
+        };
+        let cost = self.spending.prices().cost(
+            &held.model,
+            held.tier.as_deref(),
+            &of_estimate(&estimate),
+            SystemTime::now(),
+        );
+        Amounts {
+            requests: 1,
+            tokens: estimate.input.saturating_add(estimate.output),
+            nano_usd: cost.map_or(0, |cost| nano(cost.usd)),
+        }
+    }
+}
+
+impl Reservation {
+    /// An operator is told of limits that are nearly spent.
+    fn say(&self, crossings: &[Crossing]) {
+        for crossing in crossings {
+            stderr::line(nearly_spent(crossing, &self.terms.who));
+        }
+    }
+}
+
+impl Drop for Reservation {
+    /// What is not settled by now never had an answer.
+    fn drop(&mut self) {
+        let is_sent = self.lock().is_sent;
+        if is_sent {
+            self.settle(&AnswerFacts::default(), Shown::default());
+        } else {
+            self.lock().grant.release();
+        }
+    }
+}
+
+fn of_estimate(estimate: &Estimate) -> Tokens {
+    Tokens {
+        input: estimate.input,
+        cached: estimate.cached,
+        output: estimate.output,
+        ..Tokens::default()
+    }
+}
+
+/// In billionths of a dollar, rounded up: finite, and 0 or more.
+fn nano(usd: f64) -> u64 {
+    // Conversions from floating point saturate.
+    (usd * 1e9).ceil() as u64
+}
+
+fn no_price(what: &str, key: &str) -> Refusal {
+    Refusal::because(
+        Reason::PriceUnknown,
+        format!(
+            "the price of {what} is not known, and there is a limit in dollars; a table [prices.\"{key}\"] with \
+             input and output in the proxy's policy gives it one"
+        ),
+    )
+}
+
+/// What was charged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Charge {
+    pub(crate) amounts: Amounts,
+    /// Not by what the answer says it used, or not by the price of what it names.
+    pub(crate) is_estimated: bool,
+}

@@ -1,0 +1,256 @@
+//! What callers may ask for and spend: read while there are files, kept while the proxy serves, read again on SIGHUP.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use codex_ledger::{Ledger, Measure, Mode, Window, Writer};
+use codex_policy::Policy;
+use codex_pricing::{Overlay, Prices};
+
+use crate::access::spending::Spending;
+use crate::access::trusted_file::TrustedFile;
+use crate::config::args::BudgetMode;
+use crate::config::{ClientTokens, Config, PolicySource};
+use crate::observe::cost::PriceList;
+use crate::observe::stderr;
+use crate::observe::user_names::UserNames;
+use crate::startup::banner::Banner;
+use crate::startup::host_names::HostNames;
+use crate::startup::ledger_file;
+
+/// What was spent in windows up to this is not missed after a restart.
+const NOT_MISSED: Duration = Duration::from_secs(3600);
+
+/// How long the last charges may take to be written at the end.
+const LAST_CHARGES: Duration = Duration::from_secs(5);
+
+/// A policy, and where it is read again.
+pub(crate) struct OpenSpending {
+    spending: Spending,
+    writer: Option<Writer>,
+    /// `None`: flags, which do not change.
+    file: Option<PolicyFile>,
+}
+
+struct PolicyFile {
+    file: TrustedFile,
+    names: HostNames,
+    /// The prices of `--prices`, which those of the policy go before.
+    prices: Option<Overlay>,
+}
+
+/// What is written of what callers spend, until the end.
+#[derive(Debug)]
+pub(crate) struct Charging(Option<Writer>);
+
+impl OpenSpending {
+    /// `None` without a policy. `prices` are those of `--prices`.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be read or opened, and what is wrong with the policy, by its file, line and key.
+    pub(crate) fn open(
+        config: &Config,
+        becomes: Option<u32>,
+        prices: Option<&Overlay>,
+    ) -> anyhow::Result<Option<Self>> {
+        let Some(source) = &config.policy else {
+            return Ok(None);
+        };
+        let users = UserNames::of_this_host();
+        let (policy, file) = match source {
+            PolicySource::Flags { models, limits } => {
+                (Policy::of_everyone(models.clone(), limits.clone()), None)
+            }
+            PolicySource::File(path) => {
+                let file = PolicyFile {
+                    file: TrustedFile::new(path, becomes),
+                    names: HostNames::new(users.clone()),
+                    prices: prices.cloned(),
+                };
+                (file.read()?, Some(file))
+            }
+        };
+        check_callers(&policy, config)?;
+        let (ledger, writer) = match &config.ledger {
+            None => (Ledger::in_memory(), None),
+            Some(path) => {
+                let of = || format!("--ledger {}", path.display());
+                let file = ledger_file::open(path, becomes)?;
+                let (ledger, writer) = Ledger::open(file).with_context(of)?;
+                (ledger, Some(writer))
+            }
+        };
+        let spending = Spending::new(
+            policy,
+            ledger,
+            PriceList::default(),
+            match config.budget_mode {
+                BudgetMode::Expected => Mode::Expected,
+                BudgetMode::Strict => Mode::Strict,
+            },
+            config.limits.max_body,
+            users,
+        );
+        put_in_force(&spending, prices).context("--ledger")?;
+        Ok(Some(Self {
+            spending,
+            writer,
+            file,
+        }))
+    }
+
+    /// What has to stay readable.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.file.as_ref().map(|policy| policy.file.path())
+    }
+
+    /// The prices of the policy, for whoever says what requests cost.
+    pub(crate) fn prices(&self) -> Option<Overlay> {
+        self.spending.policy().prices().cloned()
+    }
+
+    /// Whether it has to be known which user calls.
+    pub(crate) fn names_users(&self) -> bool {
+        self.spending.policy().names_users()
+    }
+
+    pub(crate) fn warn(&self, banner: &mut Banner) {
+        let policy = self.spending.policy();
+        let is_missed = |window| match window {
+            Window::Day | Window::Month => true,
+            Window::Rolling(length) => length > NOT_MISSED,
+            Window::Minute | Window::Hour | Window::Process => false,
+        };
+        let limits = policy.limits();
+        if self.writer.is_none() && limits.iter().any(|(_, limit)| is_missed(limit.window)) {
+            banner.warn(
+                "what callers have spent is forgotten when the proxy ends, and limits begin anew (--ledger FILE \
+                 keeps it)",
+            );
+        }
+    }
+
+    /// Starts what writes charges, as confined as the thread that calls this.
+    ///
+    /// # Errors
+    ///
+    /// When there is no thread to be had.
+    pub(crate) fn start(mut self) -> anyhow::Result<(Spending, Charging, Option<Reload>)> {
+        if let Some(writer) = &mut self.writer {
+            writer
+                .start()
+                .context("the thread that writes the ledger cannot start (ulimit -u)")?;
+        }
+        let spending = self.spending.clone();
+        let reload = self.file.map(|policy| {
+            policy.names.confine();
+            Reload {
+                spending: self.spending,
+                policy,
+            }
+        });
+        Ok((spending, Charging(self.writer), reload))
+    }
+}
+
+/// # Errors
+///
+/// When the policy has tables for tokens, and callers have none.
+fn check_callers(policy: &Policy, config: &Config) -> anyhow::Result<()> {
+    if let Some(token) = policy.tokens().next()
+        && matches!(config.client_tokens, ClientTokens::None)
+    {
+        bail!(
+            "--policy has a table for the client token {token}, and callers have none; name a file of them with \
+             --client-token-file"
+        );
+    }
+    Ok(())
+}
+
+impl PolicyFile {
+    fn read(&self) -> anyhow::Result<Policy> {
+        let of = || format!("--policy {}", self.file.path().display());
+        let text = self.file.read().with_context(of)?;
+        Policy::parse(&text, &self.names).with_context(of)
+    }
+}
+
+/// Reads the policy again.
+pub(crate) struct Reload {
+    spending: Spending,
+    policy: PolicyFile,
+}
+
+impl Reload {
+    /// Lets SIGHUP read the policy again, from now on. One that is wrong changes nothing. Needs a runtime around it.
+    ///
+    /// # Errors
+    ///
+    /// When the signal cannot be listened to.
+    #[cfg(unix)]
+    pub(crate) fn on_hangup(self) -> std::io::Result<()> {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        let mut hangups = signal(SignalKind::hangup())?;
+        tokio::spawn(async move {
+            while hangups.recv().await.is_some() {
+                match self.again() {
+                    Ok(()) => stderr::line("policy read again"),
+                    Err(error) => stderr::line(format_args!("policy left as it was: {error:#}")),
+                }
+            }
+        });
+        Ok(())
+    }
+
+    /// There is no such signal here.
+    #[cfg(not(unix))]
+    pub(crate) fn on_hangup(self) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    #[cfg_attr(not(unix), allow(dead_code, reason = "there is no signal for it"))]
+    fn again(&self) -> anyhow::Result<()> {
+        let policy = self.policy.read()?;
+        let before = self.spending.policy();
+        self.spending.replace_policy(policy);
+        let done = put_in_force(&self.spending, self.policy.prices.as_ref());
+        if done.is_err() {
+            self.spending.replace_policy(before);
+        }
+        done.context("--ledger")
+    }
+}
+
+/// What the policy needs: the accounts that it names, and prices if it has a limit in dollars.
+fn put_in_force(spending: &Spending, prices: Option<&Overlay>) -> anyhow::Result<()> {
+    let policy = spending.policy();
+    if policy.has(Measure::Usd) {
+        let own = policy.prices().cloned().unwrap_or_default();
+        let overlay = own.over(prices.cloned().unwrap_or_default());
+        let prices = Prices::bundled().with_overlay(overlay);
+        spending.prices().replace(prices);
+    }
+    let accounts = policy
+        .limits()
+        .into_iter()
+        .map(|(account, _)| account.key());
+    spending.ledger().preload(accounts)?;
+    Ok(())
+}
+
+impl Charging {
+    /// Writes the last charges.
+    pub(crate) fn end(self) {
+        if let Some(writer) = self.0
+            && let Err(error) = writer.close(LAST_CHARGES)
+        {
+            stderr::line(format_args!(
+                "--ledger: the last charges were not written: {error}"
+            ));
+        }
+    }
+}
