@@ -104,7 +104,7 @@ pub(super) enum Value<'a> {
     Array,
 }
 
-/// Which members an object has had, by [`Members::seen`].
+/// Which of the members that matter an object has had, a bit for each.
 pub(super) type Seen = u16;
 
 /// The type of a tool, among what it has had.
