@@ -6,4 +6,5 @@
 pub(crate) mod answer;
 pub(crate) mod json;
 pub(crate) mod request;
+pub(crate) mod request_facts;
 pub(crate) mod sse;

@@ -1,0 +1,247 @@
+//! Bodies compressed by Zstandard (RFC 8878): one frame or several, whose contents are joined.
+//!
+//! Each block is measured before it is decoded ([`sequences`]): `ruzstd` decodes a block to whatever size it says, which
+//! can be gigabytes, and counts on it that codes are in range.
+
+mod frame;
+mod fse;
+mod sequences;
+
+use std::io::Read as _;
+
+use codex_policy::Facts;
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
+
+use self::frame::FrameHeader;
+use self::sequences::BlockSizes;
+use super::body::Body;
+use super::malformed::Malformed;
+
+/// The largest window, in bytes: as much as a decoder has to support (RFC 8878, section 3.1.1.1.2).
+pub(super) const MAX_WINDOW: u64 = 8 << 20;
+/// The largest block, in bytes, both compressed and not.
+pub(super) const MAX_BLOCK: u64 = 128 << 10;
+/// How much is handed on at once, in bytes.
+const PIECE: usize = 32 << 10;
+/// The length of a block's header, in bytes.
+const BLOCK_HEADER: usize = 3;
+/// The length of the checksum behind the last block, in bytes.
+const CHECKSUM: usize = 4;
+
+/// Decodes into a [`Body`].
+pub(super) struct Zstd {
+    body: Body,
+    expected: Expected,
+    /// What has come of what is expected.
+    pending: Vec<u8>,
+    piece: Box<[u8]>,
+    /// What all blocks decode to so far, in bytes.
+    decoded: u64,
+}
+
+/// What the next bytes are.
+enum Expected {
+    /// A frame, or the end of the body.
+    Magic,
+    /// Where so many bytes are left of a frame without content.
+    Skipped(u64),
+    SkippedSize,
+    FrameDescriptor,
+    /// All of a frame's header, from the magic number on.
+    FrameHeader(usize),
+    BlockHeader(Box<Frame>),
+    /// A block with its header, and with the checksum if it is the last.
+    Block(Box<Frame>, BlockHeader),
+}
+
+/// A frame that is being decoded.
+struct Frame {
+    header: FrameHeader,
+    decoder: FrameDecoder,
+    sizes: BlockSizes,
+    /// What its blocks decode to so far, in bytes.
+    decoded: u64,
+    /// What of that is no longer in the window.
+    handed_on: u64,
+}
+
+#[derive(Clone, Copy)]
+struct BlockHeader {
+    is_last: bool,
+    is_compressed: bool,
+    /// Of the block behind it as it stands in the frame, in bytes.
+    encoded: usize,
+    /// Of a block that is not compressed: what it decodes to, in bytes.
+    decoded: u64,
+}
+
+impl Zstd {
+    pub(super) fn new(body: Body) -> Self {
+        Self {
+            body,
+            expected: Expected::Magic,
+            pending: Vec::new(),
+            piece: vec![0; PIECE].into(),
+            decoded: 0,
+        }
+    }
+
+    pub(super) fn push(&mut self, mut rest: &[u8]) -> Result<(), Malformed> {
+        while !rest.is_empty() {
+            if let Expected::Skipped(left) = &mut self.expected {
+                let skipped = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len());
+                *left -= skipped as u64;
+                if *left == 0 {
+                    self.expected = Expected::Magic;
+                }
+                rest = rest.get(skipped..).unwrap_or_default();
+                continue;
+            }
+            let missing = self.length().saturating_sub(self.pending.len());
+            let (piece, after) = rest.split_at_checked(missing).unwrap_or((rest, &[]));
+            self.pending.extend_from_slice(piece);
+            rest = after;
+            if piece.len() == missing {
+                let expected = std::mem::replace(&mut self.expected, Expected::Magic);
+                self.expected = self.arrived(expected)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> Result<Facts, Malformed> {
+        match self.expected {
+            Expected::Magic if self.pending.is_empty() => self.body.finish(),
+            _ => Err(Malformed::Zstd),
+        }
+    }
+
+    /// How long what is expected is, in bytes.
+    fn length(&self) -> usize {
+        match &self.expected {
+            Expected::Magic => frame::MAGIC,
+            Expected::Skipped(_) => 0,
+            Expected::SkippedSize => frame::MAGIC + frame::SKIPPED_SIZE,
+            Expected::FrameDescriptor => frame::MAGIC + 1,
+            Expected::FrameHeader(length) => *length,
+            Expected::BlockHeader(_) => BLOCK_HEADER,
+            Expected::Block(frame, block) => {
+                let has_checksum = block.is_last && frame.header.has_checksum;
+                BLOCK_HEADER + block.encoded + if has_checksum { CHECKSUM } else { 0 }
+            }
+        }
+    }
+
+    /// What was expected is there: what to expect next.
+    fn arrived(&mut self, expected: Expected) -> Result<Expected, Malformed> {
+        let next = match expected {
+            Expected::Magic if frame::is_skippable(&self.pending) => {
+                return Ok(Expected::SkippedSize);
+            }
+            Expected::Magic if frame::is_frame(&self.pending) => {
+                return Ok(Expected::FrameDescriptor);
+            }
+            Expected::Magic | Expected::Skipped(_) => return Err(Malformed::Zstd),
+            Expected::SkippedSize => match frame::skipped_size(&self.pending)? {
+                0 => Expected::Magic,
+                left => Expected::Skipped(left),
+            },
+            Expected::FrameDescriptor => {
+                return Ok(Expected::FrameHeader(frame::header_length(&self.pending)?));
+            }
+            Expected::FrameHeader(_) => {
+                let header = FrameHeader::read(&self.pending)?;
+                let mut decoder = FrameDecoder::new();
+                decoder.reset(&*self.pending).map_err(|_| Malformed::Zstd)?;
+                Expected::BlockHeader(Box::new(Frame {
+                    sizes: BlockSizes::new(header.max_block),
+                    header,
+                    decoder,
+                    decoded: 0,
+                    handed_on: 0,
+                }))
+            }
+            Expected::BlockHeader(frame) => {
+                let block = BlockHeader::read(&self.pending, frame.header.max_block)?;
+                return Ok(Expected::Block(frame, block));
+            }
+            Expected::Block(frame, block) => self.block(frame, block)?,
+        };
+        self.pending.clear();
+        Ok(next)
+    }
+
+    fn block(&mut self, mut frame: Box<Frame>, block: BlockHeader) -> Result<Expected, Malformed> {
+        let size = if block.is_compressed {
+            let content = self
+                .pending
+                .get(BLOCK_HEADER..BLOCK_HEADER + block.encoded)
+                .unwrap_or_default();
+            frame.sizes.measure(content).ok_or(Malformed::Zstd)?
+        } else {
+            block.decoded
+        };
+        // Before anything is decoded.
+        self.decoded = self.decoded.saturating_add(size);
+        if self.decoded > self.body.max() {
+            return Err(self.body.too_large());
+        }
+        frame
+            .decoder
+            .decode_blocks(&*self.pending, BlockDecodingStrategy::UptoBlocks(1))
+            .map_err(|_| Malformed::Zstd)?;
+        frame.decoded += size;
+        loop {
+            // Until the last block, only what has left the window.
+            let read = frame.decoder.read(&mut self.piece);
+            let length = read.map_err(|_| Malformed::Zstd)?;
+            if length == 0 {
+                break;
+            }
+            self.body
+                .push(self.piece.get(..length).unwrap_or_default())?;
+            frame.handed_on += length as u64;
+        }
+        if !block.is_last {
+            return Ok(Expected::BlockHeader(frame));
+        }
+        let is_whole = frame.decoder.is_finished() && frame.handed_on == frame.decoded;
+        let content_size = frame.header.content_size;
+        let is_as_long = content_size.is_none_or(|size| size == frame.decoded);
+        let is_intact = !frame.header.has_checksum
+            || frame.decoder.get_checksum_from_data() == frame.decoder.get_calculated_checksum();
+        if is_whole && is_as_long && is_intact {
+            Ok(Expected::Magic)
+        } else {
+            Err(Malformed::Zstd)
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn body(&self) -> &Body {
+        &self.body
+    }
+}
+
+impl BlockHeader {
+    fn read(header: &[u8], max_block: u64) -> Result<Self, Malformed> {
+        let header = frame::number(header);
+        let size = header >> 3;
+        let (is_compressed, encoded) = match header >> 1 & 3 {
+            0 => (false, size),
+            // One byte, so many times.
+            1 => (false, 1),
+            2 => (true, size),
+            _ => return Err(Malformed::Zstd),
+        };
+        match usize::try_from(encoded) {
+            Ok(encoded) if size <= max_block => Ok(Self {
+                is_last: header & 1 == 1,
+                is_compressed,
+                encoded,
+                decoded: size,
+            }),
+            _ => Err(Malformed::Zstd),
+        }
+    }
+}
