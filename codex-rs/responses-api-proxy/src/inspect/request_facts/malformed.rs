@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::UnsupportedEncoding;
-use super::members::{MAX_TOOL_TYPES, MAX_TYPE};
+use super::members::MAX_TOOL_TYPES;
 use crate::refusal::{Reason, Refusal};
 
 /// Why the facts of a body cannot be told.
@@ -101,6 +101,3 @@ impl From<UnsupportedEncoding> for Refusal {
         Self::because(Reason::ContentEncoding, unsupported.to_string())
     }
 }
-
-// The texts in `members` name these limits.
-const _: () = assert!(MAX_TYPE == 64 && MAX_TOOL_TYPES == 64);

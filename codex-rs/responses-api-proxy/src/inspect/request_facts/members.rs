@@ -5,13 +5,17 @@ use codex_policy::Facts;
 use super::malformed::Malformed;
 
 /// The longest name of a model, in bytes.
-pub(super) const MAX_MODEL: usize = 256;
+const MAX_MODEL: usize = 256;
 /// The longest type of a tool, and the longest service tier, in bytes.
-pub(super) const MAX_TYPE: usize = 64;
+const MAX_TYPE: usize = 64;
 /// How many types of tools there may be.
 pub(super) const MAX_TOOL_TYPES: usize = 64;
 /// The longest name of a member that matters, in bytes: `previous_response_id`.
 const MAX_NAME: usize = 20;
+
+const MODEL: &str = "a string of 1 to 256 bytes";
+const TYPE: &str = "a string of at most 64 bytes";
+const _: () = assert!(MAX_MODEL == 256 && MAX_TYPE == 64);
 
 /// A value, or the beginning of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,7 +212,7 @@ impl Members {
         match self.levels.pop() {
             Some(Level::Tool {
                 type_found: false, ..
-            }) => Err(wrong("tools[].type", "there, a string")),
+            }) => Err(wrong("tools[].type", TYPE)),
             _ => Ok(()),
         }
     }
@@ -221,7 +225,7 @@ impl Members {
                 facts.model = Some(model.to_owned());
                 return Ok(());
             }
-            (Member::Model, _) => "a string of 1 to 256 bytes",
+            (Member::Model, _) => MODEL,
             (Member::MaxOutputTokens, Value::Number(Some(tokens))) => {
                 facts.max_output_tokens = Some(tokens);
                 return Ok(());
@@ -231,7 +235,7 @@ impl Members {
                 facts.service_tier = Some(tier.to_owned());
                 return Ok(());
             }
-            (Member::ServiceTier, _) => "a string of at most 64 bytes",
+            (Member::ServiceTier, _) => TYPE,
             (Member::Background, Value::Bool(is_set)) => {
                 facts.background = is_set;
                 return Ok(());
@@ -261,7 +265,7 @@ impl Members {
 
     fn tool_type(&mut self, value: Value<'_>) -> Result<(), Malformed> {
         let Value::Text(Some(name)) = value else {
-            return Err(wrong("tools[].type", "a string of at most 64 bytes"));
+            return Err(wrong("tools[].type", TYPE));
         };
         if let Some(Level::Tool { type_found, .. }) = self.levels.last_mut() {
             *type_found = true;
