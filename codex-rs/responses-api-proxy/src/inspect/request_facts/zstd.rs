@@ -87,7 +87,8 @@ impl Zstd {
     }
 
     pub(super) fn push(&mut self, mut rest: &[u8]) -> Result<(), Malformed> {
-        while !rest.is_empty() {
+        // A block without content is whole with its header.
+        while !rest.is_empty() || self.is_whole() {
             if let Expected::Skipped(left) = &mut self.expected {
                 let skipped = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len());
                 *left -= skipped as u64;
@@ -114,6 +115,11 @@ impl Zstd {
             Expected::Magic if self.pending.is_empty() => self.body.finish(),
             _ => Err(Malformed::Zstd),
         }
+    }
+
+    /// Whether what is expected has come already.
+    fn is_whole(&self) -> bool {
+        !matches!(self.expected, Expected::Skipped(_)) && self.pending.len() >= self.length()
     }
 
     /// How long what is expected is, in bytes.

@@ -83,6 +83,9 @@ impl Text {
 
     /// Bytes without a quotation mark or a backslash.
     fn plain(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
         // Without an early end, so that it is done in vectors.
         if bytes.iter().fold(false, |any, &byte| any | (byte < b' ')) {
             return Err(Malformed::NotJson);

@@ -147,9 +147,15 @@ fn frames_without_content_are_skipped() {
 #[test]
 fn a_frame_is_what_its_header_says() {
     let raw = block(true, 0, 2);
-    // One segment of two bytes; two and a half windows; a window of 8 MiB, and one of 9.
+    // One segment of two bytes; a window of 8 MiB, and one of 9.
     assert!(zstd(&[&FRAME, &[0x20, 2], &raw, b"{}"]).is_ok());
     assert!(zstd(&[&FRAME, &[0, 13 << 3], &raw, b"{}"]).is_ok());
+    // A last block without content, and no checksum behind it.
+    let (first, last) = (block(false, 0, 2), block(true, 0, 0));
+    let parts = [&FRAME[..], &[0, 0], &first, b"{}", &last];
+    assert!(zstd(&parts).is_ok());
+    assert!(zstd(&[&parts.concat(), &FRAME, &[0, 0], &last]).is_ok());
+    assert_eq!(zstd(&parts[..4]), Err(Malformed::Zstd));
     let too_large = Err(Malformed::ZstdWindow(MAX_WINDOW));
     assert_eq!(zstd(&[&FRAME, &[0, 13 << 3 | 1], &raw, b"{}"]), too_large);
     let segment = [&[0xe0][..], &u64::MAX.to_le_bytes()].concat();
