@@ -38,13 +38,14 @@ pub fn request_facts(data: &[u8]) {
     assert_eq!(read, inspected(RequestEncoding::Zstd, &zstd, control));
 }
 
-/// However what claims to be gzip or zstd is cut, the same is found or refused.
+/// However what claims to be gzip or zstd is cut, the same is found, or it is refused: for its encoding or for what was
+/// decoded before that, of which the decoder of gzip may tell either.
 pub fn request_encodings(data: &[u8]) {
     let (control, body) = split(data);
     for encoding in [RequestEncoding::Gzip, RequestEncoding::Zstd] {
         assert_eq!(
-            inspected(encoding, body, control),
-            inspected(encoding, body, &[])
+            inspected(encoding, body, control).ok(),
+            inspected(encoding, body, &[]).ok()
         );
     }
 }

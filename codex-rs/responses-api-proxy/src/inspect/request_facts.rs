@@ -42,7 +42,7 @@ pub(crate) struct RequestInspector {
 }
 
 enum Decoder {
-    Identity(Body),
+    Identity(Box<Body>),
     Gzip(Box<Gzip>),
     Zstd(Box<Zstd>),
 }
@@ -73,7 +73,7 @@ impl RequestInspector {
         let body = Body::new(max_decoded);
         Self {
             decoder: match encoding {
-                RequestEncoding::Identity => Decoder::Identity(body),
+                RequestEncoding::Identity => Decoder::Identity(Box::new(body)),
                 RequestEncoding::Gzip => Decoder::Gzip(Box::new(Gzip::new(body))),
                 RequestEncoding::Zstd => Decoder::Zstd(Box::new(Zstd::new(body))),
             },
