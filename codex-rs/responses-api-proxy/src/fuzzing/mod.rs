@@ -3,13 +3,14 @@
 //! Compiled only under `cfg(fuzzing)`, which cargo-fuzz sets; the shipped library has none of it.
 #![allow(
     clippy::indexing_slicing,
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a fuzz target reports by panicking"
 )]
 
-mod facts;
 mod metering;
 mod redaction;
+mod request_facts;
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -23,9 +24,9 @@ use crate::downstream::head::{Inbound, MAX_BUFFERED};
 use crate::downstream::head_error::HeadError;
 use crate::forward::headers::{for_upstream, retain_for_client};
 
-pub use self::facts::request_facts;
 pub use self::metering::{meter, request_model};
 pub use self::redaction::{noninterference, redact};
+pub use self::request_facts::{request_encodings, request_facts};
 use crate::credential::substitution::fuzzing::{cut, split_control};
 
 pub use crate::credential::substitution::fuzzing::{substitution_any, substitution_requests};

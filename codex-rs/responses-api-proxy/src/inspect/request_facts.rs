@@ -1,201 +1,122 @@
-//! The facts of a request: what its body says of itself that a policy is about. Pure.
+//! What a request asks for, as far as rules are about it: read strictly, because a decision depends on it. Pure.
 //!
-//! The body is read strictly, because what is allowed has to be what the upstream will read: a body that is not exactly
-//! one JSON object, or that says something twice that matters, is refused. A compressed body is decoded for that, and the
-//! upstream is sent what came. Several frames of a coding, one after the other, are one body: an upstream that stops after
-//! the first one has the same object, or none, because nothing but white space can follow an object.
+//! A body that two parsers could read differently is refused: one that is not JSON by RFC 8259, and one that gives a
+//! member that matters twice. Bodies arrive in pieces, cut anywhere; what is kept of them is bounded.
 
-mod coding;
-#[cfg(any(test, fuzzing))]
-#[allow(clippy::panic, reason = "what compares reports by panicking")]
-pub(crate) mod judge;
+mod body;
+mod gzip;
+mod json;
+mod malformed;
 mod members;
-mod scanner;
-mod string;
-mod zstd;
-
 #[cfg(test)]
 mod tests;
-
-use std::fmt;
-use std::io::{self, Write};
+mod zstd;
 
 use codex_policy::Facts;
-use flate2::write::MultiGzDecoder;
+use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
 
-pub(crate) use self::coding::{RequestEncoding, UnsupportedEncoding};
-use self::scanner::Scanner;
-use self::zstd::ZstdFrames;
+use self::body::Body;
+use self::gzip::Gzip;
+pub(crate) use self::malformed::Malformed;
+use self::zstd::Zstd;
 
-/// The most objects and arrays inside each other.
-const MAX_DEPTH: usize = 128;
-
-/// Why a body is not looked into, or cannot be read in exactly one way.
+/// How a body was encoded before it was sent: `Content-Encoding`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Malformed {
-    NotJson,
-    NotAnObject,
-    ByteOrderMark,
-    TooDeep,
-    /// The member of this name is there twice.
-    Twice(&'static str),
-    /// The member of this name is not what follows.
-    Not(&'static str, &'static str),
-    TooManyTools,
-    /// It is not what its `Content-Encoding` says, or it ends too early.
-    NotDecodable(&'static str),
-    /// What it decodes to is larger than this, in bytes.
-    TooLarge(u64),
+pub(crate) enum RequestEncoding {
+    Identity,
+    Gzip,
+    Zstd,
 }
 
-impl fmt::Display for Malformed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotJson => f.write_str("the request body is not valid JSON (RFC 8259)"),
-            Self::NotAnObject => f.write_str("the request body is not a JSON object"),
-            Self::ByteOrderMark => f.write_str(
-                "the request body begins with a byte order mark; send the JSON without it",
-            ),
-            Self::TooDeep => write!(
-                f,
-                "the request body has more than {MAX_DEPTH} objects and arrays inside each other"
-            ),
-            Self::Twice(member) => write!(f, "the request body says {member} twice"),
-            Self::Not(member, what) => write!(f, "{member} in the request body is not {what}"),
-            Self::TooManyTools => f.write_str("the request body has too many types of tools"),
-            Self::NotDecodable(coding) => {
-                write!(f, "the request body cannot be decoded as {coding}")
-            }
-            Self::TooLarge(most) => write!(f, "the request body decodes to more than {most} bytes"),
-        }
-    }
-}
+/// A `Content-Encoding` that is not decoded here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct UnsupportedEncoding;
 
-impl std::error::Error for Malformed {}
-
-/// Looks at one body while it passes. Needs some hundred bytes; for zstd up to 9 MiB, for gzip some 50 KiB.
+/// Reads the body of a request, and finds the members that rules are about.
 pub(crate) struct RequestInspector {
     decoder: Decoder,
-    failure: Option<Malformed>,
+    /// Nothing was pushed but empty pieces.
+    is_empty: bool,
+    failed: Option<Malformed>,
 }
 
 enum Decoder {
-    Identity(Sink),
-    Gzip(Box<MultiGzDecoder<Sink>>),
-    Zstd(Box<ZstdFrames>, Sink),
+    Identity(Box<Body>),
+    Gzip(Box<Gzip>),
+    Zstd(Box<Zstd>),
 }
 
-/// What is decoded.
-struct Sink {
-    scanner: Box<Scanner>,
-    bytes: u64,
-    most: u64,
-    failure: Option<Malformed>,
+impl RequestEncoding {
+    /// One coding at most: a list of them is refused, although RFC 9110 allows it.
+    pub(crate) fn from_headers(headers: &HeaderMap) -> Result<Self, UnsupportedEncoding> {
+        let mut fields = headers.get_all(CONTENT_ENCODING).iter();
+        let Some(field) = fields.next() else {
+            return Ok(Self::Identity);
+        };
+        if fields.next().is_some() {
+            return Err(UnsupportedEncoding);
+        }
+        let coding = field.as_bytes().trim_ascii().to_ascii_lowercase();
+        match &*coding {
+            b"" | b"identity" => Ok(Self::Identity),
+            b"gzip" | b"x-gzip" => Ok(Self::Gzip),
+            b"zstd" => Ok(Self::Zstd),
+            _ => Err(UnsupportedEncoding),
+        }
+    }
 }
 
 impl RequestInspector {
-    /// Of a body in this coding, which may decode to so many bytes.
+    /// `max_decoded`: of the body once decoded, in bytes.
     pub(crate) fn new(encoding: RequestEncoding, max_decoded: u64) -> Self {
-        let sink = Sink {
-            scanner: Box::default(),
-            bytes: 0,
-            most: max_decoded,
-            failure: None,
-        };
+        let body = Body::new(max_decoded);
         Self {
             decoder: match encoding {
-                RequestEncoding::Identity => Decoder::Identity(sink),
-                RequestEncoding::Gzip => Decoder::Gzip(Box::new(MultiGzDecoder::new(sink))),
-                RequestEncoding::Zstd => Decoder::Zstd(Box::default(), sink),
+                RequestEncoding::Identity => Decoder::Identity(Box::new(body)),
+                RequestEncoding::Gzip => Decoder::Gzip(Box::new(Gzip::new(body))),
+                RequestEncoding::Zstd => Decoder::Zstd(Box::new(Zstd::new(body))),
             },
-            failure: None,
+            is_empty: true,
+            failed: None,
         }
     }
 
-    /// Looks at the next piece.
+    /// Reads on.
     ///
     /// # Errors
     ///
-    /// [`Malformed`]; then always the same.
+    /// What is wrong with the body; the same again after that, whatever is pushed.
     pub(crate) fn push(&mut self, piece: &[u8]) -> Result<(), Malformed> {
-        if let Some(failure) = self.failure {
-            return Err(failure);
+        if let Some(failed) = self.failed {
+            return Err(failed);
         }
+        self.is_empty &= piece.is_empty();
         let pushed = match &mut self.decoder {
-            Decoder::Identity(sink) => sink.take(piece),
-            Decoder::Gzip(decoder) => match decoder.write_all(piece) {
-                Ok(()) => Ok(()),
-                Err(_) => Err(decoder.get_ref().failure.unwrap_or(NOT_GZIP)),
-            },
-            Decoder::Zstd(frames, sink) => frames.push(piece, |decoded| sink.take(decoded)),
+            Decoder::Identity(body) => body.push(piece),
+            Decoder::Gzip(gzip) => gzip.push(piece),
+            Decoder::Zstd(zstd) => zstd.push(piece),
         };
-        self.failure = pushed.err();
+        self.failed = pushed.err();
         pushed
     }
 
-    /// The body ends here.
+    /// The facts, once the whole body was pushed.
     ///
     /// # Errors
     ///
-    /// [`Malformed`], also of a body that ends too early.
+    /// What is wrong with the body, also that it ends too early.
     pub(crate) fn finish(self) -> Result<Facts, Malformed> {
-        if let Some(failure) = self.failure {
-            return Err(failure);
+        if let Some(failed) = self.failed {
+            return Err(failed);
         }
-        let sink = match self.decoder {
-            Decoder::Identity(sink) => sink,
-            Decoder::Gzip(mut decoder) => {
-                // What is left in the decoder is decoded by this.
-                if decoder.try_finish().is_err() {
-                    return Err(decoder.get_ref().failure.unwrap_or(NOT_GZIP));
-                }
-                match decoder.finish() {
-                    Ok(sink) => sink,
-                    Err(_) => return Err(NOT_GZIP),
-                }
-            }
-            Decoder::Zstd(frames, sink) => {
-                frames.finish()?;
-                sink
-            }
-        };
-        let bytes = sink.bytes;
-        Ok(Facts {
-            bytes,
-            ..sink.scanner.finish()?
-        })
-    }
-}
-
-const NOT_GZIP: Malformed = Malformed::NotDecodable("gzip");
-
-impl Sink {
-    fn take(&mut self, decoded: &[u8]) -> Result<(), Malformed> {
-        let taken = self.try_take(decoded);
-        self.failure = taken.err();
-        taken
-    }
-
-    fn try_take(&mut self, decoded: &[u8]) -> Result<(), Malformed> {
-        let bytes = u64::try_from(decoded.len()).unwrap_or(u64::MAX);
-        self.bytes = self.bytes.saturating_add(bytes);
-        if self.bytes > self.most {
-            return Err(Malformed::TooLarge(self.most));
+        if self.is_empty {
+            return Err(Malformed::Empty);
         }
-        self.scanner.push(decoded)
-    }
-}
-
-/// For a decoder that writes; why it fails is in the sink.
-impl Write for Sink {
-    fn write(&mut self, decoded: &[u8]) -> io::Result<usize> {
-        match self.take(decoded) {
-            Ok(()) => Ok(decoded.len()),
-            Err(malformed) => Err(io::Error::other(malformed)),
+        match self.decoder {
+            Decoder::Identity(body) => body.finish(),
+            Decoder::Gzip(gzip) => gzip.finish(),
+            Decoder::Zstd(zstd) => zstd.finish(),
         }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

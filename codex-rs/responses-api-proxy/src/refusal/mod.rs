@@ -17,7 +17,6 @@ use http::{HeaderName, HeaderValue, Method, Uri};
 use serde::Serialize;
 
 use crate::config::paths::RESPONSES;
-use crate::inspect::request_facts::{Malformed, UnsupportedEncoding};
 use crate::observe::observer::Observer;
 use crate::observe::outcome::Outcome;
 use crate::observe::printable::printable;
@@ -53,23 +52,6 @@ impl From<Reason> for Refusal {
             reason,
             message: reason.row().sentence.into(),
             retry_after: 1,
-        }
-    }
-}
-
-/// Of a body that cannot be looked into.
-impl From<UnsupportedEncoding> for Refusal {
-    fn from(unsupported: UnsupportedEncoding) -> Self {
-        Self::because(Reason::ContentEncoding, unsupported.to_string())
-    }
-}
-
-/// Of a body that cannot be read in exactly one way.
-impl From<Malformed> for Refusal {
-    fn from(malformed: Malformed) -> Self {
-        match malformed {
-            Malformed::TooLarge(limit) => Self::body_too_large(limit),
-            malformed => Self::because(Reason::RequestNotAllowed, malformed.to_string()),
         }
     }
 }

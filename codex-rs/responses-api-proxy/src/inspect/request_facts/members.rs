@@ -1,239 +1,287 @@
-//! Which members of a request matter, and what may be in them. Pure.
+//! Which members of a body matter, what they have to be, and what they say.
 
 use codex_policy::Facts;
 
-use super::Malformed;
+use super::malformed::Malformed;
 
-/// The longest service tier and the longest type of a tool, in bytes.
-const MAX_NAME: usize = 64;
+/// The longest name of a model, in bytes.
+const MAX_MODEL: usize = 256;
+/// The longest type of a tool, and the longest service tier, in bytes.
+const MAX_TYPE: usize = 64;
+/// How many types of tools there may be.
+pub(super) const MAX_TOOL_TYPES: usize = 64;
+/// The longest name of a member that matters, in bytes: `previous_response_id`.
+const MAX_NAME: usize = 20;
 
-/// The most types of tools in one request.
-const MAX_TOOLS: usize = 64;
+const MODEL: &str = "a string of 1 to 256 bytes";
+const TYPE: &str = "a string of at most 64 bytes";
+const _: () = assert!(MAX_MODEL == 256 && MAX_TYPE == 64);
 
-/// The longest number that is read, in digits: that of the largest one there is.
-pub(super) const MAX_DIGITS: usize = 20;
-
-/// What a value is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    /// The body itself.
-    Body,
-    /// A member of the body that matters.
-    Member(Member),
-    /// An element of `tools`.
-    Tool,
-    /// The type of a tool.
-    ToolType,
-    /// Tools of a tool.
-    ToolTools,
-    /// Anything else.
-    Other,
-}
-
-/// Members of the body that matter. Names are letter by letter, as the API reads them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Member {
-    Model,
-    MaxOutputTokens,
-    ServiceTier,
-    Background,
-    Store,
-    Stream,
-    PreviousResponseId,
-    Conversation,
-    Prompt,
-    Tools,
-}
-
-impl Member {
-    const ALL: [Self; 10] = [
-        Self::Model,
-        Self::MaxOutputTokens,
-        Self::ServiceTier,
-        Self::Background,
-        Self::Store,
-        Self::Stream,
-        Self::PreviousResponseId,
-        Self::Conversation,
-        Self::Prompt,
-        Self::Tools,
-    ];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Model => "model",
-            Self::MaxOutputTokens => "max_output_tokens",
-            Self::ServiceTier => "service_tier",
-            Self::Background => "background",
-            Self::Store => "store",
-            Self::Stream => "stream",
-            Self::PreviousResponseId => "previous_response_id",
-            Self::Conversation => "conversation",
-            Self::Prompt => "prompt",
-            Self::Tools => "tools",
-        }
-    }
-
-    /// What it has to be.
-    fn kind(self) -> &'static str {
-        match self {
-            Self::Model => "a text of 1 to 256 bytes",
-            Self::MaxOutputTokens => "a whole number",
-            Self::ServiceTier => "a text of 1 to 64 bytes",
-            Self::Background | Self::Store | Self::Stream => "true or false",
-            Self::PreviousResponseId | Self::Conversation | Self::Prompt => "what it should be",
-            Self::Tools => "an array of objects that have a type",
-        }
-    }
-
-    fn wrong(self) -> Malformed {
-        Malformed::Not(self.name(), self.kind())
-    }
-}
-
-/// A value, as far as it is of interest.
+/// A value, or the beginning of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Value<'a> {
-    /// `None` if it is too long to matter.
-    String(Option<&'a str>),
-    /// As written; `None` if it is too long to be read.
-    Number(Option<&'a str>),
-    Boolean(bool),
     Null,
-    Object,
+    Bool(bool),
+    /// `Some` if it is written in digits alone, and is small enough.
+    Number(Option<u64>),
+    /// `None` if it is longer than [`Members::text_limit`] said.
+    Text(Option<&'a str>),
     Array,
+    Object,
 }
 
-/// Which of the members that matter an object has had, a bit for each.
-pub(super) type Seen = u16;
-
-/// The type of a tool, among what it has had.
-const TYPE: Seen = 1;
-const TOOLS: Seen = 2;
-
-/// What has been found.
-#[derive(Debug, Default)]
-pub(super) struct Members {
-    facts: Facts,
+/// Where a value stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Document,
+    Member(Member),
+    /// An item of a list of tools.
+    Tool,
+    ToolType,
+    ToolTools,
+    /// Where nothing matters.
+    Elsewhere,
 }
 
-impl Role {
-    /// The role of what is in an array in this role.
-    pub(super) fn of_element(self) -> Self {
-        match self {
-            Self::Member(Member::Tools) | Self::ToolTools => Self::Tool,
-            _ => Self::Other,
-        }
-    }
+/// What an array or an object is that is not at its end.
+enum Level {
+    Body,
+    ToolList,
+    Tool {
+        type_named: bool,
+        type_found: bool,
+        tools_named: bool,
+    },
+    Elsewhere,
+}
 
-    /// Whether names of members are of interest in an object in this role.
-    pub(super) fn has_members(self) -> bool {
-        matches!(self, Self::Body | Self::Tool)
-    }
+macro_rules! members {
+    ($($member:ident $name:literal,)+) => {
+        /// A member of the body that matters.
+        #[derive(Clone, Copy, PartialEq, Eq)]
+        enum Member { $($member,)+ }
 
-    /// Whether the text of a string in this role is of interest.
-    pub(super) fn keeps_text(self) -> bool {
-        matches!(
-            self,
-            Self::Member(Member::Model | Member::ServiceTier) | Self::ToolType
-        )
-    }
-
-    /// The role of the member `name` in an object in this role, which has had `seen`.
-    ///
-    /// # Errors
-    ///
-    /// It has had this one.
-    pub(super) fn of_member(self, name: Option<&str>, seen: &mut Seen) -> Result<Self, Malformed> {
-        let Some(name) = name else {
-            return Ok(Self::Other);
-        };
-        let (role, name, bit) = match (self, name) {
-            (Self::Tool, "type") => (Self::ToolType, "the type of a tool", TYPE),
-            (Self::Tool, "tools") => (Self::ToolTools, "the tools of a tool", TOOLS),
-            (Self::Body, name) => {
-                let mut all = Member::ALL.iter().enumerate();
-                match all.find(|(_, member)| member.name() == name) {
-                    Some((at, &member)) => (Self::Member(member), member.name(), 1 << at),
-                    None => return Ok(Self::Other),
+        impl Member {
+            fn named(name: &str) -> Option<Self> {
+                match name {
+                    $($name => Some(Self::$member),)+
+                    _ => None,
                 }
             }
-            _ => return Ok(Self::Other),
-        };
-        if *seen & bit != 0 {
-            return Err(Malformed::Twice(name));
-        }
-        *seen |= bit;
-        Ok(role)
-    }
 
-    /// What an object in this role has to have had at its end.
-    ///
-    /// # Errors
-    ///
-    /// It has not.
-    pub(super) fn check_end(self, seen: Seen) -> Result<(), Malformed> {
-        match self {
-            Self::Tool if seen & TYPE == 0 => Err(Member::Tools.wrong()),
-            _ => Ok(()),
+            const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$member => $name,)+
+                }
+            }
         }
-    }
+
+        const _: () = assert!($($name.len() <= MAX_NAME &&)+ true);
+    };
+}
+
+members! {
+    Model "model",
+    MaxOutputTokens "max_output_tokens",
+    ServiceTier "service_tier",
+    Background "background",
+    Store "store",
+    Stream "stream",
+    PreviousResponseId "previous_response_id",
+    Conversation "conversation",
+    Prompt "prompt",
+    Tools "tools",
+}
+
+/// The members that matter of a body that is being read.
+pub(super) struct Members {
+    facts: Facts,
+    /// A bit for each [`Member`] that was named.
+    named: u16,
+    levels: Vec<Level>,
+    /// Of the value that follows a name.
+    next: Place,
 }
 
 impl Members {
-    /// A value, an object or array when it begins.
-    ///
-    /// # Errors
-    ///
-    /// It is not what it has to be.
-    pub(super) fn value(&mut self, role: Role, value: Value<'_>) -> Result<(), Malformed> {
-        let facts = &mut self.facts;
-        match (role, value) {
-            (Role::Body, Value::Object) | (Role::Tool, Value::Object) | (Role::Other, _) => {}
-            (Role::Body, _) => return Err(Malformed::NotAnObject),
-            (Role::Tool, _) => return Err(Member::Tools.wrong()),
-            (Role::ToolType, Value::String(Some(name))) if is_name(name, MAX_NAME) => {
-                if !facts.tools.iter().any(|known| known == name) {
-                    if facts.tools.len() >= MAX_TOOLS {
-                        return Err(Malformed::TooManyTools);
-                    }
-                    facts.tools.push(name.to_owned());
+    pub(super) fn new() -> Self {
+        Self {
+            facts: Facts::default(),
+            named: 0,
+            levels: Vec::new(),
+            next: Place::Elsewhere,
+        }
+    }
+
+    pub(super) fn facts(self) -> Facts {
+        self.facts
+    }
+
+    fn place(&self) -> Place {
+        match self.levels.last() {
+            None => Place::Document,
+            Some(Level::Body | Level::Tool { .. }) => self.next,
+            Some(Level::ToolList) => Place::Tool,
+            Some(Level::Elsewhere) => Place::Elsewhere,
+        }
+    }
+
+    /// How much of the name that follows is to be kept, in bytes.
+    pub(super) fn name_limit(&self) -> usize {
+        match self.levels.last() {
+            Some(Level::Body | Level::Tool { .. }) => MAX_NAME,
+            _ => 0,
+        }
+    }
+
+    /// How much of the text that follows is to be kept, in bytes.
+    pub(super) fn text_limit(&self) -> usize {
+        match self.place() {
+            Place::Member(Member::Model) => MAX_MODEL,
+            Place::Member(Member::ServiceTier) | Place::ToolType => MAX_TYPE,
+            _ => 0,
+        }
+    }
+
+    /// The name of the member that follows; `None` if it is longer than [`Self::name_limit`].
+    pub(super) fn name(&mut self, name: Option<&str>) -> Result<(), Malformed> {
+        self.next = Place::Elsewhere;
+        match self.levels.last_mut() {
+            Some(Level::Body) => {
+                let Some(member) = name.and_then(Member::named) else {
+                    return Ok(());
+                };
+                let bit = 1 << member as u16;
+                if self.named & bit != 0 {
+                    return Err(Malformed::Repeated(member.name()));
                 }
+                self.named |= bit;
+                self.next = Place::Member(member);
             }
-            (Role::ToolType, _) => return Err(Member::Tools.wrong()),
-            // What is not an array there has no tools in it that anybody would look for.
-            (Role::ToolTools, _) => {}
-            (Role::Member(_), Value::Null) => {}
-            (Role::Member(member), value) => match (member, value) {
-                (Member::Model, Value::String(Some(model))) if !model.is_empty() => {
-                    facts.model = Some(model.to_owned());
+            Some(Level::Tool {
+                type_named,
+                tools_named,
+                ..
+            }) => {
+                let (place, named, shown) = match name {
+                    Some("type") => (Place::ToolType, type_named, "tools[].type"),
+                    Some("tools") => (Place::ToolTools, tools_named, "tools[].tools"),
+                    _ => return Ok(()),
+                };
+                if *named {
+                    return Err(Malformed::Repeated(shown));
                 }
-                (Member::ServiceTier, Value::String(Some(tier))) if is_name(tier, MAX_NAME) => {
-                    facts.service_tier = Some(tier.to_owned());
-                }
-                (Member::MaxOutputTokens, Value::Number(Some(number))) => {
-                    let is_whole = number.bytes().all(|byte| byte.is_ascii_digit());
-                    let number = number.parse().ok().filter(|_| is_whole);
-                    facts.max_output_tokens = Some(number.ok_or_else(|| member.wrong())?);
-                }
-                (Member::Background, Value::Boolean(is_set)) => facts.background = is_set,
-                (Member::Store, Value::Boolean(is_set)) => facts.store = Some(is_set),
-                (Member::Stream, Value::Boolean(_)) => {}
-                (Member::PreviousResponseId, _) => facts.previous_response_id = true,
-                (Member::Conversation, _) => facts.conversation = true,
-                (Member::Prompt, _) => facts.prompt = true,
-                (Member::Tools, Value::Array) => {}
-                _ => return Err(member.wrong()),
-            },
+                *named = true;
+                self.next = place;
+            }
+            Some(Level::ToolList | Level::Elsewhere) | None => {}
         }
         Ok(())
     }
 
-    pub(super) fn into_facts(self) -> Facts {
-        self.facts
+    /// A value, or the beginning of an array or an object, which [`Self::end`] ends.
+    pub(super) fn value(&mut self, value: Value<'_>) -> Result<(), Malformed> {
+        let level = match (self.place(), value) {
+            (Place::Document, Value::Object) => Level::Body,
+            (Place::Document, _) => return Err(Malformed::NotObject),
+            (Place::Member(Member::Tools) | Place::ToolTools, Value::Array) => Level::ToolList,
+            (Place::Tool, Value::Object) => Level::Tool {
+                type_named: false,
+                type_found: false,
+                tools_named: false,
+            },
+            (Place::Tool, _) => return Err(wrong("tools[]", "an object")),
+            (Place::ToolType, value) => {
+                self.tool_type(value)?;
+                Level::Elsewhere
+            }
+            (Place::Member(member), value) => {
+                self.member(member, value)?;
+                Level::Elsewhere
+            }
+            (Place::ToolTools | Place::Elsewhere, _) => Level::Elsewhere,
+        };
+        if matches!(value, Value::Array | Value::Object) {
+            self.levels.push(level);
+        }
+        Ok(())
+    }
+
+    /// The innermost array or object ends.
+    pub(super) fn end(&mut self) -> Result<(), Malformed> {
+        match self.levels.pop() {
+            Some(Level::Tool {
+                type_found: false, ..
+            }) => Err(wrong("tools[].type", TYPE)),
+            _ => Ok(()),
+        }
+    }
+
+    fn member(&mut self, member: Member, value: Value<'_>) -> Result<(), Malformed> {
+        let facts = &mut self.facts;
+        let must_be = match (member, value) {
+            (_, Value::Null) => return Ok(()),
+            (Member::Model, Value::Text(Some(model))) if !model.is_empty() => {
+                facts.model = Some(model.to_owned());
+                return Ok(());
+            }
+            (Member::Model, _) => MODEL,
+            (Member::MaxOutputTokens, Value::Number(Some(tokens))) => {
+                facts.max_output_tokens = Some(tokens);
+                return Ok(());
+            }
+            (Member::MaxOutputTokens, _) => "a number below 2^64, written in digits alone",
+            (Member::ServiceTier, Value::Text(Some(tier))) => {
+                facts.service_tier = Some(tier.to_owned());
+                return Ok(());
+            }
+            (Member::ServiceTier, _) => TYPE,
+            (Member::Background, Value::Bool(is_set)) => {
+                facts.background = is_set;
+                return Ok(());
+            }
+            (Member::Store, Value::Bool(is_set)) => {
+                facts.store = Some(is_set);
+                return Ok(());
+            }
+            (Member::Stream, Value::Bool(_)) => return Ok(()),
+            (Member::Background | Member::Store | Member::Stream, _) => "true or false",
+            (Member::PreviousResponseId, _) => {
+                facts.previous_response_id = true;
+                return Ok(());
+            }
+            (Member::Conversation, _) => {
+                facts.conversation = true;
+                return Ok(());
+            }
+            (Member::Prompt, _) => {
+                facts.prompt = true;
+                return Ok(());
+            }
+            (Member::Tools, _) => "an array",
+        };
+        Err(wrong(member.name(), must_be))
+    }
+
+    fn tool_type(&mut self, value: Value<'_>) -> Result<(), Malformed> {
+        let Value::Text(Some(name)) = value else {
+            return Err(wrong("tools[].type", TYPE));
+        };
+        if let Some(Level::Tool { type_found, .. }) = self.levels.last_mut() {
+            *type_found = true;
+        }
+        let tools = &mut self.facts.tools;
+        if tools.iter().any(|known| known == name) {
+            return Ok(());
+        }
+        if tools.len() == MAX_TOOL_TYPES {
+            return Err(Malformed::TooManyToolTypes);
+        }
+        tools.push(name.to_owned());
+        Ok(())
     }
 }
 
-fn is_name(text: &str, most: usize) -> bool {
-    (1..=most).contains(&text.len())
+fn wrong(name: &'static str, must_be: &'static str) -> Malformed {
+    Malformed::Member { name, must_be }
 }

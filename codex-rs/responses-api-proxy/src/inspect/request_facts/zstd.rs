@@ -1,282 +1,253 @@
-//! Frames of zstd (RFC 8878) that arrive in pieces, decoded block by block. Pure.
+//! Bodies compressed by Zstandard (RFC 8878): one frame or several, whose contents are joined.
 //!
-//! Where a block ends is in its header, so that each is given to the decoder whole, and what it decodes to, 128 KiB at
-//! most, is passed on before the next one. A frame that needs more than [`MAX_WINDOW`] or a dictionary is refused before
-//! memory is taken for it.
+//! Each block is measured before it is decoded ([`sequences`]): `ruzstd` decodes a block to whatever size it says, which
+//! can be gigabytes, and counts on it that codes are in range.
 
-use std::io::{self, Write};
+mod frame;
+mod fse;
+mod sequences;
 
+use std::io::Read as _;
+
+use codex_policy::Facts;
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
-use super::Malformed;
+use self::frame::FrameHeader;
+use self::sequences::BlockSizes;
+use super::body::Body;
+use super::malformed::Malformed;
 
-/// The most of what was decoded that a frame may refer back to, in bytes: what every decoder has to have (RFC 9659).
-const MAX_WINDOW: u64 = 8 * 1024 * 1024;
-
-/// The longest block, in bytes (RFC 8878, section 3.1.1.2.4).
-const MAX_BLOCK: usize = 128 * 1024;
-
-const MAGIC: [u8; 4] = 0xFD2F_B528_u32.to_le_bytes();
-
-/// Any of sixteen (RFC 8878, section 3.1.2).
-const SKIPPABLE: [u8; 3] = [0x2a, 0x4d, 0x18];
-
-const CHECKSUM: usize = 4;
+/// The largest window, in bytes: as much as a decoder has to support (RFC 8878, section 3.1.1.1.2).
+pub(super) const MAX_WINDOW: u64 = 8 << 20;
+/// The largest block, in bytes, both compressed and not.
+pub(super) const MAX_BLOCK: u64 = 128 << 10;
+/// How much is handed on at once, in bytes.
+const PIECE: usize = 32 << 10;
+/// The length of a block's header, in bytes.
 const BLOCK_HEADER: usize = 3;
+/// The length of the checksum behind the last block, in bytes.
+const CHECKSUM: usize = 4;
 
-const NOT_ZSTD: Malformed = Malformed::NotDecodable("zstd");
+/// Decodes into a [`Body`].
+pub(super) struct Zstd {
+    body: Body,
+    expected: Expected,
+    /// What has come of what is expected.
+    pending: Vec<u8>,
+    piece: Box<[u8]>,
+    /// What all blocks decode to so far, in bytes.
+    decoded: u64,
+}
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum At {
-    /// Before a frame.
-    Frame,
-    /// In a frame, before a block.
-    Block { has_checksum: bool },
-    /// In a frame that is skipped, with so many bytes left.
+/// What the next bytes are.
+enum Expected {
+    /// A frame, or the end of the body.
+    Magic,
+    /// Where so many bytes are left of a frame without content.
     Skipped(u64),
+    SkippedSize,
+    FrameDescriptor,
+    /// All of a frame's header, from the magic number on.
+    FrameHeader(usize),
+    BlockHeader(Box<Frame>),
+    /// A block with its header, and with the checksum if it is the last.
+    Block(Box<Frame>, BlockHeader),
 }
 
-/// Decodes frame after frame.
-pub(super) struct ZstdFrames {
+/// A frame that is being decoded.
+struct Frame {
+    header: FrameHeader,
     decoder: FrameDecoder,
-    /// What has come of the next header or block.
-    waiting: Vec<u8>,
-    at: At,
-    /// A frame that is not skipped has begun.
-    has_begun: bool,
+    sizes: BlockSizes,
+    /// What its blocks decode to so far, in bytes.
+    decoded: u64,
+    /// What of that is no longer in the window.
+    handed_on: u64,
 }
 
-impl Default for ZstdFrames {
-    fn default() -> Self {
+#[derive(Clone, Copy)]
+struct BlockHeader {
+    is_last: bool,
+    is_compressed: bool,
+    /// Of the block behind it as it stands in the frame, in bytes.
+    encoded: usize,
+    /// Of a block that is not compressed: what it decodes to, in bytes.
+    decoded: u64,
+}
+
+impl Zstd {
+    pub(super) fn new(body: Body) -> Self {
         Self {
-            decoder: FrameDecoder::new(),
-            waiting: Vec::new(),
-            at: At::Frame,
-            has_begun: false,
+            body,
+            expected: Expected::Magic,
+            pending: Vec::new(),
+            piece: vec![0; PIECE].into(),
+            decoded: 0,
         }
     }
-}
 
-impl ZstdFrames {
-    /// Decodes what can be decoded with this piece, and gives it away piece by piece.
-    ///
-    /// # Errors
-    ///
-    /// Those of `take`, or that it is not zstd.
-    pub(super) fn push(
-        &mut self,
-        mut piece: &[u8],
-        mut take: impl FnMut(&[u8]) -> Result<(), Malformed>,
-    ) -> Result<(), Malformed> {
-        loop {
-            if let At::Skipped(left) = self.at {
-                let len = u64::try_from(piece.len()).unwrap_or(u64::MAX);
-                if len < left {
-                    self.at = At::Skipped(left - len);
-                    return Ok(());
+    pub(super) fn push(&mut self, mut rest: &[u8]) -> Result<(), Malformed> {
+        // A block without content is whole with its header.
+        while !rest.is_empty() || self.is_whole() {
+            if let Expected::Skipped(left) = &mut self.expected {
+                let skipped = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len());
+                *left -= skipped as u64;
+                if *left == 0 {
+                    self.expected = Expected::Magic;
                 }
-                let skipped = usize::try_from(left).unwrap_or(piece.len());
-                piece = piece.get(skipped..).unwrap_or_default();
-                self.at = At::Frame;
-            }
-            let needed = self.needed()?;
-            let missing = needed.saturating_sub(self.waiting.len());
-            let (now, rest) = piece.split_at_checked(missing).unwrap_or((piece, &[]));
-            self.waiting.extend_from_slice(now);
-            piece = rest;
-            if self.waiting.len() < needed {
-                return Ok(());
-            }
-            // How much is needed may depend on what has just come.
-            if self.needed()? > needed {
+                rest = rest.get(skipped..).unwrap_or_default();
                 continue;
             }
-            match self.at {
-                At::Frame => self.begin_frame()?,
-                At::Block { has_checksum } => self.decode_block(has_checksum, &mut take)?,
-                At::Skipped(_) => {}
+            let missing = self.length().saturating_sub(self.pending.len());
+            let (piece, after) = rest.split_at_checked(missing).unwrap_or((rest, &[]));
+            self.pending.extend_from_slice(piece);
+            rest = after;
+            if piece.len() == missing {
+                let expected = std::mem::replace(&mut self.expected, Expected::Magic);
+                self.expected = self.arrived(expected)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> Result<Facts, Malformed> {
+        match self.expected {
+            Expected::Magic if self.pending.is_empty() => self.body.finish(),
+            _ => Err(Malformed::Zstd),
+        }
+    }
+
+    /// Whether what is expected has come already.
+    fn is_whole(&self) -> bool {
+        !matches!(self.expected, Expected::Skipped(_)) && self.pending.len() >= self.length()
+    }
+
+    /// How long what is expected is, in bytes.
+    fn length(&self) -> usize {
+        match &self.expected {
+            Expected::Magic => frame::MAGIC,
+            Expected::Skipped(_) => 0,
+            Expected::SkippedSize => frame::MAGIC + frame::SKIPPED_SIZE,
+            Expected::FrameDescriptor => frame::MAGIC + 1,
+            Expected::FrameHeader(length) => *length,
+            Expected::BlockHeader(_) => BLOCK_HEADER,
+            Expected::Block(frame, block) => {
+                let has_checksum = block.is_last && frame.header.has_checksum;
+                BLOCK_HEADER + block.encoded + if has_checksum { CHECKSUM } else { 0 }
             }
         }
     }
 
-    /// The body ends here.
-    ///
-    /// # Errors
-    ///
-    /// In the middle of a frame, or without any.
-    pub(super) fn finish(&self) -> Result<(), Malformed> {
-        if self.at == At::Frame && self.waiting.is_empty() && self.has_begun {
-            Ok(())
+    /// What was expected is there: what to expect next.
+    fn arrived(&mut self, expected: Expected) -> Result<Expected, Malformed> {
+        let next = match expected {
+            Expected::Magic if frame::is_skippable(&self.pending) => {
+                return Ok(Expected::SkippedSize);
+            }
+            Expected::Magic if frame::is_frame(&self.pending) => {
+                return Ok(Expected::FrameDescriptor);
+            }
+            Expected::Magic | Expected::Skipped(_) => return Err(Malformed::Zstd),
+            Expected::SkippedSize => match frame::skipped_size(&self.pending)? {
+                0 => Expected::Magic,
+                left => Expected::Skipped(left),
+            },
+            Expected::FrameDescriptor => {
+                return Ok(Expected::FrameHeader(frame::header_length(&self.pending)?));
+            }
+            Expected::FrameHeader(_) => {
+                let header = FrameHeader::read(&self.pending)?;
+                let mut decoder = FrameDecoder::new();
+                decoder.reset(&*self.pending).map_err(|_| Malformed::Zstd)?;
+                Expected::BlockHeader(Box::new(Frame {
+                    sizes: BlockSizes::new(header.max_block),
+                    header,
+                    decoder,
+                    decoded: 0,
+                    handed_on: 0,
+                }))
+            }
+            Expected::BlockHeader(frame) => {
+                let block = BlockHeader::read(&self.pending, frame.header.max_block)?;
+                return Ok(Expected::Block(frame, block));
+            }
+            Expected::Block(frame, block) => self.block(frame, block)?,
+        };
+        self.pending.clear();
+        Ok(next)
+    }
+
+    fn block(&mut self, mut frame: Box<Frame>, block: BlockHeader) -> Result<Expected, Malformed> {
+        let size = if block.is_compressed {
+            let content = self
+                .pending
+                .get(BLOCK_HEADER..BLOCK_HEADER + block.encoded)
+                .unwrap_or_default();
+            frame.sizes.measure(content).ok_or(Malformed::Zstd)?
         } else {
-            Err(NOT_ZSTD)
-        }
-    }
-
-    /// How many bytes there have to be of the next header or block, as far as is known by those that are there.
-    fn needed(&self) -> Result<usize, Malformed> {
-        let waiting = self.waiting.as_slice();
-        match self.at {
-            At::Skipped(_) => Ok(0),
-            At::Frame if waiting.get(1..4) == Some(&SKIPPABLE) => Ok(8),
-            At::Frame => Ok(waiting
-                .get(4)
-                .map_or(5, |&descriptor| header_len(descriptor))),
-            At::Block { has_checksum } => {
-                let Some((header, _)) = waiting.split_first_chunk::<BLOCK_HEADER>() else {
-                    return Ok(BLOCK_HEADER);
-                };
-                let block = Block::of(*header)?;
-                let checksum = if block.is_last && has_checksum {
-                    CHECKSUM
-                } else {
-                    0
-                };
-                Ok(BLOCK_HEADER + block.len + checksum)
-            }
-        }
-    }
-
-    fn begin_frame(&mut self) -> Result<(), Malformed> {
-        let header = std::mem::take(&mut self.waiting);
-        let magic = header.first_chunk::<4>().ok_or(NOT_ZSTD)?;
-        let [kind, rest @ ..] = magic;
-        if *rest == SKIPPABLE && kind & 0xf0 == 0x50 {
-            let len = header.get(4..).and_then(<[u8]>::first_chunk::<4>);
-            let len = len.ok_or(NOT_ZSTD)?;
-            self.at = At::Skipped(u32::from_le_bytes(*len).into());
-            return Ok(());
-        }
-        if *magic != MAGIC {
-            return Err(NOT_ZSTD);
-        }
-        let descriptor = header.get(4).copied().ok_or(NOT_ZSTD)?;
-        let fields = header.get(5..).ok_or(NOT_ZSTD)?;
-        // A reserved bit, or a dictionary that nobody here has.
-        if descriptor & 0b1011 != 0 || window(descriptor, fields).ok_or(NOT_ZSTD)? > MAX_WINDOW {
-            return Err(NOT_ZSTD);
-        }
-        self.decoder
-            .reset(header.as_slice())
-            .map_err(|_| NOT_ZSTD)?;
-        self.has_begun = true;
-        self.at = At::Block {
-            has_checksum: descriptor & 0b100 != 0,
+            block.decoded
         };
-        Ok(())
-    }
-
-    fn decode_block(
-        &mut self,
-        has_checksum: bool,
-        take: &mut impl FnMut(&[u8]) -> Result<(), Malformed>,
-    ) -> Result<(), Malformed> {
-        let mut block = self.waiting.as_slice();
-        self.decoder
-            .decode_blocks(&mut block, BlockDecodingStrategy::UptoBlocks(1))
-            .map_err(|_| NOT_ZSTD)?;
-        self.waiting.clear();
-        let mut passing = Passing {
-            take,
-            failure: NOT_ZSTD,
-        };
-        if self.decoder.collect_to_writer(&mut passing).is_err() {
-            return Err(passing.failure);
+        // Before anything is decoded.
+        self.decoded = self.decoded.saturating_add(size);
+        if self.decoded > self.body.max() {
+            return Err(self.body.too_large());
         }
-        if self.decoder.is_finished() {
-            let checksums = (
-                self.decoder.get_checksum_from_data(),
-                self.decoder.get_calculated_checksum(),
-            );
-            if has_checksum && (checksums.0.is_none() || checksums.0 != checksums.1) {
-                return Err(NOT_ZSTD);
+        frame
+            .decoder
+            .decode_blocks(&*self.pending, BlockDecodingStrategy::UptoBlocks(1))
+            .map_err(|_| Malformed::Zstd)?;
+        frame.decoded += size;
+        loop {
+            // Until the last block, only what has left the window.
+            let read = frame.decoder.read(&mut self.piece);
+            let length = read.map_err(|_| Malformed::Zstd)?;
+            if length == 0 {
+                break;
             }
-            self.at = At::Frame;
+            self.body
+                .push(self.piece.get(..length).unwrap_or_default())?;
+            frame.handed_on += length as u64;
         }
-        Ok(())
-    }
-}
-
-/// Passes on what is decoded, without a copy.
-struct Passing<'a, F> {
-    take: &'a mut F,
-    failure: Malformed,
-}
-
-impl<F> Write for Passing<'_, F>
-where
-    F: FnMut(&[u8]) -> Result<(), Malformed>,
-{
-    fn write(&mut self, decoded: &[u8]) -> io::Result<usize> {
-        match (self.take)(decoded) {
-            Ok(()) => Ok(decoded.len()),
-            Err(malformed) => {
-                self.failure = malformed;
-                Err(io::Error::other(malformed))
-            }
+        if !block.is_last {
+            return Ok(Expected::BlockHeader(frame));
+        }
+        let is_whole = frame.decoder.is_finished() && frame.handed_on == frame.decoded;
+        let content_size = frame.header.content_size;
+        let is_as_long = content_size.is_none_or(|size| size == frame.decoded);
+        let is_intact = !frame.header.has_checksum
+            || frame.decoder.get_checksum_from_data() == frame.decoder.get_calculated_checksum();
+        if is_whole && is_as_long && is_intact {
+            Ok(Expected::Magic)
+        } else {
+            Err(Malformed::Zstd)
         }
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    #[cfg(test)]
+    pub(super) fn body(&self) -> &Body {
+        &self.body
     }
 }
 
-/// Of a frame's header, its magic number included, in bytes.
-fn header_len(descriptor: u8) -> usize {
-    let is_single = descriptor & 0x20 != 0;
-    let window = usize::from(!is_single);
-    let dictionary = match descriptor & 3 {
-        3 => 4,
-        len => usize::from(len),
-    };
-    5 + window + dictionary + content_size_len(descriptor)
-}
-
-fn content_size_len(descriptor: u8) -> usize {
-    match descriptor >> 6 {
-        0 => usize::from(descriptor & 0x20 != 0),
-        flag => 1 << flag,
-    }
-}
-
-/// What a frame may refer back to (RFC 8878, section 3.1.1.1.2), by what follows its descriptor, which says that there is
-/// no dictionary.
-fn window(descriptor: u8, fields: &[u8]) -> Option<u64> {
-    if descriptor & 0x20 == 0 {
-        let &byte = fields.first()?;
-        let base = 1_u64 << (10 + (byte >> 3));
-        return Some(base + base / 8 * u64::from(byte & 7));
-    }
-    let len = content_size_len(descriptor);
-    let mut size = [0; 8];
-    size.get_mut(..len)?.copy_from_slice(fields.get(..len)?);
-    let size = u64::from_le_bytes(size);
-    Some(if len == 2 { size + 256 } else { size })
-}
-
-struct Block {
-    is_last: bool,
-    /// What follows the header, in bytes.
-    len: usize,
-}
-
-impl Block {
-    fn of(header: [u8; BLOCK_HEADER]) -> Result<Self, Malformed> {
-        let [low, middle, high] = header;
-        let header = u32::from_le_bytes([low, middle, high, 0]);
-        let size = usize::try_from(header >> 3).unwrap_or(usize::MAX);
-        if size > MAX_BLOCK {
-            return Err(NOT_ZSTD);
-        }
-        let len = match (header >> 1) & 3 {
+impl BlockHeader {
+    fn read(header: &[u8], max_block: u64) -> Result<Self, Malformed> {
+        let header = frame::number(header);
+        let size = header >> 3;
+        let (is_compressed, encoded) = match header >> 1 & 3 {
+            0 => (false, size),
             // One byte, so many times.
-            1 => 1,
-            3 => return Err(NOT_ZSTD),
-            _ => size,
+            1 => (false, 1),
+            2 => (true, size),
+            _ => return Err(Malformed::Zstd),
         };
-        Ok(Self {
-            is_last: header & 1 != 0,
-            len,
-        })
+        match usize::try_from(encoded) {
+            Ok(encoded) if size <= max_block => Ok(Self {
+                is_last: header & 1 == 1,
+                is_compressed,
+                encoded,
+                decoded: size,
+            }),
+            _ => Err(Malformed::Zstd),
+        }
     }
 }
