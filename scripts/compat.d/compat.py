@@ -15,6 +15,7 @@ from expectations import Expectations
 from install import CannotInstall
 from openai_sdks import NodeSdk, PythonSdk
 from processes import Background, CannotRun
+from refusals import measure
 from servers import allowed_callers, serve
 from table import Table
 
@@ -37,6 +38,7 @@ def arguments():
     parser.add_argument("--cache", type=pathlib.Path, required=True)
     parser.add_argument("--callers", required=True)
     parser.add_argument("--codex-cli", metavar="VERSION", required=True)
+    parser.add_argument("--refusals", type=pathlib.Path)
     parser.add_argument("clients", nargs="+", choices=CLIENTS)
     return parser.parse_args()
 
@@ -70,12 +72,26 @@ def check(args, background):
     return 1 if table.failures else 0
 
 
+def refusals(args, background):
+    for name in list(os.environ):
+        if MISLEADING.fullmatch(name) and not name.lower().startswith(("ssl_cert", "http", "all_", "no_")):
+            del os.environ[name]
+    try:
+        page, wrong = measure(args, background)
+    except CannotInstall as error:
+        raise CannotRun(str(error)) from error
+    args.refusals.write_text(page)
+    for one in wrong:
+        print(one, file=sys.stderr)
+    return 1 if wrong else 0
+
+
 def main():
     args = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with Background() as background:
-            return check(args, background)
+            return refusals(args, background) if args.refusals else check(args, background)
     except CannotRun as error:
         print(f"compat: {error}", file=sys.stderr)
         return 2
