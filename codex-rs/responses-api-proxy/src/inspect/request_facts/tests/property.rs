@@ -121,12 +121,13 @@ fn changed(body: &str, changes: &[(prop::sample::Index, Change)]) -> Vec<u8> {
     body
 }
 
+/// As many as `PROPTEST_CASES` says, if that is more.
 fn cases() -> ProptestConfig {
-    let cases = std::env::var("CODEX_FACTS_CASES").map(|count| count.parse().unwrap());
+    let config = ProptestConfig::default();
     ProptestConfig {
-        cases: cases.unwrap_or(2_000),
+        cases: config.cases.max(2_000),
         failure_persistence: None,
-        ..ProptestConfig::default()
+        ..config
     }
 }
 
