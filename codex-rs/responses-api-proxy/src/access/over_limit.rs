@@ -1,5 +1,6 @@
 //! What a caller is told whose limit is spent: whose it is, how much of it is spent, and when it is renewed.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use codex_ledger::{Crossing, Exceeded, Limit, Measure, Which, Window};
@@ -10,6 +11,9 @@ use crate::refusal::{Reason, Refusal};
 
 /// What is renewed within this is worth waiting for.
 const SOON: Duration = Duration::from_secs(60);
+
+/// How the accounts of groups are called.
+const GROUP: &str = "group:";
 
 /// When to try again where only what others have reserved is in the way, in seconds.
 const OTHERS_UNDER_WAY: u32 = 5;
@@ -35,7 +39,7 @@ pub(crate) fn over_limit(exceeded: &Exceeded, who: &str) -> Refusal {
             resets_at,
             resets_in,
         } => {
-            let message = told(whose, limit, *spent, *held, exceeded.wanted, *resets_at);
+            let message = told(&whose, limit, *spent, *held, exceeded.wanted, *resets_at);
             if let Some(wait) = resets_in
                 && *wait <= SOON
             {
@@ -76,11 +80,16 @@ pub(crate) fn nearly_spent(crossing: &Crossing, who: &str) -> String {
     )
 }
 
-fn whose<'a>(account: &str, who: &'a str) -> &'a str {
+/// Whose limit it is, for somebody to whom `who` is the caller.
+fn whose<'a>(account: &'a str, who: &'a str) -> Cow<'a, str> {
     match account {
-        TOTAL => "all callers together",
-        EVERYONE => "everyone",
-        _ => who,
+        TOTAL => "all callers together".into(),
+        EVERYONE => "everyone".into(),
+        // Not where each member has an account of its own.
+        _ if !account.contains('/') && account.starts_with(GROUP) => {
+            account.replacen(GROUP, "the group ", 1).into()
+        }
+        _ => who.into(),
     }
 }
 
@@ -234,6 +243,19 @@ mod tests {
             wanted: wanted * 1_000_000_000,
         };
         over_limit(&exceeded, "alice")
+    }
+
+    #[test]
+    fn it_is_said_whose_limit_it_is() {
+        for (account, whose_limit) in [
+            ("total", "all callers together"),
+            ("everyone", "everyone"),
+            ("group:agents", "the group agents"),
+            ("group:agents/user:1001", "alice"),
+            ("user:1001", "alice"),
+        ] {
+            assert_eq!(whose(account, "alice"), whose_limit);
+        }
     }
 
     #[test]
