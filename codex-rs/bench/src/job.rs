@@ -1,7 +1,7 @@
 //! What the load asks of the upstream.
 //!
 //! A proxy lets nothing of the caller through but the body, so the wish is in the first bytes of
-//! the JSON: `{"job":"at-once 200 150","input":"xxxx"}`.
+//! the JSON: `{"job":"at-once 200 150","model":"gpt-5.2","input":"xxxx"}`.
 
 use std::fmt;
 
@@ -33,7 +33,7 @@ pub(crate) enum Job {
 impl Job {
     /// A JSON body of `size` bytes, or of the fewest that are possible, that asks for this.
     pub(crate) fn body(self, size: usize) -> Vec<u8> {
-        let mut body = format!("{BEFORE}{self}\",\"input\":\"").into_bytes();
+        let mut body = format!("{BEFORE}{self}\",\"model\":\"gpt-5.2\",\"input\":\"").into_bytes();
         body.resize(size.max(SHORTEST_BODY) - 2, b'x');
         body.extend_from_slice(b"\"}");
         body

@@ -181,13 +181,17 @@ fn contestants(args: &Args) -> Result<Vec<Contestant>> {
             say(format_args!("skipped: ours: name it with --ours PATH"));
         }
     }
-    if wanted(Kind::OursLogged) {
+    for kind in [Kind::OursLogged, Kind::OursLimited] {
+        if !wanted(kind) {
+            continue;
+        }
+        let with = kind.to_string();
         for ours in &args.ours {
             let (label, path) = match ours.split_once('=') {
-                Some((label, path)) => (format!("{label}+log"), path),
-                None => (Kind::OursLogged.to_string(), ours.as_str()),
+                Some((label, path)) => (with.replacen("ours", label, 1), path),
+                None => (with.clone(), ours.as_str()),
             };
-            found.push(Contestant::new(Kind::OursLogged, &label, path.as_ref())?);
+            found.push(Contestant::new(kind, &label, path.as_ref())?);
         }
     }
     let programs = [

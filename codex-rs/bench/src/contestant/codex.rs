@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use anyhow::{Context, Result};
+
 use super::{Post, Start};
 use crate::upstream::KEY;
 
@@ -17,6 +19,34 @@ pub(super) fn start_with_logs(program: &Path, post: &Post<'_>) -> Start {
         .arg(post.dir.join("access.log"))
         .args(["--metrics", &metrics]);
     start
+}
+
+/// How many users the policy has, with numbers from the first one on.
+const USERS: u32 = 1_000;
+const FIRST_USER: u32 = 100_000;
+
+/// With a policy, of which one of a thousand tables is for the load, with limits that are never spent, and a ledger.
+///
+/// # Errors
+///
+/// When the policy cannot be written.
+pub(super) fn start_with_policy(program: &Path, post: &Post<'_>) -> Result<Start> {
+    let mut policy = String::new();
+    let own = rustix::process::getuid().as_raw();
+    for user in (FIRST_USER..FIRST_USER + USERS - 1).chain([own]) {
+        policy += &format!(
+            "[user.{user}]\nmodels = [\"gpt-5*\", \"o4-mini\"]\n\
+             [[user.{user}.limits]]\nrequests = 1_000_000_000\nper = \"day\"\n\
+             [[user.{user}.limits]]\ntokens = 1_000_000_000_000\nper = \"month\"\n"
+        );
+    }
+    policy += "[total]\n[[total.limits]]\nusd = 1_000_000\nper = \"day\"\n";
+    let file = post.dir.join("policy.toml");
+    std::fs::write(&file, policy).context("cannot write the policy")?;
+    let mut start = start(program, post);
+    start.command.arg("--policy").arg(&file);
+    start.command.arg("--ledger").arg(post.dir.join("ledger"));
+    Ok(start)
 }
 
 pub(super) fn start(program: &Path, post: &Post<'_>) -> Start {

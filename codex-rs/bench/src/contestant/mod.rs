@@ -19,6 +19,8 @@ pub(crate) enum Kind {
     Ours,
     /// The same, with an access log and metrics
     OursLogged,
+    /// The same without logs, with a policy of a thousand users
+    OursLimited,
     Nginx,
     Haproxy,
     /// The subcommand of the same name in OpenAI's Codex CLI
@@ -61,6 +63,7 @@ impl fmt::Display for Kind {
             Self::Direct => "direct",
             Self::Ours => "ours",
             Self::OursLogged => "ours+log",
+            Self::OursLimited => "ours+policy",
             Self::Nginx => "nginx",
             Self::Haproxy => "haproxy",
             Self::Peer => "peer",
@@ -86,7 +89,9 @@ impl Contestant {
     pub(crate) fn new(kind: Kind, label: &str, program: &Path) -> Result<Self> {
         let flag = match kind {
             Kind::Nginx | Kind::Haproxy => "-v",
-            Kind::Direct | Kind::Ours | Kind::OursLogged | Kind::Peer => "--version",
+            Kind::Direct | Kind::Ours | Kind::OursLogged | Kind::OursLimited | Kind::Peer => {
+                "--version"
+            }
         };
         let said = Command::new(program)
             .arg(flag)
@@ -117,6 +122,7 @@ impl Contestant {
             Kind::Direct => return Ok(None),
             Kind::Ours | Kind::Peer => codex::start(&self.program, post),
             Kind::OursLogged => codex::start_with_logs(&self.program, post),
+            Kind::OursLimited => codex::start_with_policy(&self.program, post)?,
             Kind::Nginx => nginx::start(&self.program, post)?,
             Kind::Haproxy => haproxy::start(&self.program, post)?,
         };
@@ -133,7 +139,7 @@ impl Contestant {
     /// Its configuration, for whoever wants to judge whether it is fair.
     pub(crate) fn configuration(&self, post: &Post<'_>) -> Option<String> {
         match self.kind {
-            Kind::Direct | Kind::Ours | Kind::OursLogged | Kind::Peer => None,
+            Kind::Direct | Kind::Ours | Kind::OursLogged | Kind::OursLimited | Kind::Peer => None,
             Kind::Nginx => Some(nginx::configuration(post)),
             Kind::Haproxy => Some(haproxy::configuration(post)),
         }
