@@ -9,6 +9,9 @@ use crate::hold::Mode;
 /// Bytes of a request's body for a token of input, before anything is learned.
 const FIRST_RATIO: f64 = 3.5;
 
+/// The most tokens of input that are expected, whatever the bytes: more than models take.
+const MOST_INPUT: u64 = 1_000_000;
+
 /// The tokens of an answer, before anything is learned.
 const FIRST_OUTPUT: u64 = 1_024;
 
@@ -191,7 +194,7 @@ impl Estimator {
         let ratio = known.as_ref().unwrap_or(&of_model).ratio;
         let share = known.map_or(0.0, |habits| habits.cached.min(habits.last_cached));
         // Conversions from floating point saturate.
-        let input = (bytes as f64 / ratio).ceil() as u64;
+        let input = ((bytes as f64 / ratio).ceil() as u64).min(MOST_INPUT);
         let cached = ((input as f64 * share) as u64).min(input);
         Estimate {
             input,

@@ -38,17 +38,18 @@ impl Grant {
     }
 
     /// When the facts are known: takes `estimate` out of what is left of every limit of every subject, or nothing.
-    /// Once; later calls do nothing.
+    /// Once; later calls do nothing. What is held, which is less than the estimate where only that is left; of one
+    /// subject not more than of another.
     ///
     /// # Errors
     /// [`Exceeded`] if it is not left.
-    pub fn hold(&mut self, estimate: Amounts) -> Result<(), Exceeded> {
+    pub fn hold(&mut self, estimate: Amounts) -> Result<Amounts, Exceeded> {
         if self.stage != Stage::Entered {
-            return Ok(());
+            return Ok(estimate);
         }
         let now = self.ledger.0.clock.now();
         let mut state = self.ledger.lock();
-        let mut amounts = Vec::with_capacity(self.subjects.len());
+        let mut held = estimate;
         for subject in self.subjects.iter() {
             let Some(account) = state.accounts.get_mut(&subject.account) else {
                 return Err(Exceeded {
@@ -58,18 +59,24 @@ impl Grant {
                 });
             };
             account.look_at(&subject.limits, now);
-            amounts.push(admit(account, subject, estimate, self.mode, now)?);
+            let admitted = admit(account, subject, estimate, self.mode, now)?;
+            held = Amounts {
+                requests: held.requests.min(admitted.requests),
+                tokens: held.tokens.min(admitted.tokens),
+                nano_usd: held.nano_usd.min(admitted.nano_usd),
+            };
         }
-        for (subject, amounts) in self.subjects.iter().zip(&amounts) {
+        for subject in self.subjects.iter() {
             if let Some(account) = state.accounts.get_mut(&subject.account) {
-                account.hold(*amounts);
+                account.hold(held);
             }
         }
+        let amounts = vec![held; self.subjects.len()];
         let number = self
             .ledger
             .add_hold(&mut state, &self.subjects, amounts, now);
         self.stage = Stage::Holding(number);
-        Ok(())
+        Ok(held)
     }
 
     /// The answer has come so far that the request will have cost at least `running`: holds that, if it is more.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use crate::access::reservation::Reservation;
 use crate::inspect::request_facts::RequestInspector;
 use crate::refusal::Refusal;
@@ -14,13 +16,20 @@ pub(crate) struct NotAllowed;
 pub(crate) struct Inspection {
     /// Until the end of the body, or of its being readable.
     inspector: Option<RequestInspector>,
+    /// Held as long as there is an inspector that takes much memory.
+    _decoder: Option<OwnedSemaphorePermit>,
     reservation: Arc<Reservation>,
 }
 
 impl Inspection {
-    pub(crate) fn new(inspector: RequestInspector, reservation: Arc<Reservation>) -> Self {
+    pub(crate) fn new(
+        inspector: RequestInspector,
+        decoder: Option<OwnedSemaphorePermit>,
+        reservation: Arc<Reservation>,
+    ) -> Self {
         Self {
             inspector: Some(inspector),
+            _decoder: decoder,
             reservation,
         }
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
-use codex_ledger::{Crossing, Exceeded, Limit, Measure, Which, Window};
+use codex_ledger::{Crossing, Exceeded, Limit, Measure, Mode, Which, Window};
 use time::OffsetDateTime;
 
 use crate::access::spending::{EVERYONE, TOTAL};
@@ -22,7 +22,7 @@ const OTHERS_UNDER_WAY: u32 = 5;
 const ONE_OF_THEM: u32 = 1;
 
 /// The refusal of a request of `who`.
-pub(crate) fn over_limit(exceeded: &Exceeded, who: &str) -> Refusal {
+pub(crate) fn over_limit(exceeded: &Exceeded, who: &str, mode: Mode) -> Refusal {
     let whose = whose(&exceeded.account, who);
     match &exceeded.what {
         Which::Concurrent { most } => Refusal::because(
@@ -39,9 +39,11 @@ pub(crate) fn over_limit(exceeded: &Exceeded, who: &str) -> Refusal {
             resets_at,
             resets_in,
         } => {
+            let never_fits = mode == Mode::Strict && exceeded.wanted > limit.most;
             let message = told(&whose, limit, *spent, *held, exceeded.wanted, *resets_at);
             if let Some(wait) = resets_in
                 && *wait <= SOON
+                && !never_fits
             {
                 let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX);
                 return Refusal::because(Reason::RateLimited, message).after(seconds.saturating_add(1));
@@ -242,7 +244,7 @@ mod tests {
             },
             wanted: wanted * 1_000_000_000,
         };
-        over_limit(&exceeded, "alice")
+        over_limit(&exceeded, "alice", Mode::Strict)
     }
 
     #[test]
@@ -265,6 +267,8 @@ mod tests {
             (refused(20, 20, 0, 1, 60), Reason::RateLimited),
             (refused(20, 18, 0, 3, 7_200), Reason::BudgetExceeded),
             (refused(20, 18, 2, 1, 7_200), Reason::RateLimited),
+            // Not even of a new window.
+            (refused(20, 0, 0, 21, 60), Reason::BudgetExceeded),
         ] {
             assert_eq!(refusal.reason(), code, "{refusal:?}");
         }

@@ -98,7 +98,7 @@ impl Reservation {
             facts.max_output_tokens,
             mode,
         );
-        let held = Held {
+        let mut held = Held {
             model,
             tier: facts.service_tier,
             bytes: facts.bytes,
@@ -111,7 +111,8 @@ impl Reservation {
         };
         let mut state = self.lock();
         let granted = state.grant.hold(amounts);
-        granted.map_err(|exceeded| over_limit(&exceeded, &self.terms.who))?;
+        let granted = granted.map_err(|exceeded| over_limit(&exceeded, &self.terms.who, mode))?;
+        held.estimate = scaled(estimate, granted, amounts);
         state.held = Some(held);
         Ok(())
     }
@@ -145,6 +146,11 @@ impl Reservation {
     /// The refusal, if there is one; once.
     pub(crate) fn take_refusal(&self) -> Option<Refusal> {
         self.lock().refusal.take()
+    }
+
+    /// Whether it was found that the request may go up.
+    pub(crate) fn is_decided(&self) -> bool {
+        self.lock().held.is_some()
     }
 
     /// The last of the request was handed to the upstream's connection: from here on it may cost something.
@@ -212,11 +218,12 @@ impl Reservation {
         shown: Shown,
     ) -> Charge {
         // What contradicts itself is charged in full.
-        let cached = Some(usage.cached).filter(|&cached| cached <= usage.input);
+        let is_sound = usage.cached.saturating_add(usage.cache_write) <= usage.input;
+        let of_input = |part: u64| if is_sound { part } else { 0 };
         let tokens = Tokens {
             input: usage.input,
-            cached: cached.unwrap_or(0),
-            cache_write: usage.cache_write,
+            cached: of_input(usage.cached),
+            cache_write: of_input(usage.cache_write),
             output: usage.output,
             reasoning: usage.reasoning.min(usage.output),
         };
@@ -244,7 +251,8 @@ impl Reservation {
         let now = SystemTime::now();
         let prices = self.spending.prices();
         let named = answer.model.as_deref().unwrap_or(&held.model);
-        let tier = answer.service_tier.as_deref();
+        // One that the answer does not name was not refused.
+        let tier = answer.service_tier.as_deref().or(held.tier.as_deref());
         let cost = prices
             .cost(named, tier, tokens, now)
             .or_else(|_| prices.cost(&held.model, held.tier.as_deref(), tokens, now));
@@ -280,6 +288,10 @@ impl Reservation {
         for crossing in crossings {
             stderr::line(nearly_spent(crossing, &self.terms.who));
         }
+        if let Some(fault) = self.spending.ledger().fault() {
+            let what = format!("--ledger: what is spent is kept in memory alone: {fault}");
+            stderr::repeated_line(&what, &what);
+        }
     }
 }
 
@@ -292,6 +304,28 @@ impl Drop for Reservation {
         } else {
             self.lock().grant.release();
         }
+    }
+}
+
+/// An estimate that was larger than what could be held is taken to be that much too high.
+fn scaled(estimate: Estimate, held: Amounts, wanted: Amounts) -> Estimate {
+    let part = |held: u64, wanted: u64| match wanted {
+        0 => 1.0,
+        wanted => held as f64 / wanted as f64,
+    };
+    let part = part(held.tokens, wanted.tokens).min(part(held.nano_usd, wanted.nano_usd));
+    // Conversions from floating point saturate.
+    let of = |tokens: u64| {
+        if part < 1.0 {
+            (tokens as f64 * part) as u64
+        } else {
+            tokens
+        }
+    };
+    Estimate {
+        input: of(estimate.input),
+        cached: of(estimate.cached),
+        output: of(estimate.output),
     }
 }
 

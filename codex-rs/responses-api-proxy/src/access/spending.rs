@@ -5,7 +5,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use codex_ledger::{Estimator, Ledger, Limit, Measure, Mode, Subject};
 use codex_policy::{Account, Policy, Under};
-use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::access::caller::Caller;
 use crate::access::inspection::Inspection;
@@ -15,13 +17,16 @@ use crate::inspect::request_facts::{RequestEncoding, RequestInspector};
 use crate::observe::cost::PriceList;
 use crate::observe::metrics::exposition::Budget;
 use crate::observe::user_names::UserNames;
-use crate::refusal::Refusal;
+use crate::refusal::{Reason, Refusal};
 
 /// The field by which a request asks for agents of which each spends.
 const BETA: &str = "openai-beta";
 
 /// What follows in it.
 const MULTI_AGENT: &str = "responses_multi_agent";
+
+/// How many requests in zstd are read at once: each can take 16 MiB.
+const MAX_DECODERS: usize = 32;
 
 /// The account of all callers together.
 pub(crate) const TOTAL: &str = "total";
@@ -42,6 +47,8 @@ struct Shared {
     /// The most that a body may decode to, in bytes.
     max_body: u64,
     names: UserNames,
+    /// For decoders of zstd, whose windows take memory.
+    decoders: Arc<Semaphore>,
 }
 
 impl fmt::Debug for Spending {
@@ -67,6 +74,7 @@ impl Spending {
             mode,
             max_body,
             names,
+            decoders: Arc::new(Semaphore::new(MAX_DECODERS)),
         }))
     }
 
@@ -77,13 +85,13 @@ impl Spending {
     }
 
     /// Puts another policy in force for requests that come from now on.
-    pub(crate) fn replace_policy(&self, policy: impl Into<Arc<Policy>>) {
+    pub(crate) fn replace_policy(&self, policy: Policy) {
         let mut current = self
             .0
             .policy
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        *current = policy.into();
+        *current = Arc::new(policy);
     }
 
     pub(crate) fn ledger(&self) -> &Ledger {
@@ -137,7 +145,9 @@ impl Spending {
     ) -> Result<(Arc<Reservation>, Inspection), Refusal> {
         let policy = self.policy();
         let applied = policy.rules_for(caller.user, caller.token.as_deref())?;
+        refuse_other_types(headers)?;
         let encoding = RequestEncoding::from_headers(headers)?;
+        let decoder = self.decoder(encoding)?;
         let who = self.name_of(caller);
         let own = Subject {
             account: applied.account.key(),
@@ -164,7 +174,7 @@ impl Spending {
             multi_agent: asks_for_agents(headers),
         };
         let grant = self.0.ledger.enter(subjects, self.mode());
-        let grant = grant.map_err(|exceeded| over_limit(&exceeded, &who))?;
+        let grant = grant.map_err(|exceeded| over_limit(&exceeded, &who, self.mode()))?;
         let account = applied.account.key();
         let reservation = Arc::new(Reservation::new(
             self.clone(),
@@ -178,8 +188,20 @@ impl Spending {
             grant,
         ));
         let inspector = RequestInspector::new(encoding, self.0.max_body);
-        let inspection = Inspection::new(inspector, Arc::clone(&reservation));
+        let inspection = Inspection::new(inspector, decoder, Arc::clone(&reservation));
         Ok((reservation, inspection))
+    }
+
+    /// A place for a decoder that takes much memory.
+    fn decoder(&self, encoding: RequestEncoding) -> Result<Option<OwnedSemaphorePermit>, Refusal> {
+        if encoding != RequestEncoding::Zstd {
+            return Ok(None);
+        }
+        let permit = Arc::clone(&self.0.decoders).try_acquire_owned();
+        permit.map(Some).map_err(|_| {
+            let message = "too many requests in zstd are being read; try again, or send it without Content-Encoding";
+            Refusal::because(Reason::TooManyRequests, message.to_owned())
+        })
     }
 
     /// As refusals name a caller.
@@ -192,6 +214,28 @@ impl Spending {
             },
             (None, None) => "everyone".to_owned(),
         }
+    }
+}
+
+/// A body is read as JSON in UTF-8, and so it has to be by the upstream.
+fn refuse_other_types(headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut values = headers.get_all(CONTENT_TYPE).iter();
+    let is_json = |value: &HeaderValue| {
+        let value = value.as_bytes().to_ascii_lowercase();
+        let mut parts = value.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
+        let is_utf_8 = |part: &[u8]| {
+            part.is_empty() || matches!(part, b"charset=utf-8" | b"charset=\"utf-8\"")
+        };
+        parts.next() == Some(b"application/json") && parts.all(is_utf_8)
+    };
+    match (values.next(), values.next()) {
+        (None, _) => Ok(()),
+        (Some(value), None) if is_json(value) => Ok(()),
+        _ => Err(Refusal::because(
+            Reason::RequestNotAllowed,
+            "the proxy's policy is about JSON: send Content-Type: application/json, without another charset than utf-8"
+                .to_owned(),
+        )),
     }
 }
 

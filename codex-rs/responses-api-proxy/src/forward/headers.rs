@@ -69,12 +69,20 @@ const SAYS_ANOTHER_CALL: [HeaderName; 5] = [
     HeaderName::from_static("x-rewrite-url"),
 ];
 
+/// What is left of the tightest limit in dollars, when all that is under way is spent.
+pub(super) const REMAINING_USD: HeaderName =
+    HeaderName::from_static("x-codex-budget-remaining-usd");
+
+/// The same in tokens.
+pub(super) const REMAINING_TOKENS: HeaderName =
+    HeaderName::from_static("x-codex-budget-remaining-tokens");
+
 /// What an upstream may not set on the caller's side: credentials, and whatever a client remembers of a
 /// server or does for it later. The caller takes it for said by this host and port: to go elsewhere
 /// (RFC 7838), to come by TLS alone (RFC 6797), to forget what it has stored, to report to somebody
 /// (Reporting API, Network Error Logging), to tell of itself what it is asked to (RFC 8942), or to ask
 /// with a dictionary in which the answer then is coded (RFC 9842).
-const NOT_FOR_CLIENT: [HeaderName; 19] = [
+const NOT_FOR_CLIENT: [HeaderName; 21] = [
     AUTHORIZATION,
     SET_COOKIE,
     HeaderName::from_static("set-cookie2"),
@@ -94,6 +102,9 @@ const NOT_FOR_CLIENT: [HeaderName; 19] = [
     HeaderName::from_static("speculation-rules"),
     HeaderName::from_static("strict-transport-security"),
     HeaderName::from_static("use-as-dictionary"),
+    // Ours to say.
+    REMAINING_USD,
+    REMAINING_TOKENS,
 ];
 
 /// The most that is forwarded of a caller's fields: bytes in all (names, values and four for each line),

@@ -3,16 +3,13 @@
 use std::sync::Arc;
 
 use codex_ledger::{Over, Shown};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::access::reservation::Reservation;
+use crate::forward::headers::{REMAINING_TOKENS, REMAINING_USD};
 use crate::inspect::answer::facts::AnswerFacts;
 use crate::inspect::answer::{AnswerForm, AnswerMeter};
 use crate::observe::record::Record;
-
-/// What is left of the tightest limit in dollars, and of that in tokens, when all that is under way is spent.
-const REMAINING_USD: HeaderName = HeaderName::from_static("x-codex-budget-remaining-usd");
-const REMAINING_TOKENS: HeaderName = HeaderName::from_static("x-codex-budget-remaining-tokens");
 
 /// After so many deltas it is seen whether what was reserved is enough.
 const DELTAS_BETWEEN: u64 = 32;

@@ -113,6 +113,16 @@ pub(crate) async fn forward(
     if let Some(fault) = not_an_answer(&head, upstream.url()) {
         return Err(fault.into());
     }
+    if reservation
+        .as_ref()
+        .is_some_and(|reservation| !reservation.is_decided())
+        && head.status.is_success()
+    {
+        return Err(UpstreamError::Protocol(
+            "it answered before it had the whole request".to_owned(),
+        )
+        .into());
+    }
     let form = AnswerForm::from_headers(&head.headers);
     note_head(&record, &head, form);
     let dump = dumped.map(|to| to.response(head.status, &head.headers));

@@ -29,7 +29,9 @@ pub(crate) const MAX_STRING: usize = 256;
 pub(crate) const MAX_NUMBER: usize = 64;
 
 /// The most objects and arrays inside each other; a document with more of them is unreadable.
-pub(crate) const MAX_DEPTH: usize = 128;
+///
+/// Twice that of requests: an answer repeats the tools of its request, some levels deeper.
+pub(crate) const MAX_DEPTH: usize = 256;
 
 /// What the parser has not read yet, in bytes. Any token fits: the longest is a string with its quotes.
 const BUFFER: usize = 1024;

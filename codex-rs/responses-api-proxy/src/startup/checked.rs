@@ -123,15 +123,7 @@ impl Checked {
             require_all(&mitigations)?;
         }
         let prices = config.prices.as_deref().map(read_prices).transpose()?;
-        let spending = OpenSpending::open(&config, becomes, prices.as_ref())?;
-        if spending.as_ref().is_some_and(OpenSpending::names_users)
-            && let Some(cause) = &untold
-        {
-            bail!(
-                "--policy has tables for users, and the kernel does not say whose a connection is ({cause}): listen \
-                 on a Unix socket instead, or give callers client tokens"
-            );
-        }
+        let spending = OpenSpending::open(&config, becomes, prices.as_ref(), untold.is_none())?;
         let own = spending.as_ref().and_then(OpenSpending::prices);
         let prices = match (own, prices) {
             (Some(own), Some(below)) => Some(own.over(below)),

@@ -38,6 +38,10 @@ struct PolicyFile {
     names: HostNames,
     /// The prices of `--prices`, which those of the policy go before.
     prices: Option<Overlay>,
+    /// Callers have client tokens.
+    has_tokens: bool,
+    /// The kernel says which user calls.
+    knows_users: bool,
 }
 
 /// What is written of what callers spend, until the end.
@@ -45,7 +49,7 @@ struct PolicyFile {
 pub(crate) struct Charging(Option<Writer>);
 
 impl OpenSpending {
-    /// `None` without a policy. `prices` are those of `--prices`.
+    /// `None` without a policy. `prices` are those of `--prices`; `knows_users`: the kernel says which user calls.
     ///
     /// # Errors
     ///
@@ -54,6 +58,7 @@ impl OpenSpending {
         config: &Config,
         becomes: Option<u32>,
         prices: Option<&Overlay>,
+        knows_users: bool,
     ) -> anyhow::Result<Option<Self>> {
         let Some(source) = &config.policy else {
             return Ok(None);
@@ -68,11 +73,12 @@ impl OpenSpending {
                     file: TrustedFile::new(path, becomes),
                     names: HostNames::new(users.clone()),
                     prices: prices.cloned(),
+                    has_tokens: !matches!(config.client_tokens, ClientTokens::None),
+                    knows_users,
                 };
                 (file.read()?, Some(file))
             }
         };
-        check_callers(&policy, config)?;
         let (ledger, writer) = match &config.ledger {
             None => (Ledger::in_memory(), None),
             Some(path) => {
@@ -93,7 +99,7 @@ impl OpenSpending {
             config.limits.max_body,
             users,
         );
-        put_in_force(&spending, prices).context("--ledger")?;
+        prepare(&spending, &spending.policy(), prices).context("--ledger")?;
         Ok(Some(Self {
             spending,
             writer,
@@ -109,11 +115,6 @@ impl OpenSpending {
     /// The prices of the policy, for whoever says what requests cost.
     pub(crate) fn prices(&self) -> Option<Overlay> {
         self.spending.policy().prices().cloned()
-    }
-
-    /// Whether it has to be known which user calls.
-    pub(crate) fn names_users(&self) -> bool {
-        self.spending.policy().names_users()
     }
 
     pub(crate) fn warn(&self, banner: &mut Banner) {
@@ -155,26 +156,34 @@ impl OpenSpending {
     }
 }
 
-/// # Errors
-///
-/// When the policy has tables for tokens, and callers have none.
-fn check_callers(policy: &Policy, config: &Config) -> anyhow::Result<()> {
-    if let Some(token) = policy.tokens().next()
-        && matches!(config.client_tokens, ClientTokens::None)
-    {
-        bail!(
-            "--policy has a table for the client token {token}, and callers have none; name a file of them with \
-             --client-token-file"
-        );
-    }
-    Ok(())
-}
-
 impl PolicyFile {
     fn read(&self) -> anyhow::Result<Policy> {
         let of = || format!("--policy {}", self.file.path().display());
         let text = self.file.read().with_context(of)?;
-        Policy::parse(&text, &self.names).with_context(of)
+        let policy = Policy::parse(&text, &self.names).with_context(of)?;
+        self.check_callers(&policy).with_context(of)?;
+        Ok(policy)
+    }
+
+    /// # Errors
+    ///
+    /// When it has tables for callers that cannot be told apart.
+    fn check_callers(&self, policy: &Policy) -> anyhow::Result<()> {
+        if let Some(token) = policy.tokens().next()
+            && !self.has_tokens
+        {
+            bail!(
+                "there is a table for the client token {token}, and callers have none; name a file of them with \
+                 --client-token-file"
+            );
+        }
+        if policy.names_users() && !self.knows_users {
+            bail!(
+                "there are tables for users, and the kernel does not say whose a connection is (sock_diag(7)): listen \
+                 on a Unix socket instead, or give callers client tokens"
+            );
+        }
+        Ok(())
     }
 }
 
@@ -215,19 +224,14 @@ impl Reload {
     #[cfg_attr(not(unix), allow(dead_code, reason = "there is no signal for it"))]
     fn again(&self) -> anyhow::Result<()> {
         let policy = self.policy.read()?;
-        let before = self.spending.policy();
+        prepare(&self.spending, &policy, self.policy.prices.as_ref()).context("--ledger")?;
         self.spending.replace_policy(policy);
-        let done = put_in_force(&self.spending, self.policy.prices.as_ref());
-        if done.is_err() {
-            self.spending.replace_policy(before);
-        }
-        done.context("--ledger")
+        Ok(())
     }
 }
 
 /// What the policy needs: the accounts that it names, and prices if it has a limit in dollars.
-fn put_in_force(spending: &Spending, prices: Option<&Overlay>) -> anyhow::Result<()> {
-    let policy = spending.policy();
+fn prepare(spending: &Spending, policy: &Policy, prices: Option<&Overlay>) -> anyhow::Result<()> {
     if policy.has(Measure::Usd) {
         let own = policy.prices().cloned().unwrap_or_default();
         let overlay = own.over(prices.cloned().unwrap_or_default());

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use codex_deadline::Deadline;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Sleep;
@@ -112,13 +112,16 @@ impl RequestBody {
     ///
     /// Why it is given up.
     pub(crate) async fn read_ahead(&mut self) -> Result<(), RequestBodyError> {
-        let mut ahead = 0;
-        while self.inspection.is_some() && ahead < READ_AHEAD {
+        // Copied, because a piece of a byte can keep the whole buffer that it was read into.
+        let mut ahead = BytesMut::new();
+        while self.inspection.is_some() && ahead.len() < READ_AHEAD {
             let Some(piece) = poll_fn(|cx| self.poll_piece(cx)).await? else {
                 break;
             };
-            ahead += piece.len();
-            self.waiting.push_back(piece);
+            ahead.extend_from_slice(&piece);
+        }
+        if !ahead.is_empty() {
+            self.waiting.push_back(ahead.freeze());
         }
         Ok(())
     }

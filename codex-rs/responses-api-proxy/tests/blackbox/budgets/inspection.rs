@@ -144,3 +144,40 @@ fn a_large_body_in_pieces_goes_up_as_it_came() {
     assert_eq!(client.read_answer().status, 200);
     assert_eq!(upstream.wait_for_complete(0).text(), body);
 }
+
+#[test]
+fn an_answer_to_a_request_that_is_not_whole_is_not_passed_on() {
+    let upstream = MockUpstream::builder()
+        .on_head(|_| Some(Reply::json(200, &super::response(1, 0, 1)).early()))
+        .start();
+    let limited = limited(&upstream, RULES, &[]);
+    let mut client = limited.proxy.client();
+    let padding = " ".repeat(100_000);
+    client.send(format!(
+        "POST /v1/responses HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         content-length: 1000000\r\n\r\n{{\"model\":\"gpt-4.1\",\"input\":\"{padding}"
+    ));
+    assert_openai_error(&client.read_answer(), 502, "upstream_protocol");
+}
+
+#[test]
+fn a_body_that_may_be_read_as_something_else_is_refused() {
+    let upstream = upstream();
+    let limited = limited(&upstream, RULES, &[]);
+    let body = r#"{"model":"gpt-5.2","store":false}"#;
+    for (kind, status) in [
+        ("application/json", 200),
+        ("Application/JSON; charset=UTF-8", 200),
+        ("application/json; charset=utf-7", 400),
+        ("application/x-www-form-urlencoded", 400),
+        ("text/plain", 400),
+    ] {
+        let fields = [("content-type", kind)];
+        let answer = limited
+            .proxy
+            .client()
+            .post(RESPONSES, &fields, body)
+            .read_answer();
+        assert_eq!(answer.status, status, "{kind}: {}", answer.text());
+    }
+}
