@@ -3,6 +3,7 @@
 mod backend;
 mod encoding;
 mod opening;
+mod positioned;
 mod upkeep;
 
 use std::fmt;

@@ -2,7 +2,6 @@
 
 use std::fs::{File, TryLockError};
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 #[cfg(test)]
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use redb::StorageBackend;
 
 use crate::error::LedgerError;
+use crate::store::positioned::{read_exact_at, write_all_at};
 
 /// The bytes of redb's header: its magic number is the first nine, and is written after the others.
 const MAGIC: usize = 9;
@@ -70,7 +70,7 @@ fn begin_anew_if_interrupted(file: &File) -> io::Result<()> {
         return Ok(());
     }
     let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
-    file.read_exact_at(&mut bytes, 0)?;
+    read_exact_at(file, &mut bytes, 0)?;
     let zero = |part: &[u8]| part.iter().all(|byte| *byte == 0);
     if bytes.get(..MAGIC).is_some_and(zero) && bytes.get(HEADER..).is_some_and(zero) {
         file.set_len(0)?;
@@ -84,7 +84,7 @@ impl StorageBackend for LockedFile {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(out, offset)
+        read_exact_at(&self.file, out, offset)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
@@ -98,6 +98,6 @@ impl StorageBackend for LockedFile {
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         self.room()?;
-        self.file.write_all_at(data, offset)
+        write_all_at(&self.file, data, offset)
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod caller;
 pub(crate) mod client_tokens;
+mod expected_cost;
 pub(crate) mod inspection;
 pub(crate) mod over_limit;
 pub(crate) mod peer_users;

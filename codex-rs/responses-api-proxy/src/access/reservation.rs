@@ -12,6 +12,7 @@ use codex_ledger::{Amounts, Crossing, Estimate, Grant, Over, Shown, Used};
 use codex_policy::{Facts, Rules, Under};
 use codex_pricing::Tokens;
 
+use crate::access::expected_cost::{nano, of_estimate, scaled};
 use crate::access::over_limit::{nearly_spent, over_limit};
 use crate::access::spending::Spending;
 use crate::inspect::answer::facts::{AnswerFacts, TokenCounts};
@@ -305,43 +306,6 @@ impl Drop for Reservation {
             self.lock().grant.release();
         }
     }
-}
-
-/// An estimate that was larger than what could be held is taken to be that much too high.
-fn scaled(estimate: Estimate, held: Amounts, wanted: Amounts) -> Estimate {
-    let part = |held: u64, wanted: u64| match wanted {
-        0 => 1.0,
-        wanted => held as f64 / wanted as f64,
-    };
-    let part = part(held.tokens, wanted.tokens).min(part(held.nano_usd, wanted.nano_usd));
-    // Conversions from floating point saturate.
-    let of = |tokens: u64| {
-        if part < 1.0 {
-            (tokens as f64 * part) as u64
-        } else {
-            tokens
-        }
-    };
-    Estimate {
-        input: of(estimate.input),
-        cached: of(estimate.cached),
-        output: of(estimate.output),
-    }
-}
-
-fn of_estimate(estimate: &Estimate) -> Tokens {
-    Tokens {
-        input: estimate.input,
-        cached: estimate.cached,
-        output: estimate.output,
-        ..Tokens::default()
-    }
-}
-
-/// In billionths of a dollar, rounded up: finite, and 0 or more.
-fn nano(usd: f64) -> u64 {
-    // Conversions from floating point saturate.
-    (usd * 1e9).ceil() as u64
 }
 
 fn no_price(what: &str, key: &str) -> Refusal {

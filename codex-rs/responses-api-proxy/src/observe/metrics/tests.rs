@@ -48,8 +48,7 @@ fn finished(uid: u32, model: Option<&str>, outcome: Outcome) -> Finished {
 }
 
 fn refused(uid: u32) -> Finished {
-    let code = "caller_not_allowed";
-    let cause = String::new();
+    let (code, cause) = ("caller_not_allowed", String::new());
     Finished {
         method: None,
         ..finished(uid, None, Outcome::Refused { code, cause })
@@ -225,7 +224,7 @@ fn limits_and_what_is_spent_of_them_are_shown() {
         "codex_proxy_budget_spent{account=\"user:1001\",unit=\"usd\",per=\"day\"} 1.5\n",
         "codex_proxy_budget_held{account=\"user:1001\",unit=\"usd\",per=\"day\"} 0.25\n",
     ] {
-        assert!(text.contains(line), "{text}");
+        assert!(text.contains(line));
     }
 }
 
