@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+#[cfg(unix)]
+use anyhow::bail;
 
 /// Opens the file for reading and writing, and makes it if it is not there. It may belong to the user `becomes` too, and
 /// a new one does.
