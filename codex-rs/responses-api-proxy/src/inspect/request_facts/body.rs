@@ -31,15 +31,6 @@ impl Body {
         }
     }
 
-    /// The most bytes that it may have.
-    pub(super) fn max(&self) -> u64 {
-        self.max
-    }
-
-    pub(super) fn too_large(&self) -> Malformed {
-        Malformed::TooLarge(self.max)
-    }
-
     pub(super) fn push(&mut self, piece: &[u8]) -> Result<(), Malformed> {
         #[cfg(test)]
         {
@@ -53,7 +44,7 @@ impl Body {
         if beyond.is_empty() {
             Ok(())
         } else {
-            Err(self.too_large())
+            Err(Malformed::TooLarge(self.max))
         }
     }
 

@@ -1,11 +1,9 @@
 //! Bodies compressed by Zstandard (RFC 8878): one frame or several, whose contents are joined.
 //!
-//! Each block is measured before it is decoded ([`sequences`]): `ruzstd` decodes a block to whatever size it says, which
-//! can be gigabytes, and counts on it that codes are in range.
+//! Each block is given to the decoder whole, and what has left the window is handed on before the next one. A block decodes
+//! to 128 KiB at most, which `ruzstd` sees to from 0.9 on.
 
 mod frame;
-mod fse;
-mod sequences;
 
 use std::io::Read as _;
 
@@ -13,13 +11,12 @@ use codex_policy::Facts;
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use self::frame::FrameHeader;
-use self::sequences::BlockSizes;
 use super::body::Body;
 use super::malformed::Malformed;
 
 /// The largest window, in bytes: as much as a decoder has to support (RFC 8878, section 3.1.1.1.2).
 pub(super) const MAX_WINDOW: u64 = 8 << 20;
-/// The largest block, in bytes, both compressed and not.
+/// The largest block, in bytes, both compressed and not (RFC 8878, section 3.1.1.2.4).
 pub(super) const MAX_BLOCK: u64 = 128 << 10;
 /// How much is handed on at once, in bytes.
 const PIECE: usize = 32 << 10;
@@ -35,8 +32,6 @@ pub(super) struct Zstd {
     /// What has come of what is expected.
     pending: Vec<u8>,
     piece: Box<[u8]>,
-    /// What all blocks decode to so far, in bytes.
-    decoded: u64,
 }
 
 /// What the next bytes are.
@@ -58,21 +53,15 @@ enum Expected {
 struct Frame {
     header: FrameHeader,
     decoder: FrameDecoder,
-    sizes: BlockSizes,
-    /// What its blocks decode to so far, in bytes.
-    decoded: u64,
-    /// What of that is no longer in the window.
+    /// What was decoded and has left the window, in bytes.
     handed_on: u64,
 }
 
 #[derive(Clone, Copy)]
 struct BlockHeader {
     is_last: bool,
-    is_compressed: bool,
     /// Of the block behind it as it stands in the frame, in bytes.
     encoded: usize,
-    /// Of a block that is not compressed: what it decodes to, in bytes.
-    decoded: u64,
 }
 
 impl Zstd {
@@ -82,7 +71,6 @@ impl Zstd {
             expected: Expected::Magic,
             pending: Vec::new(),
             piece: vec![0; PIECE].into(),
-            decoded: 0,
         }
     }
 
@@ -160,10 +148,8 @@ impl Zstd {
                 let mut decoder = FrameDecoder::new();
                 decoder.reset(&*self.pending).map_err(|_| Malformed::Zstd)?;
                 Expected::BlockHeader(Box::new(Frame {
-                    sizes: BlockSizes::new(header.max_block),
                     header,
                     decoder,
-                    decoded: 0,
                     handed_on: 0,
                 }))
             }
@@ -178,25 +164,10 @@ impl Zstd {
     }
 
     fn block(&mut self, mut frame: Box<Frame>, block: BlockHeader) -> Result<Expected, Malformed> {
-        let size = if block.is_compressed {
-            let content = self
-                .pending
-                .get(BLOCK_HEADER..BLOCK_HEADER + block.encoded)
-                .unwrap_or_default();
-            frame.sizes.measure(content).ok_or(Malformed::Zstd)?
-        } else {
-            block.decoded
-        };
-        // Before anything is decoded.
-        self.decoded = self.decoded.saturating_add(size);
-        if self.decoded > self.body.max() {
-            return Err(self.body.too_large());
-        }
         frame
             .decoder
             .decode_blocks(&*self.pending, BlockDecodingStrategy::UptoBlocks(1))
             .map_err(|_| Malformed::Zstd)?;
-        frame.decoded += size;
         loop {
             // Until the last block, only what has left the window.
             let read = frame.decoder.read(&mut self.piece);
@@ -211,12 +182,11 @@ impl Zstd {
         if !block.is_last {
             return Ok(Expected::BlockHeader(frame));
         }
-        let is_whole = frame.decoder.is_finished() && frame.handed_on == frame.decoded;
         let content_size = frame.header.content_size;
-        let is_as_long = content_size.is_none_or(|size| size == frame.decoded);
+        let is_as_long = content_size.is_none_or(|size| size == frame.handed_on);
         let is_intact = !frame.header.has_checksum
             || frame.decoder.get_checksum_from_data() == frame.decoder.get_calculated_checksum();
-        if is_whole && is_as_long && is_intact {
+        if frame.decoder.is_finished() && is_as_long && is_intact {
             Ok(Expected::Magic)
         } else {
             Err(Malformed::Zstd)
@@ -233,19 +203,16 @@ impl BlockHeader {
     fn read(header: &[u8], max_block: u64) -> Result<Self, Malformed> {
         let header = frame::number(header);
         let size = header >> 3;
-        let (is_compressed, encoded) = match header >> 1 & 3 {
-            0 => (false, size),
+        let encoded = match header >> 1 & 3 {
+            0 | 2 => size,
             // One byte, so many times.
-            1 => (false, 1),
-            2 => (true, size),
+            1 => 1,
             _ => return Err(Malformed::Zstd),
         };
         match usize::try_from(encoded) {
             Ok(encoded) if size <= max_block => Ok(Self {
                 is_last: header & 1 == 1,
-                is_compressed,
                 encoded,
-                decoded: size,
             }),
             _ => Err(Malformed::Zstd),
         }

@@ -175,9 +175,8 @@ fn a_frame_is_what_its_header_says() {
     );
 }
 
-/// `ruzstd` alone decodes a block to whatever size it says: one of 128 KiB to gigabytes.
 #[test]
-fn a_block_is_measured_before_it_is_decoded() {
+fn a_block_that_decodes_to_more_than_a_block_may_be_is_refused() {
     // So many sequences of one space each, and a match that copies it 65,539 times and `more`.
     let content = |count: u8, more: u16| {
         let mut content = vec![count << 3];
@@ -198,7 +197,7 @@ fn a_block_is_measured_before_it_is_decoded() {
     for too_large in [content(1, 65_533), content(2, 0), content(31, u16::MAX)] {
         assert_eq!(read(&too_large), Err(Malformed::Zstd));
     }
-    // A code that does not exist, on which `ruzstd` can panic; bits that are left; bits that are missing.
+    // A code that does not exist; bits that are left; bits that are missing.
     for (at, byte) in [(6, 53), (4, 36), (5, 32), (9, 2), (9, 0)] {
         let mut content = content(1, 0);
         content[at] = byte;
