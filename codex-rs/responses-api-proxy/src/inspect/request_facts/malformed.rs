@@ -27,6 +27,8 @@ pub(crate) enum Malformed {
         must_be: &'static str,
     },
     TooManyToolTypes,
+    /// It is more than so many times as long once it is decoded.
+    TooDense(u64),
     Gzip,
     Zstd,
     /// It needs a larger window than this, in bytes.
@@ -54,6 +56,10 @@ impl fmt::Display for Malformed {
             Self::Member { name, must_be } => {
                 write!(f, "`{name}` in the request body must be {must_be}")
             }
+            Self::TooDense(times) => write!(
+                f,
+                "the request body is more than {times} times as long once it is decoded; send it as it is"
+            ),
             Self::TooManyToolTypes => write!(
                 f,
                 "`tools` in the request body has more than {MAX_TOOL_TYPES} types of tools"

@@ -32,6 +32,8 @@ pub(super) struct Zstd {
     /// What has come of what is expected.
     pending: Vec<u8>,
     piece: Box<[u8]>,
+    /// How much has come, in bytes.
+    encoded: u64,
 }
 
 /// What the next bytes are.
@@ -71,10 +73,13 @@ impl Zstd {
             expected: Expected::Magic,
             pending: Vec::new(),
             piece: vec![0; PIECE].into(),
+            encoded: 0,
         }
     }
 
     pub(super) fn push(&mut self, mut rest: &[u8]) -> Result<(), Malformed> {
+        self.encoded = self.encoded.saturating_add(rest.len() as u64);
+        self.body.allow_for(self.encoded);
         // A block without content is whole with its header.
         while !rest.is_empty() || self.is_whole() {
             if let Expected::Skipped(left) = &mut self.expected {

@@ -222,7 +222,7 @@ fn a_gibibyte_is_not_held() {
             .chunks(1000)
             .take_while(|piece| inspector.push(piece).is_ok())
             .count();
-        assert_eq!(inspector.failed, Some(Malformed::TooLarge(max)));
+        assert!(matches!(inspector.failed, Some(Malformed::TooDense(_))));
         // A twenty-fifth of a GiB, and not much more.
         assert!(read * 1000 <= body.len() / 20);
         let body = match &inspector.decoder {
@@ -231,5 +231,32 @@ fn a_gibibyte_is_not_held() {
             Decoder::Identity(_) => unreachable!(),
         };
         assert!((1..=32 << 10).contains(&body.largest_piece));
+    }
+}
+
+/// What takes long to decode for how little it is, or comes to: by the size of what is sent at once.
+#[test]
+fn a_small_body_does_not_keep_a_thread_busy() {
+    let dense = encoded(true, &vec![b' '; 8 << 20]);
+    let mut inspector = RequestInspector::new(RequestEncoding::Gzip, u64::MAX);
+    assert!(matches!(
+        inspector.push(&dense),
+        Err(Malformed::TooDense(_))
+    ));
+    let empty = encoded(true, b"").repeat(20_000);
+    let failed = inspected(RequestEncoding::Gzip, &empty, 1_000);
+    assert_eq!(failed, Err(Malformed::Gzip));
+    // As dense as text that repeats itself a great deal.
+    let repeated = format!(
+        "{{\"input\":\"{}\"}}",
+        "0123456789 some text ".repeat(20_000)
+    );
+    for (encoding, is_gzip, _) in codings() {
+        let body = encoded(is_gzip, repeated.as_bytes());
+        let much = body.len() * 100 + (256 << 10);
+        assert_eq!(
+            inspected(encoding, &body, body.len()).is_ok(),
+            repeated.len() <= much
+        );
     }
 }
