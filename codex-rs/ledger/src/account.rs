@@ -20,9 +20,9 @@ const WARNINGS: [u8; 2] = [95, 80];
 pub(crate) struct Account {
     tallies: Vec<Tally>,
     held: Held,
-    /// Requests under way.
+    /// Grants that are not dropped.
     pub(crate) open: u32,
-    /// Those of them that hold something.
+    /// Those of them that hold something: requests under way.
     pub(crate) holds: u32,
     /// Whether the account stays in memory while nothing happens.
     pub(crate) pinned: bool,

@@ -86,8 +86,8 @@ pub struct Spent {
 /// What is left; `None` where there is no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Remaining {
-    /// Of all limits in dollars the least, in billionths of one.
+    /// Of the limits in dollars, in billionths of one.
     pub nano_usd: Option<u64>,
-    /// Of all limits in tokens the least.
+    /// Of the limits in tokens.
     pub tokens: Option<u64>,
 }

@@ -1,7 +1,6 @@
 //! What a request will probably cost, learned from what others have cost.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 
 use crate::hold::Mode;
@@ -15,15 +14,17 @@ const MOST_INPUT: u64 = 1_000_000;
 /// The tokens of an answer, before anything is learned.
 const FIRST_OUTPUT: u64 = 1_024;
 
+/// The least that is expected of an answer that does not show what it comes to before its end.
+const UNSEEN_OUTPUT: u64 = 8_192;
+
 /// How many outputs are remembered.
 const OUTPUTS: usize = 64;
 
 /// So many outputs tell what others will be.
 const ENOUGH_OUTPUTS: usize = 8;
 
-/// How many pairs of an account and a model are remembered, and how many models.
+/// How many pairs of an account and a model are remembered.
 const MOST_PAIRS: usize = 4_096;
-const MOST_MODELS: usize = 1_024;
 
 /// Bytes of text for a token of output, at least.
 const BYTES_OF_TOKEN: u64 = 4;
@@ -74,14 +75,25 @@ pub struct Used {
     pub shown: Shown,
 }
 
+/// What a request asks for, as far as its cost depends on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Of its body, in bytes.
+    pub bytes: u64,
+    /// The most tokens of output that it asks for.
+    pub max_output_tokens: Option<u64>,
+    /// Whether the answer comes event by event.
+    pub is_streamed: bool,
+}
+
 /// Learns, for each account and model, how long inputs and outputs are.
 #[derive(Debug, Default)]
 pub struct Estimator(Mutex<Learned>);
 
 #[derive(Debug, Default)]
 struct Learned {
+    /// By account and model. What others have done is not looked at: nobody can make another one's requests dear.
     pairs: HashMap<(Box<str>, Box<str>), Habits>,
-    models: HashMap<Box<str>, Habits>,
     uses: u64,
 }
 
@@ -153,21 +165,14 @@ impl Estimator {
         Self::default()
     }
 
-    /// What a request with a body of so many bytes will cost. In [`Mode::Strict`], what it may cost at most.
+    /// What a request will probably cost. In [`Mode::Strict`], what it may cost at most.
     #[must_use]
-    pub fn estimate(
-        &self,
-        account: &str,
-        model: &str,
-        bytes: u64,
-        max_output_tokens: Option<u64>,
-        mode: Mode,
-    ) -> Estimate {
-        let most = max_output_tokens.unwrap_or(u64::MAX);
+    pub fn estimate(&self, account: &str, model: &str, asked: Asked, mode: Mode) -> Estimate {
+        let most = asked.max_output_tokens.unwrap_or(u64::MAX);
         if mode == Mode::Strict {
             // A token is at least one byte.
             return Estimate {
-                input: bytes,
+                input: asked.bytes,
                 cached: 0,
                 output: most,
             };
@@ -175,26 +180,23 @@ impl Estimator {
         let mut learned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         learned.uses = learned.uses.wrapping_add(1);
         let uses = learned.uses;
-        let known = learned
-            .pairs
-            .get_mut(&(account.into(), model.into()))
-            .map(|habits| {
-                habits.last_use = uses;
-                habits.clone()
-            });
-        let of_model = learned.models.get(model).cloned().unwrap_or_default();
+        let known = learned.pairs.get_mut(&(account.into(), model.into()));
+        let habits = known.map(|habits| {
+            habits.last_use = uses;
+            habits.clone()
+        });
         drop(learned);
-        let outputs = [known.as_ref(), Some(&of_model)];
-        let output = outputs
-            .into_iter()
-            .flatten()
-            .find(|habits| habits.outputs.len() >= ENOUGH_OUTPUTS)
-            .and_then(Habits::output)
-            .unwrap_or_else(|| of_model.output().unwrap_or(0).max(FIRST_OUTPUT));
-        let ratio = known.as_ref().unwrap_or(&of_model).ratio;
-        let share = known.map_or(0.0, |habits| habits.cached.min(habits.last_cached));
+        let habits = habits.unwrap_or_default();
+        let few = habits.outputs.len() < ENOUGH_OUTPUTS;
+        let least = match (asked.is_streamed, few) {
+            (false, _) => UNSEEN_OUTPUT,
+            (true, true) => FIRST_OUTPUT,
+            (true, false) => 0,
+        };
+        let output = habits.output().unwrap_or(0).max(least);
         // Conversions from floating point saturate.
-        let input = ((bytes as f64 / ratio).ceil() as u64).min(MOST_INPUT);
+        let input = ((asked.bytes as f64 / habits.ratio).ceil() as u64).min(MOST_INPUT);
+        let share = habits.cached.min(habits.last_cached);
         let cached = ((input as f64 * share) as u64).min(input);
         Estimate {
             input,
@@ -208,9 +210,7 @@ impl Estimator {
     pub fn output_of(&self, account: &str, model: &str, shown: Shown) -> u64 {
         let learned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = learned.pairs.get(&(account.into(), model.into()));
-        let unshown = known
-            .or_else(|| learned.models.get(model))
-            .map_or(1.0, |habits| habits.unshown);
+        let unshown = known.map_or(1.0, |habits| habits.unshown);
         // Conversions from floating point saturate.
         (shown.tokens() as f64 * unshown).ceil() as u64
     }
@@ -221,51 +221,20 @@ impl Estimator {
         let mut learned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         learned.uses = learned.uses.wrapping_add(1);
         let uses = learned.uses;
-        let of_model = of(
-            &mut learned.models,
-            model.into(),
-            MOST_MODELS,
-            uses,
-            Habits::default,
-        );
-        let before = of_model.clone();
-        of_model.learn(bytes, used);
-        let begin = || Habits {
-            ratio: before.ratio,
-            unshown: before.unshown,
-            ..Habits::default()
-        };
-        of(
-            &mut learned.pairs,
-            (account.into(), model.into()),
-            MOST_PAIRS,
-            uses,
-            begin,
-        )
-        .learn(bytes, used);
+        let pair = (account.into(), model.into());
+        if learned.pairs.len() >= MOST_PAIRS && !learned.pairs.contains_key(&pair) {
+            let oldest = learned
+                .pairs
+                .iter()
+                .min_by_key(|(_, habits)| habits.last_use);
+            if let Some(oldest) = oldest.map(|(pair, _)| pair.clone()) {
+                learned.pairs.remove(&oldest);
+            }
+        }
+        let habits = learned.pairs.entry(pair).or_default();
+        habits.last_use = uses;
+        habits.learn(bytes, used);
     }
-}
-
-/// The habits of `key`; of the others, the one that was not used for the longest time goes if there are too many.
-fn of<K: Clone + Eq + Hash>(
-    all: &mut HashMap<K, Habits>,
-    key: K,
-    most: usize,
-    uses: u64,
-    begin: impl FnOnce() -> Habits,
-) -> &mut Habits {
-    if all.len() >= most
-        && !all.contains_key(&key)
-        && let Some(oldest) = all
-            .iter()
-            .min_by_key(|(_, habits)| habits.last_use)
-            .map(|(key, _)| key.clone())
-    {
-        all.remove(&oldest);
-    }
-    let habits = all.entry(key).or_insert_with(begin);
-    habits.last_use = uses;
-    habits
 }
 
 #[cfg(test)]

@@ -8,9 +8,9 @@ use crate::hold::{Mode, Subject, admit, may_go_on};
 use crate::ledger::Ledger;
 use crate::limit::Measure;
 
-/// A request that is under way. Dropped before [`Grant::hold`], it costs nothing; after it, without
-/// [`Grant::settle`] or [`Grant::release`], all that it holds is charged. Its place among those under way is free
-/// when it is dropped.
+/// A request that may come under way. Dropped before [`Grant::hold`], it costs nothing; after it, without
+/// [`Grant::settle`] or [`Grant::release`], all that it holds is charged. It has a place among those under way as long
+/// as it holds something.
 #[derive(Debug)]
 #[must_use = "what is dropped is not under way any more"]
 pub struct Grant {
@@ -37,7 +37,8 @@ impl Grant {
         }
     }
 
-    /// When the facts are known: takes `estimate` out of what is left of every limit of every subject, or nothing.
+    /// When the facts are known: takes a place among those under way, and `estimate` out of what is left of every limit,
+    /// of every subject, or nothing.
     /// Once; later calls do nothing. What is held, which is less than the estimate where only that is left; of one
     /// subject not more than of another.
     ///
@@ -133,7 +134,8 @@ impl Grant {
         self.end(stage, None);
     }
 
-    /// What is left when all that is held is spent: of all subjects the least.
+    /// What is left when all that is held is spent: of the limits of the first subject that has any in that measure, the
+    /// least. So a caller with limits of its own is not told what others spend.
     #[must_use]
     pub fn remaining(&self) -> Remaining {
         let now = self.ledger.0.clock.now();
@@ -144,18 +146,18 @@ impl Grant {
                 continue;
             };
             account.look_at(&subject.limits, now);
-            for limit in subject.limits.iter() {
-                let least = match limit.measure {
-                    Measure::Requests => continue,
-                    Measure::Tokens => &mut remaining.tokens,
-                    Measure::Usd => &mut remaining.nano_usd,
-                };
-                let used = account
-                    .spent(limit)
-                    .saturating_add(account.held(limit.measure));
-                let left = limit.most.saturating_sub(used);
-                *least = Some(least.map_or(left, |least| least.min(left)));
-            }
+            let least = |measure| {
+                let limits = subject
+                    .limits
+                    .iter()
+                    .filter(|limit| limit.measure == measure);
+                let used = |limit| account.spent(limit).saturating_add(account.held(measure));
+                limits
+                    .map(|limit| limit.most.saturating_sub(used(limit)))
+                    .min()
+            };
+            remaining.tokens = remaining.tokens.or_else(|| least(Measure::Tokens));
+            remaining.nano_usd = remaining.nano_usd.or_else(|| least(Measure::Usd));
         }
         remaining
     }

@@ -47,6 +47,15 @@ pub(crate) fn admit(
     mode: Mode,
     now: Now,
 ) -> Result<Amounts, Exceeded> {
+    if let Some(most) = subject.concurrent
+        && account.holds >= most
+    {
+        return Err(Exceeded {
+            account: subject.account.clone(),
+            what: Which::Concurrent { most },
+            wanted: 0,
+        });
+    }
     let mut amounts = estimate;
     for limit in subject.limits.iter() {
         let wanted = limit.measure.of(&estimate);

@@ -123,7 +123,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// At the head of a request: takes a place among those that are under way, if something is left of every limit.
+    /// At the head of a request: whether something is left of every limit, and a place among those under way. Nothing is
+    /// taken yet, so a request that is never whole keeps no other one out.
     ///
     /// # Errors
     /// [`Exceeded`] if nothing is left, or no place is free.
@@ -136,7 +137,7 @@ impl Ledger {
             account.look_at(&subject.limits, now);
             anything_left(account, subject, now)?;
             if let Some(most) = subject.concurrent
-                && account.open >= most
+                && account.holds >= most
             {
                 return Err(refused(subject, Which::Concurrent { most }));
             }

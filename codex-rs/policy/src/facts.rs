@@ -11,6 +11,8 @@ pub struct Facts {
     pub max_output_tokens: Option<u64>,
     /// The service tier that is asked for.
     pub service_tier: Option<String>,
+    /// Whether the answer is to come event by event.
+    pub stream: bool,
     /// Whether a response is asked for that goes on while nobody listens.
     pub background: bool,
     /// Whether the response is to be stored; the API stores what does not say.

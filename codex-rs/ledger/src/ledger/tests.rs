@@ -151,19 +151,39 @@ fn an_answer_that_grows_takes_from_what_others_may_have_and_ends_past_5_percent(
 }
 
 #[test]
-fn places_are_counted_and_free_when_the_grant_is_dropped() {
+fn a_place_is_taken_by_what_may_go_up_and_free_when_that_is_settled() {
     let (ledger, _) = ledger();
     let who: Arc<[Subject]> = [Subject {
         concurrent: Some(1),
         ..subject("alice", &[])
     }]
     .into();
-    let mut grant = ledger.enter(who.clone(), Mode::Expected).unwrap();
-    grant.settle(usd(1));
-    let refused = ledger.enter(who.clone(), Mode::Expected).unwrap_err();
-    assert_eq!(refused.what, Which::Concurrent { most: 1 });
-    drop(grant);
-    drop(ledger.enter(who, Mode::Expected).unwrap());
+    let enter = || ledger.enter(who.clone(), Mode::Expected);
+    // Requests that are not whole yet keep nobody out.
+    let (mut first, mut second) = (enter().unwrap(), enter().unwrap());
+    first.hold(usd(1)).unwrap();
+    let taken = Which::Concurrent { most: 1 };
+    assert_eq!(second.hold(usd(1)).unwrap_err().what, taken);
+    assert_eq!(enter().unwrap_err().what, taken);
+    first.settle(usd(1));
+    second.hold(usd(1)).unwrap();
+    drop(second);
+    drop(enter().unwrap());
+}
+
+#[test]
+fn one_with_limits_of_its_own_is_not_told_what_others_spend() {
+    let (ledger, _) = ledger();
+    let limited = |account: &str, most| subject(account, &[limit(most)]);
+    let own: Arc<[Subject]> = [limited("alice", 50), limited("total", 60)].into();
+    let shared: Arc<[Subject]> = [subject("bob", &[]), limited("total", 60)].into();
+    let mut other = ledger.enter(shared.clone(), Mode::Expected).unwrap();
+    other.hold(usd(30)).unwrap();
+    let left = |subjects: &Arc<[Subject]>| {
+        let grant = ledger.enter(subjects.clone(), Mode::Expected).unwrap();
+        grant.remaining().nano_usd
+    };
+    assert_eq!((left(&own), left(&shared)), (Some(50), Some(30)));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use codex_ledger::{Amounts, Crossing, Estimate, Grant, Over, Shown, Used};
+use codex_ledger::{Amounts, Asked, Crossing, Estimate, Grant, Over, Shown, Used};
 use codex_policy::{Facts, Rules, Under};
 use codex_pricing::Tokens;
 
@@ -92,13 +92,13 @@ impl Reservation {
             .check(&facts, &self.terms.under, &self.terms.who)?;
         let model = facts.model.unwrap_or_default();
         let mode = self.spending.mode();
-        let estimate = self.spending.estimator().estimate(
-            &self.terms.account,
-            &model,
-            facts.bytes,
-            facts.max_output_tokens,
-            mode,
-        );
+        let asked = Asked {
+            bytes: facts.bytes,
+            max_output_tokens: facts.max_output_tokens,
+            is_streamed: facts.stream,
+        };
+        let estimator = self.spending.estimator();
+        let estimate = estimator.estimate(&self.terms.account, &model, asked, mode);
         let mut held = Held {
             model,
             tier: facts.service_tier,

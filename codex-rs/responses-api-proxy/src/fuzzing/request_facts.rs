@@ -86,6 +86,24 @@ fn facts(body: &Tree) -> Result<Facts, &'static str> {
     let Tree::Object(members) = body else {
         return Err("it is not an object");
     };
+    let matter = [
+        "model",
+        "max_output_tokens",
+        "service_tier",
+        "background",
+        "store",
+        "stream",
+        "previous_response_id",
+        "conversation",
+        "prompt",
+        "tools",
+    ];
+    for (name, _) in members {
+        let folded = name.to_lowercase().to_uppercase().to_lowercase();
+        if folded != *name && matter.contains(&folded.as_str()) {
+            return Err("a name resembles one that matters");
+        }
+    }
     let mut facts = Facts::default();
     let is_there = |name| Ok::<_, &'static str>(once(members, name)?.is_some());
     facts.model = text(once(members, "model")?, 1, 256)?;
@@ -97,7 +115,7 @@ fn facts(body: &Tree) -> Result<Facts, &'static str> {
     facts.service_tier = text(once(members, "service_tier")?, 0, 64)?;
     facts.background = flag(once(members, "background")?)?.unwrap_or_default();
     facts.store = flag(once(members, "store")?)?;
-    flag(once(members, "stream")?)?;
+    facts.stream = flag(once(members, "stream")?)?.unwrap_or_default();
     facts.previous_response_id = is_there("previous_response_id")?;
     facts.conversation = is_there("conversation")?;
     facts.prompt = is_there("prompt")?;

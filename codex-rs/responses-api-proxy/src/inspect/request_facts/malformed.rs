@@ -20,6 +20,8 @@ pub(crate) enum Malformed {
     TooDeep(u32),
     /// A member that matters is there more than once.
     Repeated(&'static str),
+    /// A member is called almost as this one that matters.
+    Resembling(&'static str),
     /// A member that matters is not what it has to be.
     Member {
         name: &'static str,
@@ -53,6 +55,10 @@ impl fmt::Display for Malformed {
                 "the request body has arrays and objects nested more than {limit} deep"
             ),
             Self::Repeated(name) => write!(f, "the request body says `{name}` twice"),
+            Self::Resembling(name) => write!(
+                f,
+                "the request body has a member called almost as `{name}`; write it in lower case"
+            ),
             Self::Member { name, must_be } => {
                 write!(f, "`{name}` in the request body must be {must_be}")
             }

@@ -69,6 +69,13 @@ macro_rules! members {
                 }
             }
 
+            /// The member whose name is the same without regard to case: there are readers of JSON that take them for one
+            /// (`encoding/json` of Go, which folds as Unicode does).
+            fn resembling(name: &str) -> Option<Self> {
+                let folded = name.to_lowercase().to_uppercase().to_lowercase();
+                Self::named(&folded)
+            }
+
             const fn name(self) -> &'static str {
                 match self {
                     $(Self::$member => $name,)+
@@ -129,7 +136,8 @@ impl Members {
     /// How much of the name that follows is to be kept, in bytes.
     pub(super) fn name_limit(&self) -> usize {
         match self.levels.last() {
-            Some(Level::Body | Level::Tool { .. }) => MAX_NAME,
+            // Other cases of a letter can be three bytes long.
+            Some(Level::Body | Level::Tool { .. }) => 3 * MAX_NAME,
             _ => 0,
         }
     }
@@ -149,7 +157,10 @@ impl Members {
         match self.levels.last_mut() {
             Some(Level::Body) => {
                 let Some(member) = name.and_then(Member::named) else {
-                    return Ok(());
+                    return match name.and_then(Member::resembling) {
+                        Some(member) => Err(Malformed::Resembling(member.name())),
+                        None => Ok(()),
+                    };
                 };
                 let bit = 1 << member as u16;
                 if self.named & bit != 0 {
@@ -244,7 +255,10 @@ impl Members {
                 facts.store = Some(is_set);
                 return Ok(());
             }
-            (Member::Stream, Value::Bool(_)) => return Ok(()),
+            (Member::Stream, Value::Bool(stream)) => {
+                facts.stream = stream;
+                return Ok(());
+            }
             (Member::Background | Member::Store | Member::Stream, _) => "true or false",
             (Member::PreviousResponseId, _) => {
                 facts.previous_response_id = true;

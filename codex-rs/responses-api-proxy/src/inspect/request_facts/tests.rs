@@ -53,12 +53,35 @@ fn a_body_says_what_rules_are_about() {
             service_tier: Some("flex".to_owned()),
             background: true,
             store: Some(false),
+            stream: true,
             previous_response_id: true,
             conversation: true,
             prompt: true,
             tools: strings(&["function", "custom", "namespace", "mcp"]),
         })
     );
+}
+
+#[test]
+fn a_name_that_some_readers_take_for_one_that_matters_is_refused() {
+    for name in [
+        "Model",
+        "MODEL",
+        "\u{17f}tore",
+        "\\u017ftore",
+        "bac\u{212a}ground",
+        "previou\u{17f}_re\u{17f}pon\u{17f}e_id",
+    ] {
+        let body = format!("{{\"model\":\"m\",\"{name}\":\"n\"}}");
+        assert!(
+            matches!(facts(body.as_bytes()), Err(Malformed::Resembling(_))),
+            "{name}"
+        );
+    }
+    for name in ["models", "model ", "modèl", "Input"] {
+        let body = format!("{{\"model\":\"m\",\"{name}\":\"n\"}}");
+        assert!(facts(body.as_bytes()).is_ok(), "{name}");
+    }
 }
 
 #[test]

@@ -3,9 +3,11 @@
 use std::sync::Barrier;
 use std::thread;
 
-use codex_test_support::{Answer, assert_openai_error};
+use codex_test_support::{Answer, Gate, MockUpstream, Reply, assert_openai_error};
+use serde_json::json;
 
 use super::{limited, request, upstream};
+use crate::RESPONSES;
 
 #[test]
 fn a_spent_limit_says_what_is_spent_of_what_and_until_when() {
@@ -130,4 +132,40 @@ fn an_honest_agent_is_not_kept_out_by_what_is_expected_of_it() {
         }
     }
     assert!(refused == 1 && (0.9..1.05).contains(&spent), "{spent}");
+}
+
+#[test]
+fn so_many_requests_are_in_flight_and_half_of_one_is_none() {
+    let gate = Gate::new();
+    let held = gate.clone();
+    let upstream = MockUpstream::h1(Reply::made(move |request| {
+        match request.body_json()["metadata"]["wait"] == true {
+            true => Reply::event_stream().data(super::deltas(1)).hold(&held),
+            false => Reply::json(200, &super::response(1, 0, 1)),
+        }
+    }));
+    for policy in ["[everyone]\nconcurrent = 1\n", "[total]\nconcurrent = 1\n"] {
+        let limited = limited(&upstream, policy, &[]);
+        let mut halves: Vec<_> = (0..5).map(|_| limited.proxy.client()).collect();
+        for half in &mut halves {
+            half.send(
+                "POST /v1/responses HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+                 content-length: 100\r\n\r\n{",
+            );
+        }
+        assert_eq!(limited.ask(&request(10, 1)).status, 200);
+        let mut waiting = limited.proxy.client();
+        let body = json!({ "model": "gpt-5.2", "stream": true, "metadata": { "wait": true } });
+        waiting.post(RESPONSES, &[], body.to_string());
+        waiting.read_head();
+        let refused = limited.ask(&request(10, 1));
+        assert_openai_error(&refused, 429, "rate_limited");
+        assert_eq!(refused.header("retry-after"), Some("1"));
+        assert!(
+            refused.text().contains("may have 1 requests in flight"),
+            "{}",
+            refused.text()
+        );
+    }
+    gate.release();
 }
