@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::OwnedSemaphorePermit;
-
+use crate::access::request_limit::RequestPermit;
 use crate::access::reservation::Reservation;
 use crate::inspect::request_facts::RequestInspector;
 use crate::refusal::Refusal;
@@ -17,14 +16,14 @@ pub(crate) struct Inspection {
     /// Until the end of the body, or of its being readable.
     inspector: Option<RequestInspector>,
     /// Held as long as there is an inspector that takes much memory.
-    _decoder: Option<OwnedSemaphorePermit>,
+    _decoder: Option<RequestPermit>,
     reservation: Arc<Reservation>,
 }
 
 impl Inspection {
     pub(crate) fn new(
         inspector: RequestInspector,
-        decoder: Option<OwnedSemaphorePermit>,
+        decoder: Option<RequestPermit>,
         reservation: Arc<Reservation>,
     ) -> Self {
         Self {

@@ -3,6 +3,7 @@
 pub(crate) mod caller;
 pub(crate) mod client_tokens;
 mod expected_cost;
+mod head_rules;
 pub(crate) mod inspection;
 pub(crate) mod over_limit;
 pub(crate) mod peer_users;

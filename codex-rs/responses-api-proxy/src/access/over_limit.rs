@@ -6,13 +6,15 @@ use std::time::{Duration, SystemTime};
 use codex_ledger::{Crossing, Exceeded, Limit, Measure, Mode, Which, Window};
 use time::OffsetDateTime;
 
-use crate::access::spending::{EVERYONE, TOTAL};
 use crate::refusal::{Reason, Refusal};
 
 /// What is renewed within this is worth waiting for.
 const SOON: Duration = Duration::from_secs(60);
 
-/// How the accounts of groups are called.
+/// How accounts are called ([`codex_policy::Account::key`]): that of all callers together, that of those whom no other
+/// table names, and those of groups.
+const TOTAL: &str = "total";
+const EVERYONE: &str = "everyone";
 const GROUP: &str = "group:";
 
 /// When to try again where only what others have reserved is in the way, in seconds.

@@ -5,13 +5,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use codex_ledger::{Estimator, Ledger, Limit, Measure, Mode, Subject};
 use codex_policy::{Account, Policy, Under};
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use http::HeaderMap;
 
 use crate::access::caller::Caller;
+use crate::access::head_rules::{asks_for_agents, refuse_other_types};
 use crate::access::inspection::Inspection;
 use crate::access::over_limit::{measure_name, over_limit, per};
+use crate::access::request_limit::{RequestLimit, RequestPermit};
 use crate::access::reservation::{Reservation, Terms};
 use crate::inspect::request_facts::{RequestEncoding, RequestInspector};
 use crate::observe::cost::PriceList;
@@ -19,20 +19,8 @@ use crate::observe::metrics::exposition::Budget;
 use crate::observe::user_names::UserNames;
 use crate::refusal::{Reason, Refusal};
 
-/// The field by which a request asks for agents of which each spends.
-const BETA: &str = "openai-beta";
-
-/// What follows in it.
-const MULTI_AGENT: &str = "responses_multi_agent";
-
-/// How many requests in zstd are read at once: each can take 16 MiB.
+/// How many requests in zstd are read at once: each can take 9 MiB.
 const MAX_DECODERS: usize = 32;
-
-/// The account of all callers together.
-pub(crate) const TOTAL: &str = "total";
-
-/// The account of those whom no other table of the policy names.
-pub(crate) const EVERYONE: &str = "everyone";
 
 /// What callers may spend; clones share it.
 #[derive(Clone)]
@@ -48,7 +36,7 @@ struct Shared {
     max_body: u64,
     names: UserNames,
     /// For decoders of zstd, whose windows take memory.
-    decoders: Arc<Semaphore>,
+    decoders: RequestLimit,
 }
 
 impl fmt::Debug for Spending {
@@ -74,7 +62,7 @@ impl Spending {
             mode,
             max_body,
             names,
-            decoders: Arc::new(Semaphore::new(MAX_DECODERS)),
+            decoders: RequestLimit::new(MAX_DECODERS),
         }))
     }
 
@@ -147,7 +135,7 @@ impl Spending {
         let applied = policy.rules_for(caller.user, caller.token.as_deref())?;
         refuse_other_types(headers)?;
         let encoding = RequestEncoding::from_headers(headers)?;
-        let decoder = self.decoder(encoding)?;
+        let decoder = self.decoder(encoding, caller)?;
         let who = self.name_of(caller);
         let own = Subject {
             account: applied.account.key(),
@@ -156,7 +144,7 @@ impl Spending {
         };
         let total = policy.total();
         let all = Subject {
-            account: TOTAL.into(),
+            account: total.account().key(),
             limits: Arc::clone(total.limits()),
             concurrent: total.concurrent(),
         };
@@ -192,13 +180,17 @@ impl Spending {
         Ok((reservation, inspection))
     }
 
-    /// A place for a decoder that takes much memory.
-    fn decoder(&self, encoding: RequestEncoding) -> Result<Option<OwnedSemaphorePermit>, Refusal> {
+    /// A permit for a decoder that takes much memory.
+    fn decoder(
+        &self,
+        encoding: RequestEncoding,
+        caller: &Caller,
+    ) -> Result<Option<RequestPermit>, Refusal> {
         if encoding != RequestEncoding::Zstd {
             return Ok(None);
         }
-        let permit = Arc::clone(&self.0.decoders).try_acquire_owned();
-        permit.map(Some).map_err(|_| {
+        let permit = self.0.decoders.take(caller);
+        permit.map(Some).ok_or_else(|| {
             let message = "too many requests in zstd are being read; try again, or send it without Content-Encoding";
             Refusal::because(Reason::TooManyRequests, message.to_owned())
         })
@@ -215,32 +207,4 @@ impl Spending {
             (None, None) => "everyone".to_owned(),
         }
     }
-}
-
-/// A body is read as JSON in UTF-8, and so it has to be by the upstream.
-fn refuse_other_types(headers: &HeaderMap) -> Result<(), Refusal> {
-    let mut values = headers.get_all(CONTENT_TYPE).iter();
-    let is_json = |value: &HeaderValue| {
-        let value = value.as_bytes().to_ascii_lowercase();
-        let mut parts = value.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
-        let is_utf_8 = |part: &[u8]| {
-            part.is_empty() || matches!(part, b"charset=utf-8" | b"charset=\"utf-8\"")
-        };
-        parts.next() == Some(b"application/json") && parts.all(is_utf_8)
-    };
-    match (values.next(), values.next()) {
-        (None, _) => Ok(()),
-        (Some(value), None) if is_json(value) => Ok(()),
-        _ => Err(Refusal::because(
-            Reason::RequestNotAllowed,
-            "the proxy's policy is about JSON: send Content-Type: application/json, without another charset than utf-8"
-                .to_owned(),
-        )),
-    }
-}
-
-/// Whether a request asks for several agents, each of which spends (`OpenAI-Beta: responses_multi_agent=v1`).
-fn asks_for_agents(headers: &HeaderMap) -> bool {
-    let mut values = headers.get_all(BETA).iter();
-    values.any(|value| memchr::memmem::find(value.as_bytes(), MULTI_AGENT.as_bytes()).is_some())
 }

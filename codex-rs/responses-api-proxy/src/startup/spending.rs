@@ -239,7 +239,7 @@ fn prepare(spending: &Spending, policy: &Policy, prices: Option<&Overlay>) -> an
         spending.prices().replace(prices);
     }
     let accounts = policy
-        .limits()
+        .shared_limits()
         .into_iter()
         .map(|(account, _)| account.key());
     spending.ledger().preload(accounts)?;
