@@ -56,7 +56,7 @@ impl Access {
     /// Decides about a request of `user`, in this order: is it the one permitted call, has it a token, is the
     /// proxy still taking requests, can what is required be recorded, is there a permit left for one more of
     /// this owner, and does the policy leave something to it. So a caller without a token learns nothing of the
-    /// proxy's state. What the policy says of the body is decided at its end ([`Inspection`]).
+    /// proxy's state. `identified` is told the name of a valid token, whatever is decided. What the policy says of the body is decided at its end ([`Inspection`]).
     ///
     /// # Errors
     ///
@@ -66,9 +66,13 @@ impl Access {
         user: Option<u32>,
         head: Parts,
         is_draining: bool,
+        identified: impl FnOnce(&str),
     ) -> Result<Grant, Refusal> {
         let call = policy::permit(head)?;
         let token = self.tokens.check(call.headers())?;
+        if let Some(token) = &token {
+            identified(token);
+        }
         if is_draining {
             return Err(Reason::ShuttingDown.into());
         }
@@ -117,7 +121,8 @@ mod tests {
             spending: None,
         };
         let refused = |path: &str, token: Option<&str>, is_draining| {
-            let refusal = access.authorize(None, head(path, token), is_draining).err();
+            let head = head(path, token);
+            let refusal = access.authorize(None, head, is_draining, |_| {}).err();
             refusal.map(|refusal| refusal.reason().code())
         };
         let token = Some(token.as_str());
@@ -133,7 +138,9 @@ mod tests {
         );
         stuck.set(false);
         let grant = access
-            .authorize(None, head("/v1/responses", token), false)
+            .authorize(None, head("/v1/responses", token), false, |name| {
+                assert_eq!(name, "server-info");
+            })
             .ok();
         assert!(grant.is_some());
         assert_eq!(

@@ -56,7 +56,10 @@ async fn responses(
 ) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
     let is_draining = shared.shutdown.is_begun();
-    let grant = shared.access.authorize(user, head, is_draining)?;
+    let identified = |token: &str| record.note_token(token);
+    let grant = shared
+        .access
+        .authorize(user, head, is_draining, identified)?;
     record.note_permitted(RESPONSES, grant.token.as_deref());
     let call = Call {
         permitted: grant.call,

@@ -115,6 +115,11 @@ impl Record {
         });
     }
 
+    /// The caller has shown the token of this name.
+    pub(crate) fn note_token(&self, token: &str) {
+        self.with(|facts| facts.caller.token = Some(Arc::from(token)));
+    }
+
     /// The model that the request asks for.
     pub(crate) fn note_request_model(&self, model: &str) {
         self.with(|facts| facts.request_model = Some(model.to_owned()));

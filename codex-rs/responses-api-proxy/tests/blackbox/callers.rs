@@ -10,8 +10,8 @@ use crate::{PROXY, RESPONSES, ask, in_front_of};
 /// The user of the tests that has no name on most systems.
 const OTHER: &str = "65534";
 
-/// What curl, run by another user, makes of a request: the status, or why not.
-pub(crate) fn curl_as_other(proxy: &Proxy) -> Option<String> {
+/// What curl, run by another user, makes of a request with this body: the status; `None` if there is no other user.
+pub(crate) fn curl_as_other(proxy: &Proxy, body: &str) -> Option<String> {
     let url = format!("http://127.0.0.1:{}{RESPONSES}", proxy.port());
     let output = Command::new("setpriv")
         .args(["--reuid", OTHER, "--regid", OTHER, "--clear-groups"])
@@ -24,8 +24,10 @@ pub(crate) fn curl_as_other(proxy: &Proxy) -> Option<String> {
             "%{http_code}",
             "--noproxy",
             "*",
+            "-H",
+            "content-type: application/json",
             "-d",
-            "{}",
+            body,
             &url,
         ])
         .output();
@@ -65,7 +67,7 @@ fn only_allowed_users_are_admitted() {
         assert_openai_error(&answer, 403, "caller_not_allowed");
     }
     assert!(upstream.requests().is_empty());
-    let Some(status) = curl_as_other(&for_other) else {
+    let Some(status) = curl_as_other(&for_other, "{}") else {
         return;
     };
     assert_eq!(status, "200");
@@ -73,12 +75,12 @@ fn only_allowed_users_are_admitted() {
         .args(["--allow-user", "root", "--sandbox", "require"])
         .start();
     assert_eq!(ask(&for_us).status, 200);
-    assert_eq!(curl_as_other(&for_us).as_deref(), Some("403"));
+    assert_eq!(curl_as_other(&for_us, "{}").as_deref(), Some("403"));
     let for_group = in_front_of(&upstream)
         .args(["--allow-group", "root"])
         .start();
     assert_eq!(ask(&for_group).status, 200);
-    assert_eq!(curl_as_other(&for_group).as_deref(), Some("403"));
+    assert_eq!(curl_as_other(&for_group, "{}").as_deref(), Some("403"));
 }
 
 #[test]

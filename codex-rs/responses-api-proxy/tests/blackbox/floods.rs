@@ -84,7 +84,7 @@ fn one_user_cannot_use_up_the_connection_limit() {
     assert_openai_error(&refused, 429, "too_many_connections_of_user");
     assert_eq!(refused.header("retry-after"), None);
     if is_root() {
-        let status = curl_as_other(&proxy);
+        let status = curl_as_other(&proxy, "{}");
         assert!(status.is_none() || status.as_deref() == Some("200"));
     }
 }

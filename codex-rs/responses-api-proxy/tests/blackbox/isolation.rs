@@ -32,7 +32,7 @@ fn users_do_not_share_connections_to_the_upstream() {
     ours.wait_for_body("data: 1");
     assert_eq!(ask(&proxy).status, 200);
     assert_eq!(upstream.connections(), 1, "one user's requests share one");
-    let Some(status) = curl_as_other(&proxy) else {
+    let Some(status) = curl_as_other(&proxy, "{}") else {
         return;
     };
     assert_eq!(status, "200");
