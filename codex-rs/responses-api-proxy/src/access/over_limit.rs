@@ -30,7 +30,8 @@ pub(crate) fn over_limit(exceeded: &Exceeded, who: &str, mode: Mode) -> Refusal 
         Which::Concurrent { most } => Refusal::because(
             Reason::RateLimited,
             format!(
-                "{whose} may have {most} requests in flight, and they are; the limit is in the proxy's policy"
+                "{whose} may have {} in flight and has; the limit is in the proxy's policy",
+                amount(Measure::Requests, (*most).into())
             ),
         )
         .after(ONE_OF_THEM),
@@ -48,7 +49,8 @@ pub(crate) fn over_limit(exceeded: &Exceeded, who: &str, mode: Mode) -> Refusal 
                 && !never_fits
             {
                 let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX);
-                return Refusal::because(Reason::RateLimited, message).after(seconds.saturating_add(1));
+                return Refusal::because(Reason::RateLimited, message)
+                    .after(seconds.saturating_add(1));
             }
             if spent.saturating_add(exceeded.wanted) <= limit.most && *spent < limit.most {
                 return Refusal::because(Reason::RateLimited, message).after(OTHERS_UNDER_WAY);
@@ -61,7 +63,8 @@ pub(crate) fn over_limit(exceeded: &Exceeded, who: &str, mode: Mode) -> Refusal 
         ),
         Which::TooManyAccounts => Refusal::because(
             Reason::BudgetExceeded,
-            "there are more callers than this proxy keeps accounts of; ask whoever runs it".to_owned(),
+            "there are more callers than this proxy keeps accounts of; ask whoever runs it"
+                .to_owned(),
         ),
     }
 }
@@ -69,17 +72,15 @@ pub(crate) fn over_limit(exceeded: &Exceeded, who: &str, mode: Mode) -> Refusal 
 /// The line for an operator of whom a limit is nearly spent.
 pub(crate) fn nearly_spent(crossing: &Crossing, who: &str) -> String {
     let limit = &crossing.limit;
-    let of = |value| amount(limit.measure, value);
     let resets = match (crossing.resets_at, limit.window) {
         (Some(at), window) => format!(" (resets {})", moment(at, window)),
         (None, _) => String::new(),
     };
     format!(
-        "budget: {} % spent: {} has spent {} of {} {}{resets}",
+        "budget: {} % spent: {} has spent {} {}{resets}",
         crossing.percent,
         whose(&crossing.account, who),
-        of(crossing.spent),
-        of(limit.most),
+        part(limit, crossing.spent),
         span(limit.window)
     )
 }
@@ -107,9 +108,8 @@ fn told(
 ) -> String {
     let of = |value| amount(limit.measure, value);
     let mut told = format!(
-        "{whose} has spent {} of {} {}",
-        of(spent),
-        of(limit.most),
+        "{whose} has spent {} {}",
+        part(limit, spent),
         span(limit.window)
     );
     if spent < limit.most {
@@ -126,10 +126,21 @@ fn told(
     told + "; the limit is in the proxy's policy"
 }
 
+/// What is spent of a limit: `$1.50 of $20.00`, `1 of 60 requests`.
+fn part(limit: &Limit, spent: u64) -> String {
+    let most = amount(limit.measure, limit.most);
+    match limit.measure {
+        Measure::Usd => format!("{} of {most}", amount(limit.measure, spent)),
+        Measure::Requests | Measure::Tokens => format!("{} of {most}", grouped(spent)),
+    }
+}
+
 /// An amount with its unit. Parts of a cent are shown where there is no whole one.
 pub(crate) fn amount(measure: Measure, value: u64) -> String {
     match measure {
+        Measure::Requests if value == 1 => "1 request".to_owned(),
         Measure::Requests => format!("{} requests", grouped(value)),
+        Measure::Tokens if value == 1 => "1 token".to_owned(),
         Measure::Tokens => format!("{} tokens", grouped(value)),
         Measure::Usd => {
             let dollars = grouped(value / 1_000_000_000);
@@ -219,6 +230,7 @@ mod tests {
     fn amounts_have_units_and_no_cent_is_lost_in_rounding_to_nothing() {
         for (measure, value, text) in [
             (Measure::Requests, 60, "60 requests"),
+            (Measure::Requests, 1, "1 request"),
             (Measure::Tokens, 5_000_000, "5,000,000 tokens"),
             (Measure::Tokens, 999, "999 tokens"),
             (Measure::Usd, 0, "$0.00"),

@@ -49,8 +49,8 @@ fn a_token_has_its_own_account_and_others_have_that_of_everyone() {
     }
     assert_eq!(with_token(&limited, "dev-token", &body).status, 200);
     for (token, who) in [
-        ("ci-token", "ci has spent 2 requests of 2 requests"),
-        ("dev-token", "dev has spent 1 requests"),
+        ("ci-token", "ci has spent 2 of 2 requests"),
+        ("dev-token", "dev has spent 1 of 1 request"),
     ] {
         let refused = with_token(&limited, token, &body);
         assert_openai_error(&refused, 400, "budget_exceeded");

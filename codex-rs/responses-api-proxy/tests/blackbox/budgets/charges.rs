@@ -48,7 +48,7 @@ fn a_stream_is_charged_before_its_caller_can_ask_again() {
             }
             let refused = limited.ask(&json!({ "model": "gpt-5.2", "stream": stream }));
             assert_openai_error(&refused, 400, "budget_exceeded");
-            let expected = "5,250 tokens of 5,250 tokens";
+            let expected = "5,250 of 5,250 tokens";
             assert!(refused.text().contains(expected), "{}", refused.text());
         }
     }
@@ -117,7 +117,11 @@ fn an_error_of_the_upstream_costs_a_request_and_no_tokens() {
     }
     let refused = limited.ask(&request(300, 1));
     assert_openai_error(&refused, 400, "budget_exceeded");
-    assert!(refused.text().contains("3 requests"), "{}", refused.text());
+    assert!(
+        refused.text().contains("3 of 3 requests"),
+        "{}",
+        refused.text()
+    );
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn a_ledger_is_shown_and_reset_while_no_proxy_has_it() {
     limited.proxy.wait_exit();
     let shown = run(&["budget", "show", "--ledger", &ledger]);
     assert!(
-        out(&shown).contains("everyone per day") && out(&shown).contains("1 requests, 800 tokens"),
+        out(&shown).contains("everyone per day") && out(&shown).contains("1 request, 800 tokens"),
         "{}",
         out(&shown)
     );

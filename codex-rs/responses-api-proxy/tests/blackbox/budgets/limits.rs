@@ -17,9 +17,9 @@ fn a_spent_limit_says_what_is_spent_of_what_and_until_when() {
     let first = limited.ask(&request(700, 100));
     assert_eq!(first.status, 200);
     assert!(first.header("x-codex-budget-remaining-tokens").is_some());
-    limited.proxy.wait_for_stderr(
-        "budget: 80 % spent: everyone has spent 800 tokens of 1,000 tokens for today",
-    );
+    limited
+        .proxy
+        .wait_for_stderr("budget: 80 % spent: everyone has spent 800 of 1,000 tokens for today");
     assert_eq!(limited.ask(&request(100, 100)).status, 200);
     limited.proxy.wait_for_stderr("budget: 95 % spent");
     let refused = limited.ask(&request(1, 1));
@@ -27,7 +27,7 @@ fn a_spent_limit_says_what_is_spent_of_what_and_until_when() {
     assert_eq!(refused.header("x-should-retry"), Some("false"));
     let message = refused.json()["error"]["message"].to_string();
     assert!(
-        message.contains("1,000 tokens of 1,000 tokens for today (resets 00:00 UTC)"),
+        message.contains("1,000 of 1,000 tokens for today (resets 00:00 UTC)"),
         "{message}"
     );
 }
@@ -162,7 +162,7 @@ fn so_many_requests_are_in_flight_and_half_of_one_is_none() {
         assert_openai_error(&refused, 429, "rate_limited");
         assert_eq!(refused.header("retry-after"), Some("1"));
         assert!(
-            refused.text().contains("may have 1 requests in flight"),
+            refused.text().contains("may have 1 request in flight"),
             "{}",
             refused.text()
         );
