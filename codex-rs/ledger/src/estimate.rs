@@ -56,6 +56,13 @@ pub struct Shown {
 }
 
 impl Shown {
+    /// Tokens of output that such an answer has come to, if there are `unshown` for one that shows.
+    #[must_use]
+    pub fn output(self, unshown: f64) -> u64 {
+        // Conversions from floating point saturate.
+        (self.tokens() as f64 * unshown).ceil() as u64
+    }
+
     /// Tokens that can be seen: a piece is one at least, and a long piece is several.
     fn tokens(self) -> u64 {
         self.deltas.max(self.bytes / BYTES_OF_TOKEN)
@@ -205,14 +212,12 @@ impl Estimator {
         }
     }
 
-    /// Tokens of output that an answer has come to which has shown so much of itself.
+    /// How many tokens of output there are for one that shows: the rest is reasoning. For [`Shown::output`].
     #[must_use]
-    pub fn output_of(&self, account: &str, model: &str, shown: Shown) -> u64 {
+    pub fn unshown(&self, account: &str, model: &str) -> f64 {
         let learned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = learned.pairs.get(&(account.into(), model.into()));
-        let unshown = known.map_or(1.0, |habits| habits.unshown);
-        // Conversions from floating point saturate.
-        (shown.tokens() as f64 * unshown).ceil() as u64
+        known.map_or(1.0, |habits| habits.unshown)
     }
 
     /// What a request with a body of so many bytes has cost. Only of answers that say so: a model's name is the

@@ -16,7 +16,7 @@ fn tokens_that_do_not_show_are_learned() {
         deltas: 100,
         bytes: 300,
     };
-    assert_eq!(estimator.output_of("a", "gpt-5", shown), 100);
+    assert_eq!(shown.output(estimator.unshown("a", "gpt-5")), 100);
     for _ in 0..64 {
         let used = Used {
             shown,
@@ -28,14 +28,14 @@ fn tokens_that_do_not_show_are_learned() {
         deltas: 50,
         bytes: 150,
     };
-    assert_eq!(estimator.output_of("a", "gpt-5", half), 200);
+    assert_eq!(half.output(estimator.unshown("a", "gpt-5")), 200);
     // What one account has learned is not for another one.
-    assert_eq!(estimator.output_of("b", "gpt-5", half), 50);
+    assert_eq!(half.output(estimator.unshown("b", "gpt-5")), 50);
     let few_and_long = Shown {
         deltas: 1,
         bytes: 4_000,
     };
-    assert_eq!(estimator.output_of("b", "other", few_and_long), 1_000);
+    assert_eq!(few_and_long.output(estimator.unshown("b", "other")), 1_000);
 }
 
 fn expected(estimator: &Estimator, account: &str, bytes: u64, most: Option<u64>) -> Estimate {

@@ -55,6 +55,8 @@ struct Held {
     tier: Option<String>,
     bytes: u64,
     estimate: Estimate,
+    /// How many tokens of output there are for one that shows.
+    unshown: f64,
 }
 
 impl fmt::Debug for Reservation {
@@ -99,11 +101,13 @@ impl Reservation {
         };
         let estimator = self.spending.estimator();
         let estimate = estimator.estimate(&self.terms.account, &model, asked, mode);
+        let unshown = estimator.unshown(&self.terms.account, &model);
         let mut held = Held {
             model,
             tier: facts.service_tier,
             bytes: facts.bytes,
             estimate,
+            unshown,
         };
         let amounts = Amounts {
             requests: 1,
@@ -175,6 +179,9 @@ impl Reservation {
         let Some(held) = &state.held else {
             return Ok(());
         };
+        if shown.output(held.unshown) <= held.estimate.output {
+            return Ok(());
+        }
         let so_far = self.so_far(held, shown);
         state.grant.grow(so_far)
     }
@@ -263,10 +270,7 @@ impl Reservation {
     /// What the request has cost at least, if so much of the answer was shown.
     fn so_far(&self, held: &Held, shown: Shown) -> Amounts {
         let estimate = Estimate {
-            output: self
-                .spending
-                .estimator()
-                .output_of(&self.terms.account, &held.model, shown),
+            output: shown.output(held.unshown),
             ..held.estimate
         };
         let cost = self.spending.prices().cost(
