@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use redb::backends::InMemoryBackend;
 use redb::{
-    Builder, Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, StorageBackend,
-    TableDefinition, WriteTransaction,
+    Builder, Database, ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata,
+    StorageBackend, TableDefinition, WriteTransaction,
 };
 
 use self::backend::LockedFile;
@@ -32,9 +32,12 @@ const FORMAT: u64 = 1;
 /// redb keeps so many bytes of the file in memory.
 const CACHE: usize = 8 * 1024 * 1024;
 
+/// An account, and one of its windows ([`window_code`]).
+type WindowKey<'a> = (&'a str, u8, u64, u32);
+
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("codex_ledger");
 /// By account and window.
-const WINDOWS: TableDefinition<'_, (&str, u8, u64, u32), WindowValue<'_>> =
+const WINDOWS: TableDefinition<'_, WindowKey<'_>, WindowValue<'_>> =
     TableDefinition::new("windows_1");
 /// By the number of the start of the process and that of the hold; when it began, and who holds what.
 const HOLDS: TableDefinition<'_, (u64, u64), (u64, &[u8])> = TableDefinition::new("holds_1");
@@ -104,14 +107,7 @@ impl Store {
     /// Everything that is known of an account; nothing if it was never stored.
     pub(crate) fn load(&self, account: &str) -> Result<Vec<Tally>, LedgerError> {
         let database = self.database()?;
-        guarded(|| {
-            let table = database
-                .begin_read()
-                .map_err(of_redb)?
-                .open_table(WINDOWS)
-                .map_err(of_redb)?;
-            tallies_of(&table, account)
-        })
+        guarded(|| tallies_of(&windows(&database)?, account))
     }
 
     /// Writes a batch, all of it or nothing, and returns when it is on the disk.
@@ -168,11 +164,7 @@ impl Store {
     pub(crate) fn rows(&self) -> Result<Vec<(String, Tally)>, LedgerError> {
         let database = self.database()?;
         guarded(|| {
-            let table = database
-                .begin_read()
-                .map_err(of_redb)?
-                .open_table(WINDOWS)
-                .map_err(of_redb)?;
+            let table = windows(&database)?;
             let mut rows = Vec::new();
             for row in table.iter().map_err(of_redb)? {
                 let (key, value) = row.map_err(of_redb)?;
@@ -247,8 +239,16 @@ fn begin_write(database: &Database) -> Result<WriteTransaction, LedgerError> {
     Ok(transaction)
 }
 
+/// All rows as they are now.
+fn windows(
+    database: &Database,
+) -> Result<ReadOnlyTable<WindowKey<'static>, WindowValue<'static>>, LedgerError> {
+    let reading = database.begin_read().map_err(of_redb)?;
+    reading.open_table(WINDOWS).map_err(of_redb)
+}
+
 fn tallies_of(
-    table: &impl ReadableTable<(&'static str, u8, u64, u32), WindowValue<'static>>,
+    table: &impl ReadableTable<WindowKey<'static>, WindowValue<'static>>,
     account: &str,
 ) -> Result<Vec<Tally>, LedgerError> {
     let keys = (account, 0, 0, 0)..=(account, u8::MAX, u64::MAX, u32::MAX);
