@@ -190,7 +190,8 @@ fn callers_that_stop_reading_do_not_slow_others_on_the_same_connection() {
         vec![FILLER; 16 * MIB],
     ));
     let proxy = in_front_of(&upstream).start();
-    // The program itself is half of it.
+    // The program itself is half of it. What comes on top is 14 MiB, and 16 MiB with musl's allocator, where five
+    // unread answers would be 80.
     let idle = proxy.rss_peak_kib();
     let mut unread: Vec<_> = (0..5).map(|_| proxy.client()).collect();
     for client in &mut unread {
@@ -201,7 +202,7 @@ fn callers_that_stop_reading_do_not_slow_others_on_the_same_connection() {
     assert_eq!(answer.body.len(), 16 * MIB);
     let peak = proxy.rss_peak_kib();
     assert!(
-        peak < idle + 16 * 1024,
+        peak < idle + 18 * 1024,
         "the peak was {peak} KiB, from {idle}"
     );
 }
