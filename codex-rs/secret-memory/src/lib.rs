@@ -10,7 +10,8 @@
 //! `/proc/PID/mem`, `process_vm_readv(2)` or a debugger's peek.
 //!
 //! The page knows nothing of keys or HTTP: it is filled once, sealed read-only,
-//! and lives as long as the process. If it is dropped before it is sealed, on
+//! and lives as long as the process; or it is a [`ReadOnlyPage`] until its secret is
+//! replaced, then wiped, and serves again. If it is dropped before it is sealed, on
 //! any error path, its bytes are wiped first.
 //!
 //! [`ZeroOnFree`] is the second line: a heap that forgets. [`return_free_memory`] makes it
@@ -32,6 +33,6 @@ mod secretmem;
 mod zero_on_free;
 
 pub use heap::return_free_memory;
-pub use page::{CAPACITY, PageError, SecretPage};
+pub use page::{CAPACITY, PageError, ReadOnlyPage, SecretPage};
 pub use protection::{Backing, Protection};
 pub use zero_on_free::ZeroOnFree;

@@ -1,29 +1,37 @@
-//! Address space on Unix: three pages, of which the middle one can be used.
+//! Address space on Unix: pages that can be used, between two that cannot.
 
 use std::io;
 use std::ptr::NonNull;
 
-/// Three pages of address space: one that can be used, between two that cannot.
+/// Pages of address space that can be used, between two that cannot.
 ///
-/// Reading or writing past either end of the middle page kills the process
+/// Reading or writing past either end of the middle kills the process
 /// instead of reaching a neighbour.
 pub(crate) struct Guarded {
     base: NonNull<u8>,
-    page: usize,
+    /// Of a guard, in bytes: one page.
+    guard: usize,
+    /// Of what is between them, in bytes: whole pages.
+    middle: usize,
 }
 
 impl Guarded {
-    /// Reserves the three pages with no access at all.
-    pub(crate) fn reserve() -> io::Result<Self> {
+    /// Reserves room for `capacity` bytes and the guards, with no access at all.
+    pub(crate) fn reserve(capacity: usize) -> io::Result<Self> {
         // SAFETY: sysconf(3) reads a constant of the system.
         let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-        let page = usize::try_from(page).map_err(io::Error::other)?;
+        let guard = usize::try_from(page).map_err(io::Error::other)?;
+        let too_large = || io::Error::from(io::ErrorKind::OutOfMemory);
+        let middle = capacity
+            .checked_next_multiple_of(guard)
+            .ok_or_else(too_large)?;
+        let length = middle.checked_add(guard * 2).ok_or_else(too_large)?;
         // SAFETY: a new private mapping at an address the kernel picks; no
         // existing memory is concerned.
         let base = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
-                page * 3,
+                length,
                 libc::PROT_NONE,
                 libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
                 -1,
@@ -34,19 +42,23 @@ impl Guarded {
             return Err(io::Error::last_os_error());
         }
         let base = NonNull::new(base.cast()).ok_or_else(io::Error::last_os_error)?;
-        Ok(Self { base, page })
+        Ok(Self {
+            base,
+            guard,
+            middle,
+        })
     }
 
-    /// The first byte of the middle page.
+    /// The first byte of the middle.
     pub(crate) fn open_start(&self) -> NonNull<u8> {
-        // SAFETY: one page into a mapping of three.
-        unsafe { self.base.add(self.page) }
+        // SAFETY: one page into a mapping of three or more.
+        unsafe { self.base.add(self.guard) }
     }
 
     /// Puts secret memory in the middle.
     #[cfg(target_os = "linux")]
     pub(crate) fn open_secret(&self) -> io::Result<()> {
-        crate::secretmem::map_over(self.open_start(), self.page)
+        crate::secretmem::map_over(self.open_start(), self.middle)
     }
 
     #[cfg(not(target_os = "linux"))]
@@ -54,21 +66,22 @@ impl Guarded {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// Allows reading and writing the middle page.
+    /// Allows reading and writing the middle.
     pub(crate) fn make_writable(&self) -> io::Result<()> {
         self.protect(libc::PROT_READ | libc::PROT_WRITE)
     }
 
-    /// Allows only reading the middle page.
+    /// Allows only reading the middle.
     pub(crate) fn make_read_only(&self) -> io::Result<()> {
         self.protect(libc::PROT_READ)
     }
 
-    /// `mprotect(2)` on the middle page.
+    /// `mprotect(2)` on the middle.
     fn protect(&self, access: libc::c_int) -> io::Result<()> {
-        // SAFETY: the middle page is ours; callers that take access away hold
+        // SAFETY: the middle is ours; callers that take access away hold
         // the only reference to it.
-        let done = unsafe { libc::mprotect(self.open_start().as_ptr().cast(), self.page, access) };
+        let done =
+            unsafe { libc::mprotect(self.open_start().as_ptr().cast(), self.middle, access) };
         if done == 0 {
             Ok(())
         } else {
@@ -76,10 +89,10 @@ impl Guarded {
         }
     }
 
-    /// `mlock(2)` on the middle page.
+    /// `mlock(2)` on the middle.
     pub(crate) fn lock(&self) -> io::Result<()> {
         // SAFETY: locking changes where the page may be kept, not what it holds.
-        let done = unsafe { libc::mlock(self.open_start().as_ptr().cast(), self.page) };
+        let done = unsafe { libc::mlock(self.open_start().as_ptr().cast(), self.middle) };
         if done == 0 {
             Ok(())
         } else {
@@ -87,11 +100,11 @@ impl Guarded {
         }
     }
 
-    /// `madvise(2)` on the middle page; true where the advice was taken.
+    /// `madvise(2)` on the middle; true where the advice was taken.
     #[cfg(target_os = "linux")]
     fn advise(&self, advice: libc::c_int) -> bool {
         // SAFETY: the advice given concerns dumps and forks of a page that is ours.
-        unsafe { libc::madvise(self.open_start().as_ptr().cast(), self.page, advice) == 0 }
+        unsafe { libc::madvise(self.open_start().as_ptr().cast(), self.middle, advice) == 0 }
     }
 
     #[cfg(target_os = "linux")]
@@ -141,8 +154,8 @@ pub(crate) fn lock_limit() -> Option<u64> {
 
 impl Drop for Guarded {
     fn drop(&mut self) {
-        // SAFETY: the three pages were mapped by `reserve`, nothing refers to
+        // SAFETY: all of these pages were mapped by `reserve`, nothing refers to
         // them once their owner goes, and unmapping also unlocks.
-        unsafe { libc::munmap(self.base.as_ptr().cast(), self.page * 3) };
+        unsafe { libc::munmap(self.base.as_ptr().cast(), self.middle + self.guard * 2) };
     }
 }

@@ -4,18 +4,17 @@
 use std::io;
 use std::ptr::NonNull;
 
-use crate::page::CAPACITY;
-
 /// A pointer and no `Box`: moving a `Box` ends every pointer into it, and a sealed page is handed
 /// out while its owner is given up.
 pub(crate) struct Guarded {
-    bytes: NonNull<[u8; CAPACITY]>,
+    bytes: NonNull<[u8]>,
 }
 
 impl Guarded {
-    pub(crate) fn reserve() -> io::Result<Self> {
+    pub(crate) fn reserve(capacity: usize) -> io::Result<Self> {
+        let bytes = vec![0; capacity].into_boxed_slice();
         Ok(Self {
-            bytes: NonNull::from(Box::leak(Box::new([0; CAPACITY]))),
+            bytes: NonNull::from(Box::leak(bytes)),
         })
     }
 

@@ -1,4 +1,4 @@
-//! The page itself: reserve, protect, fill, seal.
+//! Pages for one secret: reserve, protect, fill, then seal for good or lend for a while.
 
 use std::fmt;
 use std::io;
@@ -9,7 +9,7 @@ use zeroize::Zeroize;
 use crate::mapping::Guarded;
 use crate::protection::{Backing, Protection};
 
-/// How many bytes a page offers, whatever the size of the system's pages.
+/// How many bytes [`SecretPage::new`] offers, whatever the size of the system's pages.
 pub const CAPACITY: usize = 4096;
 
 /// Why there is no page to put a secret in.
@@ -30,8 +30,8 @@ impl fmt::Display for PageError {
         f.write_str(match self {
             Self::Map(_) => "could not map a page for the key",
             Self::Lock(_) => {
-                "could not lock the key's page in RAM (raise the limit with `ulimit -l`, \
-                 it needs one page)"
+                "could not lock the key's page in RAM (raise the limit with `ulimit -l`; a key on stdin \
+                 needs one page, keys that change up to 128 KiB)"
             }
             Self::LockFiltered(_) => {
                 "could not lock the key's page in RAM: it is not a limit that refuses mlock(2) but a \
@@ -53,13 +53,15 @@ impl std::error::Error for PageError {
     }
 }
 
-/// A page that holds one secret: filled through [`as_mut`](SecretPage::as_mut),
-/// then [sealed](SecretPage::seal) for the life of the process.
+/// A page, or several in a row, for one secret: filled through [`as_mut`](SecretPage::as_mut),
+/// then [sealed](SecretPage::seal) for the life of the process, or made
+/// [read-only](SecretPage::into_read_only) until the secret is replaced.
 ///
 /// Dropped unsealed, it is wiped and unmapped. It has no `Clone`, and its
 /// `Debug` shows the protection, never the bytes.
 pub struct SecretPage {
     guarded: Guarded,
+    capacity: usize,
     protection: Protection,
 }
 
@@ -68,7 +70,16 @@ pub struct SecretPage {
 unsafe impl Send for SecretPage {}
 
 impl SecretPage {
-    /// Maps, guards and locks a fresh page of zeroes.
+    /// Maps, guards and locks a fresh page of zeroes, [`CAPACITY`] bytes of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`with_capacity`](Self::with_capacity).
+    pub fn new(allow_unlocked: bool) -> Result<Self, PageError> {
+        Self::with_capacity(CAPACITY, allow_unlocked)
+    }
+
+    /// Maps, guards and locks as many fresh pages of zeroes as `capacity` bytes take.
     ///
     /// Secret memory is tried first, then private anonymous memory. With
     /// `allow_unlocked`, a page that cannot be locked is accepted and says so in
@@ -78,8 +89,8 @@ impl SecretPage {
     ///
     /// [`PageError::Map`] when there is no memory to map, [`PageError::Lock`]
     /// or [`PageError::LockFiltered`] when it cannot be locked and that was not waived.
-    pub fn new(allow_unlocked: bool) -> Result<Self, PageError> {
-        let guarded = Guarded::reserve().map_err(PageError::Map)?;
+    pub fn with_capacity(capacity: usize, allow_unlocked: bool) -> Result<Self, PageError> {
+        let guarded = Guarded::reserve(capacity).map_err(PageError::Map)?;
         let protection = if guarded.open_secret().is_ok() {
             Protection {
                 backing: Backing::SecretMem,
@@ -106,6 +117,7 @@ impl SecretPage {
         };
         Ok(Self {
             guarded,
+            capacity,
             protection,
         })
     }
@@ -124,32 +136,78 @@ impl SecretPage {
     /// # Errors
     ///
     /// [`PageError::Seal`] when the kernel refuses; the page is wiped then.
-    pub fn seal(self) -> Result<&'static [u8; CAPACITY], PageError> {
+    pub fn seal(self) -> Result<&'static [u8], PageError> {
         self.guarded.make_read_only().map_err(PageError::Seal)?;
-        let start = self.guarded.open_start();
+        let (start, capacity) = (self.guarded.open_start(), self.capacity);
         // Not dropped: a drop would wipe and unmap what we hand out below.
         let _ = std::mem::ManuallyDrop::new(self);
-        // SAFETY: the middle page is mapped and readable, at least CAPACITY long,
-        // and never unmapped or written again: its only owner has been given up.
-        Ok(unsafe { &*start.as_ptr().cast::<[u8; CAPACITY]>() })
+        // SAFETY: the pages between the guards are mapped and readable, at least `capacity`
+        // long, and never unmapped or written again: their only owner has been given up.
+        Ok(unsafe { slice::from_raw_parts(start.as_ptr(), capacity) })
+    }
+
+    /// Makes the page read-only, until it is [used again](ReadOnlyPage::into_writable).
+    ///
+    /// # Errors
+    ///
+    /// [`PageError::Seal`] when the kernel refuses; the page is wiped then.
+    pub fn into_read_only(self) -> Result<ReadOnlyPage, PageError> {
+        self.guarded.make_read_only().map_err(PageError::Seal)?;
+        Ok(ReadOnlyPage(self))
+    }
+
+    /// Overwrites all of it with zeroes.
+    pub fn wipe(&mut self) {
+        self.as_mut().zeroize();
+    }
+}
+
+/// A page that was filled and is only read: for a secret that is replaced some day, whose memory
+/// serves again then. Dropped, it is wiped and unmapped.
+///
+/// Its `Debug` shows the protection, never the bytes.
+#[derive(Debug)]
+pub struct ReadOnlyPage(SecretPage);
+
+// SAFETY: nothing is written through a shared reference to it, and its memory has no thread
+// affinity.
+unsafe impl Sync for ReadOnlyPage {}
+
+impl ReadOnlyPage {
+    /// The bytes, as many as were asked for.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.0.as_ref()
+    }
+
+    /// Wipes the page and gives it back for the next secret.
+    ///
+    /// # Errors
+    ///
+    /// [`PageError::Seal`] when the kernel does not let it be written; it is unmapped then.
+    pub fn into_writable(self) -> Result<SecretPage, PageError> {
+        let Self(mut page) = self;
+        page.guarded.make_writable().map_err(PageError::Seal)?;
+        page.wipe();
+        Ok(page)
     }
 }
 
 impl AsRef<[u8]> for SecretPage {
-    /// The writable bytes, [`CAPACITY`] of them.
+    /// The bytes, as many as were asked for.
     fn as_ref(&self) -> &[u8] {
-        // SAFETY: the middle page is mapped readable for as long as `self`
-        // lives, is at least CAPACITY long, and was zeroed by the kernel.
-        unsafe { slice::from_raw_parts(self.guarded.open_start().as_ptr(), CAPACITY) }
+        // SAFETY: the pages between the guards are mapped readable for as long as `self`
+        // lives, are at least `capacity` long, and were zeroed by the kernel.
+        unsafe { slice::from_raw_parts(self.guarded.open_start().as_ptr(), self.capacity) }
     }
 }
 
 impl AsMut<[u8]> for SecretPage {
-    /// The writable bytes, [`CAPACITY`] of them, zero where nothing was written.
+    /// The writable bytes, as many as were asked for, zero where nothing was written.
     fn as_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as in `as_ref`, and writable until sealed, which consumes
+        // SAFETY: as in `as_ref`, and writable until sealed or read-only, which consumes
         // `self`; `&mut self` makes the access exclusive.
-        unsafe { slice::from_raw_parts_mut(self.guarded.open_start().as_ptr(), CAPACITY) }
+        unsafe { slice::from_raw_parts_mut(self.guarded.open_start().as_ptr(), self.capacity) }
     }
 }
 
@@ -157,7 +215,7 @@ impl Drop for SecretPage {
     fn drop(&mut self) {
         // A failed seal may have left the page read-only; wiping must still work.
         if self.guarded.make_writable().is_ok() {
-            self.as_mut().zeroize();
+            self.wipe();
         }
     }
 }
@@ -221,6 +279,31 @@ mod tests {
         let sealed = page.seal().unwrap();
         assert_eq!(&sealed[..6], b"secret");
         assert_eq!(&sealed[6..], [0; CAPACITY - 6]);
+    }
+
+    #[test]
+    fn several_pages_are_one_stretch_of_memory() {
+        let mut page = SecretPage::with_capacity(20_000, true).unwrap();
+        assert_eq!(page.as_ref(), [0; 20_000]);
+        page.as_mut().fill(b'k');
+        assert_eq!(page.seal().unwrap(), [b'k'; 20_000]);
+    }
+
+    #[test]
+    fn a_page_serves_again_for_the_next_secret_and_is_empty_then() {
+        let mut page = SecretPage::with_capacity(5_000, true).unwrap();
+        for secret in [b"first!", b"second"] {
+            page.as_mut()[4_990..4_996].copy_from_slice(secret);
+            let filled = page.into_read_only().unwrap();
+            assert_eq!(&filled.bytes()[4_990..4_996], secret);
+            let shown = format!("{filled:?}");
+            assert!(
+                !shown.contains("first") && !shown.contains("115"),
+                "{shown}"
+            );
+            page = filled.into_writable().unwrap();
+            assert_eq!(page.as_ref(), [0; 5_000]);
+        }
     }
 
     #[test]
