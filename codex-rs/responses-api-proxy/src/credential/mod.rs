@@ -1,25 +1,33 @@
 //! What stands for the key while a request is made, and what recognises it if it
 //! comes back.
 
+pub(crate) mod alphabet;
+mod fingerprint;
+pub(crate) mod generation;
+pub(crate) mod known_keys;
+pub(crate) mod locked;
 pub(crate) mod needle;
 pub(crate) mod read_api_key;
 pub(crate) mod redact;
 pub(crate) mod source;
 pub(crate) mod substitution;
+pub(crate) mod wishes;
 
 use std::fmt;
+use std::sync::Arc;
 
 use http::HeaderValue;
 use rustls::crypto::CryptoProvider;
 
 use crate::access::policy::PermittedCall;
 use crate::config::UpstreamUrl;
+use crate::credential::generation::{Generations, HeadPermit, Unavailable};
+use crate::credential::known_keys::KnownKeys;
+use crate::credential::locked::LockedCredential;
 use crate::credential::needle::Needle;
-use crate::credential::read_api_key::ApiKey;
 use crate::credential::redact::Redactor;
-use crate::credential::substitution::SCHEME;
 use crate::credential::substitution::{
-    CredentialSubstitution, SubstitutionError, substituting_provider,
+    CredentialSubstitution, Substitute, SubstitutionError, substituting_provider,
 };
 use crate::observe::printable::{KeyKnown, keep_out};
 
@@ -30,79 +38,172 @@ use crate::observe::printable::{KeyKnown, keep_out};
 /// Copying this copies references. Its `Debug` shows nothing.
 #[derive(Clone, Copy)]
 pub(crate) struct Credential {
-    header: &'static str,
-    needle: &'static Needle,
+    kind: Kind,
+    known: &'static KnownKeys,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    /// The one key of this process.
+    Fixed(&'static str),
+    /// Each is replaced by the next.
+    Changing(&'static Generations),
 }
 
 impl Credential {
-    /// The header, and the encryption that puts the key in its place.
+    /// The header of the one key there will be, and the encryption that puts the key in its place.
     ///
     /// # Errors
     ///
     /// [`SubstitutionError`]: no placeholder could be made.
-    pub(crate) fn new(
-        key: ApiKey,
+    pub(crate) fn fixed(
+        key: LockedCredential,
         url: &UpstreamUrl,
     ) -> Result<(Self, CryptoProvider), SubstitutionError> {
         let provider = rustls::crypto::ring::default_provider();
-        let secret = key.header.as_bytes().get(SCHEME.len()..);
         let mut random = |buffer: &mut [u8]| provider.secure_random.fill(buffer).is_ok();
-        let needle =
-            Needle::new(secret.ok_or(SubstitutionError)?, &mut random).ok_or(SubstitutionError)?;
-        // As long-lived as the key itself.
-        let needle: &'static Needle = Box::leak(Box::new(needle));
+        let needle = Needle::new(key.secret(), key.alphabet(), &mut random);
+        let needle = Arc::new(needle.ok_or(SubstitutionError)?);
+        // These are as long-lived as the key itself.
+        let known: &'static KnownKeys = Box::leak(Box::new(KnownKeys::new(vec![needle])));
         if url.is_clear() {
             // No record to seal it in: the header itself, as a reference into the page.
-            let credential = Self {
-                header: key.header,
-                needle,
-            };
-            return Ok((credential, provider));
+            let kind = Kind::Fixed(key.header_for_good().ok_or(SubstitutionError)?);
+            return Ok((Self { kind, known }, provider));
         }
-        let substitution = CredentialSubstitution::new(key.header, key.huffman, &mut random)?;
-        // As long-lived as the key itself.
-        let substitution: &'static CredentialSubstitution = Box::leak(Box::new(substitution));
-        let credential = Self {
-            header: substitution.placeholder(),
-            needle,
-        };
-        Ok((credential, substituting_provider(substitution)))
+        let substitution: &'static _ = Box::leak(Box::new(CredentialSubstitution::new()?));
+        let key: &'static _ = Box::leak(Box::new(Arc::new(Substitute::new(key, &mut random)?)));
+        substitution.add(key);
+        let kind = Kind::Fixed(key.text());
+        Ok((Self { kind, known }, substituting_provider(substitution)))
     }
 
-    /// The Authorization of a call that was found to be permitted: the only way to it.
-    pub(crate) fn authorize(self, _call: &PermittedCall) -> Authorization {
-        let mut value = HeaderValue::from_static(self.header);
-        value.set_sensitive(true);
-        Authorization(value)
-    }
-
-    /// From now on no line and no message of ours has the key in it.
+    /// Credentials that follow each other, the first of which is yet to come; and the encryption that puts each in its
+    /// place.
     ///
     /// # Errors
     ///
-    /// [`KeyKnown`], if that is so for another one already.
-    pub(crate) fn keep_out_of_text(self) -> Result<(), KeyKnown> {
-        keep_out(self.needle)
+    /// [`SubstitutionError`], never.
+    pub(crate) fn changing(
+        url: &UpstreamUrl,
+    ) -> Result<(&'static Generations, CryptoProvider), SubstitutionError> {
+        let known: &'static _ = Box::leak(Box::new(KnownKeys::new(Vec::new())));
+        let substitution: &'static _ = Box::leak(Box::new(CredentialSubstitution::new()?));
+        let generations = Generations::new(substitution, known, url.is_clear());
+        let provider = match url.is_clear() {
+            true => rustls::crypto::ring::default_provider(),
+            false => substituting_provider(substitution),
+        };
+        Ok((Box::leak(Box::new(generations)), provider))
     }
 
-    /// Looks for the key in one answer.
-    pub(crate) fn redactor(self) -> Redactor {
-        Redactor::new(self.needle)
+    /// The Authorization of a call that was found to be permitted: the only way to it.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`]: no credential is in force, and none could be had.
+    pub(crate) async fn authorize(
+        self,
+        _call: &PermittedCall,
+    ) -> Result<Authorization, Unavailable> {
+        let (mut value, permit, generation) = match self.kind {
+            Kind::Fixed(header) => (HeaderValue::from_static(header), None, None),
+            Kind::Changing(generations) => {
+                let generation = generations.in_force().await?;
+                let (value, permit) = generations.header(&generation)?;
+                (value, permit, Some(generation))
+            }
+        };
+        value.set_sensitive(true);
+        Ok(Authorization {
+            value,
+            permit,
+            of: Used {
+                known: self.known,
+                generation: generation.map(|of| (of.number(), Arc::clone(of.needle()))),
+            },
+        })
+    }
+
+    /// From now on no line and no message of ours has a key in it.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyKnown`], if that is so for the keys of another one already.
+    pub(crate) fn keep_out_of_text(self) -> Result<(), KeyKnown> {
+        keep_out(self.known)
+    }
+
+    /// The upstream has refused a request that went with `used`.
+    pub(crate) fn note_refused(self, used: &Used) {
+        if let (Kind::Changing(generations), Some((number, _))) = (self.kind, &used.generation) {
+            generations.wishes().refused(*number);
+        }
+    }
+}
+
+impl From<&'static Generations> for Credential {
+    fn from(generations: &'static Generations) -> Self {
+        Self {
+            kind: Kind::Changing(generations),
+            known: generations.known(),
+        }
     }
 }
 
 /// What goes up with one request. It copies nothing, and no log prints it. Without `Debug` or `Clone`.
-pub(crate) struct Authorization(HeaderValue);
+pub(crate) struct Authorization {
+    value: HeaderValue,
+    permit: Option<HeadPermit>,
+    of: Used,
+}
+
+/// Which credential a request went with. Without `Debug`.
+#[derive(Clone)]
+pub(crate) struct Used {
+    known: &'static KnownKeys,
+    /// Its number, where credentials change.
+    generation: Option<(u64, Arc<Needle>)>,
+}
+
+impl Used {
+    /// Looks for keys in the answer to that request.
+    pub(crate) fn redactor(&self) -> Redactor {
+        let own = self.generation.as_ref();
+        Redactor::new(self.known, own.map(|(_, needle)| Arc::clone(needle)))
+    }
+
+    /// The number of the credential, where they change.
+    pub(crate) fn generation(&self) -> Option<u64> {
+        self.generation.as_ref().map(|&(number, _)| number)
+    }
+}
 
 impl Authorization {
     /// The field's value.
     pub(crate) fn into_value(self) -> HeaderValue {
-        self.0
+        self.value
+    }
+
+    /// What keeps the credential until the head is encrypted; to be given to the connection with the request.
+    pub(crate) fn take_permit(&mut self) -> Option<HeadPermit> {
+        self.permit.take()
+    }
+
+    pub(crate) fn used(&self) -> Used {
+        self.of.clone()
     }
 
     #[cfg(any(test, fuzzing))]
     pub(crate) fn for_tests(value: &'static str) -> Self {
-        Self(HeaderValue::from_static(value))
+        Self {
+            value: HeaderValue::from_static(value),
+            permit: None,
+            of: Used {
+                known: KnownKeys::for_tests(b""),
+                generation: None,
+            },
+        }
     }
 }
 
@@ -113,87 +214,4 @@ impl fmt::Debug for Credential {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const KEY: ApiKey = ApiKey {
-        header: "Bearer sk-secret",
-        huffman: &[],
-    };
-
-    fn header(credential: Credential) -> HeaderValue {
-        credential.authorize(&PermittedCall::probe()).into_value()
-    }
-
-    #[test]
-    fn in_clear_it_is_the_key_and_over_tls_it_is_not() {
-        let clear = UpstreamUrl::parse("http://127.0.0.1/").unwrap();
-        let (credential, _) = Credential::new(KEY, &clear).unwrap();
-        assert_eq!(header(credential), "Bearer sk-secret");
-        let mut huffman = [0; 32];
-        let len =
-            crate::credential::substitution::huffman_form(KEY.header.as_bytes(), &mut huffman)
-                .unwrap();
-        let key = ApiKey {
-            huffman: Box::leak(huffman[..len].to_vec().into_boxed_slice()),
-            ..KEY
-        };
-        let tls = UpstreamUrl::parse("https://example.com/").unwrap();
-        let (credential, _) = Credential::new(key, &tls).unwrap();
-        assert_ne!(header(credential), "Bearer sk-secret");
-        assert_eq!(header(credential).len(), KEY.header.len());
-    }
-
-    /// A field that is indexed is in the other side's table, and later requests say only
-    /// where: the key would be in memory there, and `substitution` would find nothing to replace.
-    #[tokio::test]
-    async fn http_2_writes_it_out_each_time_and_never_indexes_it() {
-        use tokio::io::AsyncReadExt;
-
-        /// RFC 7541, section 6.2.3: never indexed, by a name of the static table, which for
-        /// `authorization` is number 23.
-        const NEVER_INDEXED: [u8; 2] = [0x1f, 23 - 15];
-
-        let clear = UpstreamUrl::parse("http://127.0.0.1/").unwrap();
-        let (credential, _) = Credential::new(KEY, &clear).unwrap();
-        let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
-        let (send, connection) = h2::client::handshake(ours).await.unwrap();
-        let connection = tokio::spawn(connection);
-        let mut send = send.ready().await.unwrap();
-        let mut answers = Vec::new();
-        for _ in 0..3 {
-            let mut request = http::Request::post("http://127.0.0.1/").body(()).unwrap();
-            let authorization = credential.authorize(&PermittedCall::probe());
-            let headers = request.headers_mut();
-            headers.insert(http::header::AUTHORIZATION, authorization.into_value());
-            answers.push(send.send_request(request, true).unwrap());
-        }
-        let mut written = Vec::new();
-        let mut huffman = [0; 32];
-        let len =
-            crate::credential::substitution::huffman_form(KEY.header.as_bytes(), &mut huffman)
-                .unwrap();
-        let huffman = &huffman[..len];
-        // Until all three are there; the connection ends only with the other side's answers.
-        let count = |written: &[u8]| {
-            let fields = written.windows(len + 3);
-            fields
-                .filter(|field| field[..2] == NEVER_INDEXED && &field[3..] == huffman)
-                .count()
-        };
-        while count(&written) < 3 {
-            assert_ne!(theirs.read_buf(&mut written).await.unwrap(), 0);
-        }
-        connection.abort();
-        let all = written.windows(len).filter(|part| part == &huffman).count();
-        assert_eq!((count(&written), all), (3, 3));
-    }
-
-    #[test]
-    fn it_shows_nothing_of_itself() {
-        let clear = UpstreamUrl::parse("http://127.0.0.1/").unwrap();
-        let (credential, _) = Credential::new(KEY, &clear).unwrap();
-        assert_eq!(format!("{credential:?}"), "Credential");
-        assert_eq!(format!("{:?}", header(credential)), "Sensitive");
-    }
-}
+mod tests;

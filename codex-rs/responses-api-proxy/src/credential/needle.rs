@@ -7,7 +7,7 @@
 //! or skip by what the needle is made of). This one depends on the key in two
 //! things only: its length, and whether all of it is in the text.
 //!
-//! 1. A key can stand only in a run of bytes of its alphabet ([`is_key_byte`]) that
+//! 1. A key can stand only in a run of bytes of its alphabet ([`Alphabet`]) that
 //!    is at least as long as itself. Such runs are found by the class of bytes alone,
 //!    in jumps of the key's length: ordinary text has few, and costs little.
 //! 2. In a run each place is compared by a hash of as many bytes as the key has, which
@@ -16,52 +16,33 @@
 //!    byte counts as a random number of 64 bits that this process has drawn for it. A
 //!    hash is the key's only where nearly all of the key is there, in its place: of a
 //!    key longer than 64 bytes two bytes 64 apart can be exchanged. A text that has
-//!    the hash by chance is one in 2^64. Only such a place is compared byte by byte.
+//!    the hash by chance is one in 2^64. Only such a place is compared, by its
+//!    [fingerprint](crate::credential::fingerprint).
+//!
+//! The key itself is not in it: what looks for a key outlives the key's page.
 
 use std::fmt;
 use std::ops::Range;
 
-use crate::credential::read_api_key::is_key_byte;
-use crate::observe::printable::FindKey;
+use crate::credential::alphabet::Alphabet;
+use crate::credential::fingerprint::{Fingerprint, Points};
 
 /// A shorter key, in bytes, is not looked for. It would turn up in text by chance; and
 /// as asterisks tell a caller that its guess is the whole key, a key that can be
 /// guessed as a whole is better not replaced. Twelve characters of 64 are 2^72 guesses.
 const SHORTEST_KEY: usize = 12;
 
-/// [`is_key_byte`] for each byte.
-#[expect(
-    clippy::indexing_slicing,
-    reason = "the compiler works it out, and would say so"
-)]
-static KEY_BYTES: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < table.len() {
-        table[byte] = is_key_byte(byte as u8);
-        byte += 1;
-    }
-    table
-};
-
-/// So many bytes are looked at together, which compilers do in one step.
-const TOGETHER: usize = 16;
-
 /// So many hashes are compared before there is a look at the outcome.
 const AT_ONCE: usize = 4;
 
-/// The key as something to look for; refers to the key's page.
+/// The key as something to look for.
 pub(crate) struct Needle {
-    /// Empty if it is not looked for.
-    key: &'static [u8],
+    /// Of the key, in bytes; 0 if it is not looked for.
+    length: usize,
+    alphabet: Alphabet,
+    points: Points,
     exact: Hash,
     any_case: Hash,
-}
-
-impl FindKey for Needle {
-    fn places(&self, text: &[u8]) -> Vec<Range<usize>> {
-        self.find(text, Case::Ignored)
-    }
 }
 
 /// Which letters are the same.
@@ -79,16 +60,19 @@ struct Hash {
     outgoing: [u64; 256],
     /// The hash of the key.
     of_key: u64,
+    /// What decides where the hash is the same.
+    key: Fingerprint,
 }
 
 impl Hash {
-    fn new(numbers: [u64; 256], key: &[u8]) -> Self {
+    fn new(numbers: [u64; 256], key: &[u8], fingerprint: Fingerprint) -> Self {
         // How often a byte has been rotated by the time it goes out.
         let rotations = u32::try_from(key.len() % 64).unwrap_or(0);
         let mut hash = Self {
             incoming: numbers,
             outgoing: numbers.map(|number| number.rotate_left(rotations)),
             of_key: 0,
+            key: fingerprint,
         };
         hash.of_key = hash.of(key);
         hash
@@ -127,7 +111,8 @@ fn number(numbers: &[u64; 256], byte: u8) -> u64 {
 impl Needle {
     /// `random` fills a buffer; `None` if it cannot.
     pub(crate) fn new(
-        key: &'static [u8],
+        key: &[u8],
+        alphabet: Alphabet,
         random: &mut dyn FnMut(&mut [u8]) -> bool,
     ) -> Option<Self> {
         let mut numbers = [0; 256];
@@ -145,16 +130,19 @@ impl Needle {
             }
         }
         let key = if key.len() >= SHORTEST_KEY { key } else { &[] };
+        let points = Points::draw(random)?;
         Some(Self {
-            key,
-            exact: Hash::new(numbers, key),
-            any_case: Hash::new(folded, key),
+            length: key.len(),
+            alphabet,
+            points,
+            exact: Hash::new(numbers, key, points.of(key, as_it_is)),
+            any_case: Hash::new(folded, key, points.of(key, in_lower_case)),
         })
     }
 
     /// One whose numbers are the same every time, and as different as random ones.
     #[cfg(any(test, fuzzing))]
-    pub(crate) fn with_numbers_for_tests(key: &'static [u8]) -> Self {
+    pub(crate) fn with_numbers_for_tests(key: &[u8]) -> Self {
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
         let mut random = |buffer: &mut [u8]| {
             for byte in buffer {
@@ -166,7 +154,7 @@ impl Needle {
             }
             true
         };
-        match Self::new(key, &mut random) {
+        match Self::new(key, Alphabet::Key, &mut random) {
             Some(needle) => needle,
             None => unreachable!("the numbers do not run out"),
         }
@@ -174,15 +162,21 @@ impl Needle {
 
     /// Whether there is anything to look for.
     pub(crate) fn is_empty(&self) -> bool {
-        self.key.is_empty()
+        self.length == 0
     }
 
     /// How many bytes at the end of `text` could be the beginning of a key for all that
     /// their class says: the run of key bytes there, but never a whole key's length.
     pub(crate) fn open_end(&self, text: &[u8]) -> usize {
-        let longest = self.key.len().saturating_sub(1);
+        let longest = self.length.saturating_sub(1);
         let run = text.iter().rev().take(longest);
-        run.take_while(|&&byte| is_in_alphabet(byte)).count()
+        run.take_while(|&&byte| self.alphabet.contains(byte))
+            .count()
+    }
+
+    /// Whether `text` is the key, all of it and nothing else; never for a key that is not looked for.
+    pub(crate) fn is(&self, text: &[u8]) -> bool {
+        text.len() == self.length && self.is_in(text, Case::Exact)
     }
 
     pub(crate) fn is_in(&self, text: &[u8], case: Case) -> bool {
@@ -193,7 +187,7 @@ impl Needle {
     /// touch joined to one.
     pub(crate) fn find(&self, text: &[u8], case: Case) -> Vec<Range<usize>> {
         let mut found = Vec::new();
-        if self.key.is_empty() {
+        if self.length == 0 {
             return found;
         }
         let mut from = 0;
@@ -211,15 +205,15 @@ impl Needle {
 
     /// The next run of key bytes, from `from` on, that is as long as a key.
     fn next_run(&self, text: &[u8], mut from: usize) -> Option<Range<usize>> {
-        let length = self.key.len();
+        let length = self.length;
         loop {
             // Whatever is not a key byte rules out every run across it, so the last one
             // of these spares a look at those before.
             let next = text.get(from..from.checked_add(length)?)?;
-            match end_of_others(next) {
+            match self.alphabet.end_of_others(next) {
                 0 => {
                     let rest = text.get(from + length..).unwrap_or_default();
-                    return Some(from..from + length + run_at_start(rest));
+                    return Some(from..from + length + self.alphabet.run_at_start(rest));
                 }
                 end => from += end,
             }
@@ -228,11 +222,8 @@ impl Needle {
 
     /// Looks at every place of a run, and notes where the key stands.
     fn look_in_run(&self, run: &[u8], offset: usize, case: Case, found: &mut Vec<Range<usize>>) {
-        let hash = match case {
-            Case::Exact => &self.exact,
-            Case::Ignored => &self.any_case,
-        };
-        let Some((first, rest)) = run.split_at_checked(self.key.len()) else {
+        let hash = self.hash(case);
+        let Some((first, rest)) = run.split_at_checked(self.length) else {
             return;
         };
         let mut look = |at: usize, here: u64| {
@@ -268,16 +259,26 @@ impl Needle {
         }
     }
 
+    fn hash(&self, case: Case) -> &Hash {
+        match case {
+            Case::Exact => &self.exact,
+            Case::Ignored => &self.any_case,
+        }
+    }
+
     fn stands_at(&self, run: &[u8], at: usize, case: Case) -> bool {
-        let text = run.get(at..at + self.key.len());
-        text.is_some_and(|text| match case {
-            Case::Exact => text == self.key,
-            Case::Ignored => text.eq_ignore_ascii_case(self.key),
+        let text = run.get(at..at + self.length);
+        text.is_some_and(|text| {
+            let found = match case {
+                Case::Exact => self.points.of(text, as_it_is),
+                Case::Ignored => self.points.of(text, in_lower_case),
+            };
+            found == self.hash(case).key
         })
     }
 
     fn note(&self, at: usize, found: &mut Vec<Range<usize>>) {
-        let end = at + self.key.len();
+        let end = at + self.length;
         match found.last_mut() {
             Some(last) if last.end >= at => last.end = end,
             _ => found.push(at..end),
@@ -285,49 +286,12 @@ impl Needle {
     }
 }
 
-/// Where the last byte of `text` that is not a key's ends; 0 if there is none.
-fn end_of_others(text: &[u8]) -> usize {
-    let mut end = text.len();
-    // In ordinary text it is near the end, where it is found fastest one by one.
-    for (index, some) in text.rchunks(TOGETHER).enumerate() {
-        if index == 0 || !are_key_bytes(some) {
-            let others = some.iter().rposition(|&byte| !is_in_alphabet(byte));
-            if let Some(at) = others {
-                return end - some.len() + at + 1;
-            }
-        }
-        end -= some.len();
-    }
-    0
+fn as_it_is(byte: u8) -> u8 {
+    byte
 }
 
-/// How many key bytes `text` begins with.
-fn run_at_start(text: &[u8]) -> usize {
-    let whole = text.chunks(TOGETHER).take_while(|some| are_key_bytes(some));
-    let run = whole.map(<[u8]>::len).sum();
-    let rest = text.get(run..).unwrap_or_default().iter();
-    run + rest.take_while(|&&byte| is_in_alphabet(byte)).count()
-}
-
-#[inline]
-fn are_key_bytes(bytes: &[u8]) -> bool {
-    match <&[u8; TOGETHER]>::try_from(bytes) {
-        // Arithmetic without a way out in between becomes a few vector instructions.
-        Ok(bytes) => bytes.iter().fold(0, |others, &byte| others | other(byte)) == 0,
-        Err(_) => bytes.iter().all(|&byte| is_in_alphabet(byte)),
-    }
-}
-
-/// 1 if it is not a key byte, 0 if it is.
-fn other(byte: u8) -> u8 {
-    let is_letter = (byte | 0x20).wrapping_sub(b'a') < 26;
-    let is_digit = byte.wrapping_sub(b'0') < 10;
-    u8::from(!(is_letter | is_digit | (byte == b'-') | (byte == b'_')))
-}
-
-fn is_in_alphabet(byte: u8) -> bool {
-    // Each byte is in the table; one that were not would be looked at more closely.
-    KEY_BYTES.get(usize::from(byte)).copied().unwrap_or(true)
+fn in_lower_case(byte: u8) -> u8 {
+    byte.to_ascii_lowercase()
 }
 
 impl fmt::Debug for Needle {

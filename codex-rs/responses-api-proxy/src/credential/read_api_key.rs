@@ -1,27 +1,22 @@
-//! Standard input -> `Bearer <key>`, in the one page that holds it.
+//! One line -> `Bearer <key>`, in the locked memory that holds it.
 //!
-//! The key is read straight into the locked page, behind the bytes `Bearer `,
+//! The key is read straight into its locked memory, behind the bytes `Bearer `,
 //! with nothing that buffers in between, and is checked where it lies. On every
-//! error the page is wiped by being dropped. No message repeats a byte of it.
+//! error it is wiped. No message repeats a byte of it.
 
 use std::fmt;
 use std::io::{self, Read};
 
-use codex_secret_memory::{PageError, SecretPage};
-use zeroize::Zeroize;
+use codex_secret_memory::PageError;
 
-use crate::credential::substitution::{self, SCHEME};
-
-/// How much of the page the header value `Bearer <key>` may take, in bytes; its
-/// Huffman-encoded form comes behind that.
-const CAPACITY: usize = 1024;
+use crate::credential::locked::{EmptySlot, LockedCredential, NotACredential, Room};
 
 /// Why there is no key. None of these carries a byte of what was read.
 #[derive(Debug)]
 pub(crate) enum ReadKeyError {
     Missing,
-    TooLarge,
-    ForbiddenCharacter,
+    TooLarge(Room),
+    ForbiddenCharacter(Room),
     SecondLine,
     Read(io::Error),
     Page(PageError),
@@ -34,13 +29,18 @@ impl fmt::Display for ReadKeyError {
                 "API key must be provided via stdin (e.g. printenv OPENAI_API_KEY | \
                  env -u OPENAI_API_KEY codex responses-api-proxy)",
             ),
-            Self::TooLarge => write!(
+            Self::TooLarge(room) => write!(
                 f,
-                "API key is too large to fit in the {CAPACITY}-byte buffer"
+                "API key is too large to fit in the {}-byte buffer",
+                room.plain()
             ),
-            Self::ForbiddenCharacter => {
+            Self::ForbiddenCharacter(Room::Key) => {
                 f.write_str("API key may only contain ASCII letters, numbers, '-' or '_'")
             }
+            Self::ForbiddenCharacter(Room::Token) => f.write_str(
+                "API key may only contain what a bearer token can have: ASCII letters, numbers, \
+                 '-', '.', '_', '~', '+', '/' or '='",
+            ),
             Self::SecondLine => f.write_str(
                 "stdin holds a second line after the API key; give the key alone, on one line",
             ),
@@ -60,26 +60,7 @@ impl std::error::Error for ReadKeyError {
     }
 }
 
-/// The key in the sealed page, in the two forms that leave this process.
-#[derive(Clone, Copy)]
-pub(crate) struct ApiKey {
-    /// The header value `Bearer <key>`.
-    pub(crate) header: &'static str,
-    /// The same in HPACK's Huffman code, as HTTP/2 writes it.
-    pub(crate) huffman: &'static [u8],
-}
-
-impl ApiKey {
-    /// The key alone.
-    pub(crate) fn secret(&self) -> &'static [u8] {
-        self.header
-            .as_bytes()
-            .get(SCHEME.len()..)
-            .unwrap_or_default()
-    }
-}
-
-/// Reads one line and keeps it as the header value `Bearer <key>` in the page.
+/// Reads one line and keeps it as the header value `Bearer <key>` in locked memory.
 ///
 /// Stops at the first newline without waiting for the end of input, so that a
 /// writer may keep its side open. Trailing `\r` and empty lines are dropped.
@@ -88,51 +69,49 @@ impl ApiKey {
 ///
 /// # Errors
 ///
-/// [`ReadKeyError`]; the page is wiped then.
+/// [`ReadKeyError`]; what was read is wiped then.
 pub(crate) fn read_api_key(
     input: &mut impl Read,
-    mut page: SecretPage,
-) -> Result<ApiKey, ReadKeyError> {
-    let (plain, huffman) = page.as_mut().split_at_mut(CAPACITY);
-    let (scheme, room) = plain.split_at_mut(SCHEME.len());
-    scheme.copy_from_slice(SCHEME);
-    let key_len = read_line(input, room)?;
-    let (key, rest) = room.split_at_mut(key_len);
-    if key.is_empty() {
-        return Err(ReadKeyError::Missing);
-    }
-    if !key.iter().all(|&byte| is_key_byte(byte)) {
-        return Err(ReadKeyError::ForbiddenCharacter);
-    }
-    if rest.iter().any(|byte| !matches!(byte, b'\r' | b'\n' | 0)) {
+    mut slot: EmptySlot,
+) -> Result<LockedCredential, ReadKeyError> {
+    let room = slot.room();
+    let key_len = read_line(input, slot.token_mut()).map_err(|error| match error {
+        LineError::TooLong => ReadKeyError::TooLarge(room),
+        LineError::Read(cause) => ReadKeyError::Read(cause),
+    })?;
+    let (key, rest) = slot.token_mut().split_at_mut(key_len);
+    if key.iter().all(|&byte| room.alphabet().contains(byte))
+        && !key.is_empty()
+        && rest.iter().any(|byte| !matches!(byte, b'\r' | b'\n' | 0))
+    {
         return Err(ReadKeyError::SecondLine);
     }
-    rest.zeroize();
-    let header_len = SCHEME.len() + key_len;
-    let header = plain.get(..header_len).ok_or(ReadKeyError::TooLarge)?;
-    let huffman_len =
-        substitution::huffman_form(header, huffman).ok_or(ReadKeyError::ForbiddenCharacter)?;
-    let (plain, huffman) = page.seal().map_err(ReadKeyError::Page)?.split_at(CAPACITY);
-    let header = plain.get(..header_len).ok_or(ReadKeyError::TooLarge)?;
-    Ok(ApiKey {
-        header: std::str::from_utf8(header).map_err(|_| ReadKeyError::ForbiddenCharacter)?,
-        huffman: huffman.get(..huffman_len).ok_or(ReadKeyError::TooLarge)?,
+    slot.finish(key_len).map_err(|error| match error {
+        NotACredential::Missing => ReadKeyError::Missing,
+        NotACredential::TooLarge => ReadKeyError::TooLarge(room),
+        NotACredential::ForbiddenCharacter => ReadKeyError::ForbiddenCharacter(room),
+        NotACredential::Page(cause) => ReadKeyError::Page(cause),
     })
+}
+
+enum LineError {
+    TooLong,
+    Read(io::Error),
 }
 
 /// Fills `room` up to a newline or the end of input; returns the line's length
 /// without its line ending. What was read past it stays in `room`.
-fn read_line(input: &mut impl Read, room: &mut [u8]) -> Result<usize, ReadKeyError> {
+fn read_line(input: &mut impl Read, room: &mut [u8]) -> Result<usize, LineError> {
     let mut filled = 0;
     loop {
         let free = room.get_mut(filled..).unwrap_or_default();
         if free.is_empty() {
-            return Err(ReadKeyError::TooLarge);
+            return Err(LineError::TooLong);
         }
         let read = match input.read(free) {
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(ReadKeyError::Read(error)),
+            Err(error) => return Err(LineError::Read(error)),
         };
         let line_end = free
             .get(..read)
@@ -151,12 +130,6 @@ fn without_carriage_returns(room: &[u8], len: usize) -> usize {
     let line = room.get(..len).unwrap_or_default();
     let trailing = line.iter().rev().take_while(|&&byte| byte == b'\r').count();
     len - trailing
-}
-
-/// What OpenAI's keys are made of. Anything else is a paste gone wrong, and
-/// could not stand in a header safely.
-pub(crate) const fn is_key_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 
 #[cfg(test)]
@@ -184,17 +157,22 @@ mod tests {
         panic!("read again although the line was complete")
     }
 
+    fn slot() -> EmptySlot {
+        EmptySlot::for_good(Room::Key.page(true).unwrap(), Room::Key)
+    }
+
     fn read(
         chunks: &[&[u8]],
         last: fn() -> io::Result<usize>,
     ) -> Result<&'static str, ReadKeyError> {
         let chunks = chunks.iter().map(|chunk| chunk.to_vec()).collect();
-        let key = read_api_key(&mut Script { chunks, last }, SecretPage::new(true).unwrap())?;
-        Ok(key.header)
+        let key = read_api_key(&mut Script { chunks, last }, slot())?;
+        Ok(key.header_for_good().unwrap())
     }
 
     fn read_all(input: &[u8]) -> Result<&'static str, ReadKeyError> {
-        Ok(read_api_key(&mut &*input, SecretPage::new(true).unwrap())?.header)
+        let key = read_api_key(&mut &*input, slot())?;
+        Ok(key.header_for_good().unwrap())
     }
 
     #[test]
@@ -238,11 +216,9 @@ mod tests {
                 Err(io::ErrorKind::Interrupted.into())
             }
         }
-        let key = read_api_key(&mut Interrupted(false), SecretPage::new(true).unwrap());
-        assert_eq!(
-            key.unwrap_or_else(|error| panic!("{error}")).header,
-            "Bearer k"
-        );
+        let key = read_api_key(&mut Interrupted(false), slot());
+        let key = key.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(key.header(), b"Bearer k");
     }
 
     #[test]
@@ -257,15 +233,15 @@ mod tests {
 
     #[test]
     fn the_largest_key_fits_and_one_more_byte_does_not() {
-        let largest = vec![b'a'; CAPACITY - SCHEME.len() - 1];
-        assert_eq!(read_all(&largest).unwrap().len(), CAPACITY - 1);
+        let largest = vec![b'a'; 1024 - "Bearer ".len() - 1];
+        assert_eq!(read_all(&largest).unwrap().len(), 1023);
         let mut with_newline = largest.clone();
         with_newline.push(b'\n');
-        assert_eq!(read_all(&with_newline).unwrap().len(), CAPACITY - 1);
+        assert_eq!(read_all(&with_newline).unwrap().len(), 1023);
         for extra in 1..3 {
             let too_large = vec![b'a'; largest.len() + extra];
             let error = read_all(&too_large).unwrap_err();
-            assert!(matches!(error, ReadKeyError::TooLarge));
+            assert!(matches!(error, ReadKeyError::TooLarge(Room::Key)));
             assert_eq!(
                 error.to_string(),
                 "API key is too large to fit in the 1024-byte buffer"
@@ -297,7 +273,10 @@ mod tests {
             b"Bearer sk",
         ] {
             let error = read_all(bad).unwrap_err();
-            assert!(matches!(error, ReadKeyError::ForbiddenCharacter), "{bad:?}");
+            assert!(
+                matches!(error, ReadKeyError::ForbiddenCharacter(Room::Key)),
+                "{bad:?}"
+            );
             assert_eq!(
                 error.to_string(),
                 "API key may only contain ASCII letters, numbers, '-' or '_'"

@@ -9,13 +9,13 @@
 //! # Non-interference
 //!
 //! Callers choose what is in an answer, and where its pieces end: the Responses
-//! API repeats their `instructions`. So for two keys of one length, and any pieces
-//! that hold neither of them whole, what leaves is the same, in the same pieces, at
+//! API repeats their `instructions`. So for two keys of one length and one source, and any
+//! pieces that hold neither of them whole, what leaves is the same, in the same pieces, at
 //! the same steps. The sizes of pieces do not even depend on whether the key is
 //! there; only the bytes do.
 //!
 //! For that, what is held back at the end of a piece is chosen by the class of bytes
-//! alone: the run of key bytes there ([`is_key_byte`](crate::credential::read_api_key::is_key_byte)),
+//! alone: the run of key bytes there ([`Alphabet`](crate::credential::alphabet::Alphabet)),
 //! at most one byte less than a key. At the end of an answer, and before a cut, it goes
 //! out unchanged. And the search itself takes no longer for a near miss than for any
 //! other text of the same classes ([`needle`](crate::credential::needle)).
@@ -24,15 +24,27 @@
 //! pause waits for what follows. No clock lets it go earlier, because an upstream that
 //! pauses within the key would then get it through. Server-sent events end in an empty
 //! line, and leave whole.
+//!
+//! # Keys that change
+//!
+//! What is looked for is every key that may still be sent, and the one before; in the answer to a
+//! request also the key that went up with it, however long that is ago. What is held back is then
+//! as long as the longest of them asks for.
+
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::credential::known_keys::{KnownKeys, Needles};
 use crate::credential::needle::{Case, Needle};
 
 /// Looks for the key in one answer, piece by piece. Without `Debug`: what it holds back may be the key.
 pub(crate) struct Redactor {
-    needle: &'static Needle,
+    known: &'static KnownKeys,
+    /// The key of the request itself, where keys change.
+    own: Option<Arc<Needle>>,
+    needles: Needles,
     /// The end of what came so far, as it came: the run of key bytes that is held back.
     held: Vec<u8>,
     /// So many bytes of it, from the first, belong to a key that was whole.
@@ -41,9 +53,11 @@ pub(crate) struct Redactor {
 }
 
 impl Redactor {
-    pub(crate) fn new(needle: &'static Needle) -> Self {
+    pub(crate) fn new(known: &'static KnownKeys, own: Option<Arc<Needle>>) -> Self {
         Self {
-            needle,
+            known,
+            needles: known.with(own.as_ref()),
+            own,
             held: Vec::new(),
             held_of_key: 0,
             found: false,
@@ -57,7 +71,7 @@ impl Redactor {
 
     /// Whether the key is in a text of which nothing comes before or after, in any case of letters.
     pub(crate) fn is_in(&self, text: &[u8]) -> bool {
-        self.needle.is_in(text, Case::Ignored)
+        self.needles.is_in(text, Case::Ignored)
     }
 
     /// Whether something will come out of [`finish`](Self::finish).
@@ -69,9 +83,9 @@ impl Redactor {
     /// names come in lower case.
     pub(crate) fn clean_headers(&mut self, headers: &mut HeaderMap) {
         let holds_key = |(name, value): (&HeaderName, &HeaderValue)| {
-            let name = self.needle.is_in(name.as_ref(), Case::Ignored);
+            let name = self.needles.is_in(name.as_ref(), Case::Ignored);
             // Not short of a look at the value: how long this takes tells nothing then.
-            name | self.needle.is_in(value.as_bytes(), Case::Ignored)
+            name | self.needles.is_in(value.as_bytes(), Case::Ignored)
         };
         let named: Vec<_> = headers
             .iter()
@@ -87,7 +101,10 @@ impl Redactor {
     /// Takes a piece of the body and returns what may go on: in nearly every case
     /// the piece itself, uncopied.
     pub(crate) fn take(&mut self, piece: Bytes) -> Bytes {
-        if self.needle.is_empty() {
+        if self.known.has_changed_since(&self.needles) {
+            self.needles = self.known.with(self.own.as_ref());
+        }
+        if self.needles.is_empty() && self.held.is_empty() {
             return piece;
         }
         let piece = if self.held.is_empty() {
@@ -98,16 +115,18 @@ impl Redactor {
             whole.extend_from_slice(&piece);
             whole.freeze()
         };
-        let keys = self.needle.find(&piece, Case::Exact);
-        let open = piece.len() - self.needle.open_end(&piece);
-        // A key that reaches into what is held began before it: it is longer than that.
-        let end_of_key = keys.last().map_or(0, |key| key.end).max(self.held_of_key);
+        let keys = self.needles.find(&piece, Case::Exact);
+        let open = piece.len() - self.needles.open_end(&piece);
+        // One that is in what is held from its first byte on, which is a shorter one than others, is found again.
+        let passed = keys.iter().filter(|key| key.start < open);
+        let end_of_key = passed.map(|key| key.end).max().unwrap_or(0);
+        let end_of_key = end_of_key.max(self.held_of_key);
         self.held.clear();
         let (_, held) = piece.split_at(open);
         self.held.extend_from_slice(held);
         let replaced = self.held_of_key.min(open);
         self.held_of_key = end_of_key.saturating_sub(open);
-        if keys.is_empty() && replaced == 0 {
+        if end_of_key == 0 {
             return piece.slice(..open);
         }
         self.found = true;
@@ -127,8 +146,12 @@ impl Redactor {
     pub(crate) fn finish(&mut self) -> Option<Bytes> {
         let mut held = std::mem::take(&mut self.held);
         let of_key = std::mem::take(&mut self.held_of_key);
-        if let Some(key) = held.get_mut(..of_key) {
-            key.fill(b'*');
+        let keys = self.needles.find(&held, Case::Exact);
+        self.found |= !keys.is_empty();
+        for key in keys.into_iter().chain(std::iter::once(0..of_key)) {
+            if let Some(key) = held.get_mut(key) {
+                key.fill(b'*');
+            }
         }
         (!held.is_empty()).then(|| held.into())
     }

@@ -6,28 +6,28 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use codex_process_hardening::EchoOff;
-use codex_secret_memory::SecretPage;
 
-use crate::credential::read_api_key::{ApiKey, ReadKeyError, read_api_key};
+use crate::credential::locked::{EmptySlot, LockedCredential};
+use crate::credential::read_api_key::{ReadKeyError, read_api_key};
 use crate::observe::stderr;
 
 /// How long standard input may stay silent before somebody is told.
 const QUIET: Duration = Duration::from_secs(5);
 
-/// Reads the key into `page` and closes standard input.
+/// Reads the key into `slot` and closes standard input.
 ///
 /// # Errors
 ///
-/// [`ReadKeyError`]; the page is wiped then.
-pub(crate) fn key_from_stdin(page: SecretPage) -> Result<ApiKey, ReadKeyError> {
+/// [`ReadKeyError`]; what was read is wiped then.
+pub(crate) fn key_from_stdin(slot: EmptySlot) -> Result<LockedCredential, ReadKeyError> {
     let mut stdin = take_stdin().map_err(ReadKeyError::Read)?;
     if stdin.is_terminal() {
         stderr::line("Paste the API key and press Enter (it is not shown):");
         let terminal = stdin.try_clone().map_err(ReadKeyError::Read)?;
         let _hidden = EchoOff::new(&terminal).map_err(ReadKeyError::Read)?;
-        return read_api_key(&mut stdin, page);
+        return read_api_key(&mut stdin, slot);
     }
-    saying_so_if_quiet(|| read_api_key(&mut stdin, page))
+    saying_so_if_quiet(|| read_api_key(&mut stdin, slot))
 }
 
 /// Moves standard input to a descriptor of its own and leaves `/dev/null`, or where

@@ -159,14 +159,14 @@ mod tests {
     use http::HeaderValue;
     use http::header::AUTHORIZATION;
 
-    use crate::credential::needle::Needle;
+    use crate::credential::known_keys::KnownKeys;
 
     use super::*;
 
     const KEY: &[u8] = b"sk-Secret-0123456789";
 
     fn written(headers: &[(&'static str, &'static str)]) -> serde_json::Value {
-        let needle = Box::leak(Box::new(Needle::with_numbers_for_tests(KEY)));
+        let known = KnownKeys::for_tests(KEY);
         let headers: HeaderMap = headers
             .iter()
             .map(|&(name, value)| {
@@ -175,7 +175,7 @@ mod tests {
             })
             .collect();
         let token = CallerToken::of(&headers, true);
-        let redactor = Redactor::new(needle);
+        let redactor = Redactor::new(known, None);
         let secrets = Secrets {
             redactor: &redactor,
             token: &token,

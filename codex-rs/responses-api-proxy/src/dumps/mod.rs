@@ -24,7 +24,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use http::{HeaderMap, StatusCode};
 
-use crate::credential::Credential;
+use crate::credential::Used;
 use crate::dumps::directory::{DumpDirectory, DumpDirectoryError, Found};
 use crate::dumps::head::Secrets;
 use crate::dumps::name::{DumpName, Half};
@@ -108,7 +108,7 @@ impl Dumps {
         record: &Record,
         headers: &HeaderMap,
         has_token: bool,
-        credential: Credential,
+        used: &Used,
     ) -> DumpedExchange {
         let since = record.at().duration_since(UNIX_EPOCH);
         let unix_ms = since.map_or(0, |since| since.as_millis());
@@ -118,7 +118,7 @@ impl Dumps {
             number: record.number(),
             unix_ms: u64::try_from(unix_ms).unwrap_or(0),
             token: CallerToken::of(headers, has_token),
-            credential,
+            used: used.clone(),
         }
     }
 
@@ -142,7 +142,7 @@ pub(crate) struct DumpedExchange {
     number: u64,
     unix_ms: u64,
     token: CallerToken,
-    credential: Credential,
+    used: Used,
 }
 
 impl DumpedExchange {
@@ -164,7 +164,7 @@ impl DumpedExchange {
             number: self.number,
             half,
         };
-        let redactor = self.credential.redactor();
+        let redactor = self.used.redactor();
         let head = head(&Secrets {
             redactor: &redactor,
             token: &self.token,

@@ -213,7 +213,7 @@ mod tests {
     use http::header::AUTHORIZATION;
     use http::{HeaderMap, HeaderValue};
 
-    use crate::credential::needle::Needle;
+    use crate::credential::known_keys::KnownKeys;
     use crate::credential::redact::Redactor;
     use crate::dumps::name::Half;
     use crate::dumps::token::CallerToken;
@@ -270,12 +270,11 @@ mod tests {
         let token = format!("Bearer {}", "t".repeat(60 * 1024));
         let headers = [(AUTHORIZATION, HeaderValue::try_from(token).unwrap())];
         let headers = HeaderMap::from_iter(headers);
-        let needle = Needle::with_numbers_for_tests(b"sk-Secret-0123456789");
-        let needle = &*Box::leak(Box::new(needle));
+        let known = KnownKeys::for_tests(b"sk-Secret-0123456789");
         let begin = |user| Begin {
             user,
             head: Vec::new(),
-            redactor: Redactor::new(needle),
+            redactor: Redactor::new(known, None),
             token: CallerToken::of(&headers, true),
         };
         for user in [Some(1), None] {

@@ -175,7 +175,7 @@ mod tests {
     use http::HeaderMap;
 
     use super::*;
-    use crate::credential::needle::Needle;
+    use crate::credential::known_keys::KnownKeys;
     use crate::credential::redact::Redactor;
     use crate::dumps::directory::DumpDirectory;
     use crate::dumps::name::Half;
@@ -203,13 +203,12 @@ mod tests {
             most_open: 8,
             given_up: GivenUp::default(),
         };
-        let needle = Needle::with_numbers_for_tests(b"sk-Secret-0123456789");
-        let needle = &*Box::leak(Box::new(needle));
+        let known = KnownKeys::for_tests(b"sk-Secret-0123456789");
         let begin = |number, user| {
             let begin = Begin {
                 user,
                 head: Vec::new(),
-                redactor: Redactor::new(needle),
+                redactor: Redactor::new(known, None),
                 token: CallerToken::of(&HeaderMap::new(), false),
             };
             Item::Begin(name(number), Box::new(begin))

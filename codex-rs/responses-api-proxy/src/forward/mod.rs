@@ -37,7 +37,7 @@ use crate::refusal::{Reason, Refusal};
 use crate::upstream::error::UpstreamError;
 use crate::upstream::request_body::RequestBody;
 use crate::upstream::request_progress::RequestBodyError;
-use crate::upstream::{MAX_ANSWER_HEADERS, Upstream};
+use crate::upstream::{MAX_ANSWER_HEADERS, RequestHead, Upstream};
 
 /// OpenAI's name for a request, which its support asks for.
 const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -84,18 +84,19 @@ pub(crate) async fn forward(
     if upload.is_declared_too_large() {
         return Err(Refusal::body_too_large(limit));
     }
-    let outgoing = headers::for_upstream(credential.authorize(&permitted), permitted.headers());
+    let authorization = credential.authorize(&permitted).await;
+    let mut authorization = authorization.map_err(UpstreamError::Credential)?;
+    let (used, head_permit) = (authorization.used(), authorization.take_permit());
+    let outgoing = headers::for_upstream(authorization, permitted.headers());
     headers::limit(&outgoing)?;
+    let outgoing = RequestHead {
+        headers: outgoing,
+        permit: head_permit,
+    };
     let dumped = dumps.map(|dumps| {
         let caller = permit.caller();
         let has_token = caller.token.is_some();
-        dumps.exchange(
-            caller.user,
-            &record,
-            permitted.headers(),
-            has_token,
-            credential,
-        )
+        dumps.exchange(caller.user, &record, permitted.headers(), has_token, &used)
     });
     let upload = upload.dumped(dumped.as_ref().map(|to| to.request(permitted.headers())));
     // With it goes the buffer it was read into; an answer can take minutes to begin.
@@ -123,11 +124,14 @@ pub(crate) async fn forward(
         )
         .into());
     }
+    if head.status == StatusCode::UNAUTHORIZED {
+        credential.note_refused(&used);
+    }
     let form = AnswerForm::from_headers(&head.headers);
     note_head(&record, &head, form);
     let dump = dumped.map(|to| to.response(head.status, &head.headers));
     headers::retain_for_client(&mut head.headers);
-    let mut redactor = credential.redactor();
+    let mut redactor = used.redactor();
     redactor.clean_headers(&mut head.headers);
     let meter = Meter::new(form, head.status, &record, reservation);
     if let Some(meter) = &meter {
@@ -212,7 +216,13 @@ async fn ask_for_nothing(
     request_limit: &RequestLimit,
 ) -> Result<StatusCode, UpstreamError> {
     let call = PermittedCall::probe();
-    let outgoing = headers::for_upstream(credential.authorize(&call), call.headers());
+    let authorization = credential.authorize(&call).await;
+    let mut authorization = authorization.map_err(UpstreamError::Credential)?;
+    let permit_of_head = authorization.take_permit();
+    let outgoing = RequestHead {
+        headers: headers::for_upstream(authorization, call.headers()),
+        permit: permit_of_head,
+    };
     let nothing = RequestBody::new(Body::from("{}"), limits);
     let permit = request_limit
         .take(&Caller::proxy())

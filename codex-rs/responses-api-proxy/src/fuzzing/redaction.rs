@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 
-use crate::credential::needle::Needle;
+use crate::credential::known_keys::KnownKeys;
 use crate::credential::redact::Redactor;
 use crate::credential::substitution::fuzzing::{cut, split_control};
 
@@ -19,8 +19,8 @@ const KEYS: [[&[u8]; 2]; 4] = [
     [b"abcabcabcabca", b"abcabcabcabcb"],
 ];
 
-static NEEDLES: LazyLock<[[Needle; 2]; 4]> =
-    LazyLock::new(|| KEYS.map(|pair| pair.map(Needle::with_numbers_for_tests)));
+static KNOWN: LazyLock<[[&KnownKeys; 2]; 4]> =
+    LazyLock::new(|| KEYS.map(|pair| pair.map(KnownKeys::for_tests)));
 
 /// The pair of keys that the first byte names, and a text: in the rest 0xff stands for the first
 /// key, and 0xfe (of the first) or 0xfd (of the second) and a byte for a beginning of one, or its
@@ -65,7 +65,7 @@ pub fn redact(data: &[u8]) {
         expected[at..at + key.len()].fill(b'*');
     }
     for control in [control, &[]] {
-        let steps = redacted(&text, control, &NEEDLES[pair][0]);
+        let steps = redacted(&text, control, KNOWN[pair][0]);
         let out: Vec<u8> = steps
             .into_iter()
             .flat_map(|step| step.0.unwrap_or_default())
@@ -83,7 +83,7 @@ pub fn noninterference(data: &[u8]) {
     if KEYS[pair].iter().any(holds) {
         return;
     }
-    let [one, other] = &NEEDLES[pair];
+    let [one, other] = KNOWN[pair];
     assert_eq!(
         redacted(&text, control, one),
         redacted(&text, control, other)
@@ -94,9 +94,9 @@ pub fn noninterference(data: &[u8]) {
 fn redacted(
     text: &[u8],
     control: &[u8],
-    needle: &'static Needle,
+    known: &'static KnownKeys,
 ) -> Vec<(Option<Bytes>, bool, bool)> {
-    let mut redactor = Redactor::new(needle);
+    let mut redactor = Redactor::new(known, None);
     let mut steps = Vec::new();
     for (piece, _) in cut(text, control) {
         let out = redactor.take(Bytes::copy_from_slice(piece));

@@ -152,6 +152,8 @@ reasons! {
     UpstreamTimeout: GATEWAY_TIMEOUT "upstream_timeout" Upstream Stays Again "";
     /// The key would go in cleartext to a user who may not have it.
     UpstreamListener: BAD_GATEWAY "upstream_listener" Upstream Stays Never "";
+    /// No credential is in force, and none could be had.
+    CredentialUnavailable: BAD_GATEWAY "credential_unavailable" Upstream Stays Again "";
     /// The caller has as many connections as one may have, and none had room in time.
     UpstreamBusy: SERVICE_UNAVAILABLE "upstream_busy" Upstream Stays Later "";
     /// An answer in a coding, or in parts, that nobody asked for.

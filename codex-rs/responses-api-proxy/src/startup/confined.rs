@@ -12,6 +12,7 @@ use crate::access::trusted_file::TrustedFile;
 use crate::config::args::Sandbox;
 use crate::config::{Config, environment};
 use crate::credential::Credential;
+use crate::credential::locked::{EmptySlot, Room};
 use crate::credential::source::key_from_stdin;
 use crate::lifecycle::server_info::ServerInfo;
 use crate::net::loopback::{LoopbackPort, ReservedPort};
@@ -81,9 +82,9 @@ impl Checked {
             page,
             mut banner,
         } = self;
-        let key = key_from_stdin(page)?;
+        let key = key_from_stdin(EmptySlot::for_good(page, Room::Key))?;
         warn_of_copies(key.secret(), &mut banner);
-        let (credential, provider) = Credential::new(key, &config.upstream)?;
+        let (credential, provider) = Credential::fixed(key, &config.upstream)?;
         credential.keep_out_of_text()?;
         route.encrypt_by(provider)?;
         let address = port.as_ref().map(ReservedPort::address);

@@ -16,6 +16,7 @@ use crate::upstream::error::UpstreamError;
 use super::SentBody;
 use super::connector::{Connector, Established};
 use super::driver::{Driver, Loan};
+use super::outgoing_heads::OutgoingHeads;
 use super::pool::{Connect, Pooled};
 use super::resets::ResetBudget;
 use super::transport::{Outgoing, Transport};
@@ -145,6 +146,11 @@ impl Connection {
             Protocol::Http1 { .. } => Some(&self.outgoing),
             Protocol::Http2 { .. } => None,
         }
+    }
+
+    /// The heads of requests that this connection has still to encrypt.
+    pub(super) fn outgoing_heads(&self) -> &OutgoingHeads {
+        self.outgoing.heads()
     }
 
     /// The budget of resets, where giving up a request takes one.

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use crate::credential::generation::Unavailable;
 use crate::observe::printable::excerpt;
 use crate::refusal::{Reason, Refusal};
 use crate::upstream::{CONNECT_TIMEOUT, ResolveError, TunnelError};
@@ -49,6 +50,8 @@ pub(crate) enum UpstreamError {
     Busy,
     /// An answer in a coding, or in parts, that nobody asked for.
     Coding(String),
+    /// There is no credential in force to send a request with.
+    Credential(Unavailable),
     /// A redirect, which is never followed: the key goes to one origin only.
     Redirect { status: StatusCode, origin: String },
 }
@@ -152,6 +155,7 @@ impl UpstreamError {
             Self::Listener { .. } => Reason::UpstreamListener,
             Self::Busy => Reason::UpstreamBusy,
             Self::Coding(_) => Reason::UpstreamCoding,
+            Self::Credential(_) => Reason::CredentialUnavailable,
             Self::Redirect { .. } => Reason::UpstreamRedirect,
         }
     }
@@ -200,6 +204,11 @@ impl fmt::Display for UpstreamError {
                 "the upstream answered in a form that it was not asked for ({}); only an answer \
                  without a coding, and whole, is passed on",
                 excerpt(form)
+            ),
+            Self::Credential(cause) => write!(
+                f,
+                "there is no credential to call the upstream with: {}",
+                excerpt(&cause.0)
             ),
             Self::Redirect { status, origin } => write!(
                 f,

@@ -7,6 +7,7 @@ mod driver;
 pub(crate) mod error;
 mod exchange;
 mod listener_owner;
+mod outgoing_heads;
 mod pace;
 mod pool;
 pub(crate) mod request_body;
@@ -32,6 +33,7 @@ use url::Url;
 
 use crate::access::request_limit::RequestPermit;
 use crate::config::UpstreamUrl;
+use crate::credential::generation::HeadPermit;
 use crate::observe::upstream_connections::UpstreamConnections;
 use crate::upstream::error::UpstreamError;
 use crate::upstream::request_body::RequestBody;
@@ -77,6 +79,14 @@ struct Target {
     /// For HTTP/1.1: path and query, and `Host`.
     origin_form: Uri,
     host: HeaderValue,
+}
+
+/// The headers of a request, and what keeps the credential that they stand for.
+#[derive(Debug)]
+pub(crate) struct RequestHead {
+    pub(crate) headers: HeaderMap,
+    /// `None` where the credential stays in any case.
+    pub(crate) permit: Option<HeadPermit>,
 }
 
 impl Upstream {
@@ -134,12 +144,12 @@ impl Upstream {
     /// The [`UpstreamError`]; the request is cancelled then.
     pub(crate) async fn send(
         &self,
-        headers: HeaderMap,
+        head: RequestHead,
         body: RequestBody,
         permit: RequestPermit,
     ) -> Result<(Parts, UpstreamBody), UpstreamError> {
         let progress = body.progress();
-        let answer = self.answer(headers, body, permit);
+        let answer = self.answer(head, body, permit);
         in_time(answer, self.timeout, &progress)
             .await
             .ok_or(UpstreamError::Timeout(self.timeout))?
@@ -147,14 +157,15 @@ impl Upstream {
 
     async fn answer(
         &self,
-        headers: HeaderMap,
+        head: RequestHead,
         body: RequestBody,
         permit: RequestPermit,
     ) -> Result<(Parts, UpstreamBody), UpstreamError> {
         // In a box: hyper makes room for 32 requests in the queue of each connection.
         let mut request = Request::new(Box::new(body));
         *request.method_mut() = Method::POST;
-        *request.headers_mut() = headers;
+        *request.headers_mut() = head.headers;
+        let mut head_permit = head.permit;
         let mut permit = permit;
         let mut turns = 0;
         loop {
@@ -164,6 +175,11 @@ impl Upstream {
             let may_be_stale = lease.is_reused() && turns < MAX_TURNS;
             let guard = RequestGuard::new(lease, permit);
             request.body_mut().leave_by(guard.clone());
+            let slot = head_permit.as_ref().map(HeadPermit::slot);
+            guard
+                .connection()
+                .outgoing_heads()
+                .expect(head_permit.take());
             let sent = guard.connection().send(request);
             let (outcome, exchange) = Answer::new(sent, Exchange::new(guard)).await;
             match outcome {
@@ -178,6 +194,7 @@ impl Upstream {
                 Err(mut error) => match error.take_message() {
                     Some(mut unsent) if may_be_stale => {
                         unsent.body_mut().stay();
+                        head_permit = exchange.connection().outgoing_heads().take_back(slot);
                         request = unsent;
                         permit = exchange.into_permit().ok_or(UpstreamError::Busy)?;
                     }

@@ -18,8 +18,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf, Take};
 use tokio::sync::oneshot;
 use tokio::task::coop;
 
+use crate::credential::substitution::sealed::{self, Sealed};
 use crate::observe::upstream_connections::OpenConnection;
 
+use super::outgoing_heads::OutgoingHeads;
 use super::stream::Stream;
 use super::windows::Windows;
 
@@ -48,6 +50,7 @@ struct Written {
     is_flushed: AtomicBool,
     /// Who waits for more to be written.
     waiting: Mutex<Option<Waker>>,
+    heads: OutgoingHeads,
 }
 
 impl Outgoing {
@@ -78,7 +81,15 @@ impl Outgoing {
         }
     }
 
+    pub(super) fn heads(&self) -> &OutgoingHeads {
+        &self.0.heads
+    }
+
     fn note(&self, written: usize) {
+        let sealed = sealed::take();
+        if sealed != Sealed::default() {
+            self.heads().sealed(sealed);
+        }
         let written = u64::try_from(written).unwrap_or(u64::MAX);
         self.0.bytes.fetch_add(written, Ordering::Relaxed);
         let waiting = self.waiting().take();

@@ -3,7 +3,7 @@ use super::*;
 use proptest::prelude::*;
 
 const KEY: &[u8] = b"sk-test-abcabcabd-0123456789";
-fn needle(key: &'static [u8]) -> Needle {
+fn needle(key: &[u8]) -> Needle {
     Needle::with_numbers_for_tests(key)
 }
 
@@ -79,22 +79,6 @@ fn a_key_too_short_to_be_told_from_text_is_not_looked_for() {
 }
 
 #[test]
-fn one_other_byte_among_many_is_seen_wherever_it_is() {
-    for byte in 0..=u8::MAX {
-        assert_eq!(other(byte) == 0, is_key_byte(byte), "{byte}");
-    }
-    for at in 0..40 {
-        let mut text = [b'x'; 40];
-        text[at] = b' ';
-        assert_eq!((run_at_start(&text), end_of_others(&text)), (at, at + 1));
-    }
-    assert_eq!(
-        (run_at_start(&[b'x'; 40]), end_of_others(&[b'x'; 40])),
-        (40, 0)
-    );
-}
-
-#[test]
 fn an_open_end_is_a_run_of_key_bytes_shorter_than_the_key() {
     let needle = needle(KEY);
     for (text, open) in [
@@ -106,6 +90,34 @@ fn an_open_end_is_a_run_of_key_bytes_shorter_than_the_key() {
     ] {
         assert_eq!(needle.open_end(text), open);
     }
+}
+
+/// A token has more characters, and a text that has none of them but letters is searched as for a key.
+#[test]
+fn a_token_is_found_with_all_the_characters_it_may_have() {
+    let token = b"eyJ.a~b+c/d==_-eyJ";
+    let mut state = 1_u8;
+    let mut random = |buffer: &mut [u8]| {
+        buffer.fill_with(|| {
+            state = state.wrapping_mul(77).wrapping_add(31);
+            state
+        });
+        true
+    };
+    let needle = Needle::new(token, Alphabet::Token, &mut random).unwrap();
+    for (before, after) in [
+        ("", ""),
+        ("x", "y"),
+        ("\"", "\""),
+        ("//", "=="),
+        (" ", "\n"),
+    ] {
+        let text = [before.as_bytes(), token, after.as_bytes()].concat();
+        let expected = before.len()..before.len() + token.len();
+        assert_eq!(needle.find(&text, Case::Exact), [expected]);
+    }
+    assert_eq!(needle.open_end(b"see https://a.b/c"), 7);
+    assert!(!needle.is_in(b"eyJ.a~b+c/d== -eyJ", Case::Ignored));
 }
 
 proptest! {

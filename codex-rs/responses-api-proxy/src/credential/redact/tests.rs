@@ -1,14 +1,13 @@
 use super::*;
 
-use crate::credential::read_api_key::is_key_byte;
+use crate::credential::alphabet::is_key_byte;
 
 const KEY: &[u8] = b"sk-test-abcabcabd-0123456789";
 /// Overlaps itself.
 const PERIODIC: &[u8] = b"abcabcabcabca";
 
 fn redactor(key: &[u8]) -> Redactor {
-    let key = Box::leak(key.to_vec().into_boxed_slice());
-    Redactor::new(Box::leak(Box::new(Needle::with_numbers_for_tests(key))))
+    Redactor::new(KnownKeys::for_tests(key), None)
 }
 
 fn redact(pieces: &[&[u8]], key: &[u8]) -> (String, bool) {
@@ -248,4 +247,45 @@ fn with_the_key_only_its_bytes_change_and_no_piece_does() {
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
+}
+
+/// Where several keys are known, of different lengths, each is replaced wherever an answer is cut, and a key that
+/// is known only from the middle of the answer on is replaced from there on.
+#[test]
+fn of_several_keys_each_is_replaced_wherever_it_is_cut() {
+    const OTHER: &[u8] = b"sk-short-0123";
+    let needle = |key| std::sync::Arc::new(Needle::with_numbers_for_tests(key));
+    let known = || -> &'static KnownKeys {
+        Box::leak(Box::new(KnownKeys::new(vec![needle(KEY), needle(OTHER)])))
+    };
+    let whole = [
+        b"a ", OTHER, b" b ", KEY, OTHER, b"c", OTHER, KEY, b" ", OTHER,
+    ]
+    .concat();
+    let stars = |len| "*".repeat(len);
+    let (key, other) = (KEY.len(), OTHER.len());
+    let expected = format!(
+        "a {} b {}c{} {}",
+        stars(other),
+        stars(key + other),
+        stars(other + key),
+        stars(other)
+    );
+    for size in 1..=whole.len() {
+        let mut redactor = Redactor::new(known(), None);
+        let mut out = Vec::new();
+        for piece in whole.chunks(size) {
+            out.extend(redactor.take(Bytes::copy_from_slice(piece)));
+        }
+        out.extend(redactor.finish().unwrap_or_default());
+        assert_eq!(String::from_utf8(out).unwrap(), expected, "{size}");
+        assert!(redactor.has_found());
+    }
+    let known = KnownKeys::for_tests(KEY);
+    let mut redactor = Redactor::new(known, Some(needle(PERIODIC)));
+    let before = redactor.take(Bytes::from_static(b"sk-short-0123 abcabcabcabca "));
+    known.replace(vec![needle(OTHER)]);
+    let after = redactor.take(Bytes::from_static(b"sk-short-0123 abcabcabcabca "));
+    assert_eq!(before, format!("sk-short-0123 {} ", stars(13)));
+    assert_eq!(after, format!("{} {} ", stars(13), stars(13)));
 }

@@ -5,16 +5,14 @@
     reason = "a fuzz target reports by panicking"
 )]
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
-use super::{CredentialSubstitution, Desynchronized, Pair, Stream, huffman_form};
+use super::{CredentialSubstitution, Desynchronized, Form, Stream, Substitute};
+use crate::credential::locked::{LockedCredential, Room};
 
 const CREDENTIAL: &str = "Bearer sk-proj-Zz09_XqWvK3JmNpAb7CdEfGh1IjKlMnOpQrStUvWxYz";
 
-static SUBSTITUTION: LazyLock<CredentialSubstitution> = LazyLock::new(|| {
-    let mut huffman = vec![0; 2048];
-    let len = huffman_form(CREDENTIAL.as_bytes(), &mut huffman).unwrap();
-    huffman.truncate(len);
+static SUBSTITUTE: LazyLock<Arc<Substitute>> = LazyLock::new(|| {
     let mut state = 1_u32;
     // Not random, so that what was found is found again.
     let mut random = |buffer: &mut [u8]| {
@@ -24,7 +22,14 @@ static SUBSTITUTION: LazyLock<CredentialSubstitution> = LazyLock::new(|| {
         });
         true
     };
-    CredentialSubstitution::new(CREDENTIAL, huffman.leak(), &mut random).unwrap()
+    let credential = LockedCredential::for_tests(&CREDENTIAL["Bearer ".len()..], Room::Key);
+    Arc::new(Substitute::new(credential, &mut random).unwrap())
+});
+
+static SUBSTITUTION: LazyLock<CredentialSubstitution> = LazyLock::new(|| {
+    let substitution = CredentialSubstitution::new().unwrap();
+    substitution.add(&SUBSTITUTE);
+    substitution
 });
 
 /// Sends `wire` in records; what leaves, up to where track was lost. Nothing is ever replaced
@@ -44,10 +49,9 @@ fn send(wire: &[u8], control: &[u8]) -> (Vec<u8>, Result<(), Desynchronized>) {
             let with = splice.with.bytes();
             let end = splice.at + with.len();
             let replaced = &record[splice.at..end];
-            assert!(
-                stands_for(&SUBSTITUTION.plain, replaced, with)
-                    || stands_for(&SUBSTITUTION.huffman, replaced, with)
-            );
+            let (placeholder, secret, range) = splice.with.sides();
+            assert_eq!(placeholder.get(range.clone()), Some(replaced));
+            assert_eq!(secret.get(range), Some(with));
             out[splice.at..end].copy_from_slice(with);
         }
         left.extend(out);
@@ -55,20 +59,13 @@ fn send(wire: &[u8], control: &[u8]) -> (Vec<u8>, Result<(), Desynchronized>) {
     (left, Ok(()))
 }
 
-fn stands_for(pair: &Pair, replaced: &[u8], with: &[u8]) -> bool {
-    let (placeholder, secret) = pair.sides();
-    let at = with.as_ptr().addr().wrapping_sub(secret.as_ptr().addr());
-    placeholder.get(at..at.saturating_add(with.len())) == Some(replaced)
-        && secret.get(at..at.saturating_add(with.len())) == Some(with)
-}
-
-/// With 0xff for the placeholder and 0xfe for its Huffman-enHuffman-encoded form.
+/// With 0xff for the placeholder and 0xfe for its Huffman-encoded form.
 fn expand(data: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     for &byte in data {
         match byte {
-            0xff => out.extend(SUBSTITUTION.placeholder.bytes()),
-            0xfe => out.extend(SUBSTITUTION.huffman.sides().0),
+            0xff => out.extend(SUBSTITUTE.text().bytes()),
+            0xfe => out.extend(SUBSTITUTE.placeholder(Form::Huffman).bytes()),
             _ => out.push(byte),
         }
     }
@@ -94,10 +91,7 @@ pub fn substitution_requests(data: &[u8]) {
     for body in rest.split(|&byte| byte == 0) {
         let is_chunked = body.first().is_some_and(|byte| byte & 1 == 1);
         let body = expand(body);
-        for (out, credential) in [
-            (&mut wire, SUBSTITUTION.placeholder),
-            (&mut expected, CREDENTIAL),
-        ] {
+        for (out, credential) in [(&mut wire, SUBSTITUTE.text()), (&mut expected, CREDENTIAL)] {
             out.extend(
                 format!("POST /v1/responses HTTP/1.1\r\nauthorization: {credential}\r\n").bytes(),
             );

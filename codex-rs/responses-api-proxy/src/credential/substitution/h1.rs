@@ -3,7 +3,8 @@
 //! The client is ours, so its framing is known to be well formed: names in lower
 //! case, one length, CR LF. Anything else means that track is lost.
 
-use super::matcher::{Desynchronized, Matcher, Pair, Splice};
+use super::matcher::{Desynchronized, Matcher, Splice};
+use super::{CredentialSubstitution, Form};
 
 /// How much of a header line is kept to tell what it is.
 const LINE_KEPT: usize = 64;
@@ -42,14 +43,14 @@ impl H1 {
         Self {
             place: Place::Head,
             line: Vec::new(),
-            matcher: Matcher::default(),
+            matcher: Matcher::new(Form::Plain),
             body: Body::Length(0),
         }
     }
 
     pub(super) fn take(
         &mut self,
-        pair: &Pair,
+        substitution: &CredentialSubstitution,
         record: &[u8],
         splices: &mut Vec<Splice>,
     ) -> Result<(), Desynchronized> {
@@ -60,7 +61,7 @@ impl H1 {
                 Place::Data { left, chunked } => self.pass_data(left, chunked, rest.len())?,
                 Place::Head => {
                     let line = up_to_newline(rest)?;
-                    self.matcher.take(pair, line, at, splices)?;
+                    self.matcher.take(substitution, line, at, splices)?;
                     if self.keep(line)? {
                         self.end_head_line()?;
                     }
@@ -145,7 +146,7 @@ impl H1 {
     }
 
     fn next_head(&mut self) -> Place {
-        self.matcher = Matcher::default();
+        self.matcher = Matcher::new(Form::Plain);
         self.body = Body::Length(0);
         self.line.clear();
         Place::Head

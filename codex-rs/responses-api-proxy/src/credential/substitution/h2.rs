@@ -3,7 +3,8 @@
 //! One record can hold several frames and one frame can lie in several records.
 //! Only header blocks are looked into, each for exactly one placeholder.
 
-use super::matcher::{Desynchronized, Matcher, Pair, Splice};
+use super::matcher::{Desynchronized, Matcher, Splice};
+use super::{CredentialSubstitution, Form};
 
 /// What opens the connection (RFC 9113, section 3.4).
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -34,13 +35,13 @@ impl H2 {
             header_filled: 0,
             in_block: false,
             ends_block: false,
-            matcher: Matcher::default(),
+            matcher: Matcher::new(Form::Huffman),
         }
     }
 
     pub(super) fn take(
         &mut self,
-        pair: &Pair,
+        substitution: &CredentialSubstitution,
         record: &[u8],
         splices: &mut Vec<Splice>,
     ) -> Result<(), Desynchronized> {
@@ -52,7 +53,7 @@ impl H2 {
                     .get(..self.skip.min(rest.len()))
                     .ok_or(Desynchronized)?;
                 if self.in_block {
-                    self.matcher.take(pair, here, at, splices)?;
+                    self.matcher.take(substitution, here, at, splices)?;
                 }
                 self.skip -= here.len();
                 at += here.len();
@@ -84,7 +85,7 @@ impl H2 {
         self.in_block = matches!(kind, HEADERS | CONTINUATION);
         self.ends_block = flags & END_HEADERS != 0;
         if kind == HEADERS {
-            self.matcher = Matcher::default();
+            self.matcher = Matcher::new(Form::Huffman);
         }
         if self.skip == 0 {
             self.end_payload()?;

@@ -4,92 +4,102 @@
 //! its way to an HTTP/2 upstream does not look like the key. Two strings can
 //! stand for each other on the wire only if their codes are equally long.
 
-/// The characters of a key, and the code and length in bits of each.
-const ALPHABET: &[u8; 64] = b"-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
-const CODES: [(u8, u32); 64] = [
-    (0x16, 6),
-    (0x00, 5),
-    (0x01, 5),
-    (0x02, 5),
-    (0x19, 6),
-    (0x1a, 6),
-    (0x1b, 6),
-    (0x1c, 6),
-    (0x1d, 6),
-    (0x1e, 6),
-    (0x1f, 6),
-    (0x21, 6),
-    (0x5d, 7),
-    (0x5e, 7),
-    (0x5f, 7),
-    (0x60, 7),
-    (0x61, 7),
-    (0x62, 7),
-    (0x63, 7),
-    (0x64, 7),
-    (0x65, 7),
-    (0x66, 7),
-    (0x67, 7),
-    (0x68, 7),
-    (0x69, 7),
-    (0x6a, 7),
-    (0x6b, 7),
-    (0x6c, 7),
-    (0x6d, 7),
-    (0x6e, 7),
-    (0x6f, 7),
-    (0x70, 7),
-    (0x71, 7),
-    (0x72, 7),
-    (0xfc, 8),
-    (0x73, 7),
-    (0xfd, 8),
-    (0x22, 6),
-    (0x03, 5),
-    (0x23, 6),
-    (0x04, 5),
-    (0x24, 6),
-    (0x05, 5),
-    (0x25, 6),
-    (0x26, 6),
-    (0x27, 6),
-    (0x06, 5),
-    (0x74, 7),
-    (0x75, 7),
-    (0x28, 6),
-    (0x29, 6),
-    (0x2a, 6),
-    (0x07, 5),
-    (0x2b, 6),
-    (0x76, 7),
-    (0x2c, 6),
-    (0x08, 5),
-    (0x09, 5),
-    (0x2d, 6),
-    (0x77, 7),
-    (0x78, 7),
-    (0x79, 7),
-    (0x7a, 7),
-    (0x7b, 7),
+/// Letters of which a placeholder is made, drawn by chance.
+const LETTERS: &[u8; 64] = b"-0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
+/// Characters whose codes are longer than those of any letter: for placeholders of credentials that
+/// have many `+` or `~`.
+pub(super) const LONG: &[u8; 4] = b"+~{\\";
+
+/// The characters of a credential (RFC 6750, section 2.1: token68), of a placeholder, and the space
+/// after `Bearer`; the code and its length in bits of each. In the order of the characters.
+const CODES: [(u8, u32, u32); 72] = [
+    (b' ', 0x14, 6),
+    (b'+', 0x7fb, 11),
+    (b'-', 0x16, 6),
+    (b'.', 0x17, 6),
+    (b'/', 0x18, 6),
+    (b'0', 0x0, 5),
+    (b'1', 0x1, 5),
+    (b'2', 0x2, 5),
+    (b'3', 0x19, 6),
+    (b'4', 0x1a, 6),
+    (b'5', 0x1b, 6),
+    (b'6', 0x1c, 6),
+    (b'7', 0x1d, 6),
+    (b'8', 0x1e, 6),
+    (b'9', 0x1f, 6),
+    (b'=', 0x20, 6),
+    (b'A', 0x21, 6),
+    (b'B', 0x5d, 7),
+    (b'C', 0x5e, 7),
+    (b'D', 0x5f, 7),
+    (b'E', 0x60, 7),
+    (b'F', 0x61, 7),
+    (b'G', 0x62, 7),
+    (b'H', 0x63, 7),
+    (b'I', 0x64, 7),
+    (b'J', 0x65, 7),
+    (b'K', 0x66, 7),
+    (b'L', 0x67, 7),
+    (b'M', 0x68, 7),
+    (b'N', 0x69, 7),
+    (b'O', 0x6a, 7),
+    (b'P', 0x6b, 7),
+    (b'Q', 0x6c, 7),
+    (b'R', 0x6d, 7),
+    (b'S', 0x6e, 7),
+    (b'T', 0x6f, 7),
+    (b'U', 0x70, 7),
+    (b'V', 0x71, 7),
+    (b'W', 0x72, 7),
+    (b'X', 0xfc, 8),
+    (b'Y', 0x73, 7),
+    (b'Z', 0xfd, 8),
+    (b'\\', 0x7fff0, 19),
+    (b'_', 0x22, 6),
+    (b'a', 0x3, 5),
+    (b'b', 0x23, 6),
+    (b'c', 0x4, 5),
+    (b'd', 0x24, 6),
+    (b'e', 0x5, 5),
+    (b'f', 0x25, 6),
+    (b'g', 0x26, 6),
+    (b'h', 0x27, 6),
+    (b'i', 0x6, 5),
+    (b'j', 0x74, 7),
+    (b'k', 0x75, 7),
+    (b'l', 0x28, 6),
+    (b'm', 0x29, 6),
+    (b'n', 0x2a, 6),
+    (b'o', 0x7, 5),
+    (b'p', 0x2b, 6),
+    (b'q', 0x76, 7),
+    (b'r', 0x2c, 6),
+    (b's', 0x8, 5),
+    (b't', 0x9, 5),
+    (b'u', 0x2d, 6),
+    (b'v', 0x77, 7),
+    (b'w', 0x78, 7),
+    (b'x', 0x79, 7),
+    (b'y', 0x7a, 7),
+    (b'z', 0x7b, 7),
+    (b'{', 0x7ffe, 15),
+    (b'~', 0x1ffd, 13),
 ];
-/// The space after `Bearer`.
-const SPACE: (u8, u32) = (0x14, 6);
 
 /// The character at `index` modulo 64.
 pub(super) fn letter(index: u8) -> u8 {
-    ALPHABET
+    LETTERS
         .get(usize::from(index % 64))
         .copied()
         .unwrap_or(b'-')
 }
 
 /// Code and length in bits; `None` for what is in no credential.
-fn code(byte: u8) -> Option<(u8, u32)> {
-    if byte == b' ' {
-        return Some(SPACE);
-    }
-    let at = ALPHABET.binary_search(&byte).ok()?;
-    CODES.get(at).copied()
+fn code(byte: u8) -> Option<(u32, u32)> {
+    let at = CODES.binary_search_by_key(&byte, |&(character, ..)| character);
+    let &(_, code, bits) = CODES.get(at.ok()?)?;
+    Some((code, bits))
 }
 
 /// The length of `text` in this code, in bits.
@@ -113,7 +123,8 @@ pub(super) fn encode(text: &[u8], out: &mut [u8]) -> Option<usize> {
     };
     for &byte in text {
         let (code, bits) = code(byte)?;
-        pending = (pending << bits) | u32::from(code);
+        // At most 7 bits and 19.
+        pending = (pending << bits) | code;
         pending_bits += bits;
         while pending_bits >= 8 {
             pending_bits -= 8;
@@ -131,6 +142,7 @@ pub(super) fn encode(text: &[u8], out: &mut [u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::credential::alphabet::{is_key_byte, is_token_byte};
 
     fn encoded(text: &str) -> Vec<u8> {
         let mut out = vec![0; text.len() + 1];
@@ -140,13 +152,13 @@ mod tests {
     }
 
     #[test]
-    fn the_alphabet_is_sorted_and_is_what_keys_are_made_of() {
-        assert!(ALPHABET.is_sorted());
-        assert!(
-            ALPHABET
-                .iter()
-                .all(|&byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-        );
+    fn the_table_is_sorted_and_has_all_that_credentials_and_placeholders_are_made_of() {
+        assert!(CODES.is_sorted_by_key(|&(character, ..)| character));
+        for byte in 0..=u8::MAX {
+            let is_known = byte == b' ' || is_token_byte(byte) || LONG.contains(&byte);
+            assert_eq!(code(byte).is_some(), is_known, "{byte}");
+        }
+        assert!(LETTERS.iter().all(|&byte| is_key_byte(byte)));
     }
 
     /// RFC 7541, appendix C.6.1: `302` is 6402; C.4.3: `custom-key` and
@@ -171,17 +183,17 @@ mod tests {
 
     #[test]
     fn what_has_no_code_here_and_what_does_not_fit_is_said() {
-        assert_eq!(encode(b"a/b", &mut [0; 8]), None);
+        assert_eq!(encode(b"a:b", &mut [0; 8]), None);
         assert_eq!(encode(b"abcdef", &mut [0; 2]), None);
     }
 
     /// The code is a prefix code over this alphabet, so no two strings share a form.
     #[test]
     fn no_code_begins_another() {
-        for (at, &(code, bits)) in CODES.iter().enumerate() {
-            for (other_at, &(other, other_bits)) in CODES.iter().enumerate() {
+        for (at, &(_, code, bits)) in CODES.iter().enumerate() {
+            for (other_at, &(_, other, other_bits)) in CODES.iter().enumerate() {
                 if at != other_at && bits <= other_bits {
-                    assert_ne!(u32::from(code), u32::from(other) >> (other_bits - bits));
+                    assert_ne!(code, other >> (other_bits - bits));
                 }
             }
         }

@@ -1,77 +1,87 @@
-//! Finds the placeholder in a stream of header bytes, across any cuts, and says
+//! Finds a placeholder in a stream of header bytes, across any cuts, and says
 //! which bytes of each piece the secret takes the place of. Pure.
 
-/// A placeholder and what it stands for, of equal length on the wire.
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::{CredentialSubstitution, Form, Substitute};
+
+/// A placeholder in one form, equally long as what it stands for.
 ///
-/// Both begin with the same `shared` bytes (`Bearer `), which need no replacing:
+/// Both begin with the same scheme (`Bearer `), which needs no replacing:
 /// a match that has come no further has changed nothing.
 #[derive(Debug)]
-pub(super) struct Pair {
-    placeholder: Vec<u8>,
-    secret: Secret,
-    shared: usize,
+pub(super) struct Placeholder {
+    bytes: Vec<u8>,
     /// The Knuth-Morris-Pratt table: how much of a match remains after a mismatch.
     fallback: Vec<usize>,
 }
 
-/// Bytes in the locked page. `Debug` shows nothing of them, and they are compared with nothing: a
-/// comparison that ends at the first difference says where it is.
-#[derive(Clone, Copy)]
-pub(super) struct Secret(&'static [u8]);
-
-impl Secret {
-    /// What is in the page.
-    pub(super) fn bytes(self) -> &'static [u8] {
-        self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret")
-    }
-}
-
-impl Pair {
-    /// `None` unless both are equally long and begin with the same `shared` bytes.
-    pub(super) fn new(placeholder: Vec<u8>, secret: &'static [u8], shared: usize) -> Option<Self> {
-        let common = placeholder.get(..shared)?;
-        if placeholder.len() != secret.len() || secret.get(..shared)? != common {
-            return None;
-        }
-        let mut fallback = vec![0; placeholder.len()];
+impl Placeholder {
+    pub(super) fn new(bytes: Vec<u8>) -> Option<Self> {
+        let mut fallback = vec![0; bytes.len()];
         let mut matched = 0;
-        for at in 1..placeholder.len() {
-            while matched > 0 && placeholder.get(at) != placeholder.get(matched) {
+        for at in 1..bytes.len() {
+            while matched > 0 && bytes.get(at) != bytes.get(matched) {
                 matched = *fallback.get(matched - 1)?;
             }
-            if placeholder.get(at) == placeholder.get(matched) {
+            if bytes.get(at) == bytes.get(matched) {
                 matched += 1;
             }
             *fallback.get_mut(at)? = matched;
         }
-        Some(Self {
-            placeholder,
-            secret: Secret(secret),
-            shared,
-            fallback,
-        })
+        Some(Self { bytes, fallback })
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Part of a credential in its locked memory, which stays there as long as this lives. `Debug` shows nothing
+/// of it, and it is compared with nothing: a comparison that ends at the first difference says where it is.
+#[derive(Clone)]
+pub(super) struct SecretPart {
+    of: Arc<Substitute>,
+    form: Form,
+    range: Range<usize>,
+}
+
+impl SecretPart {
+    /// What is in the locked memory; nothing at all if the part is not in it.
+    pub(super) fn bytes(&self) -> &[u8] {
+        let whole = self.of.secret(self.form);
+        whole.get(self.range.clone()).unwrap_or_default()
+    }
+
+    /// The slot of the credential, if this is its last part.
+    pub(super) fn completes(&self) -> Option<usize> {
+        let is_end = self.range.end == self.of.secret(self.form).len();
+        is_end.then(|| self.of.slot())
     }
 
     /// The placeholder, and what it stands for.
     #[cfg(fuzzing)]
-    pub(super) fn sides(&self) -> (&[u8], &'static [u8]) {
-        (&self.placeholder, self.secret.0)
+    pub(super) fn sides(&self) -> (&[u8], &[u8], Range<usize>) {
+        let placeholder = self.of.placeholder(self.form).bytes();
+        (placeholder, self.of.secret(self.form), self.range.clone())
+    }
+}
+
+impl fmt::Debug for SecretPart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretPart")
     }
 }
 
 /// One replacement in one piece of plaintext.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Splice {
     /// Where in the piece it begins, in bytes.
     pub(super) at: usize,
     /// What stands there instead, for as many bytes as it is long.
-    pub(super) with: Secret,
+    pub(super) with: SecretPart,
 }
 
 /// The placeholder was not where it has to be; nothing more may be sent.
@@ -79,18 +89,31 @@ pub(super) struct Splice {
 pub(super) struct Desynchronized;
 
 /// Looks for one placeholder in one block of headers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Matcher {
+    form: Form,
     matched: usize,
     /// How much of `matched` has already left, in earlier pieces.
     sent: usize,
-    found: bool,
+    /// Whose placeholder it is; known from the first byte behind the scheme.
+    of: Option<Arc<Substitute>>,
+    is_done: bool,
 }
 
 impl Matcher {
+    pub(super) fn new(form: Form) -> Self {
+        Self {
+            form,
+            matched: 0,
+            sent: 0,
+            of: None,
+            is_done: false,
+        }
+    }
+
     /// Whether the one placeholder of this block is behind us.
     pub(super) fn is_done(&self) -> bool {
-        self.found
+        self.is_done
     }
 
     /// Takes `bytes`, which begin at `offset` of their piece.
@@ -99,57 +122,93 @@ impl Matcher {
     /// that follow are the caller's.
     pub(super) fn take(
         &mut self,
-        pair: &Pair,
+        substitution: &CredentialSubstitution,
         bytes: &[u8],
         offset: usize,
         splices: &mut Vec<Splice>,
     ) -> Result<(), Desynchronized> {
-        if self.found {
+        if self.is_done {
             return Ok(());
         }
-        for (at, byte) in bytes.iter().enumerate() {
-            while self.matched > 0 && pair.placeholder.get(self.matched) != Some(byte) {
-                let shorter = *pair.fallback.get(self.matched - 1).ok_or(Desynchronized)?;
-                // What was sent as the secret's beginning turns out not to be it.
-                if self.sent > pair.shared && shorter < self.matched {
-                    return Err(Desynchronized);
-                }
-                self.matched = shorter;
-                self.sent = self.sent.min(shorter);
+        for (at, &byte) in bytes.iter().enumerate() {
+            while !self.goes_on_with(substitution, byte) && self.matched > 0 {
+                self.fall_back(substitution)?;
             }
-            if pair.placeholder.get(self.matched) == Some(byte) {
-                self.matched += 1;
-            }
-            if self.matched == pair.placeholder.len() {
-                self.found = true;
-                self.replace(pair, offset + at + 1, splices)?;
+            let of = self.of.as_ref().map(|of| of.placeholder(self.form));
+            if of.is_some_and(|of| self.matched == of.bytes().len()) {
+                self.is_done = true;
+                self.replace(substitution, offset + at + 1, splices)?;
+                self.of = None;
                 return Ok(());
             }
         }
         // The piece ends inside of what may be the placeholder: it cannot wait,
         // so it goes out as the secret, and must go on as it.
-        self.replace(pair, offset + bytes.len(), splices)?;
+        self.replace(substitution, offset + bytes.len(), splices)
+    }
+
+    /// Adds the byte to the match if it is the next one of it.
+    fn goes_on_with(&mut self, substitution: &CredentialSubstitution, byte: u8) -> bool {
+        let scheme = substitution.scheme(self.form);
+        let goes_on = match self.matched.checked_sub(scheme.len()) {
+            None => scheme.get(self.matched) == Some(&byte),
+            Some(0) => {
+                self.of = substitution.beginning(self.form, byte);
+                self.of.is_some()
+            }
+            Some(_) => self
+                .of
+                .as_ref()
+                .is_some_and(|of| of.placeholder(self.form).bytes.get(self.matched) == Some(&byte)),
+        };
+        self.matched += usize::from(goes_on);
+        goes_on
+    }
+
+    /// Goes on from the longest shorter match there is.
+    fn fall_back(&mut self, substitution: &CredentialSubstitution) -> Result<(), Desynchronized> {
+        let shared = substitution.scheme(self.form).len();
+        let shorter = match &self.of {
+            Some(of) => {
+                let fallback = &of.placeholder(self.form).fallback;
+                *fallback.get(self.matched - 1).ok_or(Desynchronized)?
+            }
+            // No end of the scheme, in either form, is also a beginning of it.
+            None => 0,
+        };
+        // What was sent as the secret's beginning turns out not to be it.
+        if self.sent > shared && shorter < self.matched {
+            return Err(Desynchronized);
+        }
+        self.matched = shorter;
+        self.sent = self.sent.min(shorter);
+        if shorter <= shared {
+            self.of = None;
+        }
         Ok(())
     }
 
-    /// Replaces what is matched beyond the shared part and has not left yet; it
+    /// Replaces what is matched beyond the scheme and has not left yet; it
     /// ends at `end` of the piece.
     fn replace(
         &mut self,
-        pair: &Pair,
+        substitution: &CredentialSubstitution,
         end: usize,
         splices: &mut Vec<Splice>,
     ) -> Result<(), Desynchronized> {
-        let from = self.sent.max(pair.shared);
+        let from = self.sent.max(substitution.scheme(self.form).len());
         self.sent = self.matched;
         if self.matched > from {
-            let with = pair
-                .secret
-                .0
-                .get(from..self.matched)
-                .ok_or(Desynchronized)?;
-            let at = end.checked_sub(with.len()).ok_or(Desynchronized)?;
-            let with = Secret(with);
+            let with = SecretPart {
+                of: self.of.clone().ok_or(Desynchronized)?,
+                form: self.form,
+                range: from..self.matched,
+            };
+            let len = self.matched - from;
+            if with.bytes().len() != len {
+                return Err(Desynchronized);
+            }
+            let at = end.checked_sub(len).ok_or(Desynchronized)?;
             splices.push(Splice { at, with });
         }
         Ok(())

@@ -15,6 +15,10 @@
 //!     record      encrypted in place
 //! ```
 //!
+//! Credentials change, and each has a placeholder of its own: a request goes with the credential that was in force
+//! when it was authorised, and the memory of one that is not is wiped when the last head that needs it is encrypted.
+//! Which one a placeholder stands for is known from its first byte behind the scheme.
+//!
 //! Exactly one replacement per request head, none in bodies. Where the
 //! placeholder is not found, or a match that began at a record's end does not go
 //! on, nothing more is sent on that connection: the record is replaced by a fatal
@@ -26,28 +30,103 @@ mod h1;
 mod h2;
 mod huffman;
 mod matcher;
+mod placeholder;
+pub(crate) mod sealed;
 mod tls;
 
 use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use self::h1::H1;
 use self::h2::H2;
-use self::matcher::{Desynchronized, Pair, Splice};
+use self::matcher::{Desynchronized, Placeholder, Splice};
+use self::placeholder::placeholder_for;
+use crate::credential::locked::{LockedCredential, SLOTS};
 
 pub(crate) use self::tls::substituting_provider;
 
 /// What stands before the key in the header (RFC 6750, section 2.1).
 pub(crate) const SCHEME: &[u8] = b"Bearer ";
 
-/// The scheme is not a secret, and in either form it ends on a byte.
+/// In either form it ends on a byte.
 const SCHEME_HUFFMAN: usize = 5;
 
-/// A placeholder and both forms of what it stands for.
+/// A form in which a credential is on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Plain,
+    Huffman,
+}
+
+/// A credential, and what stands for it until it is encrypted. Whoever refers to it keeps the credential in its
+/// memory: what is in force, and each request whose head is still to be encrypted.
+#[derive(Debug)]
+pub(crate) struct Substitute {
+    credential: LockedCredential,
+    text: String,
+    plain: Placeholder,
+    huffman: Placeholder,
+}
+
+impl Substitute {
+    /// `random` fills a buffer.
+    ///
+    /// # Errors
+    ///
+    /// [`SubstitutionError`] when there is no randomness.
+    pub(crate) fn new(
+        credential: LockedCredential,
+        random: &mut dyn FnMut(&mut [u8]) -> bool,
+    ) -> Result<Self, SubstitutionError> {
+        let (header, huffman) = (credential.header(), credential.huffman());
+        let plain = placeholder_for(header, huffman.len(), credential.slot(), random)?;
+        let mut coded = vec![0; huffman.len()];
+        huffman::encode(&plain, &mut coded).ok_or(SubstitutionError)?;
+        if plain.len() != header.len() {
+            return Err(SubstitutionError);
+        }
+        Ok(Self {
+            text: String::from_utf8(plain.clone()).map_err(|_| SubstitutionError)?,
+            plain: Placeholder::new(plain).ok_or(SubstitutionError)?,
+            huffman: Placeholder::new(coded).ok_or(SubstitutionError)?,
+            credential,
+        })
+    }
+
+    /// What is in the Authorization header until the record is encrypted.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn credential(&self) -> &LockedCredential {
+        &self.credential
+    }
+
+    /// Which of the [`SLOTS`] it is in.
+    pub(crate) fn slot(&self) -> usize {
+        self.credential.slot()
+    }
+
+    fn placeholder(&self, form: Form) -> &Placeholder {
+        match form {
+            Form::Plain => &self.plain,
+            Form::Huffman => &self.huffman,
+        }
+    }
+
+    fn secret(&self, form: Form) -> &[u8] {
+        match form {
+            Form::Plain => self.credential.header(),
+            Form::Huffman => self.credential.huffman(),
+        }
+    }
+}
+
+/// The credentials that a placeholder may stand for: at most one in each slot.
 #[derive(Debug)]
 pub(crate) struct CredentialSubstitution {
-    placeholder: &'static str,
-    plain: Pair,
-    huffman: Pair,
+    scheme_huffman: [u8; SCHEME_HUFFMAN],
+    by_slot: Mutex<[Weak<Substitute>; SLOTS]>,
 }
 
 /// Why there is no substitution.
@@ -69,75 +148,44 @@ pub(crate) fn huffman_form(credential: &[u8], out: &mut [u8]) -> Option<usize> {
 }
 
 impl CredentialSubstitution {
-    /// `credential` is the header value `Bearer <key>` and `huffman` its
-    /// [`huffman_form`], both in the locked page. `random` fills a buffer.
+    /// One without any credential.
     ///
     /// # Errors
     ///
-    /// [`SubstitutionError`] when there is no randomness or the forms do not belong together.
-    pub(crate) fn new(
-        credential: &'static str,
-        huffman: &'static [u8],
-        random: &mut dyn FnMut(&mut [u8]) -> bool,
-    ) -> Result<Self, SubstitutionError> {
-        let placeholder = placeholder_for(credential.as_bytes(), huffman.len(), random)?;
-        let mut placeholder_huffman = vec![0; huffman.len()];
-        huffman::encode(&placeholder, &mut placeholder_huffman).ok_or(SubstitutionError)?;
-        let text = String::from_utf8(placeholder.clone()).map_err(|_| SubstitutionError)?;
+    /// [`SubstitutionError`], never.
+    pub(crate) fn new() -> Result<Self, SubstitutionError> {
+        let mut scheme_huffman = [0; SCHEME_HUFFMAN];
+        huffman::encode(SCHEME, &mut scheme_huffman).ok_or(SubstitutionError)?;
         Ok(Self {
-            // Lives as long as the process, like what it stands for.
-            placeholder: Box::leak(text.into_boxed_str()),
-            plain: Pair::new(placeholder, credential.as_bytes(), SCHEME.len())
-                .ok_or(SubstitutionError)?,
-            huffman: Pair::new(placeholder_huffman, huffman, SCHEME_HUFFMAN)
-                .ok_or(SubstitutionError)?,
+            scheme_huffman,
+            by_slot: Mutex::default(),
         })
     }
 
-    /// What is in the Authorization header until the record is encrypted.
-    pub(crate) fn placeholder(&self) -> &'static str {
-        self.placeholder
+    /// From now on its placeholder is replaced, as long as somebody refers to it.
+    pub(crate) fn add(&self, substitute: &Arc<Substitute>) {
+        if let Some(slot) = self.by_slot().get_mut(substitute.slot()) {
+            *slot = Arc::downgrade(substitute);
+        }
     }
-}
 
-/// `Bearer ` and random letters, as long as `credential` in plain and `huffman_len`
-/// bytes long in code.
-fn placeholder_for(
-    credential: &[u8],
-    huffman_len: usize,
-    random: &mut dyn FnMut(&mut [u8]) -> bool,
-) -> Result<Vec<u8>, SubstitutionError> {
-    let mut text = credential.to_vec();
-    let letters = text.get_mut(SCHEME.len()..).ok_or(SubstitutionError)?;
-    if !random(letters) {
-        return Err(SubstitutionError);
+    /// Whose placeholder goes on with `byte` behind the scheme.
+    fn beginning(&self, form: Form, byte: u8) -> Option<Arc<Substitute>> {
+        let at = self.scheme(form).len();
+        let begins = |of: &Arc<Substitute>| of.placeholder(form).bytes().get(at) == Some(&byte);
+        self.by_slot().iter().filter_map(Weak::upgrade).find(begins)
     }
-    for byte in letters.iter_mut() {
-        *byte = huffman::letter(*byte);
-    }
-    let wanted = u32::try_from(huffman_len).map_err(|_| SubstitutionError)?;
-    // Exchange letters for longer or shorter Huffman codes until the length fits: a
-    // few steps for a key that looks random, some hundreds for an odd one.
-    for _ in 0..100_000 {
-        let huffman = huffman::bits(&text).div_ceil(8);
-        if huffman == wanted {
-            return Ok(text);
-        }
-        let mut dice = [0; 3];
-        if !random(&mut dice) {
-            return Err(SubstitutionError);
-        }
-        let [high, low, letter] = dice;
-        let letters = text.get_mut(SCHEME.len()..).ok_or(SubstitutionError)?;
-        let place = usize::from(u16::from_be_bytes([high, low])) % letters.len().max(1);
-        let old = letters.get_mut(place).ok_or(SubstitutionError)?;
-        let new = huffman::letter(letter);
-        let (old_bits, new_bits) = (huffman::bits(&[*old]), huffman::bits(&[new]));
-        if (huffman < wanted) == (new_bits > old_bits) && new_bits != old_bits {
-            *old = new;
+
+    fn scheme(&self, form: Form) -> &[u8] {
+        match form {
+            Form::Plain => SCHEME,
+            Form::Huffman => &self.scheme_huffman,
         }
     }
-    Err(SubstitutionError)
+
+    fn by_slot(&self) -> MutexGuard<'_, [Weak<Substitute>; SLOTS]> {
+        self.by_slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The plaintext one connection has sent so far, as far as it matters here.
@@ -173,8 +221,8 @@ impl Stream {
             };
         }
         let taken = match self {
-            Self::H1(stream) => stream.take(&substitution.plain, record, splices),
-            Self::H2(stream) => stream.take(&substitution.huffman, record, splices),
+            Self::H1(stream) => stream.take(substitution, record, splices),
+            Self::H2(stream) => stream.take(substitution, record, splices),
             Self::Tunnel => Ok(()),
             Self::New | Self::Desynchronized => Err(Desynchronized),
         };

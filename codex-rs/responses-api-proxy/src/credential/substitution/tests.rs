@@ -1,4 +1,7 @@
+mod several;
+
 use super::*;
+use crate::credential::locked::Room;
 
 use proptest::prelude::*;
 use rustls::crypto::ring::default_provider;
@@ -7,24 +10,41 @@ fn random(buffer: &mut [u8]) -> bool {
     default_provider().secure_random.fill(buffer).is_ok()
 }
 
-fn substitution_for(key: &str) -> (CredentialSubstitution, &'static [u8], &'static [u8]) {
-    let plain: &'static str = Box::leak(format!("Bearer {key}").into_boxed_str());
-    let mut huffman = vec![0; 2048];
-    let len = huffman_form(plain.as_bytes(), &mut huffman).unwrap();
-    huffman.truncate(len);
-    let huffman: &'static [u8] = Box::leak(huffman.into_boxed_slice());
-    let substitution = CredentialSubstitution::new(plain, huffman, &mut random).unwrap();
-    (substitution, plain.as_bytes(), huffman)
+/// A credential that stays, and the substitution that knows it.
+pub(super) struct Fixture {
+    pub(super) substitution: CredentialSubstitution,
+    pub(super) substitute: Arc<Substitute>,
+}
+
+impl Fixture {
+    pub(super) fn placeholder(&self) -> &str {
+        self.substitute.text()
+    }
+
+    fn plain(&self) -> &[u8] {
+        self.substitute.secret(Form::Plain)
+    }
+
+    fn huffman(&self) -> &[u8] {
+        self.substitute.secret(Form::Huffman)
+    }
+}
+
+pub(super) fn fixture(key: &str) -> Fixture {
+    let credential = LockedCredential::for_tests(key, Room::Token);
+    let substitute = Arc::new(Substitute::new(credential, &mut random).unwrap());
+    let substitution = CredentialSubstitution::new().unwrap();
+    substitution.add(&substitute);
+    Fixture {
+        substitution,
+        substitute,
+    }
 }
 
 const KEY: &str = "sk-proj-Zz09_XqWvK3JmNpAb7CdEfGh1IjKlMnOpQrStUvWxYz";
 
 /// Sends `wire` in records cut at `cuts`; what leaves, or that track was lost.
-fn send(
-    substitution: &CredentialSubstitution,
-    wire: &[u8],
-    cuts: &[usize],
-) -> Result<Vec<u8>, Desynchronized> {
+fn send(fixture: &Fixture, wire: &[u8], cuts: &[usize]) -> Result<Vec<u8>, Desynchronized> {
     let mut stream = Stream::New;
     let mut left = Vec::new();
     let mut offsets = vec![0, wire.len()];
@@ -37,7 +57,7 @@ fn send(
     for pair in offsets.windows(2) {
         let record = &wire[pair[0]..pair[1]];
         let mut splices = Vec::new();
-        stream.take(substitution, record, &mut splices)?;
+        stream.take(&fixture.substitution, record, &mut splices)?;
         let mut out = record.to_vec();
         for Splice { at, with } in splices {
             let with = with.bytes();
@@ -106,34 +126,39 @@ fn a_placeholder_is_as_long_as_its_key_in_both_forms_and_shares_only_the_scheme(
         "k",
         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
         "ZZZZZZZZZZZZZZZZXXXXXXXXXXXX",
+        "~~~~~~~~~~~~~~~~~~~~~~~~~~~~",
+        "0",
+        "000000000000000000000000000",
+        "a+b~c/d=.",
         &long,
+        &"~".repeat(8192),
+        &"X".repeat(8192),
     ] {
-        let (substitution, plain, huffman) = substitution_for(key);
-        assert_eq!(substitution.placeholder().len(), plain.len());
+        let fixture = fixture(key);
+        let (plain, huffman) = (fixture.plain(), fixture.huffman());
+        assert_eq!(fixture.placeholder().len(), plain.len());
         let mut placeholder_huffman = vec![0; huffman.len()];
-        let len = huffman::encode(
-            substitution.placeholder().as_bytes(),
-            &mut placeholder_huffman,
-        );
+        let len = huffman::encode(fixture.placeholder().as_bytes(), &mut placeholder_huffman);
         assert_eq!(len, Some(huffman.len()), "{key}");
-        assert!(substitution.placeholder().starts_with("Bearer "));
+        assert!(fixture.placeholder().starts_with("Bearer "));
     }
-    let (one, ..) = substitution_for(KEY);
-    let (other, ..) = substitution_for(KEY);
+    let one = fixture(KEY);
+    let other = fixture(KEY);
     assert_ne!(one.placeholder(), other.placeholder());
     assert!(!one.placeholder().contains(KEY));
 }
 
 #[test]
 fn a_seal_shows_nothing_of_its_key() {
-    let (substitution, _, huffman) = substitution_for(KEY);
-    let shown = format!("{substitution:?}");
+    let fixture = fixture(KEY);
+    let huffman = fixture.huffman();
+    let shown = format!("{:?}", fixture.substitute);
     assert!(!shown.contains(KEY));
     assert!(!shown.contains(&format!("{:?}", &huffman[5..]).replace(['[', ']'], "")));
     let mut splices = Vec::new();
-    let wire = h1_wire(substitution.placeholder().as_bytes(), &[(vec![], false)]);
+    let wire = h1_wire(fixture.placeholder().as_bytes(), &[(vec![], false)]);
     Stream::New
-        .take(&substitution, &wire, &mut splices)
+        .take(&fixture.substitution, &wire, &mut splices)
         .unwrap();
     let shown = format!("{splices:?}");
     assert_eq!(splices.len(), 1);
@@ -143,18 +168,15 @@ fn a_seal_shows_nothing_of_its_key() {
 
 #[test]
 fn a_head_without_the_placeholder_stops_the_connection() {
-    let (substitution, _, huffman) = substitution_for(KEY);
+    let fixture = fixture(KEY);
+    let huffman = fixture.huffman();
     assert_eq!(
-        send(
-            &substitution,
-            &h1_wire(b"Bearer other", &[(vec![], false)]),
-            &[]
-        ),
+        send(&fixture, &h1_wire(b"Bearer other", &[(vec![], false)]), &[]),
         Err(Desynchronized)
     );
     assert_eq!(
         send(
-            &substitution,
+            &fixture,
             &h2_wire(&vec![0; huffman.len()], &[vec![]], 9),
             &[]
         ),
@@ -164,51 +186,56 @@ fn a_head_without_the_placeholder_stops_the_connection() {
 
 #[test]
 fn a_match_that_was_begun_in_one_record_must_go_on_in_the_next() {
-    let (substitution, ..) = substitution_for(KEY);
+    let fixture = fixture(KEY);
     let head = b"POST / HTTP/1.1\r\nauthorization: ";
-    let begun = &substitution.placeholder().as_bytes()[..20];
+    let begun = &fixture.placeholder().as_bytes()[..20];
     let mut stream = Stream::New;
     let mut splices = Vec::new();
     stream
-        .take(&substitution, &[&head[..], begun].concat(), &mut splices)
+        .take(
+            &fixture.substitution,
+            &[&head[..], begun].concat(),
+            &mut splices,
+        )
         .unwrap();
     assert_eq!(splices.len(), 1);
     assert_eq!(
-        stream.take(&substitution, b"!", &mut splices),
+        stream.take(&fixture.substitution, b"!", &mut splices),
         Err(Desynchronized)
     );
     // And there is no way back.
     assert_eq!(
-        stream.take(&substitution, head, &mut splices),
+        stream.take(&fixture.substitution, head, &mut splices),
         Err(Desynchronized)
     );
 }
 
 #[test]
 fn the_scheme_alone_at_the_end_of_a_record_changes_nothing_and_binds_nothing() {
-    let (substitution, plain, _) = substitution_for(KEY);
-    let placeholder = substitution.placeholder();
+    let fixture = fixture(KEY);
+    let plain = fixture.plain();
+    let placeholder = fixture.placeholder();
     let wire =
         format!("POST / HTTP/1.1\r\nx: Bearer Bearer\r\nauthorization: {placeholder}\r\n\r\n");
     let expected = wire.replace(placeholder, std::str::from_utf8(plain).unwrap());
     let cut = wire.find("Bearer ").unwrap() + 7;
     assert_eq!(
-        send(&substitution, wire.as_bytes(), &[cut]).unwrap(),
+        send(&fixture, wire.as_bytes(), &[cut]).unwrap(),
         expected.as_bytes()
     );
 }
 
 #[test]
 fn a_tunnel_is_passed_and_anything_else_is_not() {
-    let (substitution, ..) = substitution_for(KEY);
+    let fixture = fixture(KEY);
     let tunnel = [
         &b"CONNECT api.openai.com:443 HTTP/1.1\r\n\r\n"[..],
-        substitution.placeholder().as_bytes(),
+        fixture.placeholder().as_bytes(),
     ]
     .concat();
-    assert_eq!(send(&substitution, &tunnel, &[30]).unwrap(), tunnel);
+    assert_eq!(send(&fixture, &tunnel, &[30]).unwrap(), tunnel);
     for wire in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"\x00\x00\x00\x04", b"P"] {
-        assert_eq!(send(&substitution, wire, &[]), Err(Desynchronized));
+        assert_eq!(send(&fixture, wire, &[]), Err(Desynchronized));
     }
 }
 
@@ -220,14 +247,15 @@ proptest! {
         cuts in proptest::collection::vec(0_usize..4000, 0..20),
         forged in any::<bool>(),
     ) {
-        let (substitution, plain, _) = substitution_for(KEY);
+        let fixture = fixture(KEY);
+    let plain = fixture.plain();
         let mut bodies = bodies;
         if forged {
             // A body that holds the placeholder, which no caller can know.
-            bodies[0].0.extend(substitution.placeholder().bytes());
+            bodies[0].0.extend(fixture.placeholder().bytes());
         }
-        let wire = h1_wire(substitution.placeholder().as_bytes(), &bodies);
-        prop_assert_eq!(send(&substitution, &wire, &cuts).unwrap(), h1_wire(plain, &bodies));
+        let wire = h1_wire(fixture.placeholder().as_bytes(), &bodies);
+        prop_assert_eq!(send(&fixture, &wire, &cuts).unwrap(), h1_wire(plain, &bodies));
     }
 
     #[test]
@@ -237,21 +265,22 @@ proptest! {
         split in 0_usize..70,
         forged in any::<bool>(),
     ) {
-        let (substitution, _, huffman) = substitution_for(KEY);
+        let fixture = fixture(KEY);
+    let huffman = fixture.huffman();
         let mut own = vec![0; huffman.len()];
-        huffman::encode(substitution.placeholder().as_bytes(), &mut own).unwrap();
+        huffman::encode(fixture.placeholder().as_bytes(), &mut own).unwrap();
         let mut bodies = bodies;
         if forged {
             bodies[0].extend(&own);
         }
         let wire = h2_wire(&own, &bodies, split);
-        prop_assert_eq!(send(&substitution, &wire, &cuts).unwrap(), h2_wire(huffman, &bodies, split));
+        prop_assert_eq!(send(&fixture, &wire, &cuts).unwrap(), h2_wire(huffman, &bodies, split));
     }
 
     #[test]
     fn no_plaintext_panics(wire in proptest::collection::vec(any::<u8>(), 0..200), cuts in proptest::collection::vec(0_usize..200, 0..5), start in 0_usize..3) {
-        let (substitution, ..) = substitution_for(KEY);
+        let fixture = fixture(KEY);
         let start = [&b"POST "[..], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b""][start];
-        let _ = send(&substitution, &[start, &wire].concat(), &cuts);
+        let _ = send(&fixture, &[start, &wire].concat(), &cuts);
     }
 }

@@ -15,7 +15,7 @@ use rustls::{
 };
 
 use super::matcher::Splice;
-use super::{CredentialSubstitution, Stream};
+use super::{CredentialSubstitution, Stream, sealed};
 use crate::observe::stderr;
 
 /// Fatal, internal_error (RFC 8446, section 6.2).
@@ -209,7 +209,11 @@ impl MessageEncrypter for SubstitutingEncrypter {
             version: message.version,
             payload: OutboundChunks::new(&pieces),
         };
-        self.inner.encrypt(unsealed, seq)
+        let encrypted = self.inner.encrypt(unsealed, seq);
+        for slot in splices.iter().filter_map(|splice| splice.with.completes()) {
+            sealed::note(slot);
+        }
+        encrypted
     }
 
     fn encrypted_payload_len(&self, payload_len: usize) -> usize {
@@ -219,7 +223,7 @@ impl MessageEncrypter for SubstitutingEncrypter {
 
 /// The record with each splice in its place, as references; `None` if a splice lies outside of it or in
 /// another one, which would make another message of it.
-fn spliced<'a>(record: &'a [u8], splices: &[Splice]) -> Option<Vec<&'a [u8]>> {
+fn spliced<'a>(record: &'a [u8], splices: &'a [Splice]) -> Option<Vec<&'a [u8]>> {
     let mut pieces = Vec::with_capacity(splices.len() * 2 + 1);
     let mut from = 0;
     for splice in splices {
@@ -237,22 +241,14 @@ mod tests {
     use rustls::crypto::cipher::InboundOpaqueMessage;
 
     use super::*;
-    use crate::credential::substitution::huffman_form;
+    use crate::credential::substitution::tests::{Fixture, fixture};
 
-    fn substitution() -> &'static CredentialSubstitution {
-        let credential = "Bearer sk-test-key";
-        let mut huffman = vec![0; 64];
-        let len = huffman_form(credential.as_bytes(), &mut huffman).unwrap();
-        huffman.truncate(len);
-        let random = rustls::crypto::ring::default_provider().secure_random;
-        let substitution = CredentialSubstitution::new(credential, huffman.leak(), &mut |buffer| {
-            random.fill(buffer).is_ok()
-        });
-        Box::leak(Box::new(substitution.unwrap()))
+    fn substitution() -> &'static Fixture {
+        Box::leak(Box::new(fixture("sk-test-key")))
     }
 
-    fn cipher(substitution: &'static CredentialSubstitution) -> &'static dyn Tls13AeadAlgorithm {
-        let provider = substituting_provider(substitution);
+    fn cipher(fixture: &'static Fixture) -> &'static dyn Tls13AeadAlgorithm {
+        let provider = substituting_provider(&fixture.substitution);
         let suite = provider
             .cipher_suites
             .iter()
@@ -308,12 +304,12 @@ mod tests {
             substitution.placeholder()
         );
         let mut splices = Vec::new();
-        let taken = Stream::New.take(substitution, head.as_bytes(), &mut splices);
+        let taken = Stream::New.take(&substitution.substitution, head.as_bytes(), &mut splices);
         assert!(taken.is_ok());
         assert!(spliced(head.as_bytes(), &splices).is_some());
         assert!(spliced(&head.as_bytes()[..45], &splices).is_none());
         assert!(spliced(&head.as_bytes()[..30], &splices).is_none());
-        let twice = [splices[0], splices[0]];
+        let twice = [splices[0].clone(), splices[0].clone()];
         assert!(spliced(head.as_bytes(), &twice).is_none());
     }
 

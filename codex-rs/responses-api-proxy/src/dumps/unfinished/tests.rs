@@ -1,6 +1,6 @@
 use std::fs;
 
-use crate::credential::needle::Needle;
+use crate::credential::known_keys::KnownKeys;
 use crate::dumps::name::Half;
 
 use super::*;
@@ -59,14 +59,14 @@ impl Fixture {
 }
 
 fn begun() -> Unfinished {
-    let needle = Box::leak(Box::new(Needle::with_numbers_for_tests(KEY.as_bytes())));
+    let known = KnownKeys::for_tests(KEY.as_bytes());
     let mut headers = http::HeaderMap::new();
     let value = format!("Bearer {TOKEN}").parse().unwrap();
     headers.insert(http::header::AUTHORIZATION, value);
     let begin = Begin {
         user: None,
         head: b"{\n  \"status\": 200,\n  \"headers\": [],\n  \"body\": ".to_vec(),
-        redactor: Redactor::new(needle),
+        redactor: Redactor::new(known, None),
         token: CallerToken::of(&headers, true),
     };
     Unfinished::new(NAME, begin)

@@ -1,0 +1,278 @@
+//! Credentials that follow each other: which one is in force, and what becomes of those before it.
+//!
+//! A request takes the one in force when it is authorised, and its head goes up with that one. A credential that
+//! was replaced stays in its memory until the last such head is encrypted, however long the answers take; then
+//! it is wiped. Answers are searched for it until the next one but one.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::HeaderValue;
+use tokio::sync::watch;
+
+use crate::credential::known_keys::KnownKeys;
+use crate::credential::locked::LockedCredential;
+use crate::credential::needle::Needle;
+use crate::credential::substitution::{CredentialSubstitution, Substitute, SubstitutionError};
+use crate::credential::wishes::Wishes;
+
+/// How long a request waits for a credential where there is none in force.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// One credential of a sequence.
+pub(crate) struct Generation {
+    /// From 1 on.
+    number: u64,
+    substitute: Arc<Substitute>,
+    needle: Arc<Needle>,
+    since: Instant,
+    /// When it is no longer taken; `None`: nobody knows.
+    expires: Option<Instant>,
+}
+
+/// Whoever has one keeps the credential of a request's head in its memory until that head is encrypted.
+#[derive(Clone)]
+pub(crate) struct HeadPermit(Arc<Substitute>);
+
+impl HeadPermit {
+    /// Which of the [`SLOTS`](crate::credential::locked::SLOTS) it keeps.
+    pub(crate) fn slot(&self) -> usize {
+        self.0.slot()
+    }
+}
+
+impl fmt::Debug for HeadPermit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HeadPermit")
+    }
+}
+
+/// There is no credential in force, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unavailable(pub(crate) Arc<str>);
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unavailable {}
+
+/// All that requests ask of credentials that follow each other; for the life of the process.
+pub(crate) struct Generations {
+    substitution: &'static CredentialSubstitution,
+    known: &'static KnownKeys,
+    /// Credentials go up in cleartext, within this host.
+    is_clear: bool,
+    state: watch::Sender<State>,
+    /// What is looked for, the newest last: each as long as it is in force or some head needs it, and the newest
+    /// until the next one but one.
+    issued: Mutex<Vec<(Weak<Substitute>, Arc<Needle>)>>,
+    wishes: Wishes,
+}
+
+#[derive(Default)]
+struct State {
+    current: Option<Arc<Generation>>,
+    /// How many there have been.
+    count: u64,
+    /// Why the last attempt at a new one failed; `None` after one that did not.
+    failure: Option<Unavailable>,
+}
+
+impl State {
+    fn in_force(&self) -> Option<&Arc<Generation>> {
+        let now = Instant::now();
+        let current = self.current.as_ref();
+        current.filter(|current| current.expires.is_none_or(|expires| now < expires))
+    }
+}
+
+impl Generations {
+    pub(crate) fn new(
+        substitution: &'static CredentialSubstitution,
+        known: &'static KnownKeys,
+        is_clear: bool,
+    ) -> Self {
+        Self {
+            substitution,
+            known,
+            is_clear,
+            state: watch::Sender::new(State::default()),
+            issued: Mutex::default(),
+            wishes: Wishes::default(),
+        }
+    }
+
+    /// From now on requests go with this one. Gives its number.
+    ///
+    /// # Errors
+    ///
+    /// [`SubstitutionError`]; the one before stays in force.
+    pub(crate) fn replace(
+        &self,
+        credential: LockedCredential,
+        expires: Option<Instant>,
+    ) -> Result<u64, SubstitutionError> {
+        let random = rustls::crypto::ring::default_provider().secure_random;
+        let mut random = |buffer: &mut [u8]| random.fill(buffer).is_ok();
+        let needle = Needle::new(credential.secret(), credential.alphabet(), &mut random);
+        let needle = Arc::new(needle.ok_or(SubstitutionError)?);
+        let substitute = Arc::new(Substitute::new(credential, &mut random)?);
+        self.substitution.add(&substitute);
+        // Before anybody sends it, it is looked for.
+        self.look_for(&substitute, &needle);
+        let mut number = 0;
+        self.state.send_modify(|state| {
+            state.count += 1;
+            state.failure = None;
+            number = state.count;
+            state.current = Some(Arc::new(Generation {
+                number,
+                substitute,
+                needle,
+                since: Instant::now(),
+                expires,
+            }));
+        });
+        Ok(number)
+    }
+
+    /// Has answers searched for the new one, the one before, and those before that which some head still needs.
+    fn look_for(&self, new: &Arc<Substitute>, needle: &Arc<Needle>) {
+        let mut issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = issued.pop();
+        issued.retain(|(substitute, _)| substitute.strong_count() > 0);
+        issued.extend(last);
+        issued.push((Arc::downgrade(new), Arc::clone(needle)));
+        let needles = issued.iter().map(|(_, needle)| Arc::clone(needle));
+        self.known.replace(needles.collect());
+    }
+
+    /// Whether `credential` is the one in force.
+    pub(crate) fn is_in_force(&self, credential: &LockedCredential) -> bool {
+        let state = self.state.borrow();
+        let current = state.current.as_ref();
+        current.is_some_and(|current| current.needle.is(credential.secret()))
+    }
+
+    /// There is none any more, or none yet, for this reason: requests that wait for one fail.
+    pub(crate) fn fail(&self, why: Arc<str>) {
+        self.state
+            .send_modify(|state| state.failure = Some(Unavailable(why)));
+    }
+
+    /// No request goes any more with the one of this number.
+    pub(crate) fn withdraw(&self, number: u64) {
+        self.state.send_modify(|state| {
+            let is_it = |current: &mut Arc<Generation>| current.number == number;
+            drop(state.current.take_if(is_it));
+        });
+    }
+
+    /// What requests wish of whoever provides credentials.
+    pub(crate) fn wishes(&self) -> &Wishes {
+        &self.wishes
+    }
+
+    /// The number of the one in force, and since when it is; 0 if there has been none.
+    pub(crate) fn standing(&self) -> (u64, Option<Duration>) {
+        let state = self.state.borrow();
+        let age = state
+            .current
+            .as_ref()
+            .map(|current| current.since.elapsed());
+        (state.count, age)
+    }
+
+    /// The one in force. If there is none, somebody is asked for one, and it is waited for.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] when the attempt fails, or takes too long.
+    pub(crate) async fn in_force(&self) -> Result<Arc<Generation>, Unavailable> {
+        if let Some(current) = self.state.borrow().in_force() {
+            return Ok(Arc::clone(current));
+        }
+        let mut changes = self.state.subscribe();
+        // An attempt that failed before this request came says nothing of the next one.
+        if let Some(current) = changes.borrow_and_update().in_force() {
+            return Ok(Arc::clone(current));
+        }
+        self.wishes.need();
+        let waited = codex_deadline::within(PATIENCE, async {
+            loop {
+                if changes.changed().await.is_err() {
+                    return Err(unavailable("the proxy is ending"));
+                }
+                let state = changes.borrow_and_update();
+                if let Some(current) = state.in_force() {
+                    return Ok(Arc::clone(current));
+                }
+                if let Some(failure) = &state.failure {
+                    return Err(failure.clone());
+                }
+            }
+        });
+        let too_long = || Err(unavailable("getting a credential takes too long"));
+        waited.await.unwrap_or_else(too_long)
+    }
+
+    pub(super) fn known(&self) -> &'static KnownKeys {
+        self.known
+    }
+
+    /// The header value that goes to hyper, and what keeps the credential until it is encrypted: over TLS a
+    /// placeholder, in cleartext the credential, which the value itself keeps.
+    pub(super) fn header(
+        &self,
+        generation: &Generation,
+    ) -> Result<(HeaderValue, Option<HeadPermit>), Unavailable> {
+        let substitute = &generation.substitute;
+        let (bytes, permit) = if self.is_clear {
+            let owned = Cleartext(Arc::clone(substitute));
+            (Bytes::from_owner(owned), None)
+        } else {
+            let text = Bytes::copy_from_slice(substitute.text().as_bytes());
+            (text, Some(HeadPermit(Arc::clone(substitute))))
+        };
+        let value = HeaderValue::from_maybe_shared(bytes);
+        let value = value.map_err(|_| unavailable("the credential cannot stand in a header"))?;
+        Ok((value, permit))
+    }
+}
+
+impl Generation {
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(super) fn needle(&self) -> &Arc<Needle> {
+        &self.needle
+    }
+}
+
+fn unavailable(why: &str) -> Unavailable {
+    Unavailable(why.into())
+}
+
+/// The header value in its locked memory.
+struct Cleartext(Arc<Substitute>);
+
+impl AsRef<[u8]> for Cleartext {
+    fn as_ref(&self) -> &[u8] {
+        self.0.credential().header()
+    }
+}
+
+impl fmt::Debug for Generations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Generations")
+    }
+}
+
+#[cfg(test)]
+mod tests;
