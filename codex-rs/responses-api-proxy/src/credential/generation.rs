@@ -17,14 +17,15 @@ use crate::credential::locked::LockedCredential;
 use crate::credential::needle::Needle;
 use crate::credential::substitution::{CredentialSubstitution, Substitute, SubstitutionError};
 use crate::credential::wishes::Wishes;
+use crate::observe::finished::CredentialFacts;
+use crate::observe::metrics::exposition::CredentialStanding;
 
 /// How long a request waits for a credential where there is none in force.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One credential of a sequence.
 pub(crate) struct Generation {
-    /// From 1 on.
-    number: u64,
+    facts: CredentialFacts,
     substitute: Arc<Substitute>,
     needle: Arc<Needle>,
     since: Instant,
@@ -63,6 +64,8 @@ impl std::error::Error for Unavailable {}
 
 /// All that requests ask of credentials that follow each other; for the life of the process.
 pub(crate) struct Generations {
+    /// Where they come from, such as `file`.
+    kind: &'static str,
     substitution: &'static CredentialSubstitution,
     known: &'static KnownKeys,
     /// Credentials go up in cleartext, within this host.
@@ -79,6 +82,8 @@ struct State {
     current: Option<Arc<Generation>>,
     /// How many there have been.
     count: u64,
+    /// How many attempts have failed.
+    failures: u64,
     /// Why the last attempt at a new one failed; `None` after one that did not.
     failure: Option<Unavailable>,
 }
@@ -93,11 +98,13 @@ impl State {
 
 impl Generations {
     pub(crate) fn new(
+        kind: &'static str,
         substitution: &'static CredentialSubstitution,
         known: &'static KnownKeys,
         is_clear: bool,
     ) -> Self {
         Self {
+            kind,
             substitution,
             known,
             is_clear,
@@ -131,7 +138,10 @@ impl Generations {
             state.failure = None;
             number = state.count;
             state.current = Some(Arc::new(Generation {
-                number,
+                facts: CredentialFacts {
+                    kind: self.kind,
+                    generation: number,
+                },
                 substitute,
                 needle,
                 since: Instant::now(),
@@ -159,16 +169,18 @@ impl Generations {
         current.is_some_and(|current| current.needle.is(credential.secret()))
     }
 
-    /// There is none any more, or none yet, for this reason: requests that wait for one fail.
+    /// A new one cannot be had, for this reason: requests that wait for one fail.
     pub(crate) fn fail(&self, why: Arc<str>) {
-        self.state
-            .send_modify(|state| state.failure = Some(Unavailable(why)));
+        self.state.send_modify(|state| {
+            state.failures += 1;
+            state.failure = Some(Unavailable(why));
+        });
     }
 
     /// No request goes any more with the one of this number.
     pub(crate) fn withdraw(&self, number: u64) {
         self.state.send_modify(|state| {
-            let is_it = |current: &mut Arc<Generation>| current.number == number;
+            let is_it = |current: &mut Arc<Generation>| current.number() == number;
             drop(state.current.take_if(is_it));
         });
     }
@@ -178,14 +190,14 @@ impl Generations {
         &self.wishes
     }
 
-    /// The number of the one in force, and since when it is; 0 if there has been none.
-    pub(crate) fn standing(&self) -> (u64, Option<Duration>) {
+    /// For those who watch.
+    pub(crate) fn standing(&self) -> CredentialStanding {
         let state = self.state.borrow();
-        let age = state
-            .current
-            .as_ref()
-            .map(|current| current.since.elapsed());
-        (state.count, age)
+        CredentialStanding {
+            generation: state.count,
+            age: state.in_force().map(|current| current.since.elapsed()),
+            failures: state.failures,
+        }
     }
 
     /// The one in force. If there is none, somebody is asked for one, and it is waited for.
@@ -246,8 +258,12 @@ impl Generations {
 }
 
 impl Generation {
-    pub(crate) fn number(&self) -> u64 {
-        self.number
+    pub(crate) fn facts(&self) -> CredentialFacts {
+        self.facts
+    }
+
+    fn number(&self) -> u64 {
+        self.facts.generation
     }
 
     pub(super) fn needle(&self) -> &Arc<Needle> {

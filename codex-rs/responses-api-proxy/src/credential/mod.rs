@@ -9,6 +9,7 @@ pub(crate) mod locked;
 pub(crate) mod needle;
 pub(crate) mod read_api_key;
 pub(crate) mod redact;
+pub(crate) mod rotation;
 pub(crate) mod source;
 pub(crate) mod substitution;
 pub(crate) mod wishes;
@@ -29,6 +30,9 @@ use crate::credential::redact::Redactor;
 use crate::credential::substitution::{
     CredentialSubstitution, Substitute, SubstitutionError, substituting_provider,
 };
+use crate::credential::wishes::Wishes;
+use crate::observe::finished::CredentialFacts;
+use crate::observe::metrics::exposition::CredentialStanding;
 use crate::observe::printable::{KeyKnown, keep_out};
 
 /// The Authorization header to send: over TLS a placeholder, which `substitution` replaces
@@ -78,18 +82,19 @@ impl Credential {
         Ok((Self { kind, known }, substituting_provider(substitution)))
     }
 
-    /// Credentials that follow each other, the first of which is yet to come; and the encryption that puts each in its
+    /// Credentials of one `kind` that follow each other, the first of which is yet to come; and the encryption that puts each in its
     /// place.
     ///
     /// # Errors
     ///
     /// [`SubstitutionError`], never.
     pub(crate) fn changing(
+        kind: &'static str,
         url: &UpstreamUrl,
     ) -> Result<(&'static Generations, CryptoProvider), SubstitutionError> {
         let known: &'static _ = Box::leak(Box::new(KnownKeys::new(Vec::new())));
         let substitution: &'static _ = Box::leak(Box::new(CredentialSubstitution::new()?));
-        let generations = Generations::new(substitution, known, url.is_clear());
+        let generations = Generations::new(kind, substitution, known, url.is_clear());
         let provider = match url.is_clear() {
             true => rustls::crypto::ring::default_provider(),
             false => substituting_provider(substitution),
@@ -120,7 +125,7 @@ impl Credential {
             permit,
             of: Used {
                 known: self.known,
-                generation: generation.map(|of| (of.number(), Arc::clone(of.needle()))),
+                generation: generation.map(|of| (of.facts(), Arc::clone(of.needle()))),
             },
         })
     }
@@ -136,8 +141,24 @@ impl Credential {
 
     /// The upstream has refused a request that went with `used`.
     pub(crate) fn note_refused(self, used: &Used) {
-        if let (Kind::Changing(generations), Some((number, _))) = (self.kind, &used.generation) {
-            generations.wishes().refused(*number);
+        if let (Kind::Changing(generations), Some(facts)) = (self.kind, used.facts()) {
+            generations.wishes().refused(facts.generation);
+        }
+    }
+
+    /// How it stands with credentials that change; `None`: there is one key that stays.
+    pub(crate) fn standing(self) -> Option<CredentialStanding> {
+        match self.kind {
+            Kind::Fixed(_) => None,
+            Kind::Changing(generations) => Some(generations.standing()),
+        }
+    }
+
+    /// On SIGHUP the source of credentials is asked again, from now on; `None` for one key that stays.
+    pub(crate) fn reload(self) -> Option<&'static Wishes> {
+        match self.kind {
+            Kind::Fixed(_) => None,
+            Kind::Changing(generations) => Some(generations.wishes()),
         }
     }
 }
@@ -162,8 +183,8 @@ pub(crate) struct Authorization {
 #[derive(Clone)]
 pub(crate) struct Used {
     known: &'static KnownKeys,
-    /// Its number, where credentials change.
-    generation: Option<(u64, Arc<Needle>)>,
+    /// `None`: the one that stays.
+    generation: Option<(CredentialFacts, Arc<Needle>)>,
 }
 
 impl Used {
@@ -173,9 +194,9 @@ impl Used {
         Redactor::new(self.known, own.map(|(_, needle)| Arc::clone(needle)))
     }
 
-    /// The number of the credential, where they change.
-    pub(crate) fn generation(&self) -> Option<u64> {
-        self.generation.as_ref().map(|&(number, _)| number)
+    /// Which one of those that change.
+    pub(crate) fn facts(&self) -> Option<CredentialFacts> {
+        self.generation.as_ref().map(|&(facts, _)| facts)
     }
 }
 

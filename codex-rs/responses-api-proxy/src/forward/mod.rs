@@ -87,6 +87,9 @@ pub(crate) async fn forward(
     let authorization = credential.authorize(&permitted).await;
     let mut authorization = authorization.map_err(UpstreamError::Credential)?;
     let (used, head_permit) = (authorization.used(), authorization.take_permit());
+    if let Some(facts) = used.facts() {
+        record.note_credential(facts);
+    }
     let outgoing = headers::for_upstream(authorization, permitted.headers());
     headers::limit(&outgoing)?;
     let outgoing = RequestHead {

@@ -37,6 +37,13 @@ struct Line<'a> {
     user: Option<&'a str>,
     #[serde(rename = "caller.token", skip_serializing_if = "Option::is_none")]
     token: Option<&'a str>,
+    #[serde(rename = "credential.kind", skip_serializing_if = "Option::is_none")]
+    credential_kind: Option<&'static str>,
+    #[serde(
+        rename = "credential.generation",
+        skip_serializing_if = "Option::is_none"
+    )]
+    credential_generation: Option<u64>,
     #[serde(rename = "http.request.method")]
     method: Cow<'a, str>,
     #[serde(rename = "url.path")]
@@ -137,6 +144,8 @@ pub(crate) fn write_line(
         uid: caller.uid,
         user: caller.uid.and_then(|uid| observer.names().name(uid)),
         token: caller.token.as_deref(),
+        credential_kind: finished.credential.map(|credential| credential.kind),
+        credential_generation: finished.credential.map(|credential| credential.generation),
         method: method.map_or(Cow::Borrowed("-"), |method| shown(method.as_str())),
         path: finished.path.unwrap_or("-"),
         status: finished.status,

@@ -17,6 +17,8 @@ pub(crate) struct Finished {
     pub(crate) at: SystemTime,
     pub(crate) outcome: Outcome,
     pub(crate) caller: CallerFacts,
+    /// What it went up with, where that changes.
+    pub(crate) credential: Option<CredentialFacts>,
     /// `None`: a head that could not be read.
     pub(crate) method: Option<Method>,
     /// The path as permitted.
@@ -62,6 +64,15 @@ pub(crate) struct CallerFacts {
     pub(crate) token: Option<Arc<str>>,
 }
 
+/// Which credential a request went up with, where credentials change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CredentialFacts {
+    /// Where it comes from, such as `file`.
+    pub(crate) kind: &'static str,
+    /// The first one is 1.
+    pub(crate) generation: u64,
+}
+
 #[cfg(test)]
 impl Finished {
     /// A streamed answer to `POST /v1/responses` of user 1001 with the token `ci`.
@@ -76,6 +87,7 @@ impl Finished {
                 uid: Some(1001),
                 token: Some("ci".into()),
             },
+            credential: None,
             method: Some(Method::POST),
             path: Some("/v1/responses"),
             status: Some(200),

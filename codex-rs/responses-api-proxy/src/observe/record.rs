@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 use http::{Method, StatusCode};
 
 use crate::inspect::answer::facts::{AnswerFacts, FinalEvent};
-use crate::observe::finished::{CallerFacts, Finished};
+use crate::observe::finished::{CallerFacts, CredentialFacts, Finished};
 use crate::observe::observer::Observer;
 use crate::observe::outcome::Outcome;
 use crate::observe::request_id::RequestId;
@@ -34,6 +34,7 @@ pub(crate) struct Record {
 #[derive(Debug, Default)]
 struct Facts {
     caller: CallerFacts,
+    credential: Option<CredentialFacts>,
     method: Option<Method>,
     path: Option<&'static str>,
     status: Option<StatusCode>,
@@ -123,6 +124,11 @@ impl Record {
     /// The model that the request asks for.
     pub(crate) fn note_request_model(&self, model: &str) {
         self.with(|facts| facts.request_model = Some(model.to_owned()));
+    }
+
+    /// It goes up with this credential.
+    pub(crate) fn note_credential(&self, credential: CredentialFacts) {
+        self.with(|facts| facts.credential = Some(credential));
     }
 
     /// So many more bytes of the body went upstream.
@@ -237,6 +243,7 @@ impl Facts {
             at: record.at,
             outcome,
             caller: self.caller,
+            credential: self.credential,
             method: self.method,
             path: self.path,
             status: self.status.map(|status| status.as_u16()),

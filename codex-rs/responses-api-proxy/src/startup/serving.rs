@@ -151,6 +151,7 @@ impl Confined {
         let moment = {
             let (limit, observer) = (Arc::clone(&terms.limit), terms.observer.clone());
             let made = made.clone();
+            let credential = self.credential;
             move || {
                 let (connections, slots, evicted) = limit.counts();
                 Moment {
@@ -160,6 +161,7 @@ impl Confined {
                     requests: observer.in_flight().requests(),
                     upstream_connections: made.open(),
                     budgets: spending.as_ref().map(Spending::budgets).unwrap_or_default(),
+                    credential: credential.standing(),
                 }
             }
         };

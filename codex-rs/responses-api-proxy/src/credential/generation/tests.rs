@@ -12,7 +12,7 @@ struct Fixture {
 }
 
 fn fixture(url: &str) -> Fixture {
-    let (generations, _) = Credential::changing(&UpstreamUrl::parse(url).unwrap()).unwrap();
+    let (generations, _) = Credential::changing("file", &UpstreamUrl::parse(url).unwrap()).unwrap();
     Fixture {
         generations,
         pool: SlotPool::new(Room::Token, true).unwrap().0,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use codex_process_hardening::Mitigation;
 use prometheus_client::encoding::{EncodeLabelSet, prometheus_text};
@@ -34,6 +34,19 @@ pub(crate) struct Moment {
     pub(crate) evicted: u64,
     /// Limits of the policy.
     pub(crate) budgets: Vec<Budget>,
+    /// What requests go up with; `None`: one key that stays.
+    pub(crate) credential: Option<CredentialStanding>,
+}
+
+/// How it stands with credentials that change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CredentialStanding {
+    /// Of the newest; 0 if there has been none.
+    pub(crate) generation: u64,
+    /// For how long the one in force has been so; `None` if none is.
+    pub(crate) age: Option<Duration>,
+    /// How often a new one could not be had.
+    pub(crate) failures: u64,
 }
 
 /// A limit of the policy, and what is spent of it; in requests, tokens or US dollars.
@@ -82,6 +95,16 @@ struct Gauges {
     limits: Family<BudgetLabel, Gauge<f64, AtomicU64>>,
     spent: Family<BudgetLabel, Gauge<f64, AtomicU64>>,
     held: Family<BudgetLabel, Gauge<f64, AtomicU64>>,
+    credential: CredentialGauges,
+}
+
+/// Registered where credentials change.
+#[derive(Debug, Default)]
+struct CredentialGauges {
+    available: Gauge,
+    age: Gauge<f64, AtomicU64>,
+    replaced: Counter,
+    failures: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -132,6 +155,9 @@ impl Registered {
             upstream.times().clone(),
         );
         let gauges = Gauges::register(&mut registry);
+        if moment().credential.is_some() {
+            gauges.credential.register(&mut registry);
+        }
         let family = Family::<ProtectionLabel, Gauge>::default();
         let named = protections
             .iter()
@@ -248,6 +274,46 @@ impl Gauges {
             .inner()
             .store(moment.evicted, Ordering::Relaxed);
         self.set_budgets(&moment.budgets);
+        if let Some(standing) = &moment.credential {
+            self.credential.set(standing);
+        }
+    }
+}
+
+impl CredentialGauges {
+    fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "codex_proxy_credential_available",
+            "1 if there is a credential in force, 0 if not",
+            self.available.clone(),
+        );
+        registry.register(
+            "codex_proxy_credential_age_seconds",
+            "For how long the credential in force has been so",
+            self.age.clone(),
+        );
+        registry.register(
+            "codex_proxy_credential_generations",
+            "How many credentials there have been, the first included",
+            self.replaced.clone(),
+        );
+        registry.register(
+            "codex_proxy_credential_failures",
+            "How often a new credential could not be had",
+            self.failures.clone(),
+        );
+    }
+
+    fn set(&self, standing: &CredentialStanding) {
+        self.available.set(i64::from(standing.age.is_some()));
+        self.age
+            .set(standing.age.map_or(0.0, |age| age.as_secs_f64()));
+        for (counter, to) in [
+            (&self.replaced, standing.generation),
+            (&self.failures, standing.failures),
+        ] {
+            counter.inner().store(to, Ordering::Relaxed);
+        }
     }
 }
 

@@ -14,6 +14,7 @@ const DASHBOARD: &str = include_str!("../../../../../docs/grafana.json");
 fn finished(uid: u32, model: Option<&str>, outcome: Outcome) -> Finished {
     let asked = model.is_some();
     Finished {
+        credential: None,
         number: 1,
         at: SystemTime::UNIX_EPOCH,
         outcome,
