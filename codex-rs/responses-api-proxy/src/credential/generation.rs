@@ -14,6 +14,8 @@ use tokio::sync::watch;
 
 use crate::credential::known_keys::KnownKeys;
 use crate::credential::locked::LockedCredential;
+#[cfg(test)]
+use crate::credential::locked::SLOTS;
 use crate::credential::needle::Needle;
 use crate::credential::substitution::{CredentialSubstitution, Substitute, SubstitutionError};
 use crate::credential::wishes::Wishes;
@@ -41,6 +43,32 @@ impl HeadPermit {
     /// Which of the [`SLOTS`](crate::credential::locked::SLOTS) it keeps.
     pub(crate) fn slot(&self) -> usize {
         self.0.slot()
+    }
+
+    /// One for the credential in each slot, in their order, and which of these are still kept.
+    #[cfg(test)]
+    pub(crate) fn several_for_tests() -> ([Self; SLOTS], impl Fn() -> [bool; SLOTS]) {
+        use crate::credential::locked::{Room, SlotPool};
+
+        let (pool, _) = SlotPool::new(Room::Key, true).unwrap();
+        let mut next = 1_u8;
+        let mut random = |buffer: &mut [u8]| {
+            buffer.fill_with(|| {
+                next = next.wrapping_mul(77).wrapping_add(31);
+                next
+            });
+            true
+        };
+        let permits = [(); SLOTS].map(|()| {
+            let mut slot = pool.take(Duration::ZERO).unwrap();
+            slot.token_mut()[..8].fill(b'k');
+            let substitute = Substitute::new(slot.finish(8).unwrap(), &mut random);
+            Self(Arc::new(substitute.unwrap()))
+        });
+        let kept = permits.each_ref().map(|permit| Arc::downgrade(&permit.0));
+        (permits, move || {
+            kept.each_ref().map(|kept| kept.strong_count() > 0)
+        })
     }
 }
 
