@@ -16,13 +16,16 @@ use multitool::{Multitool, Subcommand};
 #[global_allocator]
 static HEAP: codex_secret_memory::ZeroOnFree = codex_secret_memory::ZeroOnFree;
 
+/// What `codex` calls the proxy.
+const PROXY: &str = "responses-api-proxy";
+
 fn main() -> ExitCode {
     let typed = Multitool::parse().with_flags_in_place();
     let overrides = typed.overrides();
     let outcome = match typed.subcommand {
         None => return run_chat(typed.chat, &overrides),
         Some(Subcommand::Exec(with)) => return run_exec(&with.args, &overrides),
-        Some(Subcommand::ResponsesApiProxy(with)) => run_main(with.args),
+        Some(Subcommand::ResponsesApiProxy(with)) => run_main(with.args, &[PROXY]),
         Some(Subcommand::Completion(with)) => {
             let mut script = Vec::new();
             clap_complete::generate(

@@ -14,6 +14,8 @@
 #![allow(unsafe_code)] // what this crate exists for; every block says why it is sound
 
 #[cfg(unix)]
+mod descriptor;
+#[cfg(unix)]
 mod group;
 mod mitigations;
 
@@ -36,6 +38,8 @@ mod terminal;
 #[cfg_attr(not(unix), path = "user_unsupported.rs")]
 mod user;
 
+#[cfg(unix)]
+pub use descriptor::take_inherited;
 #[cfg(unix)]
 pub use group::{GroupError, group_number, members_of};
 pub use mitigations::{Mitigation, harden, raise_descriptor_limit};

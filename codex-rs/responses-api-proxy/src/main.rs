@@ -11,7 +11,7 @@ use codex_responses_api_proxy::{Args, report_failure, run_main};
 static HEAP: codex_secret_memory::ZeroOnFree = codex_secret_memory::ZeroOnFree;
 
 fn main() -> ExitCode {
-    run_main(Args::parse()).unwrap_or_else(|error| {
+    run_main(Args::parse(), &[]).unwrap_or_else(|error| {
         report_failure(&error);
         ExitCode::FAILURE
     })

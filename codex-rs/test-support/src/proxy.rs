@@ -201,6 +201,20 @@ impl Proxy {
         crate::memory::copies(self.pid(), test_key_scanner())
     }
 
+    /// The same for another key.
+    ///
+    /// # Errors
+    /// When its memory may not be read, which only root may.
+    ///
+    /// # Panics
+    /// When the memory that could be read is too little to be all of it.
+    pub fn copies_in_memory(
+        &self,
+        key: &[u8],
+    ) -> std::io::Result<Vec<(String, crate::scan::Leak)>> {
+        crate::memory::copies(self.pid(), &Scanner::for_key(key))
+    }
+
     /// Its own directory, which is also its working directory.
     #[must_use]
     pub fn tempdir(&self) -> &Path {

@@ -7,6 +7,7 @@ use codex_ledger::Limit;
 use codex_policy::{ModelGlob, parse_limit};
 
 use crate::config::command::ProxyCommand;
+use crate::config::key_source::{KeyArgs, KeyCommandArgs};
 use crate::config::metrics_place::{MetricsPlace, parse_metrics_place};
 use crate::config::units::{parse_count, parse_duration, parse_size};
 
@@ -35,6 +36,15 @@ pub struct Args {
     /// What to do in the place of serving
     #[command(subcommand)]
     pub command: Option<ProxyCommand>,
+
+    // Flattened arguments have no help of their own, and clap takes no doc comment for them.
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub key: KeyArgs,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub key_command: KeyCommandArgs,
 
     /// Port to listen on, on 127.0.0.1, and on ::1 if it is free there; 0 or none: one that is free
     #[arg(long, value_name = "PORT")]

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use codex_audit_log::LineHash;
 
+use crate::config::key_source::ServeKeysArgs;
+
 /// What to do in the place of serving.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum ProxyCommand {
@@ -16,6 +18,9 @@ pub enum ProxyCommand {
     /// Look into a ledger
     #[command(subcommand)]
     Budget(BudgetCommand),
+    /// Read keys for the proxy that starts this command
+    #[command(hide = true)]
+    ServeKeys(ServeKeysArgs),
 }
 
 /// What to do with a policy file.

@@ -2,7 +2,9 @@
 
 pub(crate) mod args;
 pub(crate) mod command;
+pub(crate) mod credential_source;
 pub(crate) mod environment;
+pub(crate) mod key_source;
 pub(crate) mod limits;
 pub(crate) mod metrics_place;
 pub(crate) mod paths;
@@ -18,6 +20,8 @@ use codex_policy::ModelGlob;
 use url::Url;
 
 use crate::config::args::{Args, BudgetMode, LogFormat, Sandbox};
+use crate::config::credential_source::CredentialSource;
+use crate::config::key_source::{KeySourceConfig, NoCredentials};
 use crate::config::limits::Limits;
 use crate::config::metrics_place::MetricsPlace;
 use crate::net::unix_socket::UnixSocketConfig;
@@ -33,6 +37,7 @@ pub(crate) struct Config {
     pub(crate) preconnect: bool,
     /// Threads that serve; `None`: one for each processor.
     pub(crate) threads: Option<usize>,
+    pub(crate) credential: CredentialSource,
     pub(crate) upstream: UpstreamUrl,
     pub(crate) upstream_timeout: Duration,
     /// Users besides root and ourselves whose listener may have the key in cleartext.
@@ -252,6 +257,8 @@ pub(crate) enum ConfigError {
     Upstream(UpstreamUrlError),
     /// `--upstream-user` where it means nothing.
     UpstreamUser,
+    /// `--key-credential` outside of a service.
+    NoCredentials(NoCredentials),
     /// `--ledger` or `--budget-mode` without anything to keep to.
     NoPolicy,
 }
@@ -260,6 +267,7 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Upstream(error) => error.fmt(f),
+            Self::NoCredentials(error) => error.fmt(f),
             Self::NoPolicy => f.write_str(
                 "--ledger and --budget-mode are about limits, and there are none; give some with --policy or --budget",
             ),
@@ -286,6 +294,9 @@ impl TryFrom<Args> for Config {
         if !is_limited && (args.ledger.is_some() || args.budget_mode != BudgetMode::Expected) {
             return Err(ConfigError::NoPolicy);
         }
+        let keys = KeySourceConfig::from_args(args.key, args.key_command);
+        let keys = keys.map_err(ConfigError::NoCredentials)?;
+        let credential = keys.map_or(CredentialSource::Stdin, CredentialSource::Keys);
         Ok(Self {
             port: match (args.port, &args.listen) {
                 (None, Some(_)) => None,
@@ -300,6 +311,7 @@ impl TryFrom<Args> for Config {
             http_shutdown: args.http_shutdown,
             preconnect: args.preconnect,
             threads: args.threads,
+            credential,
             upstream,
             upstream_timeout: args.upstream_timeout,
             upstream_users: args.upstream_users,

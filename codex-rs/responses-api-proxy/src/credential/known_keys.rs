@@ -125,7 +125,7 @@ mod tests {
         let needles = known.with(Some(&own));
         let text = b"sk-second-key-0002sk-first-0001 sk-long-ago-0 sk-third-0003";
         assert_eq!(needles.find(text, Case::Exact), [0..31, 32..45]);
-        assert_eq!(known.places(text), [0..31]);
+        assert_eq!(known.places(text).first(), Some(&(0..31)));
         assert!(needles.is_in(b"SK-LONG-AGO-0", Case::Ignored));
         assert_eq!(needles.open_end(&[b'x'; 100]), 17);
     }

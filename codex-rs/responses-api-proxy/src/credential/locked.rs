@@ -238,6 +238,7 @@ impl LockedCredential {
     /// One that stays until the end of the tests.
     #[cfg(any(test, fuzzing))]
     #[allow(
+        clippy::indexing_slicing,
         clippy::unwrap_used,
         reason = "tests and fuzz targets report by panicking"
     )]

@@ -74,24 +74,65 @@ pub(crate) fn read_api_key(
     input: &mut impl Read,
     mut slot: EmptySlot,
 ) -> Result<LockedCredential, ReadKeyError> {
+    let length = read_line(input, slot.token_mut());
+    finish(slot, length)
+}
+
+/// The same, of an input that ends: a second line is an error however late it comes.
+///
+/// # Errors
+///
+/// [`ReadKeyError`]; what was read is wiped then.
+pub(crate) fn read_whole_input(
+    input: &mut impl Read,
+    mut slot: EmptySlot,
+) -> Result<LockedCredential, ReadKeyError> {
+    let length = read_to_end(input, slot.token_mut());
+    finish(slot, length)
+}
+
+/// Takes the first `length` bytes for the key; behind them there may be ends of lines.
+fn finish(
+    mut slot: EmptySlot,
+    length: Result<usize, LineError>,
+) -> Result<LockedCredential, ReadKeyError> {
     let room = slot.room();
-    let key_len = read_line(input, slot.token_mut()).map_err(|error| match error {
+    let length = length.map_err(|error| match error {
         LineError::TooLong => ReadKeyError::TooLarge(room),
         LineError::Read(cause) => ReadKeyError::Read(cause),
     })?;
-    let (key, rest) = slot.token_mut().split_at_mut(key_len);
+    let (key, rest) = slot.token_mut().split_at_mut(length);
     if key.iter().all(|&byte| room.alphabet().contains(byte))
         && !key.is_empty()
         && rest.iter().any(|byte| !matches!(byte, b'\r' | b'\n' | 0))
     {
         return Err(ReadKeyError::SecondLine);
     }
-    slot.finish(key_len).map_err(|error| match error {
+    slot.finish(length).map_err(|error| match error {
         NotACredential::Missing => ReadKeyError::Missing,
         NotACredential::TooLarge => ReadKeyError::TooLarge(room),
         NotACredential::ForbiddenCharacter => ReadKeyError::ForbiddenCharacter(room),
         NotACredential::Page(cause) => ReadKeyError::Page(cause),
     })
+}
+
+/// Fills `room` up to the end of input; returns the length of the first line without its line ending.
+fn read_to_end(input: &mut impl Read, room: &mut [u8]) -> Result<usize, LineError> {
+    let mut filled = 0;
+    loop {
+        let free = room.get_mut(filled..).unwrap_or_default();
+        if free.is_empty() {
+            return Err(LineError::TooLong);
+        }
+        match input.read(free) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(LineError::Read(error)),
+        }
+    }
+    let line_end = room.iter().take(filled).position(|&byte| byte == b'\n');
+    Ok(without_carriage_returns(room, line_end.unwrap_or(filled)))
 }
 
 enum LineError {
@@ -197,6 +238,28 @@ mod tests {
     fn short_reads_are_joined() {
         let key = read(&[b"s", b"k-", b"abc", b"\n"], read_on).unwrap();
         assert_eq!(key, "Bearer sk-abc");
+    }
+
+    #[test]
+    fn an_input_that_ends_has_one_line_however_it_comes() {
+        let whole = |chunks: &[&[u8]]| {
+            let chunks = chunks.iter().map(|chunk| chunk.to_vec()).collect();
+            let last = || Ok(0);
+            let key = read_whole_input(&mut Script { chunks, last }, slot())?;
+            Ok::<_, ReadKeyError>(key.header_for_good().unwrap())
+        };
+        for input in [
+            &[&b"sk-abc"[..]][..],
+            &[b"sk-", b"abc\r", b"\n"],
+            &[b"sk-abc\n", b"\n"],
+        ] {
+            assert_eq!(whole(input).unwrap(), "Bearer sk-abc");
+        }
+        let late: &[&[u8]] = &[b"sk-abc\n", b"sk-def"];
+        assert!(matches!(whole(late), Err(ReadKeyError::SecondLine)));
+        assert!(matches!(whole(&[]), Err(ReadKeyError::Missing)));
+        let long = [b'a'; 1017];
+        assert!(matches!(whole(&[&long]), Err(ReadKeyError::TooLarge(_))));
     }
 
     #[test]

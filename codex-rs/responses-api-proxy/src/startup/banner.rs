@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use codex_process_hardening::Mitigation;
-use codex_secret_memory::SecretPage;
+use codex_secret_memory::Protection;
 
 use crate::access::client_tokens::Tokens;
 use crate::access::peer_users::PeerUsers;
@@ -23,9 +23,9 @@ pub(crate) struct Banner {
 }
 
 impl Banner {
-    pub(crate) fn new(page: &SecretPage) -> Self {
+    pub(crate) fn new(protection: Protection) -> Self {
         Self {
-            lines: vec![format!("key: {}", page.protection())],
+            lines: vec![format!("key: {}", protection)],
             on_terminal: std::io::stderr().is_terminal(),
             asks_for_token: false,
         }

@@ -7,7 +7,6 @@ use anyhow::{Context, bail};
 use codex_process_hardening::{
     Mitigation, User, exposure_at_start, harden, raise_descriptor_limit, tracer,
 };
-use codex_secret_memory::SecretPage;
 
 use crate::access::client_tokens::Tokens;
 use crate::access::peer_users::{PeerUsers, PeerUsersError};
@@ -21,6 +20,7 @@ use crate::lifecycle::server_info::ServerInfo;
 use crate::net::loopback::ReservedPort;
 use crate::net::unix_socket::UnixSocket;
 use crate::startup::banner::Banner;
+use crate::startup::credential::{CredentialMemory, OpenSource};
 use crate::startup::distinct_files;
 use crate::startup::metrics::ReservedForMetrics;
 use crate::startup::observation::{Observation, read_prices};
@@ -50,8 +50,9 @@ pub(crate) struct Checked {
     /// `None` without a policy.
     pub(crate) spending: Option<OpenSpending>,
     pub(crate) metrics: Option<ReservedForMetrics>,
+    pub(crate) source: OpenSource,
     /// Where the key is read into.
-    pub(crate) page: SecretPage,
+    pub(crate) memory: CredentialMemory,
     pub(crate) banner: Banner,
 }
 
@@ -78,6 +79,8 @@ impl Checked {
         #[cfg(unix)]
         codex_process_hardening::ignore_file_size_signal().context("SIGXFSZ cannot be ignored")?;
         let config = Config::try_from(args)?;
+        // Before any other descriptor is opened, which could be taken for it.
+        let source = OpenSource::open(&config.credential)?;
         if config.sandbox == Sandbox::Require
             && let Some(exposure) = &exposure
         {
@@ -130,10 +133,8 @@ impl Checked {
             (own, below) => own.or(below),
         };
         let observation = Observation::open(&config, becomes, prices)?;
-        let page = SecretPage::new(config.allow_unlocked_key).context(
-            "no safe place for the key (--allow-unlocked-key starts with one that can be swapped out)",
-        )?;
-        let mut banner = Banner::new(&page);
+        let (memory, protection) = CredentialMemory::map(&config)?;
+        let mut banner = Banner::new(protection);
         if let Some(whole) = config.upstream.if_it_is_a_base() {
             banner.hint(format_args!(
                 "requests go to the upstream URL as it stands; if it is the base URL of an API, write \
@@ -177,7 +178,8 @@ impl Checked {
             observation,
             spending,
             metrics,
-            page,
+            source,
+            memory,
             banner,
         })
     }

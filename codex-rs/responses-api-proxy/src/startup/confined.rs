@@ -12,14 +12,13 @@ use crate::access::trusted_file::TrustedFile;
 use crate::config::args::Sandbox;
 use crate::config::{Config, environment};
 use crate::credential::Credential;
-use crate::credential::locked::{EmptySlot, Room};
-use crate::credential::source::key_from_stdin;
 use crate::lifecycle::server_info::ServerInfo;
 use crate::net::loopback::{LoopbackPort, ReservedPort};
 use crate::net::unix_socket::{UnixListener, UnixSocket};
 use crate::observe::stderr;
 use crate::startup::banner::Banner;
 use crate::startup::checked::{Checked, Clients};
+use crate::startup::credential::FirstCredential;
 use crate::startup::exposed_key::processes_holding;
 use crate::startup::metrics::{MetricsBound, ReservedForMetrics};
 use crate::startup::observation::Observing;
@@ -66,7 +65,7 @@ impl Checked {
     /// # Errors
     ///
     /// No key, or a bad one; whatever cannot be opened or given up.
-    pub(crate) fn confine(self) -> anyhow::Result<Confined> {
+    pub(crate) fn confine(self, called_as: &[&str]) -> anyhow::Result<Confined> {
         let Self {
             config,
             mut mitigations,
@@ -79,12 +78,18 @@ impl Checked {
             observation,
             spending,
             metrics,
-            page,
+            source,
+            memory,
             mut banner,
         } = self;
-        let key = key_from_stdin(EmptySlot::for_good(page, Room::Key))?;
-        warn_of_copies(key.secret(), &mut banner);
-        let (credential, provider) = Credential::fixed(key, &config.upstream)?;
+        let first = FirstCredential::read(source, memory, &config, called_as, |key| {
+            warn_of_copies(key, &mut banner);
+        })?;
+        let FirstCredential {
+            credential,
+            provider,
+            renewal,
+        } = first;
         credential.keep_out_of_text()?;
         route.encrypt_by(provider)?;
         let address = port.as_ref().map(ReservedPort::address);
@@ -158,6 +163,7 @@ impl Checked {
         ));
         // A thread is as confined as the one that starts it.
         stderr::write_in_background();
+        renewal.start()?;
         let observing = observation.start(route.name(), descriptors)?;
         let spending = spending.map(OpenSpending::start).transpose()?;
         if config.sandbox == Sandbox::Require {

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::bail;
 use codex_trusted_path::lead_to_one_file;
 
+use crate::config::credential_source::CredentialSource;
 use crate::config::metrics_place::MetricsPlace;
 use crate::config::{ClientTokens, Config, PolicySource};
 
@@ -29,7 +30,7 @@ pub(super) fn check(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn named(config: &Config) -> [(&'static str, Option<&Path>); 10] {
+fn named(config: &Config) -> [(&'static str, Option<&Path>); 11] {
     let listen = config.unix_socket.as_ref().map(|unix| unix.path.as_path());
     let metrics = match &config.metrics {
         Some(MetricsPlace::Unix(path)) => Some(path.as_path()),
@@ -43,7 +44,12 @@ fn named(config: &Config) -> [(&'static str, Option<&Path>); 10] {
         Some(PolicySource::File(path)) => Some(path.as_path()),
         Some(PolicySource::Flags { .. }) | None => None,
     };
+    let key = match &config.credential {
+        CredentialSource::Keys(keys) => keys.file(),
+        CredentialSource::Stdin => None,
+    };
     [
+        ("--key-file", key),
         ("--server-info", config.server_info.as_deref()),
         ("--listen", listen),
         ("--metrics", metrics),

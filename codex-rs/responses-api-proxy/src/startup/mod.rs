@@ -11,6 +11,7 @@ pub(crate) mod banner;
 pub(crate) mod budget_command;
 pub(crate) mod checked;
 pub(crate) mod confined;
+pub(crate) mod credential;
 mod distinct_files;
 pub(crate) mod exposed_key;
 pub(crate) mod host_names;
@@ -30,26 +31,31 @@ use codex_process_hardening::Mitigation;
 
 use crate::config::args::Args;
 use crate::config::command::{AuditCommand, ProxyCommand};
+use crate::credential::source::serve_keys::serve_keys;
 use crate::observe::stderr::{self, FlushAtTheEnd};
 use crate::startup::checked::Checked;
 use crate::startup::verify_audit_log::verify;
 
-/// Runs the proxy until it is shut down, or the command in its place.
+/// Runs the proxy until it is shut down, or the command in its place. `called_as` is what stands before these arguments
+/// where the program has other commands, such as `responses-api-proxy`: it may be started again.
 ///
 /// # Errors
 ///
 /// Whatever keeps the proxy from starting, or what the command finds, with its causes. The caller prints it
 /// ([`report_failure`](crate::report_failure)) and exits with 1.
-pub fn run_main(args: Args) -> anyhow::Result<ExitCode> {
+pub fn run_main(args: Args, called_as: &[&str]) -> anyhow::Result<ExitCode> {
     stderr::panics_without_payload();
     let _flush = FlushAtTheEnd;
-    match &args.command {
-        Some(ProxyCommand::Audit(AuditCommand::Verify(what))) => return verify(what),
-        Some(ProxyCommand::Policy(what)) => return policy_command::run(what),
-        Some(ProxyCommand::Budget(what)) => return budget_command::run(what),
+    match args.command.clone() {
+        Some(ProxyCommand::Audit(AuditCommand::Verify(what))) => return verify(&what),
+        Some(ProxyCommand::Policy(what)) => return policy_command::run(&what),
+        Some(ProxyCommand::Budget(what)) => return budget_command::run(&what),
+        Some(ProxyCommand::ServeKeys(what)) => {
+            return serve_keys(what).map(|()| ExitCode::SUCCESS);
+        }
         None => {}
     }
-    Checked::new(args)?.confine()?.start()?.run()
+    Checked::new(args)?.confine(called_as)?.start()?.run()
 }
 
 /// # Errors

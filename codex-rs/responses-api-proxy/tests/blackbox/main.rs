@@ -55,6 +55,7 @@ mod record_refusals;
 mod records;
 mod resolving;
 mod restricted_host;
+mod rotation;
 mod scrapes;
 mod server_info;
 mod server_info_ownership;

@@ -1,0 +1,199 @@
+//! A file with a key: opened only if nobody else could have written or read it.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What `--key-file` or `--key-credential` names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeyFile {
+    pub(crate) path: PathBuf,
+    /// A service manager has put it there for this service alone, and shows who may read it in its own way.
+    pub(crate) is_credential: bool,
+}
+
+/// The longest file, in bytes: a key, and what an editor may add. A pipe has room for as much.
+const LONGEST: i64 = 16 * 1024;
+
+/// So many links may lead from one to the next, as many as the kernel follows (path_resolution(7)).
+#[cfg(unix)]
+const MOST_LINKS: usize = 40;
+
+/// Why a file is not read. Its content is not looked at.
+#[derive(Debug)]
+pub(crate) enum KeyFileError {
+    /// The way to it, in words.
+    Path(String),
+    Io(io::Error),
+    NotAFile,
+    TooLong,
+    Owner(u32),
+    /// Its permissions let others read or write it.
+    Mode(u32),
+}
+
+impl fmt::Display for KeyFileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(why) => f.write_str(why),
+            Self::Io(cause) if cause.kind() == io::ErrorKind::NotFound => {
+                f.write_str("there is no such file")
+            }
+            Self::Io(cause) => cause.fmt(f),
+            Self::NotAFile => f.write_str("it is not a regular file"),
+            Self::TooLong => write!(f, "it is longer than {LONGEST} bytes; a key is one line"),
+            Self::Owner(user) => write!(
+                f,
+                "it belongs to user {user}, who could put another key there; chown root it"
+            ),
+            Self::Mode(mode) => write!(
+                f,
+                "its mode is {mode:o}, so others can read the key or replace it; chmod 600 it"
+            ),
+        }
+    }
+}
+
+/// Opens the file, and gives its length in bytes. The path is walked anew each time, by links of trusted users only,
+/// so that a file that was replaced is found: by another file, or by another link, as Kubernetes does.
+///
+/// # Errors
+///
+/// [`KeyFileError`].
+#[cfg(unix)]
+pub(crate) fn open_key_file(key_file: &KeyFile) -> Result<(File, usize), KeyFileError> {
+    use codex_trusted_path::{Kind, Missing, OFlags, Place, Status, Trusted};
+
+    let trusted = Trusted::by_this_process();
+    let mut path = key_file.path.clone();
+    for _ in 0..=MOST_LINKS {
+        let place = Place::find(&path, &trusted, Missing::Refuse)
+            .map_err(|error| KeyFileError::Path(with_causes(&error)))?;
+        let there = place.status().map_err(KeyFileError::Io)?;
+        let there = there.ok_or_else(|| KeyFileError::Io(io::ErrorKind::NotFound.into()))?;
+        if there.kind == Kind::Link {
+            if !trusted.includes(there.owner) {
+                return Err(KeyFileError::Owner(there.owner));
+            }
+            path = led_to(&path).map_err(KeyFileError::Io)?;
+            continue;
+        }
+        // A FIFO would be waited for.
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = place.open(flags, 0).map_err(KeyFileError::Io)?;
+        let found = Status::of(&file).map_err(KeyFileError::Io)?;
+        if found.kind != Kind::File {
+            return Err(KeyFileError::NotAFile);
+        }
+        if !trusted.includes(found.owner) {
+            return Err(KeyFileError::Owner(found.owner));
+        }
+        // Where there are access control lists, the bits of the group are their mask (acl(5)).
+        let others = if key_file.is_credential { 0o007 } else { 0o077 };
+        if found.mode & others != 0 {
+            return Err(KeyFileError::Mode(found.mode & 0o777));
+        }
+        if found.size > LONGEST {
+            return Err(KeyFileError::TooLong);
+        }
+        let length = usize::try_from(found.size).map_err(|_| KeyFileError::NotAFile)?;
+        return Ok((file, length));
+    }
+    Err(KeyFileError::Io(io::Error::from_raw_os_error(libc::ELOOP)))
+}
+
+/// What the link at the end of a path leads to.
+#[cfg(unix)]
+fn led_to(path: &Path) -> io::Result<PathBuf> {
+    let target = std::fs::read_link(path)?;
+    Ok(path.parent().unwrap_or(Path::new("")).join(target))
+}
+
+#[cfg(unix)]
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::fs;
+    use std::io::Read;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    fn read(path: &Path) -> Result<String, String> {
+        let file = KeyFile {
+            path: path.to_owned(),
+            is_credential: false,
+        };
+        let (mut file, length) = open_key_file(&file).map_err(|error| error.to_string())?;
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(text.len(), length);
+        Ok(text)
+    }
+
+    fn write(path: &Path, text: &str, mode: u32) {
+        fs::write(path, text).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn only_a_private_file_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("key");
+        assert!(read(&file).unwrap_err().contains("no such file"));
+        for (mode, is_read) in [
+            (0o600, true),
+            (0o400, true),
+            (0o640, false),
+            (0o604, false),
+            (0o620, false),
+            (0o602, false),
+        ] {
+            write(&file, "sk-key\n", mode);
+            assert_eq!(read(&file).is_ok(), is_read, "{mode:o}");
+            fs::remove_file(&file).unwrap();
+        }
+        write(&file, &"k".repeat(20_000), 0o600);
+        assert!(read(&file).unwrap_err().contains("longer than 16384"));
+        assert!(read(dir.path()).unwrap_err().contains("regular file"));
+        let credential = KeyFile {
+            path: file.clone(),
+            is_credential: true,
+        };
+        write(&file, "sk-key", 0o440);
+        assert!(open_key_file(&credential).is_ok());
+        write(&file, "sk-key", 0o444);
+        assert!(open_key_file(&credential).is_err());
+    }
+
+    /// As Kubernetes replaces the files of a secret: one link is exchanged, and all files are new.
+    #[test]
+    fn a_link_that_is_exchanged_leads_to_the_new_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().canonicalize().unwrap();
+        for (version, key) in [("..1", "sk-first"), ("..2", "sk-second")] {
+            fs::create_dir(dir.join(version)).unwrap();
+            write(&dir.join(version).join("key"), key, 0o400);
+        }
+        symlink("..1", dir.join("..data")).unwrap();
+        symlink("..data/key", dir.join("key")).unwrap();
+        assert_eq!(read(&dir.join("key")).unwrap(), "sk-first");
+        symlink("..2", dir.join("..tmp")).unwrap();
+        fs::rename(dir.join("..tmp"), dir.join("..data")).unwrap();
+        assert_eq!(read(&dir.join("key")).unwrap(), "sk-second");
+        symlink("loop", dir.join("loop")).unwrap();
+        assert!(read(&dir.join("loop")).is_err());
+    }
+}

@@ -1,0 +1,136 @@
+//! The proxy's side of the process that reads keys from files and programs for it.
+//!
+//! It is this program, started anew while there is no sandbox yet, with the rights that the proxy has at the start. A
+//! byte on the socket between the two asks for a key. It answers with the end of a pipe, writes the key to the other
+//! end, without a look at it, and then says on the socket how that went ([`serve_keys`](super::serve_keys)). It ends
+//! when the socket is closed.
+
+use std::fs::File;
+use std::io::{self, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+
+use crate::config::key_source::KeyReader;
+use crate::credential::locked::{EmptySlot, LockedCredential};
+use crate::credential::read_api_key::{ReadKeyError, read_whole_input};
+
+use super::SourceError;
+use super::serve_keys::{MOST_SAID, TIMEOUT};
+
+/// The command that makes this program such a process.
+pub(crate) const COMMAND: &str = "serve-keys";
+
+/// A little longer than the other side takes at most.
+const PATIENCE: Duration = TIMEOUT.saturating_add(Duration::from_secs(10));
+
+/// The other process. It ends with this.
+#[derive(Debug)]
+pub(crate) struct KeyProcess {
+    socket: UnixStream,
+}
+
+impl KeyProcess {
+    /// Starts it. `called_as` is what stands before the proxy's own arguments where this program has other commands.
+    ///
+    /// # Errors
+    ///
+    /// Where there is no process to be had, or no `/proc`.
+    pub(crate) fn start(reader: &KeyReader, called_as: &[&str]) -> io::Result<Self> {
+        let (ours, theirs) = UnixStream::pair()?;
+        ours.set_read_timeout(Some(PATIENCE))?;
+        ours.set_write_timeout(Some(PATIENCE))?;
+        Command::new(program()?)
+            .args(called_as)
+            .arg(COMMAND)
+            .args(reader.arguments())
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .spawn()?;
+        Ok(Self { socket: ours })
+    }
+
+    /// Has a key read into `slot`.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError`].
+    pub(crate) fn read(&mut self, slot: EmptySlot) -> Result<LockedCredential, SourceError> {
+        self.socket.write_all(b"?").map_err(|_| SourceError::Gone)?;
+        let mut pipe = self.receive_pipe()?;
+        let read = read_whole_input(&mut pipe, slot);
+        drop(pipe);
+        let said = self.hear()?;
+        match (said, read) {
+            (None, Ok(key)) => Ok(key),
+            (None, Err(error)) => Err(SourceError::Key(error)),
+            // What a program says of itself can have the key in it.
+            (Some(why), Ok(key)) if has(why.as_bytes(), key.secret()) => Err(SourceError::Said(
+                "it failed, and what it says of that has the key in it".to_owned(),
+            )),
+            (Some(why), _) => Err(SourceError::Said(why)),
+        }
+    }
+
+    fn receive_pipe(&self) -> Result<File, SourceError> {
+        let mut byte = [0];
+        let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = RecvAncillaryBuffer::new(&mut room);
+        let into = &mut [IoSliceMut::new(&mut byte)];
+        let received = loop {
+            match recvmsg(&self.socket, into, &mut control, RecvFlags::CMSG_CLOEXEC) {
+                Err(rustix::io::Errno::INTR) => {}
+                received => break received,
+            }
+        };
+        if received.map_err(|_| SourceError::Gone)?.bytes == 0 {
+            return Err(SourceError::Gone);
+        }
+        let descriptor = control.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+            _ => None,
+        });
+        descriptor.map(File::from).ok_or(SourceError::Gone)
+    }
+
+    /// One line: `None` if all went well.
+    fn hear(&mut self) -> Result<Option<String>, SourceError> {
+        let mut line = Vec::new();
+        let mut byte = [0];
+        while line.len() <= MOST_SAID {
+            match self.socket.read(&mut byte) {
+                Ok(0) => return Err(SourceError::Gone),
+                Ok(_) if byte == *b"\n" => {
+                    let said = String::from_utf8_lossy(&line).into_owned();
+                    return Ok((!said.is_empty()).then_some(said));
+                }
+                Ok(_) => line.extend(byte),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return Err(SourceError::Gone),
+            }
+        }
+        Err(SourceError::Gone)
+    }
+}
+
+/// This program, also if its file has been replaced meanwhile.
+fn program() -> io::Result<std::path::PathBuf> {
+    if cfg!(target_os = "linux") {
+        return Ok("/proc/self/exe".into());
+    }
+    std::env::current_exe()
+}
+
+fn has(text: &[u8], key: &[u8]) -> bool {
+    !key.is_empty() && text.windows(key.len()).any(|part| part == key)
+}
+
+impl From<ReadKeyError> for SourceError {
+    fn from(error: ReadKeyError) -> Self {
+        Self::Key(error)
+    }
+}
