@@ -37,15 +37,18 @@ pub struct KeyArgs {
     pub key_command: Option<String>,
 }
 
+/// Clap does not insist on what conflicts with something that is there.
+const OTHER_SOURCES: [&str; 3] = ["key_file", "key_credential", "key_fd"];
+
 // What goes with `--key-command`.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct KeyCommandArgs {
     /// How long a key of `--key-command` serves until the command is run again (`55m`)
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, requires = "key_command")]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, requires = "key_command", conflicts_with_all = OTHER_SOURCES)]
     pub key_ttl: Option<Duration>,
 
     /// User that `--key-command` is run as (takes root)
-    #[arg(long, value_name = "USER", requires = "key_command")]
+    #[arg(long, value_name = "USER", requires = "key_command", conflicts_with_all = OTHER_SOURCES)]
     pub key_command_user: Option<String>,
 }
 

@@ -1,6 +1,7 @@
 //! Keys that follow each other while requests go on.
 
 mod reloads;
+mod sources;
 
 use std::fs::File;
 use std::io::Write;

@@ -67,7 +67,10 @@ impl KeyProcess {
         let said = self.hear()?;
         match (said, read) {
             (None, Ok(key)) => Ok(key),
-            (None, Err(error)) => Err(SourceError::Key(error)),
+            // A program that is not read to its end fails because of that.
+            (None, Err(error)) | (Some(_), Err(error @ ReadKeyError::TooLarge(_))) => {
+                Err(SourceError::Key(error))
+            }
             // What a program says of itself can have the key in it.
             (Some(why), Ok(key)) if has(why.as_bytes(), key.secret()) => Err(SourceError::Said(
                 "it failed, and what it says of that has the key in it".to_owned(),
@@ -127,10 +130,4 @@ fn program() -> io::Result<std::path::PathBuf> {
 
 fn has(text: &[u8], key: &[u8]) -> bool {
     !key.is_empty() && text.windows(key.len()).any(|part| part == key)
-}
-
-impl From<ReadKeyError> for SourceError {
-    fn from(error: ReadKeyError) -> Self {
-        Self::Key(error)
-    }
 }

@@ -29,7 +29,7 @@ fn reading_a_file(upstream: MockUpstream) -> Reloaded {
     }
 }
 
-fn write(file: &Path, text: &str) {
+pub(super) fn write(file: &Path, text: &str) {
     use std::os::unix::fs::OpenOptionsExt;
 
     let options = File::options()
