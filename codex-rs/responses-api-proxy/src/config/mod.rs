@@ -3,11 +3,13 @@
 pub(crate) mod args;
 pub(crate) mod command;
 pub(crate) mod environment;
+pub(crate) mod identity_args;
 pub(crate) mod limits;
 pub(crate) mod metrics_place;
 pub(crate) mod paths;
 pub(crate) mod units;
 mod upstream_url;
+pub(crate) mod workload;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -19,6 +21,7 @@ use codex_policy::ModelGlob;
 use crate::config::args::{Args, BudgetMode, LogFormat, Sandbox};
 use crate::config::limits::Limits;
 use crate::config::metrics_place::MetricsPlace;
+use crate::config::workload::{CredentialSource, WorkloadConfigError, credential_source};
 use crate::net::unix_socket::UnixSocketConfig;
 
 pub(crate) use self::upstream_url::{UpstreamUrl, UpstreamUrlError};
@@ -34,6 +37,7 @@ pub(crate) struct Config {
     pub(crate) preconnect: bool,
     /// Threads that serve; `None`: one for each processor.
     pub(crate) threads: Option<usize>,
+    pub(crate) credential: CredentialSource,
     pub(crate) upstream: UpstreamUrl,
     pub(crate) upstream_timeout: Duration,
     /// Users besides root and ourselves whose listener may have the key in cleartext.
@@ -95,12 +99,15 @@ pub(crate) enum ConfigError {
     UpstreamUser,
     /// `--ledger` or `--budget-mode` without anything to keep to.
     NoPolicy,
+    /// Of workload identity.
+    Workload(WorkloadConfigError),
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Upstream(error) => error.fmt(f),
+            Self::Workload(error) => error.fmt(f),
             Self::NoPolicy => f.write_str(
                 "--ledger and --budget-mode are about limits, and there are none; give some with --policy or --budget",
             ),
@@ -127,6 +134,8 @@ impl TryFrom<Args> for Config {
         if !is_limited && (args.ledger.is_some() || args.budget_mode != BudgetMode::Expected) {
             return Err(ConfigError::NoPolicy);
         }
+        let credential = credential_source(args.identity, upstream.is_default())
+            .map_err(ConfigError::Workload)?;
         Ok(Self {
             port: match (args.port, &args.listen) {
                 (None, Some(_)) => None,
@@ -141,6 +150,7 @@ impl TryFrom<Args> for Config {
             http_shutdown: args.http_shutdown,
             preconnect: args.preconnect,
             threads: args.threads,
+            credential,
             upstream,
             upstream_timeout: args.upstream_timeout,
             upstream_users: args.upstream_users,

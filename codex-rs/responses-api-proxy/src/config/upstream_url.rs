@@ -132,6 +132,11 @@ impl UpstreamUrl {
         Some(Self { url, socket }.to_string())
     }
 
+    /// Whether this is OpenAI's API.
+    pub(crate) fn is_default(&self) -> bool {
+        self.socket.is_none() && self.url.as_str() == crate::config::args::DEFAULT_UPSTREAM
+    }
+
     /// Whether the key travels without TLS, which is on this host only.
     pub(crate) fn is_clear(&self) -> bool {
         self.url.scheme() == "http"

@@ -6,6 +6,8 @@ pub(crate) mod read_api_key;
 pub(crate) mod redact;
 pub(crate) mod source;
 pub(crate) mod substitution;
+#[allow(dead_code, reason = "the start-up does not use it yet")]
+pub(crate) mod workload;
 
 use std::fmt;
 

@@ -16,7 +16,9 @@ use crate::access::trusted_file::TrustedFile;
 use crate::access::user_namespace::stand_in_for_unmapped;
 use crate::config::args::{Args, Sandbox};
 use crate::config::environment;
+use crate::config::workload::CredentialSource;
 use crate::config::{ClientTokens, Config};
+use crate::credential::workload::WorkloadIdentity;
 use crate::lifecycle::server_info::ServerInfo;
 use crate::net::loopback::ReservedPort;
 use crate::net::unix_socket::UnixSocket;
@@ -101,6 +103,12 @@ impl Checked {
         let becomes = user.map(User::uid);
         let (tokens, token_file, generated_token) = client_tokens(&config.client_tokens, becomes)?;
         let route = Route::to(config.upstream.clone())?;
+        if let CredentialSource::Workload(workload) = &config.credential {
+            let identity = WorkloadIdentity::new(workload.clone())?;
+            bail!(
+                "a credential from {identity} is not available yet; give a key on standard input"
+            );
+        }
         let port = config.port.map(ReservedPort::new).transpose()?;
         if let Some(port) = &port
             && route.is_ourselves(port.address().port())

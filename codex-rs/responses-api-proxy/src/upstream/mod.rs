@@ -9,12 +9,14 @@ mod exchange;
 mod listener_owner;
 mod pace;
 mod pool;
+pub(crate) mod redirect;
 pub(crate) mod request_body;
 mod request_notes;
 pub(crate) mod request_progress;
 mod resets;
 mod resolver;
 mod route;
+mod service;
 mod stream;
 mod transport;
 mod tunnel;
@@ -37,17 +39,17 @@ use crate::upstream::error::UpstreamError;
 use crate::upstream::request_body::RequestBody;
 use crate::upstream::request_progress::Progress;
 
-use self::connector::Connector;
 use self::exchange::{Answer, Exchange};
 use self::pool::{Lease, Pool};
 
 pub(crate) use self::body::UpstreamBody;
 pub(crate) use self::connection::MAX_ANSWER_HEADERS;
-pub(crate) use self::connector::CONNECT_TIMEOUT;
+pub(crate) use self::connector::{CONNECT_TIMEOUT, Connector};
 pub(crate) use self::exchange::RequestGuard;
 pub(crate) use self::listener_owner::ListenerOwner;
 pub(crate) use self::resolver::{ResolveError, Resolver};
-pub(crate) use self::route::{Route, UpstreamSetupError};
+pub(crate) use self::route::{Hop, Route, UpstreamSetupError};
+pub(crate) use self::service::ServiceRoute;
 pub(crate) use self::transport::Outgoing;
 pub(crate) use self::tunnel::TunnelError;
 
