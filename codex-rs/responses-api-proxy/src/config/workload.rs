@@ -219,3 +219,6 @@ fn is_near(ip: IpAddr) -> bool {
         IpAddr::V6(ip) => ip.is_loopback() || ip.is_unicast_link_local() || ip.is_unique_local(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,8 @@
 pub(crate) mod needle;
 pub(crate) mod read_api_key;
 pub(crate) mod redact;
+#[allow(dead_code, reason = "the start-up does not use it yet")]
+pub(crate) mod refresh;
 pub(crate) mod source;
 pub(crate) mod substitution;
 #[allow(dead_code, reason = "the start-up does not use it yet")]

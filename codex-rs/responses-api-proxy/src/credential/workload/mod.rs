@@ -247,3 +247,6 @@ impl Drop for WipedAtTheEnd<'_> {
         self.0.zeroize();
     }
 }
+
+#[cfg(test)]
+mod tests;

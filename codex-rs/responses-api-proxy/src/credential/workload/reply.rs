@@ -309,3 +309,6 @@ pub(super) fn said_by(body: &[u8]) -> String {
         .filter_map(|at| members.get(at)?.1.text());
     texts.collect::<Vec<_>>().join(": ")
 }
+
+#[cfg(test)]
+mod tests;
