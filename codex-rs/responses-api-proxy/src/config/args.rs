@@ -7,6 +7,7 @@ use codex_ledger::Limit;
 use codex_policy::{ModelGlob, parse_limit};
 
 use crate::config::command::ProxyCommand;
+use crate::config::identity_args::{FeatureArgs, IdentityArgs};
 use crate::config::key_source::{KeyArgs, KeyCommandArgs};
 use crate::config::metrics_place::{MetricsPlace, parse_metrics_place};
 use crate::config::units::{parse_count, parse_duration, parse_size};
@@ -235,6 +236,14 @@ pub struct Args {
     /// How long answers in flight may go on after a signal or a shutdown request
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub drain_timeout: Duration,
+
+    /// Whose identity to show for an access token
+    #[command(flatten)]
+    pub identity: IdentityArgs,
+
+    /// Without an effect
+    #[command(flatten)]
+    pub features: FeatureArgs,
 }
 
 /// What is reserved for a request before it is sent.

@@ -1,6 +1,7 @@
 //! What requests go up with.
 
 use crate::config::key_source::KeySourceConfig;
+use crate::config::workload::WorkloadConfig;
 
 /// Where the credential comes from.
 #[derive(Clone, Debug)]
@@ -9,4 +10,6 @@ pub(crate) enum CredentialSource {
     Stdin,
     /// Keys, one after the other.
     Keys(KeySourceConfig),
+    /// An access token for a workload's identity, got anew before it expires.
+    Workload(WorkloadConfig),
 }

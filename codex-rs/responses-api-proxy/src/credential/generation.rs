@@ -5,25 +5,26 @@
 //! it is wiped. Answers are searched for it until the next one but one.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::HeaderValue;
-use tokio::sync::watch;
 
 use crate::credential::known_keys::KnownKeys;
 use crate::credential::locked::LockedCredential;
 #[cfg(test)]
 use crate::credential::locked::SLOTS;
 use crate::credential::needle::Needle;
+use crate::credential::refresh::Refresher;
 use crate::credential::substitution::{CredentialSubstitution, Substitute, SubstitutionError};
 use crate::credential::wishes::Wishes;
 use crate::observe::finished::CredentialFacts;
 use crate::observe::metrics::exposition::CredentialStanding;
+use crate::observe::stderr;
 
-/// How long a request waits for a credential where there is none in force.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// So often a request looks for a credential that it was told is there.
+const MOST_LOOKS: usize = 4;
 
 /// One credential of a sequence.
 pub(crate) struct Generation {
@@ -31,8 +32,6 @@ pub(crate) struct Generation {
     substitute: Arc<Substitute>,
     needle: Arc<Needle>,
     since: Instant,
-    /// When it is no longer taken; `None`: nobody knows.
-    expires: Option<Instant>,
 }
 
 /// Whoever has one keeps the credential of a request's head in its memory until that head is encrypted.
@@ -60,7 +59,7 @@ impl HeadPermit {
             true
         };
         let permits = [(); SLOTS].map(|()| {
-            let mut slot = pool.take(Duration::ZERO).unwrap();
+            let mut slot = pool.take(std::time::Duration::ZERO).unwrap();
             slot.token_mut()[..8].fill(b'k');
             let substitute = Substitute::new(slot.finish(8).unwrap(), &mut random);
             Self(Arc::new(substitute.unwrap()))
@@ -98,7 +97,9 @@ pub(crate) struct Generations {
     known: &'static KnownKeys,
     /// Credentials go up in cleartext, within this host.
     is_clear: bool,
-    state: watch::Sender<State>,
+    /// Knows when one expires, and gets the next; `None` where they do not.
+    refresher: Option<&'static Refresher>,
+    state: RwLock<State>,
     /// What is looked for, the newest last: each as long as it is in force or some head needs it, and the newest
     /// until the next one but one.
     issued: Mutex<Vec<(Weak<Substitute>, Arc<Needle>)>>,
@@ -112,16 +113,6 @@ struct State {
     count: u64,
     /// How many attempts have failed.
     failures: u64,
-    /// Why the last attempt at a new one failed; `None` after one that did not.
-    failure: Option<Unavailable>,
-}
-
-impl State {
-    fn in_force(&self) -> Option<&Arc<Generation>> {
-        let now = Instant::now();
-        let current = self.current.as_ref();
-        current.filter(|current| current.expires.is_none_or(|expires| now < expires))
-    }
 }
 
 impl Generations {
@@ -130,19 +121,21 @@ impl Generations {
         substitution: &'static CredentialSubstitution,
         known: &'static KnownKeys,
         is_clear: bool,
+        refresher: Option<&'static Refresher>,
     ) -> Self {
         Self {
             kind,
             substitution,
             known,
             is_clear,
-            state: watch::Sender::new(State::default()),
+            refresher,
+            state: RwLock::default(),
             issued: Mutex::default(),
             wishes: Wishes::default(),
         }
     }
 
-    /// From now on requests go with this one. Gives its number.
+    /// From now on requests go with this one. Its number is one that none before had.
     ///
     /// # Errors
     ///
@@ -150,8 +143,8 @@ impl Generations {
     pub(crate) fn replace(
         &self,
         credential: LockedCredential,
-        expires: Option<Instant>,
-    ) -> Result<u64, SubstitutionError> {
+        number: u64,
+    ) -> Result<(), SubstitutionError> {
         let random = rustls::crypto::ring::default_provider().secure_random;
         let mut random = |buffer: &mut [u8]| random.fill(buffer).is_ok();
         let needle = Needle::new(credential.secret(), credential.alphabet(), &mut random);
@@ -160,23 +153,23 @@ impl Generations {
         self.substitution.add(&substitute);
         // Before anybody sends it, it is looked for.
         self.look_for(&substitute, &needle);
-        let mut number = 0;
-        self.state.send_modify(|state| {
-            state.count += 1;
-            state.failure = None;
-            number = state.count;
-            state.current = Some(Arc::new(Generation {
-                facts: CredentialFacts {
-                    kind: self.kind,
-                    generation: number,
-                },
-                substitute,
-                needle,
-                since: Instant::now(),
-                expires,
-            }));
+        let next = Arc::new(Generation {
+            facts: CredentialFacts {
+                kind: self.kind,
+                generation: number,
+            },
+            substitute,
+            needle,
+            since: Instant::now(),
         });
-        Ok(number)
+        let before = {
+            let mut state = self.state_mut();
+            state.count += 1;
+            state.current.replace(next)
+        };
+        // Wiped here, if nobody needs it, and not while others wait for a look at the new one.
+        drop(before);
+        Ok(())
     }
 
     /// Has answers searched for the new one, the one before, and those before that which some head still needs.
@@ -192,73 +185,75 @@ impl Generations {
 
     /// Whether `credential` is the one in force.
     pub(crate) fn is_in_force(&self, credential: &LockedCredential) -> bool {
-        let state = self.state.borrow();
+        let state = self.state();
         let current = state.current.as_ref();
         current.is_some_and(|current| current.needle.is(credential.secret()))
     }
 
-    /// A new one cannot be had, for this reason: requests that wait for one fail.
-    pub(crate) fn fail(&self, why: Arc<str>) {
-        self.state.send_modify(|state| {
-            state.failures += 1;
-            state.failure = Some(Unavailable(why));
-        });
+    /// Counts an attempt at a new one that came to nothing.
+    pub(crate) fn count_failure(&self) {
+        self.state_mut().failures += 1;
     }
 
-    /// No request goes any more with the one of this number.
-    pub(crate) fn withdraw(&self, number: u64) {
-        self.state.send_modify(|state| {
-            let is_it = |current: &mut Arc<Generation>| current.number() == number;
-            drop(state.current.take_if(is_it));
-        });
+    /// The upstream has refused the one of this number.
+    pub(crate) fn refuse(&self, number: u64) {
+        let Some(refresher) = self.refresher else {
+            return self.wishes.refused(number);
+        };
+        if refresher.rejected(number) {
+            let is_it = |current: &mut Arc<Generation>| current.facts.generation == number;
+            let refused = self.state_mut().current.take_if(is_it);
+            drop(refused);
+            stderr::line(
+                "the upstream refuses the access token (401); the next request gets a new one",
+            );
+        }
     }
 
-    /// What requests wish of whoever provides credentials.
+    /// What requests wish of whoever provides keys.
     pub(crate) fn wishes(&self) -> &Wishes {
         &self.wishes
     }
 
     /// For those who watch.
     pub(crate) fn standing(&self) -> CredentialStanding {
-        let state = self.state.borrow();
+        let is_good = self
+            .refresher
+            .is_none_or(|refresher| refresher.figures().generation.is_some());
+        let state = self.state();
+        let current = state.current.as_ref().filter(|_| is_good);
         CredentialStanding {
             generation: state.count,
-            age: state.in_force().map(|current| current.since.elapsed()),
+            age: current.map(|current| current.since.elapsed()),
             failures: state.failures,
         }
     }
 
-    /// The one in force. If there is none, somebody is asked for one, and it is waited for.
+    /// The one in force. Of those that expire it is one that has not; if there is none, one is waited for.
     ///
     /// # Errors
     ///
-    /// [`Unavailable`] when the attempt fails, or takes too long.
+    /// [`Unavailable`] when none can be had now.
     pub(crate) async fn in_force(&self) -> Result<Arc<Generation>, Unavailable> {
-        if let Some(current) = self.state.borrow().in_force() {
-            return Ok(Arc::clone(current));
-        }
-        let mut changes = self.state.subscribe();
-        // An attempt that failed before this request came says nothing of the next one.
-        if let Some(current) = changes.borrow_and_update().in_force() {
-            return Ok(Arc::clone(current));
-        }
-        self.wishes.need();
-        let waited = codex_deadline::within(PATIENCE, async {
-            loop {
-                if changes.changed().await.is_err() {
-                    return Err(unavailable("the proxy is ending"));
-                }
-                let state = changes.borrow_and_update();
-                if let Some(current) = state.in_force() {
-                    return Ok(Arc::clone(current));
-                }
-                if let Some(failure) = &state.failure {
-                    return Err(failure.clone());
-                }
+        for _ in 0..MOST_LOOKS {
+            if let Some(refresher) = self.refresher {
+                let current = refresher.current().await;
+                current.map_err(|why| Unavailable(why.to_string().into()))?;
             }
-        });
-        let too_long = || Err(unavailable("getting a credential takes too long"));
-        waited.await.unwrap_or_else(too_long)
+            // Gone only if it was refused just then.
+            if let Some(current) = &self.state().current {
+                return Ok(Arc::clone(current));
+            }
+        }
+        Err(unavailable("none is in force"))
+    }
+
+    fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn known(&self) -> &'static KnownKeys {
@@ -288,10 +283,6 @@ impl Generations {
 impl Generation {
     pub(crate) fn facts(&self) -> CredentialFacts {
         self.facts
-    }
-
-    fn number(&self) -> u64 {
-        self.facts.generation
     }
 
     pub(super) fn needle(&self) -> &Arc<Needle> {

@@ -9,10 +9,13 @@ pub(crate) mod locked;
 pub(crate) mod needle;
 pub(crate) mod read_api_key;
 pub(crate) mod redact;
+pub(crate) mod refresh;
+pub(crate) mod renewal;
 pub(crate) mod rotation;
 pub(crate) mod source;
 pub(crate) mod substitution;
 pub(crate) mod wishes;
+pub(crate) mod workload;
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,6 +30,7 @@ use crate::credential::known_keys::KnownKeys;
 use crate::credential::locked::LockedCredential;
 use crate::credential::needle::Needle;
 use crate::credential::redact::Redactor;
+use crate::credential::refresh::Refresher;
 use crate::credential::substitution::{
     CredentialSubstitution, Substitute, SubstitutionError, substituting_provider,
 };
@@ -82,7 +86,8 @@ impl Credential {
         Ok((Self { kind, known }, substituting_provider(substitution)))
     }
 
-    /// Credentials of one `kind` that follow each other, the first of which is yet to come; and the encryption that puts each in its
+    /// Credentials of one `kind` that follow each other, the first of which is yet to come, and which `refresher` gets anew
+    /// if they expire; and the encryption that puts each in its
     /// place.
     ///
     /// # Errors
@@ -91,10 +96,11 @@ impl Credential {
     pub(crate) fn changing(
         kind: &'static str,
         url: &UpstreamUrl,
+        refresher: Option<&'static Refresher>,
     ) -> Result<(&'static Generations, CryptoProvider), SubstitutionError> {
         let known: &'static _ = Box::leak(Box::new(KnownKeys::new(Vec::new())));
         let substitution: &'static _ = Box::leak(Box::new(CredentialSubstitution::new()?));
-        let generations = Generations::new(kind, substitution, known, url.is_clear());
+        let generations = Generations::new(kind, substitution, known, url.is_clear(), refresher);
         let provider = match url.is_clear() {
             true => rustls::crypto::ring::default_provider(),
             false => substituting_provider(substitution),
@@ -142,7 +148,7 @@ impl Credential {
     /// The upstream has refused a request that went with `used`.
     pub(crate) fn note_refused(self, used: &Used) {
         if let (Kind::Changing(generations), Some(facts)) = (self.kind, used.facts()) {
-            generations.wishes().refused(facts.generation);
+            generations.refuse(facts.generation);
         }
     }
 

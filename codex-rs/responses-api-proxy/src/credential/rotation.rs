@@ -145,7 +145,7 @@ impl<S: KeySource> Rotation<S> {
                     }
                     Why::Refused
                 }
-                Some(_) => continue,
+                Some(Wished { refused: None, .. }) => continue,
             };
             last = Instant::now();
             match (self.read(), why) {
@@ -179,8 +179,9 @@ impl<S: KeySource> Rotation<S> {
         if self.generations.is_in_force(&credential) {
             return Read::Same;
         }
-        match self.generations.replace(credential, None) {
-            Ok(number) => Read::Replaced(number),
+        let number = self.generations.standing().generation + 1;
+        match self.generations.replace(credential, number) {
+            Ok(()) => Read::Replaced(number),
             Err(error) => Read::Failed(error.to_string()),
         }
     }
@@ -193,7 +194,7 @@ impl<S: KeySource> Rotation<S> {
     }
 
     fn say_kept(&self, why: &str) {
-        self.generations.fail(why.into());
+        self.generations.count_failure();
         stderr::line(format_args!(
             "{}: {}; the old key stays in use",
             self.name,

@@ -1,4 +1,4 @@
-//! What is wished of whoever provides credentials: told by any thread, heard by one.
+//! What is wished of whoever provides keys: told by any thread, heard by one.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -8,7 +8,6 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub(crate) struct Wishes {
     reload: AtomicBool,
-    needed: AtomicBool,
     /// The newest that was refused; 0 if none was.
     refused: AtomicU64,
     any: Notify,
@@ -19,8 +18,6 @@ pub(crate) struct Wishes {
 pub(crate) struct Wished {
     /// Somebody sent SIGHUP.
     pub(crate) reload: bool,
-    /// A request waits for a credential.
-    pub(crate) needed: bool,
     /// The number of a credential that the upstream has refused.
     pub(crate) refused: Option<u64>,
 }
@@ -29,12 +26,6 @@ impl Wishes {
     /// SIGHUP: the source is to be asked again.
     pub(crate) fn reload(&self) {
         self.reload.store(true, Ordering::Release);
-        self.any.notify_one();
-    }
-
-    /// A request has come, and there is no credential in force.
-    pub(crate) fn need(&self) {
-        self.needed.store(true, Ordering::Release);
         self.any.notify_one();
     }
 
@@ -49,7 +40,6 @@ impl Wishes {
         loop {
             let wished = Wished {
                 reload: self.reload.swap(false, Ordering::AcqRel),
-                needed: self.needed.swap(false, Ordering::AcqRel),
                 refused: match self.refused.swap(0, Ordering::AcqRel) {
                     0 => None,
                     number => Some(number),
@@ -76,18 +66,17 @@ mod tests {
         wishes.reload();
         let expected = Wished {
             reload: true,
-            needed: false,
             refused: Some(2),
         };
         assert_eq!(wishes.heard().await, expected);
         let later = async {
             tokio::task::yield_now().await;
-            wishes.need();
+            wishes.refused(3);
         };
         let (heard, ()) = tokio::join!(wishes.heard(), later);
         let expected = Wished {
-            needed: true,
-            ..Wished::default()
+            reload: false,
+            refused: Some(3),
         };
         assert_eq!(heard, expected);
     }

@@ -82,6 +82,7 @@ impl Checked {
             memory,
             mut banner,
         } = self;
+        let has_names = route.first_hop.is_name || source.has_names();
         let first = FirstCredential::read(source, memory, &config, called_as, |key| {
             warn_of_copies(key, &mut banner);
         })?;
@@ -93,7 +94,6 @@ impl Checked {
         credential.keep_out_of_text()?;
         route.encrypt_by(provider)?;
         let address = port.as_ref().map(ReservedPort::address);
-        let tcp = port.map(ReservedPort::listen).transpose()?;
         let unix = config.unix_socket.as_ref().map(UnixSocket::bind);
         let (unix, unix_socket) = unix.transpose()?.unzip();
         let metrics = metrics.map(ReservedForMetrics::listen).transpose()?;
@@ -142,7 +142,7 @@ impl Checked {
                 ));
             }
         }
-        let resolver = if route.first_hop.is_name {
+        let resolver = if has_names {
             let mode = config.sandbox;
             let (resolver, confined) = Resolver::start(move || confine_resolver(mode))
                 .context("the thread that looks up names cannot start (ulimit -u)")?;
@@ -152,6 +152,10 @@ impl Checked {
         } else {
             Resolver::absent()
         };
+        // Before anybody can connect to a port: without a credential there is nothing to connect for.
+        let (renewal, missing) = renewal.obtain_first(&resolver, &config)?;
+        mitigations.extend(missing);
+        let tcp = port.map(ReservedPort::listen).transpose()?;
         mitigations.extend(confine(
             config.sandbox,
             &route,

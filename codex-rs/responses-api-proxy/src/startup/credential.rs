@@ -2,10 +2,12 @@
 //! replaces it once the process is in its sandbox.
 
 use std::io;
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use codex_process_hardening::Mitigation;
 use codex_secret_memory::{PageError, Protection, SecretPage};
 use rustls::crypto::CryptoProvider;
 
@@ -13,14 +15,20 @@ use crate::config::Config;
 use crate::config::credential_source::CredentialSource;
 use crate::config::key_source::{KeyReader, KeySourceConfig};
 use crate::credential::Credential;
+use crate::credential::generation::Generations;
 use crate::credential::locked::{EmptySlot, Room, SlotPool};
+use crate::credential::refresh::{Refresher, since_boot};
+use crate::credential::renewal::TokenRenewal;
 use crate::credential::rotation::{KeySource, Reading, Rotation};
 use crate::credential::source::OpenKeySource;
 use crate::credential::source::key_process::KeyProcess;
 #[cfg(unix)]
 use crate::credential::source::lines::Lines;
-use crate::credential::source::stdin::key_from_stdin;
+use crate::credential::source::stdin::{key_from_stdin, request_token_from_stdin};
 use crate::credential::wishes::Wishes;
+use crate::credential::workload::WorkloadIdentity;
+use crate::startup::sandbox::confine_exchange;
+use crate::upstream::{Hop, Resolver};
 
 /// Mapped and locked, and still empty.
 pub(crate) enum CredentialMemory {
@@ -64,12 +72,23 @@ pub(crate) enum OpenSource {
     Descriptor(std::os::fd::OwnedFd),
     /// Something that is read by a process of its own.
     Reader(KeyReader),
+    /// Servers.
+    Workload(Box<WorkloadIdentity>),
 }
 
 impl OpenSource {
+    /// Whether names have to be looked up for it.
+    pub(crate) fn has_names(&self) -> bool {
+        match self {
+            Self::Workload(identity) => identity.hops().any(|hop| hop.is_name),
+            _ => false,
+        }
+    }
+
     /// # Errors
     ///
-    /// No such descriptor.
+    /// No such descriptor; no certificate authorities, or a variable of the environment that is not in force as it
+    /// stands.
     pub(crate) fn open(source: &CredentialSource) -> anyhow::Result<Self> {
         Ok(match source {
             CredentialSource::Stdin => Self::Stdin,
@@ -86,6 +105,9 @@ impl OpenSource {
             }
             CredentialSource::Keys(KeySourceConfig::Reader { reader, .. }) => {
                 Self::Reader(reader.clone())
+            }
+            CredentialSource::Workload(config) => {
+                Self::Workload(Box::new(WorkloadIdentity::new(config.clone())?))
             }
         })
     }
@@ -112,42 +134,44 @@ impl FirstCredential {
         called_as: &[&str],
         look: impl FnOnce(&[u8]),
     ) -> anyhow::Result<Self> {
-        let slots = match memory {
-            CredentialMemory::Page(page) => {
+        match (memory, source, &config.credential) {
+            (CredentialMemory::Page(page), OpenSource::Stdin, _) => {
                 let key = key_from_stdin(EmptySlot::for_good(page, Room::Key))?;
                 look(key.secret());
                 let (credential, provider) = Credential::fixed(key, &config.upstream)?;
-                return Ok(Self {
+                Ok(Self {
                     credential,
                     provider,
                     renewal: Renewal::None,
-                });
+                })
             }
-            CredentialMemory::Slots(slots) => slots,
-        };
-        let CredentialSource::Keys(keys) = &config.credential else {
-            bail!("there is no source of keys");
-        };
+            (CredentialMemory::Slots(slots), OpenSource::Workload(identity), _) => {
+                Self::of_identity(*identity, slots, config, look)
+            }
+            (CredentialMemory::Slots(slots), source, CredentialSource::Keys(keys)) => {
+                let source = open_keys(source, &keys.name(), called_as)?;
+                Self::of_keys(source, keys, slots, config, look)
+            }
+            _ => bail!("there is no such source of keys"),
+        }
+    }
+
+    fn of_keys(
+        mut source: OpenKeySource,
+        keys: &KeySourceConfig,
+        slots: Arc<SlotPool>,
+        config: &Config,
+        look: impl FnOnce(&[u8]),
+    ) -> anyhow::Result<Self> {
         let name = keys.name();
-        let mut source = match source {
-            OpenSource::Stdin => bail!("there is no source of keys"),
-            #[cfg(unix)]
-            OpenSource::Descriptor(descriptor) => OpenKeySource::Lines(Lines::new(descriptor)),
-            OpenSource::Reader(reader) => {
-                let process = KeyProcess::start(&reader, called_as);
-                OpenKeySource::Process(process.with_context(|| {
-                    format!("{name}: the process that reads it cannot be started")
-                })?)
-            }
-        };
-        let (generations, provider) = Credential::changing(keys.kind(), &config.upstream)?;
+        let (generations, provider) = Credential::changing(keys.kind(), &config.upstream, None)?;
         let slot = slots
             .take(Duration::ZERO)
             .context("no memory for the key")?;
         let key = source.read(slot).with_context(|| name.clone())?;
         let key = key.with_context(|| format!("{name}: there is no key in it"))?;
         look(key.secret());
-        generations.replace(key, None)?;
+        generations.replace(key, 1)?;
         let reading = match keys {
             KeySourceConfig::Descriptor(_) => Reading::AsTheyCome,
             KeySourceConfig::Reader { ttl, .. } => Reading::WhenAsked { ttl: *ttl },
@@ -158,6 +182,52 @@ impl FirstCredential {
             renewal: Renewal::Keys(Rotation::new(source, name, reading, slots, generations)),
         })
     }
+
+    /// The first token is got later, when names can be looked up ([`Renewal::obtain_first`]).
+    fn of_identity(
+        identity: WorkloadIdentity,
+        slots: Arc<SlotPool>,
+        config: &Config,
+        look: impl FnOnce(&[u8]),
+    ) -> anyhow::Result<Self> {
+        let mut request_token: &'static [u8] = &[];
+        if identity.needs_request_token() {
+            let mut page = Room::Token.page(config.allow_unlocked_key)?;
+            let len = request_token_from_stdin(page.as_mut())?;
+            request_token = page.seal()?.get(..len).unwrap_or_default();
+            look(request_token);
+        }
+        let clock: fn() -> Duration = since_boot;
+        let refresher: &'static Refresher = Box::leak(Box::new(Refresher::new(clock)));
+        let kind = identity.kind();
+        let (generations, provider) =
+            Credential::changing(kind, &config.upstream, Some(refresher))?;
+        Ok(Self {
+            credential: generations.into(),
+            provider,
+            renewal: Renewal::Tokens(Box::new(Tokens {
+                identity,
+                request_token,
+                slots,
+                generations,
+                refresher,
+            })),
+        })
+    }
+}
+
+fn open_keys(source: OpenSource, name: &str, called_as: &[&str]) -> anyhow::Result<OpenKeySource> {
+    match source {
+        #[cfg(unix)]
+        OpenSource::Descriptor(descriptor) => Ok(OpenKeySource::Lines(Lines::new(descriptor))),
+        OpenSource::Reader(reader) => {
+            let process = KeyProcess::start(&reader, called_as);
+            let process = process
+                .with_context(|| format!("{name}: the process that reads it cannot be started"))?;
+            Ok(OpenKeySource::Process(process))
+        }
+        OpenSource::Stdin | OpenSource::Workload(_) => bail!("there is no such source of keys"),
+    }
 }
 
 /// What replaces a credential by the next.
@@ -165,9 +235,77 @@ pub(crate) enum Renewal {
     /// Nothing does.
     None,
     Keys(Rotation<OpenKeySource>),
+    Tokens(Box<Tokens>),
+}
+
+/// All that it takes to get tokens but a way to look names up.
+pub(crate) struct Tokens {
+    identity: WorkloadIdentity,
+    request_token: &'static [u8],
+    slots: Arc<SlotPool>,
+    generations: &'static Generations,
+    refresher: &'static Refresher,
 }
 
 impl Renewal {
+    /// Gets the first access token, where requests go up with these, and what follows it from then on; on a thread of its
+    /// own, in a sandbox of its own. Gives what could not be had of that.
+    ///
+    /// # Errors
+    ///
+    /// The first exchange fails, or cannot be tried.
+    pub(crate) fn obtain_first(
+        self,
+        resolver: &Resolver,
+        config: &Config,
+    ) -> anyhow::Result<(Self, Vec<Mitigation>)> {
+        let tokens = match self {
+            Self::Tokens(tokens) => *tokens,
+            other => return Ok((other, Vec::new())),
+        };
+        let renewal = TokenRenewal::new(
+            tokens.identity.client(resolver.clone())?,
+            tokens.request_token,
+            tokens.slots,
+            tokens.generations,
+            tokens.refresher,
+            config.allow_unlocked_key,
+        )?;
+        let (tell, told) = mpsc::sync_channel(1);
+        let mode = config.sandbox;
+        let hops: Vec<Hop> = tokens.identity.hops().collect();
+        let file = tokens.identity.token_file().map(Path::to_owned);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .context("the runtime cannot start")?;
+        let begin = move || {
+            let mitigations = confine_exchange(mode, &hops, file.as_deref());
+            runtime.block_on(async move {
+                let mut renewal = renewal;
+                let first = renewal.first().await;
+                let goes_on = first.is_ok();
+                // Whoever started this waits for it.
+                let _ = tell.send(first.map(|()| mitigations));
+                if goes_on {
+                    renewal.run().await;
+                }
+            });
+        };
+        std::thread::Builder::new()
+            .name("tokens".to_owned())
+            .spawn(begin)
+            .context("the thread that exchanges tokens cannot start (ulimit -u)")?;
+        let mitigations = told
+            .recv()
+            .context("the first exchange ended in a fault")??;
+        let is_missing = |mitigation: &Mitigation| mitigation.outcome.is_err();
+        Ok((
+            Self::None,
+            mitigations.into_iter().filter(is_missing).collect(),
+        ))
+    }
+
     /// Goes on by itself, in the sandbox of this thread.
     ///
     /// # Errors
@@ -179,6 +317,7 @@ impl Renewal {
             Self::Keys(rotation) => rotation
                 .start()
                 .context("the thread that reads keys cannot start (ulimit -u)"),
+            Self::Tokens(_) => bail!("the first access token was not got"),
         }
     }
 }

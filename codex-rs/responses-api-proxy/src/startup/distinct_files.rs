@@ -46,7 +46,7 @@ fn named(config: &Config) -> [(&'static str, Option<&Path>); 11] {
     };
     let key = match &config.credential {
         CredentialSource::Keys(keys) => keys.file(),
-        CredentialSource::Stdin => None,
+        CredentialSource::Stdin | CredentialSource::Workload(_) => None,
     };
     [
         ("--key-file", key),

@@ -8,7 +8,7 @@ use codex_process_hardening::{Mitigation, OnRefusedCall, SandboxPolicy, enter_sa
 use crate::config::args::Sandbox;
 use crate::lifecycle::server_info::ServerInfo;
 use crate::net::unix_socket::UnixSocket;
-use crate::upstream::Route;
+use crate::upstream::{Hop, Route};
 
 /// The port of the resolver, for answers too long for UDP.
 const DNS: u16 = 53;
@@ -97,6 +97,53 @@ pub(crate) fn confine_resolver(mode: Sandbox) -> Vec<Mitigation> {
         mitigation.name = format!("{} where names are looked up", mitigation.name).into();
     }
     mitigations
+}
+
+/// The same for the thread that exchanges tokens: it reaches the servers that takes, and reads the file with the
+/// identity token.
+pub(crate) fn confine_exchange(
+    mode: Sandbox,
+    hops: &[Hop],
+    token_file: Option<&Path>,
+) -> Vec<Mitigation> {
+    let Some(on_refused_call) = on_refused_call(mode) else {
+        return Vec::new();
+    };
+    let needs = SandboxPolicy {
+        connect_to: hops.iter().map(|hop| hop.port).collect(),
+        read: token_file.map(readable_as_links_change).unwrap_or_default(),
+        ..SandboxPolicy::default()
+    };
+    let mut mitigations = enter_sandbox(&needs, on_refused_call);
+    for mitigation in &mut mitigations {
+        mitigation.name = format!("{} where tokens are exchanged", mitigation.name).into();
+    }
+    mitigations
+}
+
+/// The directory of a file, and that of each link on the way to it: whoever replaces the file does so in one of them.
+fn readable_as_links_change(file: &Path) -> Vec<PathBuf> {
+    let mut directories = Vec::new();
+    let mut at = file.to_owned();
+    for _ in 0..MOST_LINKS {
+        let Some(directory) = at.parent() else {
+            break;
+        };
+        directories.extend(std::fs::canonicalize(directory).ok());
+        match std::fs::read_link(&at) {
+            Ok(target) => at = directory.join(target),
+            Err(_) => break,
+        }
+    }
+    directories.retain(|directory| {
+        !SHARED_DIRECTORIES
+            .map(Path::new)
+            .contains(&directory.as_path())
+    });
+    if directories.is_empty() {
+        directories.extend(std::fs::canonicalize(file).ok());
+    }
+    directories
 }
 
 /// Whether there is a sandbox to be had, tried on a thread that ends again: nothing is given up by it.

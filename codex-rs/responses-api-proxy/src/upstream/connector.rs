@@ -76,6 +76,8 @@ pub(crate) enum Way {
         path: std::path::PathBuf,
         owner: ListenerOwner,
     },
+    /// HTTP in cleartext to the metadata service of the machine, which has no TLS and never gets the key.
+    Metadata { tcp: Tcp },
     /// TLS to the upstream itself.
     Tls { tcp: Tcp, tls: Tls },
     /// TLS to the upstream through a CONNECT proxy.
@@ -166,6 +168,7 @@ impl Way {
                 owner.check_socket(&stream)?;
                 Ok(established(Stream::Unix(stream), false))
             }
+            Self::Metadata { tcp } => Ok(established(Stream::Tcp(tcp.connect().await?), false)),
             Self::Tls { tcp, tls } => {
                 let (stream, is_http_2) = tls.over(tcp.connect().await?).await?;
                 Ok(established(Stream::Tls(Box::new(stream)), is_http_2))

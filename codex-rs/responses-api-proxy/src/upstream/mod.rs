@@ -10,12 +10,14 @@ mod listener_owner;
 mod outgoing_heads;
 mod pace;
 mod pool;
+pub(crate) mod redirect;
 pub(crate) mod request_body;
 mod request_notes;
 pub(crate) mod request_progress;
 mod resets;
 mod resolver;
 mod route;
+mod service;
 mod stream;
 mod transport;
 mod tunnel;
@@ -39,17 +41,17 @@ use crate::upstream::error::UpstreamError;
 use crate::upstream::request_body::RequestBody;
 use crate::upstream::request_progress::Progress;
 
-use self::connector::Connector;
 use self::exchange::{Answer, Exchange};
 use self::pool::{Lease, Pool};
 
 pub(crate) use self::body::UpstreamBody;
 pub(crate) use self::connection::MAX_ANSWER_HEADERS;
-pub(crate) use self::connector::CONNECT_TIMEOUT;
+pub(crate) use self::connector::{CONNECT_TIMEOUT, Connector};
 pub(crate) use self::exchange::RequestGuard;
 pub(crate) use self::listener_owner::ListenerOwner;
 pub(crate) use self::resolver::{ResolveError, Resolver};
-pub(crate) use self::route::{Route, UpstreamSetupError};
+pub(crate) use self::route::{Hop, Route, UpstreamSetupError};
+pub(crate) use self::service::ServiceRoute;
 pub(crate) use self::transport::Outgoing;
 pub(crate) use self::tunnel::TunnelError;
 

@@ -49,10 +49,10 @@ pub(crate) struct Route {
     tls: Option<TlsConfigs>,
 }
 
-/// TLS with the upstream and with a proxy, which is not to have the key.
-struct TlsConfigs {
-    upstream: Arc<rustls::ClientConfig>,
-    proxy: Arc<rustls::ClientConfig>,
+/// TLS with a server and with a proxy on the way to it, which is not to have the key.
+pub(super) struct TlsConfigs {
+    pub(super) server: Arc<rustls::ClientConfig>,
+    pub(super) proxy: Arc<rustls::ClientConfig>,
 }
 
 /// Why there is no way to the upstream.
@@ -135,7 +135,7 @@ impl Route {
             let both: [&[u8]; 2] = [b"h2", b"http/1.1"];
             let plain = rustls::crypto::ring::default_provider();
             self.tls = Some(TlsConfigs {
-                upstream: tls(provider, Arc::clone(roots), &both)?,
+                server: tls(provider, Arc::clone(roots), &both)?,
                 proxy: tls(plain, Arc::clone(roots), &[b"http/1.1"])?,
             });
         }
@@ -197,32 +197,7 @@ impl Route {
                 address: loopback_address(url).ok_or(UpstreamSetupError::Url)?,
                 owner: owner.clone(),
             },
-            (Some(configs), _, None) => {
-                let tls = Tls {
-                    name: server_name(url)?,
-                    config: Arc::clone(&configs.upstream),
-                };
-                match self.proxy() {
-                    None => Way::Tls {
-                        tcp: Tcp::new(host_and_port(url)?, resolver),
-                        tls,
-                    },
-                    Some(proxy) => Way::Tunnel {
-                        proxy: Tcp::new(host_and_port(&proxy.url)?, resolver),
-                        named_by: proxy.named_by,
-                        proxy_tls: match proxy.url.scheme() {
-                            "https" => Some(Tls {
-                                name: server_name(&proxy.url)?,
-                                config: Arc::clone(&configs.proxy),
-                            }),
-                            _ => None,
-                        },
-                        authorization: proxy.authorization.clone(),
-                        authority: authority(url).ok_or(UpstreamSetupError::Url)?,
-                        tls,
-                    },
-                }
-            }
+            (Some(configs), _, None) => way_by_tls(url, self.proxy(), configs, resolver)?,
             _ => return Err(UpstreamSetupError::Url),
         };
         Ok(Connector::new(way))
@@ -254,7 +229,44 @@ impl fmt::Display for Route {
     }
 }
 
-fn tls(
+/// TLS to the server of `url`, through `proxy` if there is one.
+///
+/// # Errors
+///
+/// [`UpstreamSetupError::Url`] if a host cannot be connected to.
+pub(super) fn way_by_tls(
+    url: &Url,
+    proxy: Option<&HttpProxy>,
+    configs: &TlsConfigs,
+    resolver: Resolver,
+) -> Result<Way, UpstreamSetupError> {
+    let tls = Tls {
+        name: server_name(url)?,
+        config: Arc::clone(&configs.server),
+    };
+    let Some(proxy) = proxy else {
+        return Ok(Way::Tls {
+            tcp: Tcp::new(host_and_port(url)?, resolver),
+            tls,
+        });
+    };
+    Ok(Way::Tunnel {
+        proxy: Tcp::new(host_and_port(&proxy.url)?, resolver),
+        named_by: proxy.named_by,
+        proxy_tls: match proxy.url.scheme() {
+            "https" => Some(Tls {
+                name: server_name(&proxy.url)?,
+                config: Arc::clone(&configs.proxy),
+            }),
+            _ => None,
+        },
+        authorization: proxy.authorization.clone(),
+        authority: authority(url).ok_or(UpstreamSetupError::Url)?,
+        tls,
+    })
+}
+
+pub(super) fn tls(
     provider: CryptoProvider,
     roots: Arc<RootCertStore>,
     protocols: &[&[u8]],
@@ -296,7 +308,7 @@ fn authority(url: &Url) -> Option<String> {
 }
 
 /// What [`Tcp`] connects to.
-fn host_and_port(url: &Url) -> Result<Uri, UpstreamSetupError> {
+pub(super) fn host_and_port(url: &Url) -> Result<Uri, UpstreamSetupError> {
     let text = authority(url).map(|authority| format!("tcp://{authority}/"));
     let uri = text.and_then(|text| text.parse().ok());
     uri.ok_or(UpstreamSetupError::Url)
@@ -308,7 +320,7 @@ fn server_name(url: &Url) -> Result<ServerName<'static>, UpstreamSetupError> {
     ServerName::try_from(host.to_owned()).map_err(|_| UpstreamSetupError::Url)
 }
 
-fn first_hop(url: &Url) -> Hop {
+pub(super) fn first_hop(url: &Url) -> Hop {
     Hop {
         port: url.port_or_known_default().unwrap_or_default(),
         is_name: matches!(url.host(), Some(url::Host::Domain(_))),

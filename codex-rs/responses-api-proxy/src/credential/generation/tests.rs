@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 use crate::config::UpstreamUrl;
 use crate::credential::Credential;
@@ -12,7 +14,8 @@ struct Fixture {
 }
 
 fn fixture(url: &str) -> Fixture {
-    let (generations, _) = Credential::changing("file", &UpstreamUrl::parse(url).unwrap()).unwrap();
+    let (generations, _) =
+        Credential::changing("file", &UpstreamUrl::parse(url).unwrap(), None).unwrap();
     Fixture {
         generations,
         pool: SlotPool::new(Room::Token, true).unwrap().0,
@@ -26,9 +29,10 @@ impl Fixture {
         slot.finish(token.len())
     }
 
-    fn replace(&self, token: &str, expires: Option<Instant>) -> u64 {
+    fn replace(&self, token: &str) {
         let credential = self.locked(token).unwrap();
-        self.generations.replace(credential, expires).unwrap()
+        let number = self.generations.standing().generation + 1;
+        self.generations.replace(credential, number).unwrap();
     }
 
     async fn header(&self) -> (HeaderValue, Option<HeadPermit>) {
@@ -53,9 +57,9 @@ impl Fixture {
 #[tokio::test]
 async fn a_request_goes_with_the_one_in_force_and_each_has_a_placeholder_of_its_own() {
     let fixture = fixture("https://example.com/");
-    assert_eq!(fixture.replace("sk-first-0000001", None), 1);
+    fixture.replace("sk-first-0000001");
     let (first, _) = fixture.header().await;
-    assert_eq!(fixture.replace("sk-second-000002", None), 2);
+    fixture.replace("sk-second-000002");
     let (second, _) = fixture.header().await;
     assert_ne!(first, second);
     for value in [first, second] {
@@ -67,19 +71,16 @@ async fn a_request_goes_with_the_one_in_force_and_each_has_a_placeholder_of_its_
 #[tokio::test]
 async fn the_memory_of_one_that_was_replaced_is_free_when_no_head_needs_it() {
     let fixture = fixture("https://example.com/");
-    fixture.replace("sk-first-0000001", None);
+    fixture.replace("sk-first-0000001");
     let (_, permit) = fixture.header().await;
-    fixture.replace("sk-second-000002", None);
-    fixture.replace("sk-third-0000003", None);
+    fixture.replace("sk-second-000002");
+    fixture.replace("sk-third-0000003");
     // The first, for the sake of the head, and the third.
     assert_eq!(fixture.free(), SLOTS - 2);
     drop(permit);
     assert_eq!(fixture.free(), SLOTS - 1);
     for number in 4..100 {
-        assert_eq!(
-            fixture.replace(&format!("sk-next-{number:08}"), None),
-            number
-        );
+        fixture.replace(&format!("sk-next-{number:08}"));
     }
     assert_eq!(fixture.free(), SLOTS - 1);
 }
@@ -87,10 +88,10 @@ async fn the_memory_of_one_that_was_replaced_is_free_when_no_head_needs_it() {
 #[tokio::test]
 async fn in_cleartext_the_value_itself_keeps_the_credential() {
     let fixture = fixture("http://127.0.0.1/");
-    fixture.replace("sk-first-0000001", None);
+    fixture.replace("sk-first-0000001");
     let (value, permit) = fixture.header().await;
     assert!(permit.is_none());
-    fixture.replace("sk-second-000002", None);
+    fixture.replace("sk-second-000002");
     assert_eq!(value, "Bearer sk-first-0000001");
     assert_eq!(fixture.free(), SLOTS - 2);
     drop(value);
@@ -106,18 +107,16 @@ async fn answers_are_searched_for_every_one_that_may_be_sent_and_the_one_before(
         "sk-third-0000003",
         "sk-fourth-000004",
     ];
-    fixture.replace(tokens[0], None);
+    fixture.replace(tokens[0]);
     let (_, permit) = fixture.header().await;
-    let number = fixture.replace(tokens[1], None);
-    // Also if it is gone before the next one comes.
-    fixture.generations.withdraw(number);
-    fixture.replace(tokens[2], None);
+    fixture.replace(tokens[1]);
+    fixture.replace(tokens[2]);
     assert_eq!(
         tokens.map(|token| fixture.looks_for(token)),
         [true, true, true, false]
     );
     drop(permit);
-    fixture.replace(tokens[3], None);
+    fixture.replace(tokens[3]);
     assert_eq!(
         tokens.map(|token| fixture.looks_for(token)),
         [false, false, true, true]
@@ -127,7 +126,7 @@ async fn answers_are_searched_for_every_one_that_may_be_sent_and_the_one_before(
 #[tokio::test]
 async fn the_one_in_force_is_known_when_it_comes_again() {
     let fixture = fixture("https://example.com/");
-    fixture.replace("sk-first-0000001", None);
+    fixture.replace("sk-first-0000001");
     for (token, is_it) in [
         ("sk-first-0000001", true),
         ("sk-first-0000002", false),
@@ -138,36 +137,30 @@ async fn the_one_in_force_is_known_when_it_comes_again() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_request_waits_for_a_credential_and_asks_for_it() {
-    let fixture = fixture("https://example.com/");
-    let (waited, ()) = tokio::join!(fixture.generations.in_force(), async {
-        assert!(fixture.generations.wishes().heard().await.needed);
-        fixture.replace("sk-first-0000001", None);
-    });
-    assert_eq!(waited.unwrap().number(), 1);
-    fixture.generations.withdraw(1);
-    let (failed, ()) = tokio::join!(fixture.generations.in_force(), async {
-        assert!(fixture.generations.wishes().heard().await.needed);
-        fixture.generations.fail("it was refused".into());
-    });
-    assert_eq!(failed.err(), Some(unavailable("it was refused")));
-    // What failed before says nothing of the next attempt, which nobody makes.
-    let failed = fixture.generations.in_force().await;
-    assert_eq!(
-        failed.err(),
-        Some(unavailable("getting a credential takes too long"))
-    );
-}
-
+/// Where credentials expire, the refresher says so, and knows why there is no other one.
 #[tokio::test]
-async fn one_that_has_expired_is_not_in_force() {
-    let fixture = fixture("https://example.com/");
-    fixture.replace("sk-first-0000001", Some(Instant::now()));
-    let (waited, ()) = tokio::join!(fixture.generations.in_force(), async {
-        assert!(fixture.generations.wishes().heard().await.needed);
-        let later = Instant::now().checked_add(Duration::from_secs(3600));
-        fixture.replace("sk-second-000002", later);
-    });
-    assert_eq!(waited.unwrap().number(), 2);
+async fn one_that_is_refused_is_gone_and_the_reason_is_told_when_there_is_no_other() {
+    let clock: fn() -> Duration = || Duration::from_secs(1000);
+    let refresher: &'static Refresher = Box::leak(Box::new(Refresher::new(clock)));
+    let url = UpstreamUrl::parse("https://example.com/").unwrap();
+    let (generations, _) = Credential::changing("github", &url, Some(refresher)).unwrap();
+    let fixture = Fixture {
+        generations,
+        pool: SlotPool::new(Room::Token, true).unwrap().0,
+    };
+    let mut works = async |number| {
+        let credential = fixture.locked("sk-first-0000001").unwrap();
+        generations.replace(credential, number).unwrap();
+        Ok::<_, &str>(Duration::from_secs(3600))
+    };
+    refresher.first(&mut works).await.unwrap();
+    assert_eq!(generations.in_force().await.unwrap().facts().generation, 1);
+    assert!(generations.standing().age.is_some());
+    generations.refuse(1);
+    assert!(generations.standing().age.is_none());
+    assert_eq!(fixture.free(), SLOTS);
+    let mut fails = async |_| Err::<Duration, _>("it was refused");
+    let _ = refresher.first(&mut fails).await;
+    let why = generations.in_force().await.err().unwrap();
+    assert!(why.to_string().contains("it was refused"), "{why}");
 }

@@ -32,7 +32,7 @@ fn rotation(
     reading: Reading,
 ) -> (Rotation<Scripted>, mpsc::Receiver<()>) {
     let url = UpstreamUrl::parse("https://example.com/").unwrap();
-    let (generations, _) = Credential::changing("file", &url).unwrap();
+    let (generations, _) = Credential::changing("file", &url, None).unwrap();
     let (pool, _) = SlotPool::new(Room::Token, true).unwrap();
     let (reads, read) = mpsc::channel();
     let keys = keys.to_vec();

@@ -9,6 +9,7 @@ use codex_process_hardening::EchoOff;
 
 use crate::credential::locked::{EmptySlot, LockedCredential};
 use crate::credential::read_api_key::{ReadKeyError, read_api_key};
+use crate::credential::workload::request_token::{RequestTokenError, read_request_token};
 use crate::observe::stderr;
 
 /// How long standard input may stay silent before somebody is told.
@@ -27,7 +28,23 @@ pub(crate) fn key_from_stdin(slot: EmptySlot) -> Result<LockedCredential, ReadKe
         let _hidden = EchoOff::new(&terminal).map_err(ReadKeyError::Read)?;
         return read_api_key(&mut stdin, slot);
     }
-    saying_so_if_quiet(|| read_api_key(&mut stdin, slot))
+    saying_so_if_quiet("the API key", || read_api_key(&mut stdin, slot))
+}
+
+/// Reads GitHub's request token to the beginning of `into`, gives its length, and closes standard input.
+///
+/// # Errors
+///
+/// [`RequestTokenError`]; what was read is wiped then.
+pub(crate) fn request_token_from_stdin(into: &mut [u8]) -> Result<usize, RequestTokenError> {
+    let mut stdin = take_stdin().map_err(RequestTokenError::Read)?;
+    if stdin.is_terminal() {
+        stderr::line("Paste the request token and press Enter (it is not shown):");
+        let terminal = stdin.try_clone().map_err(RequestTokenError::Read)?;
+        let _hidden = EchoOff::new(&terminal).map_err(RequestTokenError::Read)?;
+        return read_request_token(&mut stdin, into);
+    }
+    saying_so_if_quiet("the request token", || read_request_token(&mut stdin, into))
 }
 
 /// Moves standard input to a descriptor of its own and leaves `/dev/null`, or where
@@ -76,12 +93,12 @@ fn take_stdin() -> io::Result<File> {
 /// Runs `read`; if it takes long, says once what is being waited for. The thread
 /// that does so has ended when this returns. Where there is none to be had
 /// (setrlimit(2), `RLIMIT_NPROC`) nothing is said.
-fn saying_so_if_quiet<T>(read: impl FnOnce() -> T) -> T {
+fn saying_so_if_quiet<T>(what: &str, read: impl FnOnce() -> T) -> T {
     let (done, quiet) = mpsc::channel::<()>();
     std::thread::scope(|threads| {
         let _notice = std::thread::Builder::new().spawn_scoped(threads, move || {
             if quiet.recv_timeout(QUIET) == Err(RecvTimeoutError::Timeout) {
-                stderr::line("waiting for the API key on stdin (one line)");
+                stderr::line(format_args!("waiting for {what} on stdin (one line)"));
             }
         });
         let result = read();
