@@ -49,10 +49,22 @@ impl Default for IdentityTokens {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Scripted {
     replies: HashMap<&'static str, Reply>,
     exchanges: usize,
+    /// Of access tokens.
+    lifetime_seconds: u64,
+}
+
+impl Default for Scripted {
+    fn default() -> Self {
+        Self {
+            replies: HashMap::new(),
+            exchanges: 0,
+            lifetime_seconds: 3600,
+        }
+    }
 }
 
 /// All of them, running; dropping them ends all connections.
@@ -167,6 +179,11 @@ impl IdentityServers {
         &self.metadata
     }
 
+    /// Access tokens are good for so many seconds from now on.
+    pub fn tokens_last(&self, seconds: u64) {
+        lock(&self.scripted).lifetime_seconds = seconds;
+    }
+
     /// How many exchanges were answered as they should.
     #[must_use]
     pub fn exchanges(&self) -> usize {
@@ -211,7 +228,7 @@ fn answer(request: &RecordedRequest, tokens: &IdentityTokens, scripted: &Mutex<S
         _ => {
             scripted.exchanges += 1;
             let token = format!("{}{}", tokens.access, scripted.exchanges);
-            Reply::json(200, &access_token(&token, 3600))
+            Reply::json(200, &access_token(&token, scripted.lifetime_seconds))
         }
     }
 }

@@ -13,6 +13,7 @@
 
 mod access_log;
 mod access_log_schema;
+mod access_tokens;
 mod answers;
 mod audit;
 mod before_the_key;
