@@ -43,6 +43,7 @@ mod headers;
 mod ipv6;
 mod isolation;
 mod key;
+mod keyless;
 mod lifecycle;
 mod log_drops;
 mod log_ownership;
