@@ -25,7 +25,7 @@ pub(crate) enum CredentialSource {
     /// A key, on standard input.
     Stdin,
     /// An access token for a workload's identity, got anew before it expires.
-    Workload(WorkloadConfig),
+    Workload(Box<WorkloadConfig>),
 }
 
 /// An identity, and where it is exchanged.
@@ -158,12 +158,13 @@ pub(super) fn credential_source(
         return Err(WorkloadConfigError::Upstream);
     }
     let exchange = args.token_exchange_url.as_deref();
-    Ok(CredentialSource::Workload(WorkloadConfig {
+    let config = WorkloadConfig {
         subject,
         identity_provider_id: args.identity_provider_id.unwrap_or_default(),
         service_account_id: args.service_account_id.unwrap_or_default(),
         exchange_url: https("--token-exchange-url", exchange.unwrap_or(DEFAULT_EXCHANGE))?,
-    }))
+    };
+    Ok(CredentialSource::Workload(Box::new(config)))
 }
 
 /// Of `flag`: https, without user info and fragment.

@@ -104,7 +104,7 @@ impl Checked {
         let (tokens, token_file, generated_token) = client_tokens(&config.client_tokens, becomes)?;
         let route = Route::to(config.upstream.clone())?;
         if let CredentialSource::Workload(workload) = &config.credential {
-            let identity = WorkloadIdentity::new(workload.clone())?;
+            let identity = WorkloadIdentity::new((**workload).clone())?;
             bail!(
                 "a credential from {identity} is not available yet; give a key on standard input"
             );

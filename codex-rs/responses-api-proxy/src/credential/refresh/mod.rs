@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+#[allow(unused_imports, reason = "the start-up does not use it yet")]
 pub(crate) use self::clock::since_boot;
 use self::schedule::Next;
 pub(crate) use self::schedule::{Answer, Figures, Schedule, Unavailable};
