@@ -11,5 +11,5 @@ pub(crate) enum CredentialSource {
     /// Keys, one after the other.
     Keys(KeySourceConfig),
     /// An access token for a workload's identity, got anew before it expires.
-    Workload(WorkloadConfig),
+    Workload(Box<WorkloadConfig>),
 }

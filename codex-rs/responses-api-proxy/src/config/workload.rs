@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use url::{Host, Url, form_urlencoded};
 
@@ -44,6 +44,14 @@ pub(crate) enum SubjectSource {
 }
 
 impl SubjectSource {
+    /// The file, if it is one.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::GitHub(_) | Self::Azure(_) | Self::Google(_) => None,
+        }
+    }
+
     /// What the token is said to be in the exchange (RFC 8693, section 3).
     pub(crate) fn token_type(&self) -> &'static str {
         match self {
@@ -150,12 +158,13 @@ pub(super) fn credential_source(
         return Err(WorkloadConfigError::Upstream);
     }
     let exchange = args.token_exchange_url.as_deref();
-    Ok(CredentialSource::Workload(WorkloadConfig {
+    let config = WorkloadConfig {
         subject,
         identity_provider_id: args.identity_provider_id.unwrap_or_default(),
         service_account_id: args.service_account_id.unwrap_or_default(),
         exchange_url: https("--token-exchange-url", exchange.unwrap_or(DEFAULT_EXCHANGE))?,
-    }))
+    };
+    Ok(CredentialSource::Workload(Box::new(config)))
 }
 
 /// Of `flag`: https, without user info and fragment.

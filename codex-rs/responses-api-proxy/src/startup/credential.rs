@@ -107,7 +107,7 @@ impl OpenSource {
                 Self::Reader(reader.clone())
             }
             CredentialSource::Workload(config) => {
-                Self::Workload(Box::new(WorkloadIdentity::new(config.clone())?))
+                Self::Workload(Box::new(WorkloadIdentity::new((**config).clone())?))
             }
         })
     }

@@ -30,7 +30,7 @@ pub(super) fn check(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn named(config: &Config) -> [(&'static str, Option<&Path>); 11] {
+fn named(config: &Config) -> [(&'static str, Option<&Path>); 12] {
     let listen = config.unix_socket.as_ref().map(|unix| unix.path.as_path());
     let metrics = match &config.metrics {
         Some(MetricsPlace::Unix(path)) => Some(path.as_path()),
@@ -48,8 +48,13 @@ fn named(config: &Config) -> [(&'static str, Option<&Path>); 11] {
         CredentialSource::Keys(keys) => keys.file(),
         CredentialSource::Stdin | CredentialSource::Workload(_) => None,
     };
+    let identity = match &config.credential {
+        CredentialSource::Workload(workload) => workload.subject.file(),
+        CredentialSource::Stdin | CredentialSource::Keys(_) => None,
+    };
     [
         ("--key-file", key),
+        ("--identity-token-file", identity),
         ("--server-info", config.server_info.as_deref()),
         ("--listen", listen),
         ("--metrics", metrics),

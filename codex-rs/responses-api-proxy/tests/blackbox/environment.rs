@@ -118,7 +118,8 @@ fn a_variable_that_is_not_utf_8_or_contradicts_another_is_refused() {
 #[test]
 fn a_flag_with_a_bad_value_is_refused_by_its_name() {
     for (flag, takes_value) in flags() {
-        if !takes_value {
+        // The last two take anything, and do nothing with it.
+        if !takes_value || matches!(flag.as_str(), "--enable" | "--disable") {
             continue;
         }
         let mut args = vec![flag.as_str()];

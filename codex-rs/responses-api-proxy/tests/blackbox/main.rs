@@ -44,6 +44,7 @@ mod headers;
 mod ipv6;
 mod isolation;
 mod key;
+mod keyless;
 mod lifecycle;
 mod log_drops;
 mod log_ownership;

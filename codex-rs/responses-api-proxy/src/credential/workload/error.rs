@@ -176,6 +176,7 @@ impl ExchangeError {
     }
 
     /// Which step failed.
+    #[cfg(test)]
     pub(crate) fn step(&self) -> Step {
         self.step
     }
