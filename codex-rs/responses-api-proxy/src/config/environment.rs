@@ -15,6 +15,9 @@ const SUDO_UID: &str = "SUDO_UID";
 /// Where a key must not stand, because every program started from there gets it.
 pub(crate) const OF_A_KEY: [&str; 2] = ["OPENAI_API_KEY", "PROXY_API_KEY"];
 
+/// Where systemd puts what `LoadCredential=` names (systemd.exec(5)).
+pub(crate) const OF_CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
 /// The names of all variables with `key` in their value.
 pub(crate) fn holding(key: &[u8]) -> Vec<String> {
     let holds = |(name, value): (OsString, OsString)| {

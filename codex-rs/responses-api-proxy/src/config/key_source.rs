@@ -4,11 +4,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::config::environment;
 use crate::config::units::parse_duration;
 use crate::credential::source::key_file::KeyFile;
-
-/// Where systemd puts what `LoadCredential=` names (systemd.exec(5)).
-const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 
 // What a help page says of other sources than standard input. Not a doc comment: clap would print it.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -82,7 +80,7 @@ impl std::fmt::Display for NoCredentials {
         let Self(name) = self;
         write!(
             f,
-            "--key-credential {name}, but {CREDENTIALS_DIRECTORY} is not set; it is for a service of systemd with \
+            "--key-credential {name}, but CREDENTIALS_DIRECTORY is not an absolute path; it is for a service of systemd with \
              LoadCredential={name}:FILE or LoadCredentialEncrypted={name}:FILE"
         )
     }
@@ -113,8 +111,7 @@ impl KeySourceConfig {
             return Ok(file(path, false));
         }
         if let Some(name) = args.key_credential {
-            let directory = std::env::var_os(CREDENTIALS_DIRECTORY);
-            let directory = directory.map(PathBuf::from);
+            let directory = environment::path(environment::OF_CREDENTIALS).map(PathBuf::from);
             let directory = directory.filter(|directory| directory.is_absolute());
             return match directory {
                 Some(directory) => Ok(file(directory.join(name), true)),

@@ -144,7 +144,8 @@ impl TokenRenewal {
                 self.generations.count_failure();
                 let left = self.refresher.figures().expires_in;
                 let what_now = if left.is_zero() {
-                    "no access token is left, and requests are answered with 502".to_owned()
+                    "no access token is left: requests are answered with 502 until one can be had"
+                        .to_owned()
                 } else {
                     format!(
                         "the present access token is good for {} more",
