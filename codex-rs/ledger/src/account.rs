@@ -170,11 +170,11 @@ impl Account {
         charge: Amounts,
         now: Now,
     ) -> Vec<Crossing> {
-        let before: Vec<u64> = limits.iter().map(|limit| self.spent(limit)).collect();
         self.charge(charge);
         let mut crossings = Vec::new();
-        for (limit, before) in limits.iter().zip(before) {
+        for limit in limits {
             let spent = self.spent(limit);
+            let before = spent.saturating_sub(limit.measure.of(&charge));
             let crossed = |&percent: &u8| {
                 let at = percent_of(limit.most, percent.into());
                 before < at && at <= spent
