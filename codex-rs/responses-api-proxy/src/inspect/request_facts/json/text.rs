@@ -62,13 +62,6 @@ impl Text {
                 rest = after;
                 continue;
             }
-            if self.cut.len == 0 {
-                let (plain, after) = rest
-                    .split_at_checked(plain_length(rest))
-                    .unwrap_or((&[], rest));
-                self.keep(plain);
-                rest = after;
-            }
             let Some(end) = memchr2(b'"', b'\\', rest) else {
                 self.plain(rest)?;
                 return Ok(None);
@@ -227,21 +220,6 @@ impl Cut {
             _ => Err(Malformed::NotJson),
         }
     }
-}
-
-/// How many bytes at the beginning are surely characters of ASCII that mean themselves: a multiple of a chunk. One look at
-/// each byte of a long text finds its end, control characters and what is not ASCII.
-fn plain_length(bytes: &[u8]) -> usize {
-    const CHUNK: usize = 32;
-    let (chunks, _) = bytes.as_chunks::<CHUNK>();
-    // Without early ends in them, so that each is done in vectors.
-    let has = |chunk: &[u8; CHUNK], byte| chunk.iter().fold(false, |any, &it| any | (it == byte));
-    let is_special = |byte: u8| byte.cast_signed() < b' '.cast_signed();
-    let is_plain = |chunk: &&[u8; CHUNK]| {
-        let special = chunk.iter().fold(false, |any, &it| any | is_special(it));
-        !(special | has(chunk, b'"') | has(chunk, b'\\'))
-    };
-    chunks.iter().take_while(is_plain).count() * CHUNK
 }
 
 fn hexadecimal(value: u16, byte: u8) -> Result<u16, Malformed> {
