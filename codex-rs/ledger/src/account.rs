@@ -20,6 +20,8 @@ const WARNINGS: [u8; 2] = [95, 80];
 pub(crate) struct Account {
     tallies: Vec<Tally>,
     held: Held,
+    /// What the same requests may cost at most, all of them together.
+    at_most: Held,
     /// Grants that are not dropped.
     pub(crate) open: u32,
     /// Those of them that hold something: requests under way.
@@ -131,6 +133,11 @@ impl Account {
             .resets_in(now, needed, |amounts| limit.measure.of(amounts))
     }
 
+    /// What requests under way may come to at most.
+    pub(crate) fn at_most(&self, measure: Measure) -> u64 {
+        self.at_most.of(measure)
+    }
+
     pub(crate) fn status(&self, limit: &Limit, now: Now) -> Spent {
         Spent {
             spent: self.spent(limit),
@@ -139,8 +146,10 @@ impl Account {
         }
     }
 
-    pub(crate) fn hold(&mut self, amounts: Amounts) {
+    /// `most`: what the request may cost.
+    pub(crate) fn hold(&mut self, amounts: Amounts, most: Amounts) {
         self.held.add(amounts);
+        self.at_most.add(most);
         self.holds = self.holds.saturating_add(1);
     }
 
@@ -149,8 +158,15 @@ impl Account {
         self.held.add(new);
     }
 
-    pub(crate) fn give_back(&mut self, amounts: Amounts) {
+    /// A request may cost more than was thought.
+    pub(crate) fn replace_most(&mut self, old: Amounts, new: Amounts) {
+        self.at_most.subtract(old);
+        self.at_most.add(new);
+    }
+
+    pub(crate) fn give_back(&mut self, amounts: Amounts, most: Amounts) {
         self.held.subtract(amounts);
+        self.at_most.subtract(most);
         self.holds = self.holds.saturating_sub(1);
     }
 
@@ -170,11 +186,11 @@ impl Account {
         charge: Amounts,
         now: Now,
     ) -> Vec<Crossing> {
-        let before: Vec<u64> = limits.iter().map(|limit| self.spent(limit)).collect();
         self.charge(charge);
         let mut crossings = Vec::new();
-        for (limit, before) in limits.iter().zip(before) {
+        for limit in limits {
             let spent = self.spent(limit);
+            let before = spent.saturating_sub(limit.measure.of(&charge));
             let crossed = |&percent: &u8| {
                 let at = percent_of(limit.most, percent.into());
                 before < at && at <= spent

@@ -1,7 +1,7 @@
 //! What a request will probably cost, learned from what others have cost.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::hold::Mode;
 
@@ -13,6 +13,9 @@ const MOST_INPUT: u64 = 1_000_000;
 
 /// The tokens of an answer, before anything is learned.
 const FIRST_OUTPUT: u64 = 1_024;
+
+/// The most tokens of output that models of today answer with.
+const MOST_OUTPUT: u64 = 128_000;
 
 /// The least that is expected of an answer that does not show what it comes to before its end.
 const UNSEEN_OUTPUT: u64 = 8_192;
@@ -93,6 +96,21 @@ pub struct Asked {
     pub is_streamed: bool,
 }
 
+impl Asked {
+    /// The most that it may cost: a token is at least one byte.
+    #[must_use]
+    pub fn most(&self) -> Estimate {
+        Estimate {
+            input: self.bytes.min(MOST_INPUT),
+            cached: 0,
+            output: self
+                .max_output_tokens
+                .unwrap_or(MOST_OUTPUT)
+                .min(MOST_OUTPUT),
+        }
+    }
+}
+
 /// Learns, for each account and model, how long inputs and outputs are.
 #[derive(Debug, Default)]
 pub struct Estimator(Mutex<Learned>);
@@ -100,35 +118,54 @@ pub struct Estimator(Mutex<Learned>);
 #[derive(Debug, Default)]
 struct Learned {
     /// By account and model. What others have done is not looked at: nobody can make another one's requests dear.
-    pairs: HashMap<(Box<str>, Box<str>), Habits>,
+    accounts: HashMap<Box<str>, HashMap<Box<str>, Habits>>,
+    /// How many pairs of an account and a model there are.
+    pairs: usize,
     uses: u64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Habits {
+    means: Means,
+    /// The newest last.
+    outputs: VecDeque<u64>,
+    /// The same, the smallest first.
+    sorted: Vec<u64>,
+    last_use: u64,
+}
+
+/// What is known of requests of a pair, besides their outputs.
+#[derive(Clone, Copy, Debug)]
+struct Means {
+    /// Bytes for a token of input.
     ratio: f64,
     cached: f64,
     last_cached: f64,
     /// Tokens of output for one that is shown.
     unshown: f64,
-    outputs: VecDeque<u64>,
-    last_use: u64,
 }
 
-impl Default for Habits {
+impl Default for Means {
     fn default() -> Self {
         Self {
             ratio: FIRST_RATIO,
             cached: 0.0,
             last_cached: 0.0,
             unshown: 1.0,
-            outputs: VecDeque::new(),
-            last_use: 0,
         }
     }
 }
 
 impl Habits {
+    fn new() -> Self {
+        Self {
+            means: Means::default(),
+            outputs: VecDeque::new(),
+            sorted: Vec::new(),
+            last_use: 0,
+        }
+    }
+
     fn learn(&mut self, bytes: u64, used: Used) {
         let Used {
             input,
@@ -136,28 +173,32 @@ impl Habits {
             output,
             shown,
         } = used;
+        let means = &mut self.means;
         if shown.tokens() > 0 {
             let unshown = output as f64 / shown.tokens() as f64;
-            self.unshown = mean(self.unshown, unshown).clamp(1.0, MOST_UNSHOWN);
+            means.unshown = mean(means.unshown, unshown).clamp(1.0, MOST_UNSHOWN);
         }
         if input > 0 {
-            self.ratio = mean(self.ratio, bytes as f64 / input as f64).clamp(1.0, 20.0);
-            self.last_cached = (cached as f64 / input as f64).clamp(0.0, 1.0);
-            self.cached = mean(self.cached, self.last_cached);
+            means.ratio = mean(means.ratio, bytes as f64 / input as f64).clamp(1.0, 20.0);
+            means.last_cached = (cached as f64 / input as f64).clamp(0.0, 1.0);
+            means.cached = mean(means.cached, means.last_cached);
         }
-        if self.outputs.len() >= OUTPUTS {
-            self.outputs.pop_front();
+        if self.outputs.len() >= OUTPUTS
+            && let Some(oldest) = self.outputs.pop_front()
+            && let Ok(place) = self.sorted.binary_search(&oldest)
+        {
+            self.sorted.remove(place);
         }
         self.outputs.push_back(output);
+        let place = self.sorted.partition_point(|&known| known < output);
+        self.sorted.insert(place, output);
     }
 
     /// Of a hundred outputs, 95 are at most this.
     fn output(&self) -> Option<u64> {
-        let mut sorted: Vec<u64> = self.outputs.iter().copied().collect();
-        sorted.sort_unstable();
-        sorted
-            .get((sorted.len() * 95).div_ceil(100).saturating_sub(1))
-            .copied()
+        let count = self.sorted.len();
+        let place = (count * 95).div_ceil(100).checked_sub(1)?;
+        self.sorted.get(place).copied()
     }
 }
 
@@ -165,11 +206,48 @@ fn mean(before: f64, newest: f64) -> f64 {
     before + (newest - before) * WEIGHT
 }
 
+impl Learned {
+    fn get(&self, account: &str, model: &str) -> Option<&Habits> {
+        self.accounts.get(account)?.get(model)
+    }
+
+    /// Those of the pair, which was used now.
+    fn used(&mut self, account: &str, model: &str) -> Option<&mut Habits> {
+        self.uses = self.uses.wrapping_add(1);
+        let habits = self.accounts.get_mut(account)?.get_mut(model)?;
+        habits.last_use = self.uses;
+        Some(habits)
+    }
+
+    /// Makes room for one more pair.
+    fn forget_oldest(&mut self) {
+        let pairs = self.accounts.iter().flat_map(|(account, models)| {
+            let pair = move |(model, habits): (_, &Habits)| (habits.last_use, account, model);
+            models.iter().map(pair)
+        });
+        let Some((_, account, model)) = pairs.min_by_key(|(last_use, ..)| *last_use) else {
+            return;
+        };
+        let (account, model) = (account.clone(), model.clone());
+        if let Some(models) = self.accounts.get_mut(&account) {
+            models.remove(&model);
+            if models.is_empty() {
+                self.accounts.remove(&account);
+            }
+            self.pairs = self.pairs.saturating_sub(1);
+        }
+    }
+}
+
 impl Estimator {
     /// One that has learned nothing yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Learned> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What a request will probably cost. In [`Mode::Strict`], what it may cost at most.
@@ -184,26 +262,22 @@ impl Estimator {
                 output: most,
             };
         }
-        let mut learned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        learned.uses = learned.uses.wrapping_add(1);
-        let uses = learned.uses;
-        let known = learned.pairs.get_mut(&(account.into(), model.into()));
-        let habits = known.map(|habits| {
-            habits.last_use = uses;
-            habits.clone()
+        let mut learned = self.lock();
+        let known = learned.used(account, model).map(|habits| {
+            let is_enough = habits.outputs.len() >= ENOUGH_OUTPUTS;
+            (habits.means, habits.output(), is_enough)
         });
         drop(learned);
-        let habits = habits.unwrap_or_default();
-        let few = habits.outputs.len() < ENOUGH_OUTPUTS;
-        let least = match (asked.is_streamed, few) {
+        let (means, output, is_enough) = known.unwrap_or_default();
+        let least = match (asked.is_streamed, is_enough) {
             (false, _) => UNSEEN_OUTPUT,
-            (true, true) => FIRST_OUTPUT,
-            (true, false) => 0,
+            (true, false) => FIRST_OUTPUT,
+            (true, true) => 0,
         };
-        let output = habits.output().unwrap_or(0).max(least);
+        let output = output.unwrap_or(0).max(least);
         // Conversions from floating point saturate.
-        let input = ((asked.bytes as f64 / habits.ratio).ceil() as u64).min(MOST_INPUT);
-        let share = habits.cached.min(habits.last_cached);
+        let input = ((asked.bytes as f64 / means.ratio).ceil() as u64).min(MOST_INPUT);
+        let share = means.cached.min(means.last_cached);
         let cached = ((input as f64 * share) as u64).min(input);
         Estimate {
             input,
@@ -215,30 +289,28 @@ impl Estimator {
     /// How many tokens of output there are for one that shows: the rest is reasoning. For [`Shown::output`].
     #[must_use]
     pub fn unshown(&self, account: &str, model: &str) -> f64 {
-        let learned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = learned.pairs.get(&(account.into(), model.into()));
-        known.map_or(1.0, |habits| habits.unshown)
+        let learned = self.lock();
+        let known = learned.get(account, model);
+        known.map_or(1.0, |habits| habits.means.unshown)
     }
 
     /// What a request with a body of so many bytes has cost. Only of answers that say so: a model's name is the
     /// caller's, and what the upstream refuses is not remembered.
     pub fn learn(&self, account: &str, model: &str, bytes: u64, used: Used) {
-        let mut learned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        learned.uses = learned.uses.wrapping_add(1);
-        let uses = learned.uses;
-        let pair = (account.into(), model.into());
-        if learned.pairs.len() >= MOST_PAIRS && !learned.pairs.contains_key(&pair) {
-            let oldest = learned
-                .pairs
-                .iter()
-                .min_by_key(|(_, habits)| habits.last_use);
-            if let Some(oldest) = oldest.map(|(pair, _)| pair.clone()) {
-                learned.pairs.remove(&oldest);
-            }
+        let mut learned = self.lock();
+        if let Some(habits) = learned.used(account, model) {
+            habits.learn(bytes, used);
+            return;
         }
-        let habits = learned.pairs.entry(pair).or_default();
-        habits.last_use = uses;
+        if learned.pairs >= MOST_PAIRS {
+            learned.forget_oldest();
+        }
+        let mut habits = Habits::new();
+        habits.last_use = learned.uses;
         habits.learn(bytes, used);
+        let models = learned.accounts.entry(account.into()).or_default();
+        models.insert(model.into(), habits);
+        learned.pairs += 1;
     }
 }
 

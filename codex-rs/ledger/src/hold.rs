@@ -12,7 +12,8 @@ use crate::limit::{Limit, Measure};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Estimates are what is to be expected. One that is too high does not keep out an account that holds nothing
-    /// and has spent less than 90 % of a limit; an answer that costs 5 % more than there is is ended.
+    /// and has spent less than 90 % of a limit; an answer that costs 5 % more than there is is ended. Where something is
+    /// held, a request is sent only if a limit is not passed even when what is under way costs the most that it may.
     Expected,
     /// Estimates are the worst case, and nothing is sent that may cost more than what is left.
     Strict,
@@ -61,15 +62,19 @@ pub(crate) fn admit(
         let wanted = limit.measure.of(&estimate);
         let (spent, held) = (account.spent(limit), account.held(limit.measure));
         if u128::from(spent) + u128::from(held) + u128::from(wanted) <= u128::from(limit.most) {
+            let under_way = account.at_most(limit.measure).max(held);
+            if mode == Mode::Expected && spent.saturating_add(under_way) > limit.most {
+                return Err(exceeded(account, subject, limit, (under_way, wanted), now));
+            }
             continue;
         }
         let alone = mode == Mode::Expected
             && account.holds == 0
             && spent < percent_of(limit.most, CERTAINLY_LEFT);
         if !alone {
-            return Err(exceeded(account, subject, limit, wanted, now));
+            return Err(exceeded(account, subject, limit, (held, wanted), now));
         }
-        at_most(
+        clip(
             &mut amounts,
             limit.measure,
             limit.most.saturating_sub(spent),
@@ -93,7 +98,8 @@ pub(crate) fn anything_left(
             .saturating_add(account.held(limit.measure))
             >= limit.most
         {
-            return Err(exceeded(account, subject, limit, 0, now));
+            let held = account.held(limit.measure);
+            return Err(exceeded(account, subject, limit, (held, 0), now));
         }
     }
     Ok(())
@@ -132,10 +138,10 @@ fn exceeded(
     account: &Account,
     subject: &Subject,
     limit: &Limit,
-    wanted: u64,
+    (held, wanted): (u64, u64),
     now: Now,
 ) -> Exceeded {
-    let (spent, held) = (account.spent(limit), account.held(limit.measure));
+    let spent = account.spent(limit);
     let needed = spent
         .saturating_add(held)
         .saturating_add(wanted.max(1))
@@ -154,7 +160,7 @@ fn exceeded(
     }
 }
 
-fn at_most(amounts: &mut Amounts, measure: Measure, most: u64) {
+fn clip(amounts: &mut Amounts, measure: Measure, most: u64) {
     let amount = match measure {
         Measure::Requests => &mut amounts.requests,
         Measure::Tokens => &mut amounts.tokens,

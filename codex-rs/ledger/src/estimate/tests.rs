@@ -159,8 +159,8 @@ fn memory_is_bounded_and_the_least_recently_used_goes() {
         expected(&estimator, "kept", 1, None);
     }
     let learned = estimator.0.lock().unwrap();
-    assert_eq!(learned.pairs.len(), MOST_PAIRS);
-    let key = |account: &str| (account.into(), "gpt-5".into());
-    assert!(learned.pairs.contains_key(&key("kept")));
-    assert!(!learned.pairs.contains_key(&key("gone")));
+    let pairs: usize = learned.accounts.values().map(HashMap::len).sum();
+    assert_eq!((pairs, learned.pairs), (MOST_PAIRS, MOST_PAIRS));
+    assert!(learned.get("kept", "gpt-5").is_some());
+    assert!(!learned.accounts.contains_key("gone"));
 }

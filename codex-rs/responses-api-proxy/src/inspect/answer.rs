@@ -8,6 +8,7 @@ mod deltas;
 pub(crate) mod facts;
 mod form;
 mod response;
+mod whole;
 
 #[cfg(test)]
 mod tests;
@@ -15,7 +16,7 @@ mod tests;
 use memchr::memchr;
 
 use self::deltas::Deltas;
-use self::facts::AnswerFacts;
+use self::facts::{AnswerFacts, FinalEvent};
 pub(crate) use self::form::AnswerForm;
 use self::response::{EventKind, MalformedUsage, Place, Response};
 use super::json::{Ended, JsonReader, Progress};
@@ -182,6 +183,18 @@ impl EventSink for Answer {
         self.named = None;
     }
 
+    fn whole(&mut self, name: &[u8], data: &[u8]) {
+        if let EventKind::Final(end) = EventKind::of(name)
+            && self.facts.end.is_none()
+            && let Some(response) = whole::read(data)
+        {
+            self.named = None;
+            self.facts.take_final(end, response, Ended::Whole);
+        } else {
+            self.in_parts(name, data);
+        }
+    }
+
     #[inline]
     fn text_delta(&mut self, data: &[u8]) {
         self.named = None;
@@ -244,11 +257,7 @@ impl Answer {
                 facts.model = facts.model.take().or(response.model);
             }
             Some(EventKind::Final(_)) if facts.end.is_some() => facts.second_final = true,
-            Some(EventKind::Final(end)) => {
-                facts.end = Some(end);
-                facts.error_type = response.take_error(facts.end).or(facts.error_type.take());
-                facts.take_response(response, ended);
-            }
+            Some(EventKind::Final(end)) => facts.take_final(end, response, ended),
             Some(EventKind::Error) => {
                 let error = response.take_error(None);
                 facts.error_type = facts.error_type.take().or(error);
@@ -276,6 +285,13 @@ impl Answer {
 }
 
 impl AnswerFacts {
+    /// The first final event, of which this was read.
+    fn take_final(&mut self, end: FinalEvent, mut response: Response, ended: Ended) {
+        self.end = Some(end);
+        self.error_type = response.take_error(self.end).or(self.error_type.take());
+        self.take_response(response, ended);
+    }
+
     /// Its id and model even if it is not valid to its end; the rest only if all of it is.
     fn take_response(&mut self, response: Response, ended: Ended) {
         match ended {

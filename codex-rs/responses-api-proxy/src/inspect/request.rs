@@ -2,6 +2,8 @@
 
 use std::ops::ControlFlow;
 
+use memchr::memchr;
+
 use super::json::{JsonReader, MAX_STRING, Progress, Value, Visitor};
 
 /// The longest name of a model, in bytes.
@@ -15,10 +17,17 @@ const MAX_LOOKED_AT: usize = 64 * 1024;
 /// This is for reports only, and not for a decision about what is allowed: it is what the body says first, and a body
 /// that says it twice may mean the second.
 pub(crate) struct RequestModel {
-    /// Until the model was found or given up.
-    reader: Option<Box<JsonReader<Place>>>,
+    search: Search,
     looked_at: usize,
     found: Found,
+}
+
+enum Search {
+    /// Nothing has come.
+    NotBegun,
+    Reading(Box<JsonReader<Place>>),
+    /// The model was found or given up.
+    Over,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +42,7 @@ struct Found(Option<Box<str>>);
 impl RequestModel {
     pub(crate) fn new() -> Self {
         Self {
-            reader: Some(Box::new(JsonReader::new(Place::Body))),
+            search: Search::NotBegun,
             looked_at: 0,
             found: Found::default(),
         }
@@ -41,7 +50,16 @@ impl RequestModel {
 
     /// Reads on. Once the model was found or given up this does nothing, and holds no memory.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        let Some(reader) = &mut self.reader else {
+        if matches!(self.search, Search::NotBegun) && !bytes.is_empty() {
+            self.search = match model_at_start(bytes) {
+                Some(model) => {
+                    self.found.0 = Some(model.into());
+                    Search::Over
+                }
+                None => Search::Reading(Box::new(JsonReader::new(Place::Body))),
+            };
+        }
+        let Search::Reading(reader) = &mut self.search else {
             return;
         };
         let left = MAX_LOOKED_AT - self.looked_at;
@@ -49,7 +67,7 @@ impl RequestModel {
         self.looked_at += bytes.len();
         let progress = reader.push(bytes, &mut self.found);
         if progress != Progress::Reading || self.looked_at == MAX_LOOKED_AT {
-            self.reader = None;
+            self.search = Search::Over;
         }
     }
 
@@ -57,6 +75,31 @@ impl RequestModel {
     pub(crate) fn model(&self) -> Option<&str> {
         self.found.0.as_deref()
     }
+}
+
+/// The model, if the body begins with members that are plain strings, and it is among them, whole: as clients write it.
+/// Reading would come to the same.
+fn model_at_start(body: &[u8]) -> Option<&str> {
+    let mut rest = body.strip_prefix(b"{\"")?;
+    loop {
+        let (name, after) = plain_string(rest)?;
+        let (value, after) = plain_string(after.strip_prefix(b":\"")?)?;
+        if name == "model" {
+            return Some(value).filter(|value| !value.is_empty());
+        }
+        rest = after.strip_prefix(b",\"")?;
+    }
+}
+
+/// What is before the next quote, in ASCII without escapes and no longer than a name of a model may be, and what follows.
+fn plain_string(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let most = bytes.get(..=MAX_MODEL).unwrap_or(bytes);
+    let (text, rest) = bytes.split_at_checked(memchr(b'"', most)?)?;
+    let is_plain = |&byte: &u8| matches!(byte, b' '..=b'~') && byte != b'\\';
+    let text = str::from_utf8(text)
+        .ok()
+        .filter(|_| text.iter().all(is_plain))?;
+    Some((text, rest.split_first()?.1))
 }
 
 impl Visitor for Found {
@@ -88,7 +131,8 @@ mod tests {
         for piece in body.as_bytes().chunks(size) {
             request.push(piece);
         }
-        (request.model().map(str::to_owned), request.reader.is_none())
+        let is_over = matches!(request.search, Search::Over);
+        (request.model().map(str::to_owned), is_over)
     }
 
     #[test]

@@ -9,6 +9,9 @@ use memchr::memchr2;
 /// The longest name of an event, in bytes, that can be of interest.
 pub(crate) const MAX_NAME: usize = 64;
 
+/// How long the data of a short event is at most, in bytes: what is worth being read in one go.
+const MAX_SHORT: usize = 2 * 1024;
+
 /// Is given events piece by piece.
 pub(crate) trait EventSink {
     /// The value of an `event` line; `None` if it is longer than [`MAX_NAME`]. An empty one takes back the one before.
@@ -28,7 +31,17 @@ pub(crate) trait EventSink {
 
     /// A whole event of the kind that nearly all of an answer consists of: `response.output_text.delta`.
     fn text_delta(&mut self, data: &[u8]) {
-        self.name(Some(TEXT_DELTA_NAME));
+        self.in_parts(TEXT_DELTA_NAME, data);
+    }
+
+    /// A whole short event with a name of at most [`MAX_NAME`] bytes.
+    fn whole(&mut self, name: &[u8], data: &[u8]) {
+        self.in_parts(name, data);
+    }
+
+    /// A whole event in the parts that it consists of.
+    fn in_parts(&mut self, name: &[u8], data: &[u8]) {
+        self.name(Some(name));
         self.begin();
         self.data(data);
         self.dispatch();
@@ -106,7 +119,7 @@ impl EventStream {
                         sink.text_delta(data);
                         rest
                     }
-                    _ => self.line_start(bytes, first, rest, sink),
+                    _ => self.other_line(bytes, first, rest, sink),
                 },
                 At::Value(field) => self.value(field, bytes, sink),
                 At::AfterCr => {
@@ -120,6 +133,22 @@ impl EventStream {
                 At::Name => self.field_name(bytes, sink),
                 At::Bom(seen) => self.byte_order_mark(seen, bytes, first, rest),
             };
+        }
+    }
+
+    fn other_line<'a, S: EventSink>(
+        &mut self,
+        bytes: &'a [u8],
+        first: u8,
+        rest: &'a [u8],
+        sink: &mut S,
+    ) -> &'a [u8] {
+        match short_event(bytes) {
+            Some((name, data, rest)) if !self.has_data => {
+                sink.whole(name, data);
+                rest
+            }
+            _ => self.line_start(bytes, first, rest, sink),
         }
     }
 
@@ -247,11 +276,34 @@ impl EventStream {
 #[inline]
 fn text_delta(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (begin, rest) = bytes.split_first_chunk()?;
-    if begin != TEXT_DELTA {
+    if !begins_text_delta(begin) {
         return None;
     }
     let (data, rest) = rest.split_at_checked(memchr2(b'\n', b'\r', rest)?)?;
     Some((data, rest.strip_prefix(b"\n\n")?))
+}
+
+/// The name and the data of an event that is short, if all of it is here, in two lines, and the rest.
+fn short_event(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let rest = bytes.strip_prefix(b"event: ")?;
+    let (name, rest) = line(rest, MAX_NAME)?;
+    let (data, rest) = line(rest.strip_prefix(b"data: ")?, MAX_SHORT)?;
+    let rest = rest.strip_prefix(b"\n")?;
+    (!name.is_empty()).then_some((name, data, rest))
+}
+
+/// A line of at most `most` bytes that ends in LF, and the rest.
+fn line(bytes: &[u8], most: usize) -> Option<(&[u8], &[u8])> {
+    let beginning = bytes.get(..=most).unwrap_or(bytes);
+    let (line, rest) = bytes.split_at_checked(memchr2(b'\n', b'\r', beginning)?)?;
+    Some((line, rest.strip_prefix(b"\n")?))
+}
+
+/// In two parts, each of which is compared without a call.
+#[inline]
+fn begins_text_delta(begin: &[u8; TEXT_DELTA.len()]) -> bool {
+    begin.first_chunk::<32>() == TEXT_DELTA.first_chunk()
+        && begin.last_chunk::<8>() == TEXT_DELTA.last_chunk()
 }
 
 /// The beginning of something short that was cut.

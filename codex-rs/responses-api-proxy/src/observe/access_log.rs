@@ -21,109 +21,6 @@ const VERSION: u8 = 1;
 /// The longest string that comes from elsewhere, in bytes.
 const LONGEST: usize = 256;
 
-#[derive(Serialize)]
-struct Line<'a> {
-    ts: Rfc3339,
-    v: u8,
-    id: String,
-    outcome: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<Cow<'a, str>>,
-    #[serde(rename = "caller.uid", skip_serializing_if = "Option::is_none")]
-    uid: Option<u32>,
-    #[serde(rename = "caller.user", skip_serializing_if = "Option::is_none")]
-    user: Option<&'a str>,
-    #[serde(rename = "caller.token", skip_serializing_if = "Option::is_none")]
-    token: Option<&'a str>,
-    #[serde(rename = "credential.kind", skip_serializing_if = "Option::is_none")]
-    credential_kind: Option<&'static str>,
-    #[serde(
-        rename = "credential.generation",
-        skip_serializing_if = "Option::is_none"
-    )]
-    credential_generation: Option<u64>,
-    #[serde(rename = "http.request.method")]
-    method: Cow<'a, str>,
-    #[serde(rename = "url.path")]
-    path: &'a str,
-    #[serde(
-        rename = "http.response.status_code",
-        skip_serializing_if = "Option::is_none"
-    )]
-    status: Option<u16>,
-    duration_ms: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ttfb_ms: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ttft_ms: Option<f64>,
-    #[serde(rename = "bytes.request")]
-    request_bytes: u64,
-    #[serde(rename = "bytes.response")]
-    response_bytes: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stream: Option<bool>,
-    #[serde(rename = "openai.request_id", skip_serializing_if = "Option::is_none")]
-    request_id: Option<Cow<'a, str>>,
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    model: Option<Model<'a>>,
-}
-
-/// What is said of a request that went to the model.
-#[derive(Serialize)]
-struct Model<'a> {
-    #[serde(rename = "gen_ai.operation.name")]
-    operation: &'static str,
-    #[serde(rename = "gen_ai.provider.name")]
-    provider: &'static str,
-    #[serde(
-        rename = "gen_ai.request.model",
-        skip_serializing_if = "Option::is_none"
-    )]
-    requested: Option<Cow<'a, str>>,
-    #[serde(
-        rename = "gen_ai.response.model",
-        skip_serializing_if = "Option::is_none"
-    )]
-    answered: Option<Cow<'a, str>>,
-    #[serde(rename = "gen_ai.response.id", skip_serializing_if = "Option::is_none")]
-    response_id: Option<Cow<'a, str>>,
-    #[serde(
-        rename = "gen_ai.usage.input_tokens",
-        skip_serializing_if = "Option::is_none"
-    )]
-    input: Option<u64>,
-    #[serde(
-        rename = "gen_ai.usage.cache_read.input_tokens",
-        skip_serializing_if = "Option::is_none"
-    )]
-    cached: Option<u64>,
-    #[serde(
-        rename = "gen_ai.usage.output_tokens",
-        skip_serializing_if = "Option::is_none"
-    )]
-    output: Option<u64>,
-    #[serde(
-        rename = "gen_ai.usage.reasoning.output_tokens",
-        skip_serializing_if = "Option::is_none"
-    )]
-    reasoning: Option<u64>,
-    #[serde(rename = "usage.unreadable", skip_serializing_if = "is_false")]
-    unreadable: bool,
-    #[serde(rename = "error.type", skip_serializing_if = "Option::is_none")]
-    error: Option<Cow<'a, str>>,
-    #[serde(
-        rename = "openai.service_tier",
-        skip_serializing_if = "Option::is_none"
-    )]
-    tier: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cost_usd: Option<f64>,
-    #[serde(rename = "cost.estimated", skip_serializing_if = "Option::is_none")]
-    cost_estimated: Option<bool>,
-}
-
 /// Appends the line of one request, its end included.
 pub(crate) fn write_line(
     to: &mut Vec<u8>,
@@ -131,63 +28,130 @@ pub(crate) fn write_line(
     cost: Option<Cost>,
     observer: &Observer,
 ) {
-    let outcome = &finished.outcome;
-    let caller = &finished.caller;
-    let method = finished.method.as_ref();
-    let line = Line {
-        ts: Rfc3339(finished.at),
-        v: VERSION,
-        id: observer.id(finished.number).to_string(),
-        outcome: outcome.name(),
-        code: outcome.code(),
-        message: outcome.cause().map(shown),
-        uid: caller.uid,
-        user: caller.uid.and_then(|uid| observer.names().name(uid)),
-        token: caller.token.as_deref(),
-        credential_kind: finished.credential.map(|credential| credential.kind),
-        credential_generation: finished.credential.map(|credential| credential.generation),
-        method: method.map_or(Cow::Borrowed("-"), |method| shown(method.as_str())),
-        path: finished.path.unwrap_or("-"),
-        status: finished.status,
-        duration_ms: millis(finished.duration),
-        ttfb_ms: finished.first_byte.map(millis),
-        ttft_ms: finished.first_output.map(millis),
-        request_bytes: finished.request_bytes,
-        response_bytes: finished.response_bytes,
-        stream: finished.first_byte.map(|_| finished.is_stream),
-        request_id: finished.upstream_request_id.as_deref().map(shown),
-        model: model(finished, cost),
-    };
     let before = to.len();
-    // Numbers, strings and truth values cannot fail to serialize, nor can memory to be written to.
-    if serde_json::to_writer(&mut *to, &line).is_err() {
+    let mut line = Line {
+        to,
+        has_failed: false,
+    };
+    write_fields(&mut line, finished, cost, observer);
+    if line.has_failed {
         to.truncate(before);
-        return;
+    } else {
+        to.extend_from_slice(b"}\n");
     }
-    to.push(b'\n');
 }
 
-fn model(finished: &Finished, cost: Option<Cost>) -> Option<Model<'_>> {
-    let is_asked = finished.request_bytes > 0 || finished.first_byte.is_some();
+/// A line under way. Names of fields are written as they are, without a serializer's search for what to escape in them:
+/// that took as long as all the rest.
+struct Line<'a> {
+    to: &'a mut Vec<u8>,
+    /// Numbers, strings and truth values cannot fail to serialize, nor can memory to be written to.
+    has_failed: bool,
+}
+
+impl Line<'_> {
+    fn first(&mut self, name: &'static str, value: &impl Serialize) {
+        self.field(b"{\"", name, value);
+    }
+
+    fn add(&mut self, name: &'static str, value: &impl Serialize) {
+        self.field(b",\"", name, value);
+    }
+
+    fn add_known(&mut self, name: &'static str, value: Option<&impl Serialize>) {
+        if let Some(value) = value {
+            self.add(name, value);
+        }
+    }
+
+    #[inline]
+    fn field(&mut self, before: &[u8], name: &'static str, value: &impl Serialize) {
+        self.to.extend_from_slice(before);
+        self.to.extend_from_slice(name.as_bytes());
+        self.to.extend_from_slice(b"\":");
+        self.has_failed |= serde_json::to_writer(&mut *self.to, value).is_err();
+    }
+
+    /// What comes from elsewhere.
+    fn add_shown(&mut self, name: &'static str, text: Option<&str>) {
+        self.add_known(name, text.map(shown).as_ref());
+    }
+}
+
+fn write_fields(line: &mut Line<'_>, finished: &Finished, cost: Option<Cost>, observer: &Observer) {
+    let outcome = &finished.outcome;
+    let caller = &finished.caller;
+    let user = caller.uid.and_then(|uid| observer.names().name(uid));
+    line.first("ts", &Rfc3339(finished.at));
+    line.add("v", &VERSION);
+    line.add("id", &observer.id(finished.number));
+    line.add("outcome", &outcome.name());
+    line.add_known("code", outcome.code().as_ref());
+    line.add_shown("message", outcome.cause());
+    line.add_known("caller.uid", caller.uid.as_ref());
+    line.add_known("caller.user", user.as_ref());
+    line.add_known("caller.token", caller.token.as_deref().as_ref());
+    if let Some(credential) = &finished.credential {
+        line.add("credential.kind", &credential.kind);
+        line.add("credential.generation", &credential.generation);
+    }
+    let method = finished.method.as_ref();
+    line.add(
+        "http.request.method",
+        &method.map_or(Cow::Borrowed("-"), |method| shown(method.as_str())),
+    );
+    line.add("url.path", &finished.path.unwrap_or("-"));
+    line.add_known("http.response.status_code", finished.status.as_ref());
+    line.add("duration_ms", &millis(finished.duration));
+    line.add_known("ttfb_ms", finished.first_byte.map(millis).as_ref());
+    line.add_known("ttft_ms", finished.first_output.map(millis).as_ref());
+    line.add("bytes.request", &finished.request_bytes);
+    line.add("bytes.response", &finished.response_bytes);
+    if finished.first_byte.is_some() {
+        line.add("stream", &finished.is_stream);
+    }
+    line.add_shown("openai.request_id", finished.upstream_request_id.as_deref());
+    if finished.request_bytes > 0 || finished.first_byte.is_some() {
+        write_model(line, finished, cost);
+    }
+}
+
+/// What is said of a request that went to the model.
+fn write_model(line: &mut Line<'_>, finished: &Finished, cost: Option<Cost>) {
     let answer = finished.answer.as_ref();
-    let usage = answer.and_then(|answer| answer.usage);
-    let of_answer = |of: fn(&AnswerFacts) -> Option<&str>| answer.and_then(of).map(shown);
-    is_asked.then(|| Model {
-        operation: "chat",
-        provider: "openai",
-        requested: finished.request_model.as_deref().map(shown),
-        answered: of_answer(|answer| answer.model.as_deref()),
-        response_id: of_answer(|answer| answer.response_id.as_deref()),
-        input: usage.map(|usage| usage.input),
-        cached: usage.map(|usage| usage.cached),
-        output: usage.map(|usage| usage.output),
-        reasoning: usage.map(|usage| usage.reasoning),
-        unreadable: answer.is_some_and(|answer| answer.usage_unreadable),
-        error: of_answer(|answer| answer.error_type.as_deref()),
-        tier: of_answer(|answer| answer.service_tier.as_deref()),
-        cost_usd: cost.map(|cost| nano_dollars(cost.usd)),
-        cost_estimated: cost.map(|cost| cost.is_estimated),
-    })
+    let of_answer = |of: fn(&AnswerFacts) -> Option<&str>| answer.and_then(of);
+    line.add("gen_ai.operation.name", &"chat");
+    line.add("gen_ai.provider.name", &"openai");
+    line.add_shown("gen_ai.request.model", finished.request_model.as_deref());
+    line.add_shown(
+        "gen_ai.response.model",
+        of_answer(|answer| answer.model.as_deref()),
+    );
+    line.add_shown(
+        "gen_ai.response.id",
+        of_answer(|answer| answer.response_id.as_deref()),
+    );
+    if let Some(usage) = answer.and_then(|answer| answer.usage) {
+        line.add("gen_ai.usage.input_tokens", &usage.input);
+        line.add("gen_ai.usage.cache_read.input_tokens", &usage.cached);
+        line.add("gen_ai.usage.output_tokens", &usage.output);
+        line.add("gen_ai.usage.reasoning.output_tokens", &usage.reasoning);
+    }
+    if answer.is_some_and(|answer| answer.usage_unreadable) {
+        line.add("usage.unreadable", &true);
+    }
+    line.add_shown(
+        "error.type",
+        of_answer(|answer| answer.error_type.as_deref()),
+    );
+    line.add_shown(
+        "openai.service_tier",
+        of_answer(|answer| answer.service_tier.as_deref()),
+    );
+    if let Some(cost) = cost {
+        line.add("cost_usd", &nano_dollars(cost.usd));
+        line.add("cost.estimated", &cost.is_estimated);
+    }
 }
 
 /// With microseconds, which is as exact as anybody needs.
@@ -203,14 +167,6 @@ fn nano_dollars(usd: f64) -> f64 {
 
 fn shown(text: &str) -> Cow<'_, str> {
     printable_within(text, LONGEST)
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes a reference"
-)]
-fn is_false(value: &bool) -> bool {
-    !value
 }
 
 #[cfg(test)]

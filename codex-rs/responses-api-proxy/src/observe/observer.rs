@@ -115,7 +115,10 @@ impl Observer {
     pub(crate) fn note_begun(&self) {
         if self.keeps_records() {
             let now = self.0.in_flight.requests.fetch_add(1, Ordering::Relaxed) + 1;
-            self.0.in_flight.peak.fetch_max(now, Ordering::Relaxed);
+            // Hardly ever: what is only read is not fought for by the threads that serve.
+            if now > self.0.in_flight.peak() {
+                self.0.in_flight.peak.fetch_max(now, Ordering::Relaxed);
+            }
         }
     }
 

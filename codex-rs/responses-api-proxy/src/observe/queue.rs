@@ -8,6 +8,9 @@ use std::time::Duration;
 /// the item itself.
 const REST: Duration = Duration::from_millis(20);
 
+/// For how many items room is kept while there are none.
+const MOST_KEPT: usize = 256;
+
 /// A queue with an end.
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
@@ -66,8 +69,12 @@ impl<T> Queue<T> {
         }
     }
 
-    /// All that is there, as soon as there is something or `limit` is over.
-    pub(crate) fn next_batch(&self, limit: Duration) -> Batch<T> {
+    /// All that is there, as soon as there is something or `limit` is over. `emptied` is where the next items are put:
+    /// that of the batch before, so that whoever serves does not have to make room, and to copy what is in it, for
+    /// each batch anew.
+    pub(crate) fn next_batch(&self, limit: Duration, mut emptied: VecDeque<T>) -> Batch<T> {
+        emptied.clear();
+        emptied.shrink_to(MOST_KEPT);
         let mut state = self.lock();
         state.is_awaited = true;
         let nothing = |state: &mut State<T>| state.items.is_empty() && !state.is_closed;
@@ -78,7 +85,7 @@ impl<T> Queue<T> {
             .0;
         state.is_awaited = false;
         Batch {
-            items: std::mem::take(&mut state.items),
+            items: std::mem::replace(&mut state.items, emptied),
             dropped: std::mem::take(&mut state.dropped),
             is_last: state.is_closed,
         }
@@ -120,11 +127,12 @@ mod tests {
     fn what_finds_no_room_is_dropped_and_counted() {
         let queue = Queue::new(2);
         (0..5).for_each(|number| queue.push(number));
-        let batch = queue.next_batch(LONG);
-        assert_eq!(Vec::from(batch.items), [0, 1]);
+        let batch = queue.next_batch(LONG, VecDeque::new());
         assert_eq!((batch.dropped, batch.is_last), (3, false));
+        assert_eq!(batch.items, [0, 1]);
         queue.push(5);
-        assert_eq!(Vec::from(queue.next_batch(LONG).items), [5]);
+        // What was not taken out of it does not come again.
+        assert_eq!(queue.next_batch(LONG, batch.items).items, [5]);
     }
 
     #[test]
@@ -133,10 +141,11 @@ mod tests {
         let reader = thread::spawn({
             let queue = Arc::clone(&queue);
             move || {
-                let mut read = Vec::new();
+                let (mut read, mut emptied) = (Vec::new(), VecDeque::new());
                 loop {
-                    let batch = queue.next_batch(LONG);
-                    read.extend(batch.items);
+                    let mut batch = queue.next_batch(LONG, emptied);
+                    read.extend(batch.items.drain(..));
+                    emptied = batch.items;
                     if batch.is_last {
                         return read;
                     }
@@ -151,8 +160,20 @@ mod tests {
     }
 
     #[test]
+    fn room_is_kept_for_some_hundred_items_and_not_for_a_crowd() {
+        let queue = Queue::new(usize::MAX);
+        let mut emptied = VecDeque::new();
+        for (items, most) in [(100, 256), (100_000, 200_000), (1, 256), (1, 256)] {
+            (0..items).for_each(|number| queue.push(number));
+            emptied = queue.next_batch(LONG, emptied).items;
+            assert!(emptied.capacity() <= most, "{}", emptied.capacity());
+        }
+    }
+
+    #[test]
     fn a_reader_waits_no_longer_than_it_says() {
         let queue: Queue<u8> = Queue::new(8);
-        assert!(queue.next_batch(Duration::from_millis(1)).items.is_empty());
+        let batch = queue.next_batch(Duration::from_millis(1), VecDeque::new());
+        assert!(batch.items.is_empty());
     }
 }

@@ -3,6 +3,7 @@
 //! It never waits for a sink: those that write have threads of their own, with queues that end. What they had to
 //! drop is counted, and said once a minute.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -152,11 +153,13 @@ impl Reader {
             }
         );
         let limit = if has_status { status_line::EVERY } else { IDLE };
+        let mut emptied = VecDeque::new();
         loop {
-            let batch = queue.next_batch(limit);
+            let mut batch = queue.next_batch(limit, emptied);
             self.drops.records += batch.dropped;
             self.count_dropped(DroppedOf::Records, batch.dropped);
-            self.give(batch.items);
+            self.give(batch.items.drain(..));
+            emptied = batch.items;
             if let Some(log) = &mut self.sinks.audit_log {
                 log.tend(batch.dropped);
             }

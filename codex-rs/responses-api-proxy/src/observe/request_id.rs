@@ -33,6 +33,12 @@ impl fmt::Display for RequestId {
     }
 }
 
+impl serde::Serialize for RequestId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 impl RequestId {
     pub(crate) fn to_header(self) -> HeaderValue {
         // Digits and a hyphen are a value.

@@ -118,12 +118,23 @@ impl RequestBody {
             let Some(piece) = poll_fn(|cx| self.poll_piece(cx)).await? else {
                 break;
             };
+            if ahead.is_empty() {
+                ahead.reserve(self.room_for(piece.len()));
+            }
             ahead.extend_from_slice(&piece);
         }
         if !ahead.is_empty() {
             self.waiting.push_back(ahead.freeze());
         }
         Ok(())
+    }
+
+    /// How much room to make for what is read ahead, whose first piece is so long, in bytes: what is declared, so that nothing
+    /// is copied twice, unless a caller only says that much comes.
+    fn room_for(&self, first: usize) -> usize {
+        let declared = self.declared.exact().unwrap_or(0);
+        let declared = usize::try_from(declared).unwrap_or(usize::MAX);
+        first.max(declared.min(READ_AHEAD).min(first.saturating_mul(16)))
     }
 
     /// Has what goes up dumped.

@@ -9,7 +9,7 @@ use crate::inspect::json::rest_of_string;
 /// The member that holds the text, up to its value. Within a string its quotes would be escaped.
 const MEMBER: &[u8] = b"\"delta\":";
 
-const MEMBER_OF_TEXT: &[u8] = b"\"delta\":\"";
+const MEMBER_OF_TEXT: &[u8; 9] = b"\"delta\":\"";
 
 static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(MEMBER));
 
@@ -118,8 +118,9 @@ impl Deltas {
         self.begin();
         let text = data
             .get(self.place..)
-            .and_then(|rest| rest.strip_prefix(MEMBER_OF_TEXT));
-        if let Some(text) = text {
+            .and_then(<[u8]>::split_first_chunk)
+            .filter(|(member, _)| *member == MEMBER_OF_TEXT);
+        if let Some((_, text)) = text {
             let (taken, is_closed) = rest_of_string(text, &mut false);
             self.text = (taken - usize::from(is_closed)) as u64;
         } else {

@@ -77,14 +77,14 @@ pub(super) struct Response {
     pub(super) model: Option<Box<str>>,
     pub(super) service_tier: Option<Box<str>>,
     pub(super) status: Option<FinalEvent>,
-    error_code: Option<Box<str>>,
-    error_type: Option<Box<str>>,
-    reason: Option<Box<str>>,
-    usage: Usage,
+    pub(super) error_code: Option<Box<str>>,
+    pub(super) error_type: Option<Box<str>>,
+    pub(super) reason: Option<Box<str>>,
+    pub(super) usage: Usage,
 }
 
 #[derive(Debug, Default)]
-struct Usage {
+pub(super) struct Usage {
     is_there: bool,
     is_malformed: bool,
     input: Option<u64>,
@@ -218,6 +218,19 @@ impl Visitor for Response {
 }
 
 impl Usage {
+    /// As it is documented.
+    pub(super) fn of(counts: TokenCounts) -> Self {
+        Self {
+            is_there: true,
+            is_malformed: false,
+            input: Some(counts.input),
+            cached: Some(counts.cached),
+            cache_write: Some(counts.cache_write),
+            output: Some(counts.output),
+            reasoning: Some(counts.reasoning),
+        }
+    }
+
     fn count(&mut self, value: Value<'_>) -> Option<u64> {
         let count = match value {
             Value::Number(number) => number.parse().ok(),
@@ -231,7 +244,12 @@ impl Usage {
 
 fn text(value: Value<'_>) -> Option<Box<str>> {
     match value {
-        Value::String(text) if (1..=MAX_TEXT).contains(&text.len()) => Some(text.into()),
+        Value::String(text) => text_of(text),
         _ => None,
     }
+}
+
+/// A text as it is reported, if it is.
+pub(super) fn text_of(text: &str) -> Option<Box<str>> {
+    (1..=MAX_TEXT).contains(&text.len()).then(|| text.into())
 }

@@ -14,6 +14,10 @@ const DENSEST: u64 = 100;
 /// Up to this, in bytes, it does not matter.
 pub(super) const SMALL: u64 = 256 * 1024;
 
+/// How many members of gzip, or frames of zstd, a body may be joined of: each takes as long to begin as many bytes to decode.
+/// Encoders write one, and those that work in parallel one for each of some hundred KiB.
+pub(super) const MAX_PARTS: u32 = 4_096;
+
 /// Where all decoders write to.
 pub(super) struct Body {
     document: Document,

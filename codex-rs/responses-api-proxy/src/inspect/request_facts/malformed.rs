@@ -31,6 +31,8 @@ pub(crate) enum Malformed {
     TooManyToolTypes,
     /// It is more than so many times as long once it is decoded.
     TooDense(u64),
+    /// It is joined of more members or frames than this.
+    TooManyParts(u32),
     Gzip,
     Zstd,
     /// It needs a larger window than this, in bytes.
@@ -65,6 +67,10 @@ impl fmt::Display for Malformed {
             Self::TooDense(times) => write!(
                 f,
                 "the request body is more than {times} times as long once it is decoded; send it as it is"
+            ),
+            Self::TooManyParts(limit) => write!(
+                f,
+                "the request body is joined of more than {limit} members of gzip or frames of zstd; compress it as one"
             ),
             Self::TooManyToolTypes => write!(
                 f,

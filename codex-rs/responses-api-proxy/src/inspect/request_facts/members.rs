@@ -62,6 +62,8 @@ macro_rules! members {
         enum Member { $($member,)+ }
 
         impl Member {
+            const ALL: [Self; [$($name),+].len()] = [$(Self::$member),+];
+
             fn named(name: &str) -> Option<Self> {
                 match name {
                     $($name => Some(Self::$member),)+
@@ -72,6 +74,10 @@ macro_rules! members {
             /// The member whose name is the same without regard to case: there are readers of JSON that take them for one
             /// (`encoding/json` of Go, which folds as Unicode does).
             fn resembling(name: &str) -> Option<Self> {
+                if name.is_ascii() {
+                    let mut all = Self::ALL.into_iter();
+                    return all.find(|member| member.name().eq_ignore_ascii_case(name));
+                }
                 let folded = name.to_lowercase().to_uppercase().to_lowercase();
                 Self::named(&folded)
             }

@@ -11,7 +11,7 @@ use codex_policy::Facts;
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 
 use self::frame::FrameHeader;
-use super::body::Body;
+use super::body::{Body, MAX_PARTS};
 use super::malformed::Malformed;
 
 /// The largest window, in bytes: as much as a decoder has to support (RFC 8878, section 3.1.1.1.2).
@@ -34,6 +34,8 @@ pub(super) struct Zstd {
     piece: Box<[u8]>,
     /// How much has come, in bytes.
     encoded: u64,
+    /// How many frames have begun.
+    frames: u32,
 }
 
 /// What the next bytes are.
@@ -74,6 +76,7 @@ impl Zstd {
             pending: Vec::new(),
             piece: vec![0; PIECE].into(),
             encoded: 0,
+            frames: 0,
         }
     }
 
@@ -134,10 +137,15 @@ impl Zstd {
     /// What was expected is there: what to expect next.
     fn arrived(&mut self, expected: Expected) -> Result<Expected, Malformed> {
         let next = match expected {
+            Expected::Magic if self.frames == MAX_PARTS => {
+                return Err(Malformed::TooManyParts(MAX_PARTS));
+            }
             Expected::Magic if frame::is_skippable(&self.pending) => {
+                self.frames += 1;
                 return Ok(Expected::SkippedSize);
             }
             Expected::Magic if frame::is_frame(&self.pending) => {
+                self.frames += 1;
                 return Ok(Expected::FrameDescriptor);
             }
             Expected::Magic | Expected::Skipped(_) => return Err(Malformed::Zstd),

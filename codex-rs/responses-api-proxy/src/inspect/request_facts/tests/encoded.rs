@@ -6,6 +6,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 
+use super::super::body::MAX_PARTS;
 use super::super::zstd::{MAX_BLOCK, MAX_WINDOW};
 use super::*;
 
@@ -243,7 +244,9 @@ fn a_small_body_does_not_keep_a_thread_busy() {
         inspector.push(&dense),
         Err(Malformed::TooDense(_))
     ));
-    let empty = encoded(true, b"").repeat(20_000);
+    // A block of DEFLATE that is stored and empty, and is not the last.
+    let header = &encoded(true, b"")[..10];
+    let empty = [header, &[0, 0, 0, 0xff, 0xff].repeat(60_000)].concat();
     let failed = inspected(RequestEncoding::Gzip, &empty, 1_000);
     assert_eq!(failed, Err(Malformed::Gzip));
     // As dense as text that repeats itself a great deal.
@@ -258,5 +261,26 @@ fn a_small_body_does_not_keep_a_thread_busy() {
             inspected(encoding, &body, body.len()).is_ok(),
             repeated.len() <= much
         );
+    }
+}
+
+#[test]
+fn a_body_is_joined_of_no_more_than_a_few_thousand_parts() {
+    let joined = |encoding, part: &[u8], parts: u32, whole: &[u8]| {
+        let body = [&part.repeat(parts as usize - 1), whole].concat();
+        inspected(encoding, &body, 1_000)
+    };
+    let none = [0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0];
+    for (encoding, part, is_gzip) in [
+        (RequestEncoding::Gzip, encoded(true, b""), true),
+        // As long as what it comes to.
+        (RequestEncoding::Gzip, encoded(true, &[b' '; 60]), true),
+        (RequestEncoding::Zstd, encoded(false, b" "), false),
+        (RequestEncoding::Zstd, none.to_vec(), false),
+    ] {
+        let whole = encoded(is_gzip, BODY);
+        assert!(joined(encoding, &part, MAX_PARTS, &whole).is_ok());
+        let refused = joined(encoding, &part, MAX_PARTS + 1, &whole);
+        assert_eq!(refused, Err(Malformed::TooManyParts(MAX_PARTS)));
     }
 }
