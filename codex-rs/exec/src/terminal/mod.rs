@@ -15,7 +15,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::io::AsyncWriteExt;
 
-use crate::prompt::stdin_is_terminal;
+use crate::prompt::stdin::stdin_is_terminal;
 use crate::terminal::printable::{MAX_NAME, excerpt, one_line, printable};
 
 /// How often the spinner turns.

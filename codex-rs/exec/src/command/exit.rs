@@ -4,7 +4,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
-use crate::prompt::PromptError;
+use crate::prompt::error::PromptError;
 use crate::terminal::signals::Signal;
 use crate::transport::error::Fault;
 use crate::transport::http_client::ClientError;

@@ -6,14 +6,14 @@ use std::process::ExitCode;
 
 use tokio::runtime::{Builder, Runtime};
 
+use crate::command::exit::Stop;
+use crate::command::last_message::LastMessage;
 use crate::config::Config;
 use crate::config::args::ExecArgs;
 use crate::config::overrides::ConfigOverride;
 use crate::conversation::Conversation;
 use crate::events::answer::Answer;
 use crate::events::server_error::MAX_MESSAGE;
-use crate::exit::Stop;
-use crate::last_message::LastMessage;
 use crate::prompt;
 use crate::terminal::Screen;
 use crate::terminal::editor::Saved;

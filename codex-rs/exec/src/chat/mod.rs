@@ -3,16 +3,18 @@
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
+use crate::command::exec::{end, environment, no_runtime, run_exec, runtime};
+use crate::command::exit::Stop;
+use crate::command::mistyped;
 use crate::config::Config;
 use crate::config::args::{ChatArgs, Common};
 use crate::config::overrides::ConfigOverride;
 use crate::conversation::{Conversation, Question};
 use crate::events::answer::Answer;
 use crate::events::server_error::MAX_MESSAGE;
-use crate::exec::{end, environment, no_runtime, run_exec, runtime};
-use crate::exit::Stop;
-use crate::mistyped;
-use crate::prompt::{self, stdin_is_terminal};
+use crate::prompt;
+use crate::prompt::images::images;
+use crate::prompt::stdin::stdin_is_terminal;
 use crate::terminal::Screen;
 use crate::terminal::editor::{Editor, Line, Saved};
 use crate::terminal::printable::excerpt;
@@ -52,7 +54,7 @@ fn chat(args: &Common, overrides: &[ConfigOverride], screen: &mut Screen) -> Res
     // Before the first prompt: what is wrong with them is not a surprise after a question was typed.
     let (first, images) = match &args.prompt {
         Some(_) => (Some(prompt::question(args)?), Vec::new()),
-        None => (None, prompt::images(&args.image)?),
+        None => (None, images(&args.image)?),
     };
     let client = Client::new(&config.provider)?;
     let runtime = runtime()?;

@@ -1,5 +1,7 @@
 //! One answer: send, retry while nothing has arrived, show what arrives.
 
+mod times;
+
 use std::time::{Duration, Instant};
 
 use codex_deadline::Deadline;
@@ -15,16 +17,10 @@ use crate::transport::Client;
 use crate::transport::error::{Fault, root, seconds};
 use crate::transport::redact::Pieces;
 use crate::transport::retry;
+use crate::turn::times::Times;
 
 /// How long a server may take to end a stream that is complete.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(200);
-
-/// How long an answer took.
-#[derive(Clone, Copy, Debug)]
-struct Times {
-    started: Instant,
-    first_text: Option<Instant>,
-}
 
 /// What a turn needs and does not change.
 #[derive(Clone, Copy, Debug)]
@@ -165,45 +161,4 @@ impl Asker<'_> {
 /// Reads to the end of a body, so that its connection can be used again.
 async fn rest(mut response: Response) {
     while let Ok(Some(_)) = response.chunk().await {}
-}
-
-impl Times {
-    fn start() -> Self {
-        Self {
-            started: Instant::now(),
-            first_text: None,
-        }
-    }
-
-    /// Who answered, how many tokens it took, and how long.
-    fn summary(&self, answer: &Answer, provider: &str) -> String {
-        let mut parts = Vec::new();
-        let model = answer.model.as_deref().unwrap_or("a model");
-        parts.push(format!("{model} by {provider}"));
-        if let Some(usage) = answer.usage {
-            let cached = usage.input_tokens_details.0.cached_tokens.0;
-            let thought = usage.output_tokens_details.0.reasoning_tokens.0;
-            let of = |n, what| match n {
-                0 => String::new(),
-                n => format!(" ({n} {what})"),
-            };
-            parts.push(format!(
-                "{} tokens in{}, {} out{}",
-                usage.input_tokens.0,
-                of(cached, "cached"),
-                usage.output_tokens.0,
-                of(thought, "reasoning")
-            ));
-        }
-        let first = self.first_text.map(|first| first - self.started);
-        parts.push(time(self.started.elapsed(), first));
-        parts.join(", ")
-    }
-}
-
-fn time(whole: Duration, first: Option<Duration>) -> String {
-    match first {
-        Some(first) => format!("{} (first text after {})", seconds(whole), seconds(first)),
-        None => seconds(whole),
-    }
 }

@@ -2,9 +2,10 @@
 //!
 //! Nothing is kept by the server (`store: false`), so every request repeats the conversation.
 
+pub(crate) mod request;
+
 use serde::Serialize;
 
-use crate::config::Config;
 use crate::events::answer::Answer;
 
 /// Questions and answers in turn.
@@ -36,26 +37,6 @@ enum Content {
 pub(crate) struct Question {
     pub(crate) text: String,
     pub(crate) images: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct Body<'a> {
-    model: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    instructions: Option<&'a str>,
-    input: &'a [Item],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reasoning: Option<Reasoning<'a>>,
-    stream: bool,
-    store: bool,
-}
-
-#[derive(Serialize)]
-struct Reasoning<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    effort: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    summary: Option<&'a str>,
 }
 
 impl Conversation {
@@ -95,19 +76,5 @@ impl Conversation {
         if self.items.last().is_some_and(|item| item.role == "user") {
             self.items.pop();
         }
-    }
-
-    /// The body of the request for the next answer.
-    pub(crate) fn request(&self, config: &Config) -> Result<Vec<u8>, serde_json::Error> {
-        let (effort, summary) = (config.effort.as_deref(), config.summary.as_deref());
-        serde_json::to_vec(&Body {
-            model: &config.model,
-            instructions: config.instructions.as_deref(),
-            input: &self.items,
-            reasoning: (effort.is_some() || summary.is_some())
-                .then_some(Reasoning { effort, summary }),
-            stream: true,
-            store: false,
-        })
     }
 }

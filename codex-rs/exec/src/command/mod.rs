@@ -1,0 +1,6 @@
+//! The subcommands, and what they have in common: how a run begins and ends.
+
+pub(crate) mod exec;
+pub(crate) mod exit;
+pub(crate) mod last_message;
+pub(crate) mod mistyped;
