@@ -22,6 +22,8 @@ mod transport;
 mod turn;
 
 pub use chat::run_chat;
+pub use command::config::run_config;
 pub use command::exec::run_exec;
-pub use config::args::{ChatArgs, ExecArgs};
+pub use command::models::run_models;
+pub use config::args::{ChatArgs, ConfigArgs, ExecArgs, SelectArgs};
 pub use config::overrides::ConfigOverride;

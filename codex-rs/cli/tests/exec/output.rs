@@ -12,34 +12,6 @@ fn text_goes_out_byte_for_byte() {
 }
 
 #[test]
-fn json_is_the_events_one_a_line() {
-    let spread = b"data: {\"type\":\"response.output_text.delta\",\ndata:  \"delta\":\"x\"}\n\n";
-    let body = [created(), spread.to_vec(), completed()].concat();
-    let upstream = MockUpstream::h1(Reply::event_stream().data(body));
-    let run = ask(&upstream);
-    let file = run.path("last");
-    let output = run.args(&["--json", "-o", &file]).run();
-    assert_eq!(output.code, Some(0));
-    let events: Vec<serde_json::Value> = output
-        .stdout
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let types: Vec<&str> = events
-        .iter()
-        .map(|event| event["type"].as_str().unwrap())
-        .collect();
-    assert_eq!(
-        types,
-        [
-            "response.created",
-            "response.output_text.delta",
-            "response.completed"
-        ]
-    );
-}
-
-#[test]
 fn the_last_message_is_written_when_it_is_whole() {
     let whole = Reply::event_stream().data([created(), delta("new\n"), completed()].concat());
     let half = Reply::event_stream().data([created(), delta("half")].concat());

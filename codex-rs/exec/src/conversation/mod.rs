@@ -7,6 +7,7 @@ pub(crate) mod request;
 use serde::Serialize;
 
 use crate::events::answer::Answer;
+use crate::prompt::attachments::Attachments;
 
 /// Questions and answers in turn.
 #[derive(Debug, Default)]
@@ -32,11 +33,24 @@ enum Content {
     Refusal { refusal: String },
 }
 
-/// A question: text, and images as `data:` URLs.
+/// A question: text, and what goes along with it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Question {
     pub(crate) text: String,
-    pub(crate) images: Vec<String>,
+    pub(crate) attached: Attachments,
+}
+
+impl Item {
+    /// What the model is told about how to answer, beside its instructions.
+    fn of_developer(text: &str) -> Self {
+        Self {
+            kind: "message",
+            role: "developer",
+            content: vec![Content::InputText {
+                text: text.to_owned(),
+            }],
+        }
+    }
 }
 
 impl Conversation {
@@ -44,14 +58,17 @@ impl Conversation {
         let text = Content::InputText {
             text: question.text,
         };
+        let files = question.attached.files.into_iter();
+        let files = files.map(|text| Content::InputText { text });
         let images = question
+            .attached
             .images
             .into_iter()
             .map(|image_url| Content::InputImage { image_url });
         self.items.push(Item {
             kind: "message",
             role: "user",
-            content: std::iter::once(text).chain(images).collect(),
+            content: std::iter::once(text).chain(files).chain(images).collect(),
         });
     }
 

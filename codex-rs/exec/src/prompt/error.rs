@@ -16,7 +16,10 @@ pub(crate) enum PromptError {
     StdinTooLong,
     StdinNotText,
     LooksLikeKey(&'static str),
-    Image(PathBuf, io::Error),
+    /// A file or an image.
+    Unread(PathBuf, io::Error),
+    FileTooLarge(PathBuf),
+    FileNotText(PathBuf),
     ImageTooLarge(PathBuf),
     NotAnImage(PathBuf),
 }
@@ -43,13 +46,24 @@ impl fmt::Display for PromptError {
                 "standard input holds more than {} MiB, too much for a prompt",
                 MAX_TEXT >> 20
             ),
-            Self::StdinNotText => f.write_str("standard input is not UTF-8 text"),
+            Self::StdinNotText => f.write_str("standard input is not text"),
             Self::LooksLikeKey(place) => write!(
                 f,
                 "{place} looks like an API key, which would go to the model as text; to give a \
                  key to the proxy, run codex responses-api-proxy"
             ),
-            Self::Image(path, cause) => write!(f, "could not read {}: {cause}", path.display()),
+            Self::Unread(path, cause) => write!(f, "could not read {}: {cause}", path.display()),
+            Self::FileTooLarge(path) => write!(
+                f,
+                "{} is larger than {} MiB, too much for a prompt",
+                path.display(),
+                MAX_TEXT >> 20
+            ),
+            Self::FileNotText(path) => write!(
+                f,
+                "{} is not a text file (for an image use --image)",
+                path.display()
+            ),
             Self::ImageTooLarge(path) => write!(
                 f,
                 "{} is larger than {} MiB",

@@ -13,18 +13,32 @@ use crate::prompt::error::PromptError;
 /// bytes of three.
 pub(crate) const MAX_IMAGE: u64 = 20 << 20;
 
-/// The images of a question, as the Responses API takes them.
+/// The images of a question, as the Responses API takes them. A name with commas in it that is none of a file
+/// names several.
 ///
 /// # Errors
 ///
 /// The first that cannot be read, or is none.
 pub(crate) fn images(paths: &[PathBuf]) -> Result<Vec<String>, PromptError> {
-    paths.iter().map(|path| data_url(path)).collect()
+    paths
+        .iter()
+        .flat_map(|path| names(path))
+        .map(|path| data_url(&path))
+        .collect()
+}
+
+fn names(path: &Path) -> Vec<PathBuf> {
+    match path.to_str() {
+        Some(text) if text.contains(',') && !path.exists() => {
+            text.split(',').map(PathBuf::from).collect()
+        }
+        _ => vec![path.to_owned()],
+    }
 }
 
 /// An image as the Responses API takes it in a request.
 fn data_url(path: &Path) -> Result<String, PromptError> {
-    let fault = |cause| PromptError::Image(path.to_owned(), cause);
+    let fault = |cause| PromptError::Unread(path.to_owned(), cause);
     let mut bytes = Vec::new();
     let length = File::open(path)
         .and_then(|file| file.take(MAX_IMAGE + 1).read_to_end(&mut bytes))
@@ -77,6 +91,6 @@ mod tests {
         std::fs::write(&path, b"no image").unwrap();
         assert!(matches!(data_url(&path), Err(PromptError::NotAnImage(_))));
         let missing = directory.path().join("none");
-        assert!(matches!(data_url(&missing), Err(PromptError::Image(..))));
+        assert!(matches!(data_url(&missing), Err(PromptError::Unread(..))));
     }
 }

@@ -1,13 +1,15 @@
 //! The question: from the argument, from standard input, or both, and its images.
 
+pub(crate) mod attachments;
 pub(crate) mod error;
-pub(crate) mod images;
+mod images;
 pub(crate) mod stdin;
+mod text;
 
 use crate::config::args::Common;
 use crate::conversation::Question;
+use crate::prompt::attachments::Attachments;
 use crate::prompt::error::PromptError;
-use crate::prompt::images::images;
 use crate::prompt::stdin::{read_stdin, stdin_is_terminal};
 
 /// Puts the question together. Standard input is read to its end unless it is a terminal that
@@ -21,9 +23,14 @@ pub(crate) fn question(args: &Common) -> Result<Question, PromptError> {
     if prompt.is_some_and(is_like_a_key) {
         return Err(PromptError::LooksLikeKey("the prompt"));
     }
-    let piped = || match read_stdin(!args.quiet && prompt.is_some_and(|prompt| prompt != "-"))? {
-        text if is_like_a_key(&text) => Err(PromptError::LooksLikeKey("standard input")),
-        text => Ok(text),
+    let mut notes = Vec::new();
+    let mut piped = || {
+        let read = read_stdin(!args.quiet && prompt.is_some_and(|prompt| prompt != "-"))?;
+        notes.extend(read.note("standard input"));
+        match read.text {
+            text if is_like_a_key(&text) => Err(PromptError::LooksLikeKey("standard input")),
+            text => Ok(text),
+        }
     };
     let text = match prompt {
         None if stdin_is_terminal() => return Err(PromptError::Nothing),
@@ -37,18 +44,24 @@ pub(crate) fn question(args: &Common) -> Result<Question, PromptError> {
         Some(prompt) if stdin_is_terminal() => prompt.to_owned(),
         Some(prompt) => with_context(prompt, &piped()?),
     };
-    question_of(text, images(&args.image)?)
+    let mut question = question_of(text, Attachments::read(args)?)?;
+    question.attached.notes.extend(notes);
+    Ok(question)
 }
 
 /// The same of a text that is there already.
-pub(crate) fn question_of(text: String, images: Vec<String>) -> Result<Question, PromptError> {
+///
+/// # Errors
+///
+/// [`PromptError`]: it is empty, or looks like a key.
+pub(crate) fn question_of(text: String, attached: Attachments) -> Result<Question, PromptError> {
     if text.trim().is_empty() {
         return Err(PromptError::Empty);
     }
     if is_like_a_key(&text) {
         return Err(PromptError::LooksLikeKey("the prompt"));
     }
-    Ok(Question { text, images })
+    Ok(Question { text, attached })
 }
 
 /// Marked as Codex marks it.
@@ -89,7 +102,7 @@ mod tests {
     #[test]
     fn an_empty_question_is_none() {
         assert!(matches!(
-            question_of(" \n".to_owned(), Vec::new()),
+            question_of(" \n".to_owned(), Attachments::default()),
             Err(PromptError::Empty)
         ));
     }

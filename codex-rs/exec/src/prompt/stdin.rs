@@ -5,6 +5,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::prompt::error::PromptError;
+use crate::prompt::text::{Decoded, decode};
 
 /// The most that is read from standard input, in bytes: a proxy lets 64 MiB pass in all.
 pub(crate) const MAX_TEXT: u64 = 16 << 20;
@@ -22,7 +23,7 @@ pub(crate) fn stdin_is_terminal() -> bool {
 /// # Errors
 ///
 /// [`PromptError`]: it cannot be read, is too long, or is not text.
-pub(crate) fn read_stdin(says_so: bool) -> Result<String, PromptError> {
+pub(crate) fn read_stdin(says_so: bool) -> Result<Decoded, PromptError> {
     let (done, waiting) = mpsc::channel();
     if says_so {
         // A pipe that nobody closes would otherwise look like a hang.
@@ -41,7 +42,7 @@ pub(crate) fn read_stdin(says_so: bool) -> Result<String, PromptError> {
     let _ = done.send(());
     match read {
         Ok(length) if length as u64 > MAX_TEXT => Err(PromptError::StdinTooLong),
-        Ok(_) => String::from_utf8(bytes).map_err(|_| PromptError::StdinNotText),
+        Ok(_) => decode(bytes).ok_or(PromptError::StdinNotText),
         Err(cause) => Err(PromptError::Stdin(cause)),
     }
 }
