@@ -16,6 +16,8 @@ mod command;
 mod config;
 mod conversation;
 mod events;
+#[cfg(any(fuzzing, test))]
+pub mod fuzzing;
 mod prompt;
 mod terminal;
 mod transport;
