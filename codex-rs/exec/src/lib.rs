@@ -18,6 +18,8 @@ mod conversation;
 mod events;
 #[cfg(any(fuzzing, test))]
 pub mod fuzzing;
+#[cfg(test)]
+mod golden;
 mod prompt;
 mod terminal;
 mod transport;

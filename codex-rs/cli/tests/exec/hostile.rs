@@ -91,11 +91,11 @@ fn a_stream_without_an_event_is_an_error_that_is_said_once() {
     for (data, says) in [
         (
             "data: hello\n\n",
-            "an event that is no JSON object with a type",
+            "an event that is not a JSON object with a type",
         ),
         (
             "data: [1]\n\n",
-            "an event that is no JSON object with a type",
+            "an event that is not a JSON object with a type",
         ),
         (
             "data: {\"type\":\"response.output_text.delta\"}\n\n",

@@ -21,6 +21,7 @@ mod configuration;
 mod display;
 mod events;
 mod flags_of_codex;
+mod help;
 mod hostile;
 mod json;
 mod output;

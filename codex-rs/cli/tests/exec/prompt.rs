@@ -191,7 +191,11 @@ fn images_are_sent_with_the_prompt() {
     let path = run.path("c.txt");
     let output = run.args(&["-i", &path]).run();
     assert_ended(&output, 1, "");
-    assert!(output.stderr.contains("is no PNG, JPEG, GIF or WebP image"));
+    assert!(
+        output
+            .stderr
+            .contains("is not a PNG, JPEG, GIF or WebP image")
+    );
     assert_eq!(upstream.requests().len(), 1);
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use codex_test_support::{CutKind, Gate, MockUpstream, RefusedPort, Reply};
+use codex_test_support::{Gate, MockUpstream, RefusedPort, Reply};
 use serde_json::json;
 
 use crate::{ask, assert_ended, codex, completed, created, delta};

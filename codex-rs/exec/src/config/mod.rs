@@ -72,10 +72,10 @@ pub(crate) enum ConfigError {
 impl ConfigError {
     /// Whether the command line, rather than a file, is what has to be mended.
     pub(crate) fn is_usage(&self) -> bool {
-        match self {
-            Self::Override(..) | Self::NoKey(_) | Self::BadProfileName(_) => true,
-            _ => false,
-        }
+        matches!(
+            self,
+            Self::Override(..) | Self::NoKey(_) | Self::BadProfileName(_)
+        )
     }
 }
 

@@ -92,10 +92,14 @@ impl Schema {
         let (mut compiler, mut compiled) = (Compiler::new(), Schemas::new());
         compiler.set_default_draft(Draft::V2020_12);
         compiler.use_loader(Box::new(NoOther));
-        let index = compiler
-            .add_resource(PLACE, value.clone())
-            .and_then(|()| compiler.compile(PLACE, &mut compiled))
-            .map_err(|error| excerpt(&error.to_string(), MAX_FAULT))?;
+        let short = |error: &dyn fmt::Display| excerpt(&error.to_string(), MAX_FAULT);
+        if let Err(error) = compiler.add_resource(PLACE, value.clone()) {
+            return Err(short(&error));
+        }
+        let index = match compiler.compile(PLACE, &mut compiled) {
+            Ok(index) => index,
+            Err(error) => return Err(short(&error)),
+        };
         Ok(Self {
             value,
             compiled,

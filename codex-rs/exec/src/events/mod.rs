@@ -189,7 +189,7 @@ impl fmt::Display for EventError {
             ),
             None => write!(
                 f,
-                "the server sent an event that is no JSON object with a type (line {line}, \
+                "the server sent an event that is not a JSON object with a type (line {line}, \
                  column {column})"
             ),
         }

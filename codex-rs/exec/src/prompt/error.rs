@@ -71,7 +71,11 @@ impl fmt::Display for PromptError {
                 MAX_IMAGE >> 20
             ),
             Self::NotAnImage(path) => {
-                write!(f, "{} is no PNG, JPEG, GIF or WebP image", path.display())
+                write!(
+                    f,
+                    "{} is not a PNG, JPEG, GIF or WebP image",
+                    path.display()
+                )
             }
         }
     }
