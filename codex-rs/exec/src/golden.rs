@@ -173,6 +173,7 @@ fn configurations() -> Vec<String> {
     said.push(ClientError::Setup(text("it is not")).to_string());
     said.extend(["login", "exce"].into_iter().filter_map(mistyped::hint));
     said.push(mistyped::no_such("hello"));
+    said.extend(mistyped::of_exec("review"));
     said
 }
 

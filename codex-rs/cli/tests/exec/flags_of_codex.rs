@@ -56,6 +56,23 @@ fn flags_that_would_make_it_something_else_are_named() {
 }
 
 #[test]
+fn subcommands_of_codex_are_named_and_not_sent() {
+    let upstream = upstream();
+    for args in [
+        &["exec", "review"][..],
+        &["exec", "fork"],
+        &["login"],
+        &["mcp"],
+    ] {
+        let output = codex(args).file("config.toml", config(&upstream, "")).run();
+        assert_ended(&output, 2, "");
+        let says = "is a subcommand of OpenAI's Codex CLI, which this is not";
+        assert!(output.stderr.contains(says), "{}", output.stderr);
+    }
+    assert!(upstream.requests().is_empty());
+}
+
+#[test]
 fn flags_may_stand_before_exec() {
     let upstream = upstream();
     let before = &["-m", "before", "-C", "/", "exec", "hi"];

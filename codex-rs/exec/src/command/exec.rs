@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::command::exit::Stop;
 use crate::command::last_message::LastMessage;
+use crate::command::mistyped;
 use crate::config::Config;
 use crate::config::args::ExecArgs;
 use crate::config::overrides::ConfigOverride;
@@ -60,6 +61,9 @@ pub(crate) fn end(stop: &Stop, screen: &mut Screen) -> ExitCode {
 
 fn exec(args: &ExecArgs, overrides: &[ConfigOverride], screen: &mut Screen) -> Result<(), Stop> {
     if let Some(says) = args.common.of_codex.refused() {
+        return Err(Stop::Usage(says));
+    }
+    if let Some(says) = args.common.prompt.as_deref().and_then(mistyped::of_exec) {
         return Err(Stop::Usage(says));
     }
     let mut config = Config::load(&args.common, overrides, &environment)?;

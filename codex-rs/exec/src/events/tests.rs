@@ -37,9 +37,9 @@ fn both_forms_of_an_error() {
 #[test]
 fn what_is_no_event_is_an_error_that_does_not_repeat_it() {
     for (data, says) in [
-        ("secret", "no JSON object with a type"),
-        ("[\"secret\"]", "no JSON object with a type"),
-        (r#"{"type":7,"x":"secret"}"#, "no JSON object with a type"),
+        ("secret", "not a JSON object with a type"),
+        ("[\"secret\"]", "not a JSON object with a type"),
+        (r#"{"type":7,"x":"secret"}"#, "not a JSON object with a type"),
         (
             r#"{"type":"response.output_text.delta","delta":["secret"]}"#,
             "an event response.output_text.delta that is not",
