@@ -1,4 +1,4 @@
-"""Thirty answers that servers of every kind give, and where ours makes something else of one on purpose."""
+"""Answers that servers of every kind give, and where ours makes something else of one on purpose."""
 
 import json
 
@@ -68,6 +68,14 @@ GOOD = stream(text())
 CUT = stream(created(), cut="short")
 SEARCH = {"type": "web_search_call", "id": "ws_1", "status": "completed",
           "action": {"type": "search", "query": "what is x", "queries": ["what is x"]}}
+ACTIONS = [
+    {"type": "open_page", "url": "https://example.org/a"},
+    {"type": "find_in_page", "url": "https://example.org/a", "pattern": "b c"},
+    {"type": "search", "queries": ["one", "two"]},
+    {"type": "search", "queries": ["one"]},
+    {"type": "search", "query": "", "queries": []},
+    {"type": "scroll"},
+]
 REASONING = {"type": "reasoning", "id": "rs_1",
              "summary": [{"type": "summary_text", "text": "**A** one"}, {"type": "summary_text", "text": "**B** two"}]}
 
@@ -86,6 +94,9 @@ ANSWERS = [
     ("reasoning without a summary", [stream(created(), done({**REASONING, "summary": []}), done(message("x"), 1), completed())]),
     ("web search, then text", [stream(created(), added({**SEARCH, "status": "in_progress"}), done(SEARCH), done(message("x"), 1), completed())]),
     ("web search that says late for what", [stream(created(), added({"type": "web_search_call", "id": "ws_1", "status": "in_progress"}), done(SEARCH), done(message("x"), 1), completed())]),
+    ("two web searches at once", [stream(created(), *(added({**SEARCH, "id": name}) for name in "ab"), *(done({**SEARCH, "id": name}) for name in "ba"), done(message("x"), 9), completed())],
+     {"json"}, "Codex begins the first of them once more"),
+    ("web search: pages, words, several queries", [stream(created(), *(done({**SEARCH, "action": action}) for action in ACTIONS), done(message("x"), 9), completed())]),
     ("ids of created and completed differ", [stream(created("a"), delta("x"), done(message("x")), completed("b"))]),
     ("unknown events and comments between", [stream(created(), ": ping\n\n", event("response.new", x=1), delta("x"), done(message("x")), completed())]),
     ("data: {}, data: ping, empty data", [stream(created(), "data: {}\n\ndata: ping\n\ndata:\n\n", delta("x"), done(message("x")), completed())]),

@@ -16,8 +16,8 @@ pub(crate) mod show;
 mod sources;
 
 use std::fmt;
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::config::args::Common;
@@ -30,6 +30,8 @@ use crate::config::sources::{Sources, profile_file};
 
 /// What OpenAI's Codex CLI 0.169 asks for when nothing is configured.
 const DEFAULT_MODEL: &str = "gpt-6.1-sol";
+/// The longest file with instructions, in bytes.
+const MAX_INSTRUCTIONS: u64 = 16 << 20;
 
 /// Everything that is settled before the first request.
 #[derive(Debug)]
@@ -198,7 +200,15 @@ fn text_or_file(given: &str) -> Result<String, ConfigError> {
 }
 
 fn read_text(path: &Path) -> Result<String, ConfigError> {
-    fs::read_to_string(path).map_err(|error| ConfigError::Io(path.to_owned(), error))
+    let fault = |error| ConfigError::Io(path.to_owned(), error);
+    let mut text = String::new();
+    let length = File::open(path)
+        .and_then(|file| file.take(MAX_INSTRUCTIONS + 1).read_to_string(&mut text))
+        .map_err(fault)?;
+    if length as u64 > MAX_INSTRUCTIONS {
+        return Err(fault(io::Error::from(io::ErrorKind::FileTooLarge)));
+    }
+    Ok(text)
 }
 
 #[cfg(test)]

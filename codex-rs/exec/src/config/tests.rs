@@ -3,6 +3,7 @@
 mod provider;
 
 use std::collections::HashMap;
+use std::fs;
 
 use super::*;
 

@@ -322,6 +322,7 @@ const RUN_BY_SERVER: [&str; 5] = [
 
 fn search(item: Item) -> Search {
     Search {
+        id: name(&item.id.unwrap_or_default()),
         action: item.action.0,
     }
 }

@@ -10,6 +10,9 @@ use crate::transport::redact::Redactor;
 pub(crate) struct Item {
     #[serde(default, rename = "type", deserialize_with = "text")]
     pub(crate) kind: Option<String>,
+    /// The server's name for it.
+    #[serde(default, deserialize_with = "text")]
+    pub(crate) id: Option<String>,
     /// Of a message: who says it.
     #[serde(default, deserialize_with = "text")]
     role: Option<String>,
@@ -45,8 +48,7 @@ pub(crate) struct Action {
     pub(crate) kind: Option<String>,
     #[serde(default, deserialize_with = "text")]
     pub(crate) query: Option<String>,
-    #[serde(default)]
-    pub(crate) queries: BoundedList<String>,
+    pub(crate) queries: Option<BoundedList<String>>,
     #[serde(default, deserialize_with = "text")]
     pub(crate) url: Option<String>,
     #[serde(default, deserialize_with = "text")]
@@ -85,7 +87,7 @@ impl Item {
         for text in [&mut action.query, &mut action.url, &mut action.pattern] {
             redactor.clean_in(text);
         }
-        for query in &mut action.queries.0 {
+        for query in action.queries.iter_mut().flat_map(|list| &mut list.0) {
             redactor.clean_owned(query);
         }
     }

@@ -39,7 +39,10 @@ fn what_is_no_event_is_an_error_that_does_not_repeat_it() {
     for (data, says) in [
         ("secret", "not a JSON object with a type"),
         ("[\"secret\"]", "not a JSON object with a type"),
-        (r#"{"type":7,"x":"secret"}"#, "not a JSON object with a type"),
+        (
+            r#"{"type":7,"x":"secret"}"#,
+            "not a JSON object with a type",
+        ),
         (
             r#"{"type":"response.output_text.delta","delta":["secret"]}"#,
             "an event response.output_text.delta that is not",

@@ -7,13 +7,16 @@ use crate::events::Usage;
 use crate::events::answer::{Done, Search};
 use crate::events::item::Action;
 
+/// How many searches may have begun and not ended, as far as they are known by name.
+const MAX_SEARCHES: usize = 64;
+
 /// The lines of one turn, and what they count.
 #[derive(Debug, Default)]
 pub(crate) struct CodexEvents {
     next_item: u32,
     has_begun: bool,
-    /// The item of a search that has begun.
-    search: Option<u32>,
+    /// Searches that have begun, by the server's names for them, and their items.
+    searches: Vec<(String, u32)>,
 }
 
 #[derive(Serialize)]
@@ -70,8 +73,8 @@ enum SearchAction<'a> {
     Search {
         #[serde(skip_serializing_if = "Option::is_none")]
         query: Option<&'a str>,
-        #[serde(skip_serializing_if = "<[String]>::is_empty")]
-        queries: &'a [String],
+        #[serde(skip_serializing_if = "Option::is_none")]
+        queries: Option<&'a [String]>,
     },
     OpenPage {
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,7 +108,10 @@ impl CodexEvents {
 
     pub(crate) fn search_begins(&mut self, search: &Search) -> String {
         let id = self.id();
-        self.search = Some(id);
+        if self.searches.len() == MAX_SEARCHES {
+            self.searches.remove(0);
+        }
+        self.searches.push((search.id.clone(), id));
         lines(&[Line::ItemStarted {
             item: item(id, of_search(search)),
         }])
@@ -113,15 +119,23 @@ impl CodexEvents {
 
     /// An item is complete.
     pub(crate) fn item(&mut self, done: &Done) -> String {
+        let mut begin = String::new();
         let (id, of) = match done {
             Done::Message(text) => (self.id(), ItemOf::AgentMessage { text }),
             Done::Reasoning(text) => (self.id(), ItemOf::Reasoning { text }),
             Done::Search(search) => {
-                let begun = self.search.take();
-                (begun.unwrap_or_else(|| self.id()), of_search(search))
+                let begun = self.searches.iter().position(|(id, _)| *id == search.id);
+                let id = match begun {
+                    Some(at) => self.searches.remove(at).1,
+                    None => {
+                        begin = self.search_begins(search);
+                        self.searches.pop().map_or(0, |(_, id)| id)
+                    }
+                };
+                (id, of_search(search))
             }
         };
-        lines(&[Line::ItemCompleted { item: item(id, of) }])
+        begin + &lines(&[Line::ItemCompleted { item: item(id, of) }])
     }
 
     /// The same is asked for once more, and why. The words before the brackets are Codex's.
@@ -187,7 +201,7 @@ fn of_search(search: &Search) -> ItemOf<'_> {
         action: match kind.as_deref() {
             Some("search") => SearchAction::Search {
                 query: query.as_deref(),
-                queries: &queries.0,
+                queries: queries.as_ref().map(|list| list.0.as_slice()),
             },
             Some("open_page") => SearchAction::OpenPage {
                 url: url.as_deref(),

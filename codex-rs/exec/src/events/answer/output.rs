@@ -31,6 +31,8 @@ pub(crate) enum Done {
 /// A web search, which the server runs.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Search {
+    /// By which its beginning and its end are known to be of the same.
+    pub(crate) id: String,
     pub(crate) action: Action,
 }
 
@@ -38,9 +40,14 @@ impl Search {
     /// What is searched for: words, a page, or words in a page. `None` where the server does not say.
     pub(crate) fn what(&self) -> Option<String> {
         let action = &self.action;
-        let words = action.query.clone().or_else(|| {
-            let queries = &action.queries.0;
-            (!queries.is_empty()).then(|| queries.join(", "))
+        let query = action.query.clone().filter(|query| !query.is_empty());
+        let queries = action.queries.iter().flat_map(|list| &list.0);
+        let words = query.or_else(|| {
+            let mut queries = queries;
+            let first = queries.next()?;
+            // As Codex has it.
+            let more = if queries.next().is_some() { " ..." } else { "" };
+            Some(format!("{first}{more}"))
         });
         words.or_else(|| match (&action.pattern, &action.url) {
             (Some(pattern), Some(url)) => Some(format!("'{pattern}' in {url}")),
