@@ -4,8 +4,6 @@
 
 # The Codex CLI that is compared with: its version is fixed, so that figures stay comparable.
 readonly codex_cli_version=0.169.0
-# And the one whose exec ours is compared with, answer by answer.
-readonly answers_codex_cli_version=0.171.0
 
 # The programs of Debian's packages and the libraries they need, unpacked into CACHE/debian. The packages' own scripts do
 # not run, so no service is started. Like install_codex_cli below it says on standard error why it fails.

@@ -154,3 +154,34 @@ fn the_server_says_when_and_whether_another_attempt_is_of_use() {
         assert_eq!(upstream.requests().len(), 1);
     }
 }
+
+/// Wherever a stream breaks: all of the text once, or the part that was shown and an error.
+#[test]
+fn text_is_shown_once_wherever_a_stream_breaks() {
+    let whole = include_str!("recorded/openai.sse");
+    let events: Vec<&str> = whole.split_inclusive("\n\n").collect();
+    let text = "Ein memfd ist eine anonyme Datei. 🎉";
+    for cut in 0..events.len() {
+        let begun = events[..cut].concat();
+        let shown: String = ["Ein ", "memfd", " ist eine ", "anonyme Datei. 🎉"]
+            .into_iter()
+            .take(begun.matches("output_text.delta\n").count())
+            .collect();
+        let replies = || {
+            let good = Reply::event_stream().data(whole);
+            vec![Reply::event_stream().data(begun.clone()), good]
+        };
+        let upstream = MockUpstream::h1(replies());
+        let (code, expected) = match shown.as_str() {
+            "" => (0, text),
+            shown => (1, shown),
+        };
+        assert_ended(&ask(&upstream).run(), code, expected);
+        // A message that is complete is shown with --json; pieces of it are not.
+        let upstream = MockUpstream::h1(replies());
+        let output = ask(&upstream).args(&["--json"]).run();
+        let is_done = begun.contains("event: response.output_item.done\ndata: {\"type\":\"response.output_item.done\",\"sequence_number\":12");
+        assert_eq!(output.code, Some(i32::from(is_done)), "{}", output.stdout);
+        assert_eq!(output.stdout.matches("agent_message").count(), 1);
+    }
+}

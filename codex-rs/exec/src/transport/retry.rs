@@ -194,6 +194,27 @@ mod tests {
     }
 
     #[test]
+    fn each_kind_of_attempt_is_counted_by_itself() {
+        let mut attempts = Attempts::new(1, 2);
+        let cut = || Fault::Cut(String::new());
+        let send = Fault::Send {
+            to: String::new(),
+            cause: String::new(),
+            hint: None,
+            is_passing: true,
+        };
+        let mut next = |fault: &Fault| {
+            let next = attempts.next(fault)?;
+            Some((next.kind, next.n, next.most))
+        };
+        assert_eq!(next(&cut()), Some((Retry::Stream, 1, 2)));
+        assert_eq!(next(&send), Some((Retry::Request, 1, 1)));
+        assert_eq!(next(&send), None);
+        assert_eq!(next(&cut()), Some((Retry::Stream, 2, 2)));
+        assert_eq!(next(&cut()), None);
+    }
+
+    #[test]
     fn the_finer_header_counts() {
         let fields = |pairs: &[(&'static str, &'static str)]| {
             let mut fields = HeaderMap::new();
