@@ -21,7 +21,7 @@ stream_max_retries = {retries}
 stream_idle_timeout_ms = 20000
 """
 RETRIES = 2
-# Names are looked up at no time, and no proxy is asked.
+# The server is on this host: no proxy of the environment is to be asked.
 ENVIRONMENT = {"NO_PROXY": "127.0.0.1", "CODEX_CA_CERTIFICATE": ""}
 
 

@@ -117,19 +117,19 @@ pub(crate) struct Common {
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     pub(crate) color: Color,
 
-    /// Work in this directory: which conversations belong together goes by it
+    /// The directory that the conversation belongs to
     #[arg(short = 'C', long = "cd", value_name = "DIR")]
     pub(crate) directory: Option<PathBuf>,
 
-    /// Leave $CODEX_HOME/config.toml out of account
+    /// Ignore $CODEX_HOME/config.toml
     #[arg(long)]
     pub(crate) ignore_user_config: bool,
 
-    /// Refuse a configuration with keys that nobody knows
+    /// Refuse a configuration that has unknown keys
     #[arg(long)]
     pub(crate) strict_config: bool,
 
-    /// Keep no file of the conversation
+    /// Keep no record of the conversation
     #[arg(long)]
     pub(crate) ephemeral: bool,
 
@@ -199,11 +199,11 @@ pub struct SelectArgs {
     #[arg(long, value_name = "FILE")]
     server_info: Option<PathBuf>,
 
-    /// Leave $CODEX_HOME/config.toml out of account
+    /// Ignore $CODEX_HOME/config.toml
     #[arg(long)]
     ignore_user_config: bool,
 
-    /// Refuse a configuration with keys that nobody knows
+    /// Refuse a configuration that has unknown keys
     #[arg(long)]
     strict_config: bool,
 }

@@ -107,7 +107,7 @@ pub(crate) struct RefusalDone {
     pub(crate) refusal: String,
 }
 
-/// An item, and the how manieth it is.
+/// An item, and its place among the others.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ItemAt {
     #[serde(default)]
