@@ -36,7 +36,7 @@ pub(crate) enum Subcommand {
     #[command(visible_alias = "e")]
     Exec(Box<With<ExecArgs>>),
 
-    Config(Box<ConfigWith>),
+    Config(Box<With<ConfigArgs>>),
 
     Models(Box<With<SelectArgs>>),
 
@@ -75,17 +75,6 @@ pub(crate) struct With<A: clap::Args> {
     overrides: Overrides,
 }
 
-// The same for `config`, whose own subcommands take the overrides.
-#[derive(Debug, clap::Args)]
-pub(crate) struct ConfigWith {
-    #[command(flatten)]
-    pub(crate) args: ConfigArgs,
-
-    /// Override a configuration value: a dotted path and a TOML value, or else a string
-    #[arg(short, long = "config", value_name = "KEY=VALUE", global = true)]
-    config: Vec<ConfigOverride>,
-}
-
 impl Multitool {
     /// All overrides in their order, the stronger ones last.
     pub(crate) fn overrides(&self) -> Vec<ConfigOverride> {
@@ -93,7 +82,7 @@ impl Multitool {
             None => None,
             Some(Subcommand::ResponsesApiProxy(with)) => Some(&with.overrides.config),
             Some(Subcommand::Exec(with)) => Some(&with.overrides.config),
-            Some(Subcommand::Config(with)) => Some(&with.config),
+            Some(Subcommand::Config(with)) => Some(&with.overrides.config),
             Some(Subcommand::Models(with)) => Some(&with.overrides.config),
             Some(Subcommand::Completion(with)) => Some(&with.overrides.config),
         };

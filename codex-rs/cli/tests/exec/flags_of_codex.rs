@@ -215,12 +215,15 @@ fn models_are_listed_where_the_provider_serves_them() {
 #[test]
 fn the_configuration_is_shown_with_its_sources() {
     let upstream = upstream();
-    let run = led_to(&upstream, &["config", "show", "-c", "model_verbosity=low"]);
+    let args = ["-c", "service_tier=flex", "config", "-c", "model=x"];
+    let run = led_to(&upstream, &args).args(&["show", "-c", "model_verbosity=low"]);
     let output = run.run();
     assert_eq!(output.code, Some(0), "{}", output.stderr);
     let file = run.path("config.toml");
     for line in [
-        format!("model = \"m\"  # {file}\n"),
+        format!("model_provider = \"mock\"  # {file}\n"),
+        "model = \"x\"  # -c model\n".to_owned(),
+        "service_tier = \"flex\"  # -c service_tier\n".to_owned(),
         "model_verbosity = \"low\"  # -c model_verbosity\n".to_owned(),
     ] {
         assert!(output.stdout.contains(&line), "{}", output.stdout);

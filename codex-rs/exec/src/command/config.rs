@@ -15,8 +15,9 @@ use crate::terminal::format::{Color, Format};
 /// The exit code: 0, 1 for a configuration that cannot work, 2 for a command line that cannot.
 #[must_use]
 pub fn run_config(args: &ConfigArgs, overrides: &[ConfigOverride]) -> ExitCode {
-    let ConfigCommand::Show(select) = &args.command;
-    let shown = show(&select.to_common(), overrides, &environment);
+    let ConfigCommand::Show(with) = &args.command;
+    let overrides = [overrides, &with.config].concat();
+    let shown = show(&with.select.to_common(), &overrides, &environment);
     match shown.map_err(Into::into).and_then(|text| print(&text)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(stop) => end(&stop, &mut Screen::new(false, Format::Text, Color::Auto)),

@@ -6,6 +6,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgAction, Args, Subcommand};
 
 use crate::config::codex_flags::CodexFlags;
+use crate::config::overrides::ConfigOverride;
 use crate::terminal::format::{Color, Json};
 
 /// Ask a model one question and stream its answer
@@ -181,7 +182,17 @@ pub struct ConfigArgs {
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Print every key that has a value, and where it comes from; secrets are hidden
-    Show(SelectArgs),
+    Show(Box<ShowArgs>),
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ShowArgs {
+    #[command(flatten)]
+    pub(crate) select: SelectArgs,
+
+    /// Override a configuration value: a dotted path and a TOML value, or else a string
+    #[arg(short, long = "config", value_name = "KEY=VALUE")]
+    pub(crate) config: Vec<ConfigOverride>,
 }
 
 /// List the models that the provider says it serves

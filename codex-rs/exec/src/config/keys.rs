@@ -206,7 +206,11 @@ fn unknown(
         return None;
     }
     let near = |known: &&&str| strsim::osa_distance(key, known) <= SLIP.min(known.len() / 4);
-    let meant = known.iter().find(near).copied();
+    let meant = known
+        .iter()
+        .chain(&OF_CODEX_IN_REQUESTS)
+        .find(near)
+        .copied();
     Some(UnknownKey {
         source: source.to_owned(),
         key: dotted.to_owned(),
@@ -222,7 +226,7 @@ mod tests {
 
     #[test]
     fn keys_that_would_change_a_request_are_told_from_those_of_an_agent() {
-        let document = "modle = 'x'\nmodel_temperature = 1\nsandbox_mode = 'x'\nweb_search = 'live'\nfoo = 1\n\
+        let document = "modle = 'x'\nweb_serch = 'x'\nmodel_temperature = 1\nsandbox_mode = 'x'\nweb_search = 'live'\nfoo = 1\n\
             [model_providers.p]\nname = 'p'\nbase_ulr = 'x'\nsupports_websockets = true\n\
             [profiles.q]\nmodel_verbosty = 'low'";
         let found = unknown_keys("F", &document.parse().unwrap());
@@ -243,6 +247,10 @@ mod tests {
                 "F, [profiles.q]: model_verbosty is not a known key; did you mean model_verbosity?",
             ),
             (true, "F: web_search has no effect in this chat client"),
+            (
+                true,
+                "F: web_serch is not a known key; did you mean web_search?",
+            ),
         ];
         found.sort();
         let mut expected = expected.map(|(changes, said)| (changes, said.to_owned()));
