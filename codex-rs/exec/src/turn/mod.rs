@@ -19,6 +19,8 @@ use crate::turn::times::Times;
 
 /// How long a server may take to end a stream that is complete, where its connection is used again.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(200);
+/// And where it is not: who leaves earlier is taken for one who gave up, in logs on the way.
+const LEAVE_TIMEOUT: Duration = Duration::from_millis(50);
 
 /// What a turn needs and does not change.
 #[derive(Clone, Copy, Debug)]
@@ -70,16 +72,19 @@ impl Asker<'_> {
         };
         screen.end_answer().await.map_err(Fault::Output)?;
         screen.note(&times.summary(answer, &provider.id));
-        if let Some(complete) = complete
-            && self.goes_on
-        {
-            let _ = tokio::time::timeout(CLOSE_TIMEOUT, read_on(complete)).await;
+        if let Some(complete) = complete {
+            let limit = if self.goes_on {
+                CLOSE_TIMEOUT
+            } else {
+                LEAVE_TIMEOUT
+            };
+            let _ = tokio::time::timeout(limit, read_on(complete)).await;
         }
         Ok(())
     }
 }
 
-/// Reads to the end of a body, so that its connection can be used again.
+/// Reads to the end of a body.
 async fn read_on(mut response: Response) {
     while let Ok(Some(_)) = response.chunk().await {}
 }
