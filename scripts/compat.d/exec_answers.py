@@ -3,6 +3,7 @@
 import json
 
 from answer_server import AnswerServer
+from exec_timings import timings
 from install import npm_install
 from processes import run
 from scripted_answers import ANSWERS
@@ -33,9 +34,13 @@ class Client:
         home.mkdir()
         (home / "config.toml").write_text(CONFIG.format(url=url, retries=RETRIES))
 
+        self.environment = {**ENVIRONMENT, "CODEX_HOME": str(home)}
+
+    def command(self, *flags):
+        return [*self._argv, "exec", "--skip-git-repo-check", "--ephemeral", "-C", self.home, *flags, "hi"]
+
     def run(self, *flags):
-        flags = ["exec", "--skip-git-repo-check", "--ephemeral", "-C", self.home, *flags, "hi"]
-        return run([*self._argv, *flags], {**ENVIRONMENT, "CODEX_HOME": str(self.home)})
+        return run(self.command(*flags), self.environment)
 
 
 def fields(value):
@@ -90,7 +95,8 @@ def compare(clients, server, replies):
 def check_answers(args, background):
     """The whole table; the exit code."""
     npm_install(args.cache / "codex-exec", f"@openai/codex@{args.codex_cli}")
-    theirs = args.cache / "codex-exec" / "node_modules" / ".bin" / "codex"
+    # The program itself, not the Node script that starts it.
+    theirs = next(path for path in (args.cache / "codex-exec").glob("**/bin/codex") if path.is_file() and not path.is_symlink())
     server, table = AnswerServer(), Table()
     clients = [
         Client("Codex", [theirs], background.tmp / "theirs", server.url),
@@ -107,4 +113,5 @@ def check_answers(args, background):
         if result == "FAILED":
             for outcome in (run for pair in runs for run in pair):
                 print(f"    exit {outcome.status}: {outcome.out!r} {outcome.last_line}")
+    timings(clients, server)
     return 1 if table.failures else 0
