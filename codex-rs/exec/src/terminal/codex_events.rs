@@ -124,7 +124,9 @@ impl CodexEvents {
             Done::Message(text) => (self.id(), ItemOf::AgentMessage { text }),
             Done::Reasoning(text) => (self.id(), ItemOf::Reasoning { text }),
             Done::Search(search) => {
-                let begun = self.searches.iter().position(|(id, _)| *id == search.id);
+                let named = |name: &str| self.searches.iter().position(|(id, _)| id == name);
+                // Some are named only at their end.
+                let begun = named(&search.id).or_else(|| named(""));
                 let id = match begun {
                     Some(at) => self.searches.remove(at).1,
                     None => {
