@@ -23,7 +23,7 @@ class CodexExec:
         expect.answered("prompt on stdin", self._exec(["-"], stdin="hi"))
 
         self._home.configure(servers["paced"])
-        expect.paced("pacing", *run_reading_events([self._codex, "exec", "--json", "hi"], self._env))
+        expect.paced("pacing", *run_reading_events([self._codex, "exec", "--json=events", "hi"], self._env))
 
         self._home.configure(servers["answer"])
         elsewhere = f"model_providers.local-proxy.base_url={servers['answer'].url('/v2')}"

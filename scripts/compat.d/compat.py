@@ -11,6 +11,7 @@ from codex_action import CodexAction
 from codex_cli import CodexCli
 from codex_exec import CodexExec
 from curl_client import Curl
+from exec_answers import check_answers
 from expectations import Expectations
 from install import CannotInstall
 from openai_sdks import NodeSdk, PythonSdk
@@ -39,6 +40,7 @@ def arguments():
     parser.add_argument("--callers", required=True)
     parser.add_argument("--codex-cli", metavar="VERSION", required=True)
     parser.add_argument("--refusals", type=pathlib.Path)
+    parser.add_argument("--answers", action="store_true")
     parser.add_argument("clients", nargs="+", choices=CLIENTS)
     return parser.parse_args()
 
@@ -86,11 +88,23 @@ def refusals(args, background):
     return 1 if wrong else 0
 
 
+def answers(args, background):
+    for name in list(os.environ):
+        if MISLEADING.fullmatch(name) and not name.lower().startswith(("ssl_cert", "http", "all_", "no_")):
+            del os.environ[name]
+    try:
+        return check_answers(args, background)
+    except CannotInstall as error:
+        raise CannotRun(str(error)) from error
+
+
 def main():
     args = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with Background() as background:
+            if args.answers:
+                return answers(args, background)
             return refusals(args, background) if args.refusals else check(args, background)
     except CannotRun as error:
         print(f"compat: {error}", file=sys.stderr)

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use codex_exec::{run_chat, run_exec};
+use codex_exec::{run_chat, run_config, run_exec, run_models};
 use codex_responses_api_proxy::{report_failure, run_main};
 
 use multitool::{Multitool, Subcommand};
@@ -25,6 +25,8 @@ fn main() -> ExitCode {
     let outcome = match typed.subcommand {
         None => return run_chat(typed.chat, &overrides),
         Some(Subcommand::Exec(with)) => return run_exec(&with.args, &overrides),
+        Some(Subcommand::Config(with)) => return run_config(&with.args, &overrides),
+        Some(Subcommand::Models(with)) => return run_models(&with.args, &overrides),
         Some(Subcommand::ResponsesApiProxy(with)) => run_main(with.args, &[PROXY]),
         Some(Subcommand::Completion(with)) => {
             let mut script = Vec::new();
@@ -34,8 +36,11 @@ fn main() -> ExitCode {
                 "codex",
                 &mut script,
             );
-            let written = io::stdout().write_all(&script);
-            written.map(|()| ExitCode::SUCCESS).map_err(Into::into)
+            match io::stdout().write_all(&script) {
+                // Nobody reads any more, as in `codex completion bash | head`.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+                written => written.map(|()| ExitCode::SUCCESS).map_err(Into::into),
+            }
         }
     };
     outcome.unwrap_or_else(|error| {

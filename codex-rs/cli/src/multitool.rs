@@ -3,7 +3,7 @@
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use clap_complete::Shell;
-use codex_exec::{ChatArgs, ConfigOverride, ExecArgs};
+use codex_exec::{ChatArgs, ConfigArgs, ConfigOverride, ExecArgs, SelectArgs};
 use codex_responses_api_proxy::Args;
 
 /// Tools around the OpenAI Responses API
@@ -35,6 +35,10 @@ pub(crate) enum Subcommand {
 
     #[command(visible_alias = "e")]
     Exec(Box<With<ExecArgs>>),
+
+    Config(Box<With<ConfigArgs>>),
+
+    Models(Box<With<SelectArgs>>),
 
     /// Write a completion script for a shell to standard output
     Completion(With<Completion>),
@@ -76,23 +80,31 @@ impl Multitool {
     pub(crate) fn overrides(&self) -> Vec<ConfigOverride> {
         let after = match &self.subcommand {
             None => None,
-            Some(Subcommand::ResponsesApiProxy(with)) => Some(&with.overrides),
-            Some(Subcommand::Exec(with)) => Some(&with.overrides),
-            Some(Subcommand::Completion(with)) => Some(&with.overrides),
+            Some(Subcommand::ResponsesApiProxy(with)) => Some(&with.overrides.config),
+            Some(Subcommand::Exec(with)) => Some(&with.overrides.config),
+            Some(Subcommand::Config(with)) => Some(&with.overrides.config),
+            Some(Subcommand::Models(with)) => Some(&with.overrides.config),
+            Some(Subcommand::Completion(with)) => Some(&with.overrides.config),
         };
-        let levels = [Some(&self.overrides), after].into_iter().flatten();
-        levels.flat_map(|level| level.config.clone()).collect()
+        let levels = [Some(&self.overrides.config), after];
+        levels.into_iter().flatten().flatten().cloned().collect()
     }
 
-    /// Ends the program, with usage, over flags of the conversation before a subcommand: it would
-    /// not see them.
-    pub(crate) fn with_flags_in_place(self) -> Self {
-        if self.subcommand.is_some() && !self.chat.is_empty() {
-            let message =
-                "a prompt and its flags come after `exec`, and go with no other subcommand";
-            Self::command()
-                .error(ErrorKind::ArgumentConflict, message)
-                .exit();
+    /// Gives `exec` the flags that stand before it, as Codex takes them. Ends the program, with usage, over a
+    /// question there, and over flags before any other subcommand: it would not see them.
+    pub(crate) fn with_flags_in_place(mut self) -> Self {
+        let before = std::mem::take(&mut self.chat);
+        match &mut self.subcommand {
+            None => self.chat = before,
+            Some(Subcommand::Exec(exec)) if !before.has_prompt() => exec.args.or(before),
+            Some(_) if before.is_empty() => {}
+            Some(_) => {
+                let message =
+                    "a prompt comes after `exec`, and its flags go with no other subcommand";
+                Self::command()
+                    .error(ErrorKind::ArgumentConflict, message)
+                    .exit();
+            }
         }
         self
     }

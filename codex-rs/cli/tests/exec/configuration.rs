@@ -153,11 +153,13 @@ fn what_cannot_work_on_the_command_line_is_exit_2() {
         assert_ended(&output, 2, "");
         assert!(!output.stderr.is_empty());
     }
-    // Its flags would be lost before a subcommand.
-    let output = codex(&["-m", "x", "exec", "hi"]).run();
+    // A question would be lost before a subcommand.
+    let output = codex(&["what?", "exec", "hi"]).run();
+    assert_ended(&output, 2, "");
+    let output = codex(&["-m", "x", "completion", "bash"]).run();
     assert_ended(&output, 2, "");
     assert!(
-        output.stderr.contains("come after `exec`"),
+        output.stderr.contains("comes after `exec`"),
         "{}",
         output.stderr
     );

@@ -63,6 +63,52 @@ fn a_spinner_turns_until_the_first_token() {
 }
 
 #[test]
+fn a_spinner_is_wiped_whatever_ends_the_wait() {
+    let busy = Reply::json(503, &json!({"error": {"message": "busy"}})).header("retry-after", "50");
+    for (reply, is_held, number, code) in [
+        (whole("text"), true, "INT", "130"),
+        (whole("text"), true, "TERM", "143"),
+        // While it waits to ask again.
+        (busy, false, "INT", "130"),
+    ] {
+        let gate = Gate::new();
+        let upstream = MockUpstream::h1(if is_held {
+            reply.hold_head(&gate)
+        } else {
+            reply
+        });
+        let run = chat(&upstream, &[]);
+        let retries = "-c model_providers.mock.request_max_retries=3";
+        let script = format!(
+            "sh -c 'echo $$ >\"$CODEX_HOME/pid\"; exec {CODEX} exec hi {retries}'; echo \"code $?\""
+        );
+        let mut terminal = shell_on_a_terminal(&run, &script);
+        upstream.wait_for_complete(0);
+        terminal.exp_string(" m 0s").unwrap();
+        let pid = std::fs::read_to_string(run.path("pid")).unwrap();
+        let kill = std::process::Command::new("kill")
+            .args([&format!("-{number}"), pid.trim()])
+            .status();
+        assert!(kill.unwrap().success());
+        let rest = terminal.exp_string(&format!("code {code}")).unwrap();
+        let (_, after) = rest.rsplit_once("\u{1b}[2K").expect("a cleared line");
+        assert!(!after.contains(" m "), "{rest:?}");
+        gate.release();
+    }
+}
+
+#[test]
+fn marks_of_direction_stay_on_a_terminal_and_overrides_do_not() {
+    let upstream = MockUpstream::h1(whole("\u{200f}שלום\u{202e} \u{e0041}."));
+    let run = chat(&upstream, &["exec", "hi"]);
+    let mut terminal = on_a_terminal(&run);
+    terminal
+        .exp_string(&as_seen("\u{200f}שלום\u{fffd} \u{fffd}.\r\n"))
+        .unwrap();
+    leaves_with(terminal, 0);
+}
+
+#[test]
 fn colours_are_for_terminals_that_want_them() {
     let think = event(&json!({"type": "response.reasoning_summary_text.delta", "delta": "Hmm."}));
     let reply = Reply::event_stream().data([created(), think, delta("x"), completed()].concat());

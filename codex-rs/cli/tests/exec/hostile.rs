@@ -87,15 +87,15 @@ fn an_error_without_end_is_cut_off() {
 }
 
 #[test]
-fn data_that_is_not_an_event_is_an_error() {
+fn a_stream_without_an_event_is_an_error_that_is_said_once() {
     for (data, says) in [
         (
             "data: hello\n\n",
-            "an event that is no JSON object with a type",
+            "an event that is not a JSON object with a type",
         ),
         (
             "data: [1]\n\n",
-            "an event that is no JSON object with a type",
+            "an event that is not a JSON object with a type",
         ),
         (
             "data: {\"type\":\"response.output_text.delta\"}\n\n",
@@ -106,11 +106,13 @@ fn data_that_is_not_an_event_is_an_error() {
             "an event response.completed",
         ),
     ] {
-        let upstream = MockUpstream::h1(Reply::event_stream().data(data));
-        let output = ask(&upstream).run();
+        let upstream = MockUpstream::h1(Reply::event_stream().data(data.repeat(3)));
+        let output = ask(&upstream).provider("stream_max_retries=1").run();
         assert_ended(&output, 1, "");
-        assert!(output.stderr.contains(says), "{}", output.stderr);
-        assert_eq!(upstream.requests().len(), 1);
+        assert_eq!(output.stderr.matches(says).count(), 2, "{}", output.stderr);
+        let end = "Error: the answer was cut short: the stream ended before response.completed";
+        assert!(output.stderr.contains(end), "{}", output.stderr);
+        assert_eq!(upstream.requests().len(), 2);
     }
 }
 
@@ -127,17 +129,19 @@ fn invalid_utf_8_is_replaced() {
 
 #[test]
 fn events_out_of_order_do_not_mix_two_answers() {
-    // Text before the beginning is text; a second beginning, or another's end, is a fault.
+    // Text before the beginning is text; a second beginning after it is a fault. Ids are not compared.
     let other = event(&json!({"type": "response.completed", "response": {"id": "other"}}));
     for (events, code, stdout) in [
         (vec![delta("x"), created(), completed()], 0, "x"),
         (vec![completed(), delta("x")], 1, ""),
         (vec![created(), delta("x"), created(), completed()], 1, "x"),
-        (vec![created(), delta("x"), other], 1, "x"),
+        (vec![created(), delta("x"), other], 0, "x"),
+        (vec![created(), created(), delta("x"), completed()], 0, "x"),
         (vec![created()], 1, ""),
     ] {
         let upstream = MockUpstream::h1(Reply::event_stream().data(events.concat()));
-        assert_ended(&ask(&upstream).run(), code, stdout);
+        let run = ask(&upstream).provider("stream_max_retries=0");
+        assert_ended(&run.run(), code, stdout);
     }
 }
 
@@ -222,10 +226,13 @@ fn a_key_that_a_server_echoes_is_not_printed() {
         Reply::event_stream().data([model, event(&call), text.concat(), completed()].concat()),
         Reply::event_stream().data([delta(&echo), completed()].concat()),
     ] {
-        for more in [&[][..], &["--json"]] {
+        for more in [&[][..], &["--json"], &["--json=events"]] {
             let upstream = MockUpstream::h1(reply.clone());
             let run = ask(&upstream).provider("env_key=KEY").env("KEY", key);
-            let run = run.provider("request_max_retries=0").args(more);
+            let run = run
+                .provider("request_max_retries=0")
+                .provider("stream_max_retries=0");
+            let run = run.args(more);
             let file = run.path("last");
             let run = run.args(&["-o", &file]);
             let output = run.run();
@@ -273,7 +280,8 @@ fn long_error_messages_of_a_server_are_truncated() {
         [refused, completed()].concat(),
         [named, delta("x"), completed()].concat(),
     ] {
-        let output = ask(&MockUpstream::h1(Reply::event_stream().data(body))).run();
+        let upstream = MockUpstream::h1(Reply::event_stream().data(body));
+        let output = ask(&upstream).provider("stream_max_retries=0").run();
         assert!(output.stderr.len() < 1200, "{} bytes", output.stderr.len());
     }
 }

@@ -20,15 +20,20 @@ mod configuration;
 #[cfg(unix)]
 mod display;
 mod events;
+mod flags_of_codex;
+mod help;
 mod hostile;
+mod json;
 mod output;
 mod prompt;
 mod proxy;
 mod retries;
 #[cfg(unix)]
 mod server_info;
+mod servers;
 #[cfg(unix)]
 mod signals;
+mod stream_retries;
 #[cfg(unix)]
 mod terminal;
 
@@ -147,12 +152,13 @@ impl Run {
     }
 }
 
-/// Checks the exit code and what is on standard output.
+/// Checks the exit code and the text on standard output, which a newline follows.
 #[track_caller]
-fn assert_ended(output: &Output, code: i32, stdout: &str) {
+fn assert_ended(output: &Output, code: i32, text: &str) {
+    let newline = if text.is_empty() { "" } else { "\n" };
     assert_eq!(
         (output.code, output.stdout.as_str()),
-        (Some(code), stdout),
+        (Some(code), format!("{text}{newline}").as_str()),
         "stderr: {}",
         output.stderr
     );

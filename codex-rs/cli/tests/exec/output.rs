@@ -1,6 +1,6 @@
 //! Standard output, files, signals, exit codes.
 
-use codex_test_support::{Gate, MockUpstream, Reply};
+use codex_test_support::{Gate, MockUpstream, Reply, Stdin};
 
 use crate::{CODEX, ask, assert_ended, completed, created, delta};
 
@@ -9,34 +9,6 @@ fn text_goes_out_byte_for_byte() {
     let text = "\u{1b}[31mred\u{0} \u{202e}\r\n\ttab";
     let upstream = MockUpstream::h1(Reply::responses(text));
     assert_ended(&ask(&upstream).run(), 0, text);
-}
-
-#[test]
-fn json_is_the_events_one_a_line() {
-    let spread = b"data: {\"type\":\"response.output_text.delta\",\ndata:  \"delta\":\"x\"}\n\n";
-    let body = [created(), spread.to_vec(), completed()].concat();
-    let upstream = MockUpstream::h1(Reply::event_stream().data(body));
-    let run = ask(&upstream);
-    let file = run.path("last");
-    let output = run.args(&["--json", "-o", &file]).run();
-    assert_eq!(output.code, Some(0));
-    let events: Vec<serde_json::Value> = output
-        .stdout
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    let types: Vec<&str> = events
-        .iter()
-        .map(|event| event["type"].as_str().unwrap())
-        .collect();
-    assert_eq!(
-        types,
-        [
-            "response.created",
-            "response.output_text.delta",
-            "response.completed"
-        ]
-    );
 }
 
 #[test]
@@ -179,6 +151,59 @@ fn a_new_file_is_not_left_behind_without_an_answer() {
     let path = run.path("last");
     let run = run.args(&["-o", &path]);
     assert_ended(&run.run(), 1, "");
+    assert!(!std::path::Path::new(&path).exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn an_answer_and_what_is_said_of_it_are_on_lines_of_their_own() {
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    let output = ask(&upstream).run_in_shell("exec \"$@\" 2>&1");
+    assert!(output.stdout.starts_with("hi\n"), "{}", output.stdout);
+    assert_eq!(output.stdout.lines().count(), 2, "{}", output.stdout);
+    let half = Reply::event_stream().data([created(), delta("half")].concat());
+    let output = ask(&MockUpstream::h1(half)).run_in_shell("exec \"$@\" 2>&1");
+    assert!(
+        output.stdout.starts_with("half\nError: "),
+        "{}",
+        output.stdout
+    );
+}
+
+#[test]
+fn a_newline_follows_a_whole_answer_whatever_it_ends_with() {
+    for text in ["x", "x\n", "x\n\n"] {
+        let upstream = MockUpstream::h1(Reply::responses(text));
+        assert_ended(&ask(&upstream).run(), 0, text);
+    }
+}
+
+#[test]
+fn the_file_gets_the_last_of_several_messages() {
+    let second = crate::event(&serde_json::json!({
+        "type": "response.output_text.delta", "output_index": 1, "delta": "two",
+    }));
+    let events = [created(), delta("one"), second, completed()].concat();
+    let upstream = MockUpstream::h1(Reply::event_stream().data(events));
+    let run = ask(&upstream);
+    let path = run.path("last");
+    let run = run.args(&["-o", &path]);
+    assert_ended(&run.run(), 0, "one\n\ntwo");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "two");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_while_standard_input_is_read_leaves_no_file() {
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    let run = ask(&upstream);
+    let path = run.path("last");
+    let mut run = run.args(&["-o", &path]);
+    run.stdin = Stdin::BytesThenOpen(b"context".to_vec());
+    let program = run.start();
+    program.wait_for_stderr("waiting for the end of standard input");
+    program.signal("INT");
+    program.wait_exit();
     assert!(!std::path::Path::new(&path).exists());
 }
 

@@ -101,17 +101,67 @@ fn a_key_or_a_mistyped_subcommand_is_not_sent_to_a_model() {
 }
 
 #[test]
-fn a_prompt_that_is_not_utf_8_is_refused() {
+fn text_comes_in_any_encoding_and_what_is_none_is_refused() {
     let upstream = upstream();
+    for (index, (bytes, text, note)) in [
+        (
+            &b"Gr\xfc\xdfe\n"[..],
+            "Grüße\n",
+            "1 line of standard input is not UTF-8",
+        ),
+        (b"\xef\xbb\xbfmark\n", "mark\n", ""),
+        (b"\xff\xfeu\0\n\0", "u\n", ""),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut run = ask(&upstream);
+        run.stdin = Stdin::Bytes(bytes.to_vec());
+        let output = run.run();
+        assert_ended(&output, 0, "hi");
+        assert!(output.stderr.contains(note), "{}", output.stderr);
+        let body = upstream.wait_for_complete(index).body_json();
+        let sent = body["input"][0]["content"][0]["text"].as_str().unwrap();
+        assert_eq!(sent, format!("hi\n\n<stdin>\n{text}</stdin>"));
+    }
     let mut run = ask(&upstream);
-    run.stdin = Stdin::Bytes(b"a\xff".to_vec());
+    run.stdin = Stdin::Bytes(b"\x7fELF\0\xff".to_vec());
     let output = run.run();
     assert_ended(&output, 1, "");
     assert!(
-        output.stderr.contains("standard input is not UTF-8 text"),
+        output.stderr.contains("standard input is not text"),
         "{}",
         output.stderr
     );
+    assert_eq!(upstream.requests().len(), 3);
+}
+
+#[test]
+fn files_are_sent_with_their_names() {
+    let upstream = upstream();
+    let run = ask(&upstream)
+        .file("a.rs", "fn main() {}\n")
+        .file("b,c.png", b"\x89PNG\r\n\x1a\n...")
+        .file("d.bin", b"\0\xff");
+    let (text, image, binary) = (run.path("a.rs"), run.path("b,c.png"), run.path("d.bin"));
+    let run = run.args(&["-f", &text, "-i", &image]);
+    assert_ended(&run.run(), 0, "hi");
+    assert_eq!(
+        upstream.wait_for_complete(0).body_json()["input"][0]["content"],
+        json!([
+            {"type": "input_text", "text": "hi"},
+            {"type": "input_text", "text": format!("<file name=\"{text}\">\nfn main() {{}}\n</file>")},
+            {"type": "input_image", "image_url": "data:image/png;base64,iVBORw0KGgouLi4="},
+        ])
+    );
+    let output = run.args(&["-f", &binary]).run();
+    assert_ended(&output, 1, "");
+    assert!(
+        output.stderr.contains("is not a text file"),
+        "{}",
+        output.stderr
+    );
+    assert_eq!(upstream.requests().len(), 1);
 }
 
 #[test]
@@ -141,7 +191,11 @@ fn images_are_sent_with_the_prompt() {
     let path = run.path("c.txt");
     let output = run.args(&["-i", &path]).run();
     assert_ended(&output, 1, "");
-    assert!(output.stderr.contains("is no PNG, JPEG, GIF or WebP image"));
+    assert!(
+        output
+            .stderr
+            .contains("is not a PNG, JPEG, GIF or WebP image")
+    );
     assert_eq!(upstream.requests().len(), 1);
 }
 

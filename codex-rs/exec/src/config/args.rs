@@ -3,7 +3,11 @@
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, Subcommand};
+
+use crate::config::codex_flags::CodexFlags;
+use crate::config::overrides::ConfigOverride;
+use crate::terminal::format::{Color, Json};
 
 /// Ask a model one question and stream its answer
 ///
@@ -16,13 +20,25 @@ pub struct ExecArgs {
     #[command(flatten)]
     pub(crate) common: Common,
 
-    /// Print the events of the Responses API to standard output, one JSON object a line
-    #[arg(long)]
-    pub(crate) json: bool,
+    /// Print events to standard output, one JSON object a line: those that Codex's own exec prints, or with
+    /// =events those of the Responses API
+    #[arg(
+        long,
+        alias = "experimental-json",
+        value_name = "WHOSE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "codex"
+    )]
+    pub(crate) json: Option<Json>,
 
-    /// Write the text of the answer to a file as well, once it is complete
+    /// Write the text of the last message to a file as well, once the answer is complete
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output_last_message: Option<PathBuf>,
+
+    /// Ask for JSON that keeps to the JSON Schema in this file, and check that the answer does
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output_schema: Option<PathBuf>,
 }
 
 /// What a question and a conversation have in common.
@@ -37,6 +53,12 @@ impl ChatArgs {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Whether there is a question among them, which would be lost before a subcommand.
+    #[must_use]
+    pub fn has_prompt(&self) -> bool {
+        self.common.prompt.is_some()
     }
 
     /// The same question, asked without a terminal.
@@ -64,9 +86,18 @@ pub(crate) struct Common {
     #[arg(short, long, value_name = "NAME")]
     pub(crate) profile: Option<String>,
 
-    /// Send an image (PNG, JPEG, GIF, WebP) along with the question; may be repeated
-    #[arg(short, long, value_name = "FILE", value_delimiter = ',')]
+    /// Send an image (PNG, JPEG, GIF, WebP) along with the question; may be repeated, and several may stand
+    /// with commas between them
+    #[arg(short, long, value_name = "FILE")]
     pub(crate) image: Vec<PathBuf>,
+
+    /// Send a text file along with the question, with its name; may be repeated
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) file: Vec<PathBuf>,
+
+    /// Tell the model how to answer: a text, or @FILE; overrides every configuration
+    #[arg(long, value_name = "TEXT|@FILE")]
+    pub(crate) instructions: Option<String>,
 
     /// Ask the proxy that wrote this file (codex responses-api-proxy --server-info FILE)
     ///
@@ -82,4 +113,122 @@ pub(crate) struct Common {
     /// Say nothing on standard error but errors, and the reasoning if it was asked for
     #[arg(short, long, action = ArgAction::SetTrue)]
     pub(crate) quiet: bool,
+
+    /// When to colour standard error
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    pub(crate) color: Color,
+
+    /// The directory that the conversation belongs to
+    #[arg(short = 'C', long = "cd", value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+
+    /// Ignore $CODEX_HOME/config.toml
+    #[arg(long)]
+    pub(crate) ignore_user_config: bool,
+
+    /// Refuse a configuration that has unknown keys
+    #[arg(long)]
+    pub(crate) strict_config: bool,
+
+    /// Keep no record of the conversation
+    #[arg(long)]
+    pub(crate) ephemeral: bool,
+
+    #[command(flatten)]
+    pub(crate) of_codex: CodexFlags,
+}
+
+impl Common {
+    /// Takes what these flags do not say from those that stood before the subcommand.
+    pub(crate) fn or(&mut self, before: Self) {
+        fn or<T>(after: &mut Option<T>, before: Option<T>) {
+            if after.is_none() {
+                *after = before;
+            }
+        }
+        or(&mut self.model, before.model);
+        or(&mut self.profile, before.profile);
+        or(&mut self.server_info, before.server_info);
+        or(&mut self.instructions, before.instructions);
+        or(&mut self.directory, before.directory);
+        self.image.splice(..0, before.image);
+        self.file.splice(..0, before.file);
+        self.show_reasoning |= before.show_reasoning;
+        self.quiet |= before.quiet;
+        self.ignore_user_config |= before.ignore_user_config;
+        self.strict_config |= before.strict_config;
+        self.ephemeral |= before.ephemeral;
+        if self.color == Color::Auto {
+            self.color = before.color;
+        }
+        self.of_codex.or(before.of_codex);
+    }
+}
+
+impl ExecArgs {
+    /// Takes what these flags do not say from those that stood before `exec`.
+    pub fn or(&mut self, before: ChatArgs) {
+        self.common.or(before.common);
+    }
+}
+
+/// Say what is configured
+#[derive(Clone, Debug, Args)]
+pub struct ConfigArgs {
+    #[command(subcommand)]
+    pub(crate) command: ConfigCommand,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print every key that has a value, and where it comes from; secrets are hidden
+    Show(Box<ShowArgs>),
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ShowArgs {
+    #[command(flatten)]
+    pub(crate) select: SelectArgs,
+
+    /// Override a configuration value: a dotted path and a TOML value, or else a string
+    #[arg(short, long = "config", value_name = "KEY=VALUE")]
+    pub(crate) config: Vec<ConfigOverride>,
+}
+
+/// List the models that the provider says it serves
+#[derive(Clone, Debug, Args)]
+pub struct SelectArgs {
+    /// The model to ask; overrides every configuration
+    #[arg(short, long, value_name = "MODEL", value_parser = NonEmptyStringValueParser::new())]
+    model: Option<String>,
+
+    /// Lay a profile over config.toml
+    #[arg(short, long, value_name = "NAME")]
+    profile: Option<String>,
+
+    /// Ask the proxy that wrote this file
+    #[arg(long, value_name = "FILE")]
+    server_info: Option<PathBuf>,
+
+    /// Ignore $CODEX_HOME/config.toml
+    #[arg(long)]
+    ignore_user_config: bool,
+
+    /// Refuse a configuration that has unknown keys
+    #[arg(long)]
+    strict_config: bool,
+}
+
+impl SelectArgs {
+    /// The same flags of a question.
+    pub(crate) fn to_common(&self) -> Common {
+        Common {
+            model: self.model.clone(),
+            profile: self.profile.clone(),
+            server_info: self.server_info.clone(),
+            ignore_user_config: self.ignore_user_config,
+            strict_config: self.strict_config,
+            ..Common::default()
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 
-use crate::config::layer::{Environment, ProviderLayer};
+use crate::config::layer::{Environment, ProviderLayer, Secret};
 
 /// Of these the first that is set: Codex's own name for it, then everybody's.
 pub(crate) const OPENAI_KEYS: [&str; 2] = ["CODEX_API_KEY", "OPENAI_API_KEY"];
@@ -27,6 +27,9 @@ pub(crate) struct Fields {
     pub(crate) map: HeaderMap,
     /// Whether nobody on the way may read them.
     pub(crate) hold_secret: bool,
+    /// The values among them that a server must not repeat: the credential, what comes from the environment,
+    /// and fields whose names say so.
+    pub(crate) secrets: Vec<Secret>,
 }
 
 impl Fields {
@@ -46,9 +49,13 @@ impl Fields {
         };
         let mut map = HeaderMap::new();
         let mut hold_secret = false;
+        let mut secrets = Vec::new();
         for (name, value) in &table.http_headers {
             if let Some(name) = name.header() {
                 hold_secret |= !is_harmless(name.as_str());
+                if is_secret_by_name(name.as_str()) {
+                    secrets.extend(value.0.to_str().ok().map(Secret::new));
+                }
                 map.insert(name, value.0.clone());
             }
         }
@@ -57,6 +64,7 @@ impl Fields {
             if let (Some(name), Some(value)) = (name.header(), set(variable)) {
                 // What is not a secret could be in the file.
                 hold_secret = true;
+                secrets.push(Secret::new(&value));
                 map.insert(name, sensitive(&value, variable)?);
             }
         }
@@ -78,9 +86,14 @@ impl Fields {
         };
         if let Some(credential) = credential {
             hold_secret = true;
+            secrets.extend(credential.to_str().ok().map(Secret::new));
             map.insert(AUTHORIZATION, credential);
         }
-        Ok(Self { map, hold_secret })
+        Ok(Self {
+            map,
+            hold_secret,
+            secrets,
+        })
     }
 }
 
@@ -101,6 +114,34 @@ const HARMLESS: [&str; 9] = [
 /// By its name, in lower case.
 pub(crate) fn is_harmless(name: &str) -> bool {
     HARMLESS.contains(&name)
+}
+
+/// Words in the names of fields and parameters whose values are secrets, and how such words end.
+const SECRET_WORDS: [&str; 14] = [
+    "auth",
+    "authorization",
+    "code",
+    "cookie",
+    "credential",
+    "credentials",
+    "key",
+    "passphrase",
+    "passwd",
+    "password",
+    "secret",
+    "session",
+    "sig",
+    "signature",
+];
+const SECRET_ENDS: [&str; 3] = ["key", "secret", "token"];
+
+/// Whether the name of a field or a parameter says that its value is a secret.
+pub(crate) fn is_secret_by_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let mut words = name.split(|c: char| !c.is_ascii_alphanumeric());
+    words.any(|word| {
+        SECRET_WORDS.contains(&word) || SECRET_ENDS.iter().any(|end| word.ends_with(end))
+    })
 }
 
 fn bearer(token: &str, from: &str) -> Result<HeaderValue, CredentialError> {

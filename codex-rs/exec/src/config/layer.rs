@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
+use std::path::PathBuf;
 
 use http::{HeaderName, HeaderValue};
 use serde::de::IgnoredAny;
@@ -25,6 +26,11 @@ pub(crate) struct Layer {
     pub(crate) model_reasoning_effort: Option<String>,
     pub(crate) model_reasoning_summary: Option<String>,
     pub(crate) instructions: Option<String>,
+    pub(crate) model_instructions_file: Option<PathBuf>,
+    pub(crate) developer_instructions: Option<String>,
+    pub(crate) model_verbosity: Option<String>,
+    pub(crate) service_tier: Option<String>,
+    pub(crate) max_output_tokens: Option<u64>,
     pub(crate) openai_base_url: Option<BaseUrl>,
     pub(crate) profile: Option<String>,
     #[serde(default)]
@@ -82,6 +88,17 @@ impl Layer {
             over.model_reasoning_summary,
         );
         replace(&mut self.instructions, over.instructions);
+        replace(
+            &mut self.model_instructions_file,
+            over.model_instructions_file,
+        );
+        replace(
+            &mut self.developer_instructions,
+            over.developer_instructions,
+        );
+        replace(&mut self.model_verbosity, over.model_verbosity);
+        replace(&mut self.service_tier, over.service_tier);
+        replace(&mut self.max_output_tokens, over.max_output_tokens);
         replace(&mut self.openai_base_url, over.openai_base_url);
         replace(&mut self.profile, over.profile);
         for (name, profile) in over.profiles {
@@ -190,6 +207,11 @@ const FRAMING: [&str; 8] = [
 pub(crate) struct FieldName(String);
 
 impl FieldName {
+    /// One of ours, in lower case.
+    pub(crate) fn known(name: &'static str) -> Self {
+        Self(name.to_owned())
+    }
+
     pub(crate) fn header(&self) -> Option<HeaderName> {
         self.0.parse().ok()
     }

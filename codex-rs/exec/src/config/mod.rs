@@ -1,28 +1,37 @@
 //! What flags, `-c`, profile and `config.toml` come to; no invalid value exists past here.
 //!
-//! From weakest to strongest: built-in values, `config.toml`, the profile, `-c` in the order
-//! given, a flag of its own (`--model`, `--server-info`).
+//! From weakest to strongest: built-in values, the system's `config.toml`, the user's, the profile, `-c` in the
+//! order given, a flag of its own (`--model`, `--server-info`).
 
 pub(crate) mod args;
+pub(crate) mod codex_flags;
 pub(crate) mod error;
 pub(crate) mod headers;
+mod keys;
 pub(crate) mod layer;
 pub(crate) mod overrides;
 pub(crate) mod provider;
+pub(crate) mod schema;
+pub(crate) mod show;
+mod sources;
 
 use std::fmt;
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::config::args::Common;
 use crate::config::error::Fault;
-use crate::config::layer::{Environment, Layer};
+use crate::config::layer::Environment;
 use crate::config::overrides::ConfigOverride;
 use crate::config::provider::{Provider, ProviderError};
+use crate::config::schema::Schema;
+use crate::config::sources::{Sources, profile_file};
 
 /// What OpenAI's Codex CLI 0.169 asks for when nothing is configured.
 const DEFAULT_MODEL: &str = "gpt-6.1-sol";
+/// The longest file with instructions, in bytes.
+const MAX_INSTRUCTIONS: u64 = 16 << 20;
 
 /// Everything that is settled before the first request.
 #[derive(Debug)]
@@ -32,6 +41,14 @@ pub(crate) struct Config {
     pub(crate) effort: Option<String>,
     /// Whether summaries of the reasoning are asked for and shown.
     pub(crate) summary: Option<String>,
+    pub(crate) developer_instructions: Option<String>,
+    pub(crate) verbosity: Option<String>,
+    pub(crate) service_tier: Option<String>,
+    pub(crate) max_output_tokens: Option<u64>,
+    /// What the answer has to keep to, where JSON is asked for.
+    pub(crate) schema: Option<Schema>,
+    /// What is configured and has no effect here, a sentence each.
+    pub(crate) notes: Vec<String>,
     pub(crate) provider: Provider,
     /// Where `config.toml` is, or would be.
     pub(crate) home: Option<PathBuf>,
@@ -48,17 +65,19 @@ pub(crate) enum ConfigError {
     NoProfile(String, Option<PathBuf>),
     BadProfileName(String),
     TwoProfiles(String, PathBuf),
+    NotADirectory(PathBuf),
+    /// With `--strict-config`.
+    UnknownKey(String),
     Provider(ProviderError),
 }
 
 impl ConfigError {
     /// Whether the command line, rather than a file, is what has to be mended.
     pub(crate) fn is_usage(&self) -> bool {
-        match self {
-            Self::Override(..) | Self::NoKey(_) | Self::BadProfileName(_) => true,
-            Self::Provider(error) => error.is_usage(),
-            _ => false,
-        }
+        matches!(
+            self,
+            Self::Override(..) | Self::NoKey(_) | Self::BadProfileName(_)
+        )
     }
 }
 
@@ -98,6 +117,10 @@ impl fmt::Display for ConfigError {
                 "the profile {name} is both in {} and in [profiles.{name}] of config.toml; keep one",
                 path.display()
             ),
+            Self::NotADirectory(path) => {
+                write!(f, "-C {}: there is no such directory", path.display())
+            }
+            Self::UnknownKey(note) => write!(f, "{note} (--strict-config)"),
             Self::Provider(error) => error.fmt(f),
         }
     }
@@ -116,120 +139,76 @@ impl Config {
         overrides: &[ConfigOverride],
         environment: Environment<'_>,
     ) -> Result<Self, ConfigError> {
-        let home = home(environment)?;
-        let mut layer = match &home {
-            Some(home) => read(&home.join("config.toml"))?.unwrap_or_default(),
-            None => Layer::default(),
-        };
-        let mut above = Layer::default();
-        for over in overrides {
-            above.overlay(read_override(over)?);
-        }
-        let chosen = [&args.profile, &above.profile, &layer.profile];
-        let chosen = chosen.into_iter().flatten().next().cloned();
-        if let Some(name) = chosen {
-            // A profile may be defined by -c as well.
-            let tables = [layer.profiles.remove(&name), above.profiles.remove(&name)];
-            layer.overlay(profile(&name, home.as_deref(), tables)?);
-        }
-        layer.overlay(above);
-        if args.model.is_some() {
-            layer.model.clone_from(&args.model);
-        }
-        Self::settle(args, layer, home, environment)
+        Self::settle(
+            args,
+            Sources::read(args, overrides, environment)?,
+            environment,
+        )
     }
 
     fn settle(
         args: &Common,
-        layer: Layer,
-        home: Option<PathBuf>,
+        sources: Sources,
         environment: Environment<'_>,
     ) -> Result<Self, ConfigError> {
+        let notes = sources.unknown_keys();
+        if let Some(note) = notes.first().filter(|_| args.strict_config) {
+            return Err(ConfigError::UnknownKey(note.to_string()));
+        }
+        let (layer, home) = (sources.layer(), sources.home);
         let provider = Provider::choose(&layer, args.server_info.as_deref(), environment)
             .map_err(ConfigError::Provider)?;
         let configured = layer.model_reasoning_summary.filter(|kind| kind != "none");
         let asked = args.show_reasoning.then(|| "auto".to_owned());
         Ok(Self {
             model: layer.model.unwrap_or_else(|| DEFAULT_MODEL.to_owned()),
-            instructions: layer.instructions,
+            instructions: match &args.instructions {
+                Some(instructions) => Some(text_or_file(instructions)?),
+                None => match layer.model_instructions_file {
+                    Some(path) => Some(read_text(&path)?),
+                    None => layer.instructions,
+                },
+            },
+            developer_instructions: layer.developer_instructions,
             effort: layer.model_reasoning_effort,
             summary: configured.or(asked),
+            verbosity: layer.model_verbosity,
+            service_tier: layer.service_tier.map(|tier| match tier.as_str() {
+                // Codex has a name of its own for it.
+                "fast" => "priority".to_owned(),
+                _ => tier,
+            }),
+            max_output_tokens: layer.max_output_tokens,
+            schema: None,
+            notes: notes
+                .iter()
+                .filter(|note| note.changes_request)
+                .map(ToString::to_string)
+                .collect(),
             provider,
             home,
         })
     }
 }
 
-/// `$CODEX_HOME`, else `~/.codex`, which need not be there.
-fn home(environment: Environment<'_>) -> Result<Option<PathBuf>, ConfigError> {
-    match environment("CODEX_HOME").filter(|path| !path.is_empty()) {
-        Some(path) => {
-            let path = PathBuf::from(path);
-            if path.is_dir() {
-                Ok(Some(path))
-            } else {
-                Err(ConfigError::HomeMissing(path))
-            }
-        }
-        None => Ok(environment("HOME")
-            .filter(|path| !path.is_empty())
-            .map(PathBuf::from)
-            .or_else(std::env::home_dir)
-            .map(|home| home.join(".codex"))),
+/// A text, or what a file holds that is named as `@FILE`.
+fn text_or_file(given: &str) -> Result<String, ConfigError> {
+    match given.strip_prefix('@') {
+        Some(path) => read_text(Path::new(path)),
+        None => Ok(given.to_owned()),
     }
 }
 
-/// `None` if there is no such file.
-fn read(path: &Path) -> Result<Option<Layer>, ConfigError> {
-    let text = match fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(ConfigError::Io(path.to_owned(), error)),
-    };
-    Layer::parse(&text)
-        .map(Some)
-        .map_err(|fault| ConfigError::File(path.to_owned(), fault))
-}
-
-fn read_override(over: &ConfigOverride) -> Result<Layer, ConfigError> {
-    let document = over
-        .document()
-        .ok_or_else(|| ConfigError::NoKey(over.to_string()))?;
-    Layer::parse(&document).map_err(|fault| ConfigError::Override(over.to_string(), fault))
-}
-
-/// A file beside `config.toml`, as Codex has them since 0.134, or else a table in it.
-fn profile(
-    name: &str,
-    home: Option<&Path>,
-    tables: [Option<Layer>; 2],
-) -> Result<Layer, ConfigError> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    if name.is_empty() || !name.chars().all(is_plain) {
-        // It becomes part of a path.
-        return Err(ConfigError::BadProfileName(name.to_owned()));
+fn read_text(path: &Path) -> Result<String, ConfigError> {
+    let fault = |error| ConfigError::Io(path.to_owned(), error);
+    let mut text = String::new();
+    let length = File::open(path)
+        .and_then(|file| file.take(MAX_INSTRUCTIONS + 1).read_to_string(&mut text))
+        .map_err(fault)?;
+    if length as u64 > MAX_INSTRUCTIONS {
+        return Err(fault(io::Error::from(io::ErrorKind::FileTooLarge)));
     }
-    let path = home.map(|home| profile_file(home, name));
-    let file = match &path {
-        Some(path) => read(path)?,
-        None => None,
-    };
-    let table = tables.into_iter().flatten().reduce(|mut below, above| {
-        below.overlay(above);
-        below
-    });
-    match (file, table, path) {
-        (Some(_), Some(_), Some(path)) => Err(ConfigError::TwoProfiles(name.to_owned(), path)),
-        (Some(layer), _, _) | (None, Some(layer), _) => Ok(layer),
-        (None, None, _) => Err(ConfigError::NoProfile(
-            name.to_owned(),
-            home.map(Path::to_owned),
-        )),
-    }
-}
-
-fn profile_file(home: &Path, name: &str) -> PathBuf {
-    home.join(format!("{name}.config.toml"))
+    Ok(text)
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ impl ConfigOverride {
         // The value alone, or a newline in it could bring in a second setting.
         let value = match DeValue::parse(&self.value) {
             Ok(_) => self.value.clone(),
-            Err(_) => quoted(&self.value)?,
+            Err(_) => quoted(&self.value),
         };
         Some(format!("{} = {value}", self.path))
     }
@@ -70,9 +70,9 @@ fn is_one_key(table: &Table) -> bool {
 }
 
 /// As a TOML basic string, which is a JSON string but for DEL.
-fn quoted(text: &str) -> Option<String> {
-    let json = serde_json::to_string(text).ok()?;
-    Some(json.replace('\u{7f}', "\\u007F"))
+pub(super) fn quoted(text: &str) -> String {
+    let json = serde_json::Value::from(text).to_string();
+    json.replace('\u{7f}', "\\u007F")
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The provider: where requests go, and with what credential.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,8 +9,8 @@ use codex_server_info::{Address, ProxyProcess, ReadError};
 use http::HeaderMap;
 use reqwest::Url;
 
-use crate::config::headers::{CredentialError, Fields, OPENAI_KEYS};
-use crate::config::layer::{BaseUrl, Environment, Layer, ProviderLayer, Secret};
+use crate::config::headers::{CredentialError, Fields, OPENAI_KEYS, is_secret_by_name};
+use crate::config::layer::{BaseUrl, Environment, FieldName, Layer, ProviderLayer, Secret};
 
 /// The provider that stands for a proxy of this host.
 const LOCAL_PROXY: &str = "local-proxy";
@@ -36,6 +37,8 @@ pub(crate) struct Provider {
     pub(crate) proxy_process: Option<ProxyProcess>,
     /// Configured fields, the credential among them; marked sensitive.
     pub(crate) headers: HeaderMap,
+    /// Values of those fields, and of the query, that a server must not repeat.
+    pub(crate) secrets: Vec<Secret>,
     pub(crate) request_max_retries: u32,
     pub(crate) stream_max_retries: u32,
     pub(crate) idle_timeout: Duration,
@@ -48,19 +51,11 @@ pub(crate) enum ProviderError {
     NoBaseUrl(String),
     NoProxyNamed,
     ServerInfo(ReadError),
-    ServerInfoForOther(String),
     /// Of the provider of this name.
     Credential(String, CredentialError),
     InClear(String, String),
     AuthCommand(String),
     Reserved,
-}
-
-impl ProviderError {
-    /// Whether the command line is what has to be mended.
-    pub(crate) fn is_usage(&self) -> bool {
-        matches!(self, Self::ServerInfoForOther(_))
-    }
 }
 
 impl fmt::Display for ProviderError {
@@ -78,11 +73,6 @@ impl fmt::Display for ProviderError {
                  --server-info FILE, {SERVER_INFO}, or model_providers.{LOCAL_PROXY}.base_url"
             ),
             Self::ServerInfo(error) => error.fmt(f),
-            Self::ServerInfoForOther(id) => write!(
-                f,
-                "--server-info names a proxy, but model_provider is {id:?}; add \
-                 -c model_provider={LOCAL_PROXY}"
-            ),
             Self::Credential(
                 id,
                 CredentialError::NotSet {
@@ -150,10 +140,10 @@ impl Provider {
         } else {
             OPENAI
         };
-        let id = layer.model_provider.as_deref().unwrap_or(fallback);
-        if server_info.is_some() && id != LOCAL_PROXY {
-            return Err(ProviderError::ServerInfoForOther(id.to_owned()));
-        }
+        // The flag is the strongest source there is.
+        let configured = layer.model_provider.as_deref();
+        let configured = configured.filter(|_| server_info.is_none());
+        let id = configured.unwrap_or(fallback);
         match (id, layer.model_providers.get(id)) {
             (OPENAI, _) => Self::openai(layer.openai_base_url.clone(), environment),
             (LOCAL_PROXY, table) => {
@@ -196,6 +186,7 @@ impl Provider {
         let table = ProviderLayer {
             base_url: base_url.or_else(|| Url::parse(OPENAI_URL).ok().map(BaseUrl)),
             env_key: Some((*variable).to_owned()),
+            env_http_headers: account_fields(),
             ..ProviderLayer::default()
         };
         Self::configured(OPENAI, table, environment)
@@ -246,12 +237,17 @@ impl Provider {
             let origin = url.origin().ascii_serialization();
             return Err(ProviderError::InClear(id.to_owned(), origin));
         }
+        let params = url.query_pairs();
+        let params = params.filter(|(name, _)| is_secret_by_name(name));
+        let mut secrets = fields.secrets;
+        secrets.extend(params.map(|(_, value)| Secret::new(&value)));
         Ok(Self {
             id: id.to_owned(),
             url,
             socket: None,
             proxy_process: None,
             headers: fields.map,
+            secrets,
             request_max_retries: table
                 .request_max_retries
                 .unwrap_or(REQUEST_RETRIES)
@@ -266,10 +262,29 @@ impl Provider {
         })
     }
 
+    /// For messages: the address without its query, which may hold a secret, or the socket.
+    pub(crate) fn place(&self) -> String {
+        match &self.socket {
+            Some(path) => format!("the Unix socket {}", path.display()),
+            None => without_query(&self.url),
+        }
+    }
+
     /// Whether requests stay on this host.
     pub(crate) fn is_on_this_host(&self) -> bool {
         is_loopback(&self.url)
     }
+}
+
+/// Whose account a request is on, as Codex and OpenAI's own libraries say it.
+fn account_fields() -> BTreeMap<FieldName, String> {
+    let fields = [
+        ("openai-organization", "OPENAI_ORGANIZATION"),
+        ("openai-project", "OPENAI_PROJECT"),
+    ];
+    fields
+        .map(|(field, variable)| (FieldName::known(field), variable.to_owned()))
+        .into()
 }
 
 fn responses_url(base: &Url, table: &ProviderLayer) -> Url {
@@ -295,5 +310,27 @@ fn is_loopback(url: &Url) -> bool {
             .parse::<std::net::IpAddr>()
             .is_ok_and(|address| address.is_loopback()),
         None => false,
+    }
+}
+
+/// An address without what may be secret in it.
+pub(crate) fn without_query(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.set_fragment(None);
+    // Neither fails where there is a host.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_named_without_what_may_be_secret() {
+        let url = Url::parse("https://me:pw@host/v1/responses?api-key=secret#x").unwrap();
+        assert_eq!(without_query(&url), "https://host/v1/responses");
     }
 }

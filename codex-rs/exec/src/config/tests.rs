@@ -3,6 +3,7 @@
 mod provider;
 
 use std::collections::HashMap;
+use std::fs;
 
 use super::*;
 
@@ -185,6 +186,110 @@ fn a_fault_names_file_line_and_key() {
     let nowhere = Host::new(&[]).set("CODEX_HOME", "/nowhere/at/all");
     let error = nowhere.load(&Common::default(), &[]).unwrap_err();
     assert!(error.starts_with("CODEX_HOME is /nowhere/at/all, which is not a directory"));
+}
+
+#[test]
+fn the_system_s_file_is_the_weakest() {
+    let system = tempfile::NamedTempFile::new().unwrap();
+    fs::write(
+        system.path(),
+        "model = 'system'\nservice_tier = 'fast'\n[profiles.z]\nmodel_verbosity = 'low'",
+    )
+    .unwrap();
+    let host = Host::new(&[("config.toml", &format!("model = 'user'\n{P}"))]);
+    let load = |args: &Common| {
+        let environment = |name: &str| host.variables.get(name).map(Into::into);
+        let given = P.trim().lines().map(|line| line.replace(" = ", "="));
+        let given: Vec<ConfigOverride> = given.map(|text| text.parse().unwrap()).collect();
+        let sources = Sources::read_below(system.path(), args, &given, &environment);
+        Config::settle(args, sources.unwrap(), &environment).unwrap()
+    };
+    let config = load(&args(None, Some("z")));
+    assert_eq!(config.model, "user");
+    assert_eq!(config.service_tier.as_deref(), Some("priority"));
+    assert_eq!(config.verbosity.as_deref(), Some("low"));
+    let without_user = Common {
+        ignore_user_config: true,
+        ..Common::default()
+    };
+    assert_eq!(load(&without_user).model, "system");
+}
+
+#[test]
+fn instructions_are_a_text_or_a_file() {
+    let host = Host::new(&[
+        (
+            "config.toml",
+            &format!("model_instructions_file = 'i.md'\n{P}"),
+        ),
+        ("i.md", "from the file beside it"),
+    ]);
+    let instructions = |given: Option<&str>| {
+        let args = Common {
+            instructions: given.map(str::to_owned),
+            ..Common::default()
+        };
+        host.load(&args, &[]).map(|config| config.instructions)
+    };
+    let text = |text: &str| Ok(Some(text.to_owned()));
+    assert_eq!(instructions(None), text("from the file beside it"));
+    assert_eq!(instructions(Some("be brief")), text("be brief"));
+    let path = host.home.path().join("i.md");
+    let named = format!("@{}", path.display());
+    assert_eq!(instructions(Some(&named)), text("from the file beside it"));
+    let error = instructions(Some("@/nowhere/at/all")).unwrap_err();
+    assert!(
+        error.starts_with("could not read /nowhere/at/all"),
+        "{error}"
+    );
+}
+
+#[test]
+fn keys_that_nobody_knows_are_noted_or_refused() {
+    let host = Host::new(&[(
+        "config.toml",
+        &format!("modle = 'x'\nsandbox_mode = 'x'\nfoo = 1\n{P}"),
+    )]);
+    let config = host.load(&Common::default(), &[]).unwrap();
+    let notes = config.notes.join("\n");
+    assert!(
+        notes.ends_with("modle is not a known key; did you mean model?"),
+        "{notes}"
+    );
+    let strict = Common {
+        strict_config: true,
+        ..Common::default()
+    };
+    let error = host.load(&strict, &[]).unwrap_err();
+    assert_eq!(
+        error,
+        "HOME/config.toml: foo is not a known key (--strict-config)"
+    );
+    let known = Host::new(&[("config.toml", &format!("sandbox_mode = 'x'\n{P}"))]);
+    assert!(known.load(&strict, &[]).is_ok());
+}
+
+#[test]
+fn what_is_effective_is_shown_with_its_source() {
+    let host = Host::new(&[(
+        "config.toml",
+        &format!(
+            "model = 'x'\nsandbox_mode = 'x'\n{P}[model_providers.p.http_headers]\nx-api-key = 'secret-1'\nx-a = 'b'"
+        ),
+    )]);
+    let environment = |name: &str| host.variables.get(name).map(Into::into);
+    let given = ["model='y'".parse().unwrap()];
+    let shown = show::show(&args(None, None), &given, &environment).unwrap();
+    let home = host.home.path().to_str().unwrap();
+    assert_eq!(
+        shown.replace(home, "HOME"),
+        "model = \"y\"  # -c model\n\
+         model_provider = \"p\"  # HOME/config.toml\n\
+         model_providers.p.base_url = \"http://localhost:1/v1/\"  # HOME/config.toml\n\
+         model_providers.p.http_headers.x-a = \"b\"  # HOME/config.toml\n\
+         model_providers.p.http_headers.x-api-key = (hidden)  # HOME/config.toml\n\
+         # requests go to http://localhost:1/v1/responses\n"
+    );
 }
 
 #[cfg(unix)]

@@ -1,11 +1,19 @@
 //! Pure: the events of one answer, folded into its text.
+//!
+//! Only what cannot be an answer ends it. Ids are never compared: gateways between us and the model write
+//! their own.
+
+mod error;
+mod output;
 
 use std::collections::BTreeMap;
-use std::fmt;
 
+pub(crate) use self::error::AnswerError;
+pub(crate) use self::output::{Done, Output, Search};
+use crate::events::item::Item;
 use crate::events::lenient::MAX_PARTS;
-use crate::events::server_error::{MAX_MESSAGE, ServerError};
-use crate::events::{Event, Item, Place, Response, Usage};
+use crate::events::server_error::ServerError;
+use crate::events::{Event, Place, Response, Usage};
 use crate::terminal::printable::{MAX_NAME, excerpt};
 
 /// The longest text of an answer, in bytes: far more than any model writes, and what a
@@ -17,78 +25,35 @@ const MAX_TEXT: usize = 16 << 20;
 pub(crate) struct Answer {
     /// All text, in the order it was shown.
     pub(crate) text: String,
+    /// Where the last message begins in the text.
+    last_message: usize,
     /// What the model said instead of an answer.
     pub(crate) refusal: String,
     pub(crate) model: Option<String>,
     pub(crate) usage: Option<Usage>,
-    id: Option<String>,
     parts: BTreeMap<Place, Part>,
-    /// The first tool that the model called.
+    /// The first tool that the model wanted to be run.
     tool: Option<String>,
     has_begun: bool,
+    /// Whether a message was complete.
+    has_message: bool,
     reasoning: usize,
 }
 
 /// What has arrived of one part.
 #[derive(Debug)]
-enum Part {
+struct Part {
+    text: PartText,
+    /// Whether its item is complete.
+    is_done: bool,
+}
+
+#[derive(Debug)]
+enum PartText {
     Streamed(String),
     /// The whole text that the server sent at the end was another. Nothing more is compared, so nothing is kept.
     Contradicted,
 }
-
-/// What an event changes for whoever looks on.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Output {
-    /// More text of the answer.
-    Text(String),
-    /// More of a summary of the model's reasoning.
-    Reasoning(String),
-    /// Something about the answer that is not a part of it.
-    Note(String),
-    /// Nothing more comes.
-    End,
-}
-
-/// How an answer can fail to be one.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum AnswerError {
-    /// The server gave up: `response.failed` or `error`.
-    Failed(ServerError),
-    /// The model did not get to the end, and why.
-    Incomplete(Option<String>),
-    /// The end, and nothing was said; the model called a tool instead.
-    Empty(Option<String>),
-    TooLong,
-    TooManyParts,
-    /// The events of a second answer among those of the first.
-    Mixed,
-}
-
-impl fmt::Display for AnswerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Failed(error) => write!(f, "the server failed: {error}"),
-            Self::Incomplete(Some(reason)) => write!(
-                f,
-                "the answer is incomplete: {}",
-                excerpt(reason, MAX_MESSAGE)
-            ),
-            Self::Incomplete(None) => f.write_str("the answer is incomplete"),
-            Self::Empty(Some(tool)) => write!(
-                f,
-                "there is no text in the answer: the model called the tool {tool} instead, and \
-                 this is a chat client and runs none"
-            ),
-            Self::Empty(None) => f.write_str("there is no text in the answer, and no refusal"),
-            Self::TooLong => write!(f, "the answer is longer than {} MiB", MAX_TEXT >> 20),
-            Self::TooManyParts => write!(f, "the answer has more than {MAX_PARTS} parts"),
-            Self::Mixed => f.write_str("the server mixed two answers in one stream"),
-        }
-    }
-}
-
-impl std::error::Error for AnswerError {}
 
 impl Answer {
     /// Takes one event in.
@@ -100,11 +65,11 @@ impl Answer {
         let mut outputs = Vec::new();
         match event {
             Event::Created(response) => {
-                if self.has_begun {
+                // Gateways that try another server begin again; what was said cannot be taken back.
+                if self.has_begun && !self.text.is_empty() {
                     return Err(AnswerError::Mixed);
                 }
                 self.has_begun = true;
-                self.id = response.id.as_deref().map(name);
                 self.model = response.model.as_deref().map(name);
             }
             Event::TextDelta(delta) => self.more(delta.place(), delta.delta, &mut outputs)?,
@@ -126,14 +91,18 @@ impl Answer {
                     outputs.push(Output::Reasoning("\n\n".to_owned()));
                 }
             }
-            Event::ItemDone(done) => self.item(done.output_index, done.item, &mut outputs)?,
+            Event::ItemAdded(begun) => {
+                if begun.item.kind.as_deref() == Some(WEB_SEARCH) {
+                    outputs.push(Output::Searches(search(begun.item)));
+                }
+            }
+            Event::ItemDone(done) => self.item(done.output_index.0, done.item, &mut outputs)?,
             Event::Completed(response) => {
                 self.end(response, &mut outputs)?;
                 outputs.push(Output::End);
             }
             Event::Incomplete(response) => {
-                let reason = response.incomplete_details.as_ref();
-                let reason = reason.and_then(|details| details.reason.clone());
+                let reason = response.incomplete_details.0.reason;
                 self.usage = response.usage.map(|usage| usage.0);
                 return Err(AnswerError::Incomplete(reason));
             }
@@ -142,10 +111,16 @@ impl Answer {
                     response.error.map_or_else(ServerError::default, Into::into),
                 ));
             }
+            Event::Cancelled => return Err(AnswerError::Cancelled),
             Event::Error(error) => return Err(AnswerError::Failed(error)),
             Event::Other => {}
         }
         Ok(outputs)
+    }
+
+    /// The text of the last message.
+    pub(crate) fn last_message(&self) -> &str {
+        self.text.get(self.last_message..).unwrap_or_default()
     }
 
     fn room_for(&self, more: usize) -> Result<(), AnswerError> {
@@ -174,11 +149,15 @@ impl Answer {
             if self.parts.keys().any(is_another) {
                 // Another message: a paragraph of its own.
                 self.text.push_str("\n\n");
+                self.last_message = self.text.len();
                 outputs.push(Output::Text("\n\n".to_owned()));
             }
         }
-        let part = self.parts.entry(place);
-        if let Part::Streamed(streamed) = part.or_insert(Part::Streamed(String::new())) {
+        let part = self.parts.entry(place).or_insert(Part {
+            text: PartText::Streamed(String::new()),
+            is_done: false,
+        });
+        if let PartText::Streamed(streamed) = &mut part.text {
             streamed.push_str(&text);
         }
         self.text.push_str(&text);
@@ -193,10 +172,10 @@ impl Answer {
         text: &str,
         outputs: &mut Vec<Output>,
     ) -> Result<(), AnswerError> {
-        let streamed = match self.parts.get(&place) {
-            Some(Part::Streamed(streamed)) => streamed.as_str(),
+        let streamed = match self.parts.get(&place).map(|part| &part.text) {
+            Some(PartText::Streamed(streamed)) => streamed.as_str(),
             // Said once is enough.
-            Some(Part::Contradicted) => return Ok(()),
+            Some(PartText::Contradicted) => return Ok(()),
             None => "",
         };
         match text.strip_prefix(streamed) {
@@ -209,10 +188,30 @@ impl Answer {
                 outputs.push(Output::Note(
                     "the server's last word on the text differs from what it streamed".to_owned(),
                 ));
-                self.parts.insert(place, Part::Contradicted);
+                if let Some(part) = self.parts.get_mut(&place) {
+                    part.text = PartText::Contradicted;
+                }
                 Ok(())
             }
         }
+    }
+
+    /// Where the text of a complete item was streamed: at its own place, or else, because some gateways count
+    /// items differently in pieces and in the end, where an item that is not complete has the same beginning.
+    fn place_of(&self, place: Place, text: &str) -> Place {
+        if self.parts.contains_key(&place) {
+            return place;
+        }
+        let has_begun = |(_, part): &(&Place, &Part)| match &part.text {
+            PartText::Streamed(streamed) => {
+                !part.is_done && !streamed.is_empty() && text.starts_with(streamed.as_str())
+            }
+            PartText::Contradicted => false,
+        };
+        self.parts
+            .iter()
+            .find(has_begun)
+            .map_or(place, |(other, _)| *other)
     }
 
     fn refuse(&mut self, refusal: String) -> Result<(), AnswerError> {
@@ -229,38 +228,63 @@ impl Answer {
         item: Item,
         outputs: &mut Vec<Output>,
     ) -> Result<(), AnswerError> {
-        match item.kind.as_str() {
-            "message" => {
-                for (content_index, content) in (0..).zip(item.content.0) {
-                    let place = Place {
-                        output_index,
-                        content_index,
-                    };
-                    match (content.kind.as_str(), content.text, content.refusal) {
-                        ("output_text", Some(text), _) => self.whole(place, &text, outputs)?,
-                        ("refusal", _, Some(refusal)) => self.refuse(refusal)?,
-                        _ => {}
-                    }
+        let kind = item.kind.as_deref().unwrap_or("message");
+        match kind {
+            _ if item.is_message() => self.message(output_index, item, outputs)?,
+            // Somebody else's words are not the answer.
+            "message" => {}
+            "reasoning" => {
+                let summary = item.summary();
+                if !summary.is_empty() {
+                    outputs.push(Output::Done(Done::Reasoning(summary)));
                 }
             }
-            "reasoning" => {}
+            WEB_SEARCH => outputs.push(Output::Done(Done::Search(search(item)))),
             kind => {
                 let name = name(item.name.as_deref().unwrap_or(kind));
-                self.tool.get_or_insert_with(|| name.clone());
-                outputs.push(Output::Note(format!(
-                    "the model called the tool {name}; this is a chat client and runs none"
-                )));
+                outputs.push(Output::Note(if RUN_BY_SERVER.contains(&kind) {
+                    format!("the server ran the tool {name}")
+                } else {
+                    self.tool.get_or_insert_with(|| name.clone());
+                    format!("the model called the tool {name}; this is a chat client and runs none")
+                }));
             }
         }
         Ok(())
     }
 
-    fn end(&mut self, response: Response, outputs: &mut Vec<Output>) -> Result<(), AnswerError> {
-        if let (Some(begun), Some(ended)) = (&self.id, &response.id)
-            && *begun != name(ended)
-        {
-            return Err(AnswerError::Mixed);
+    fn message(
+        &mut self,
+        output_index: u64,
+        item: Item,
+        outputs: &mut Vec<Output>,
+    ) -> Result<(), AnswerError> {
+        let text = item.text();
+        for (content_index, content) in (0..).zip(item.content.0) {
+            let place = Place {
+                output_index,
+                content_index,
+            };
+            if let Some(text) = content.output_text() {
+                let place = self.place_of(place, text);
+                self.whole(place, text, outputs)?;
+                if let Some(part) = self.parts.get_mut(&place) {
+                    part.is_done = true;
+                }
+            } else if let (Some("refusal"), Some(refusal)) =
+                (content.kind.as_deref(), content.refusal)
+            {
+                self.refuse(refusal)?;
+            }
         }
+        if let Some(text) = text {
+            self.has_message = true;
+            outputs.push(Output::Done(Done::Message(text)));
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, response: Response, outputs: &mut Vec<Output>) -> Result<(), AnswerError> {
         self.usage = response.usage.map(|usage| usage.0);
         if let Some(model) = &response.model {
             self.model = Some(name(model));
@@ -268,7 +292,7 @@ impl Answer {
         if self.parts.is_empty() && self.refusal.is_empty() {
             // Some servers say it all at the end.
             for (index, item) in (0..).zip(response.output.0) {
-                if item.kind == "message" || self.tool.is_none() {
+                if item.is_message() || self.tool.is_none() {
                     self.item(index, item, outputs)?;
                 }
             }
@@ -276,7 +300,30 @@ impl Answer {
         if self.text.is_empty() && self.refusal.is_empty() {
             return Err(AnswerError::Empty(self.tool.take()));
         }
+        if !self.has_message && !self.text.is_empty() {
+            // Its pieces were all there was of it.
+            outputs.push(Output::Done(Done::Message(self.text.clone())));
+        }
         Ok(())
+    }
+}
+
+/// The item of a search that the server runs.
+const WEB_SEARCH: &str = "web_search_call";
+
+/// Items of other tools that the server runs.
+const RUN_BY_SERVER: [&str; 5] = [
+    "code_interpreter_call",
+    "file_search_call",
+    "image_generation_call",
+    "mcp_call",
+    "mcp_list_tools",
+];
+
+fn search(item: Item) -> Search {
+    Search {
+        id: name(&item.id.unwrap_or_default()),
+        action: item.action.0,
     }
 }
 

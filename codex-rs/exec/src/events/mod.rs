@@ -4,18 +4,23 @@
 //! here is skipped without being kept, so an event never takes much more memory than its text.
 
 pub(crate) mod answer;
+pub(crate) mod item;
 mod lenient;
 pub(crate) mod server_error;
 pub(crate) mod stream;
+mod surrogates;
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::{Deserialize, de};
 
-use crate::events::lenient::{BoundedList, Count, Object};
+use crate::events::item::Item;
+use crate::events::lenient::{BoundedList, Count, Object, text};
 use crate::events::server_error::{ErrorPayload, ServerError, read_error};
+use crate::events::surrogates::without_lone_surrogates;
 use crate::terminal::printable::{MAX_NAME, excerpt};
+use crate::transport::redact::Redactor;
 
 /// One event.
 #[derive(Debug)]
@@ -34,14 +39,18 @@ pub(crate) enum Event {
     ReasoningDelta(Delta),
     /// Another paragraph of the summary begins.
     ReasoningPart,
+    /// One item begins.
+    ItemAdded(ItemAt),
     /// One item is complete.
-    ItemDone(ItemDone),
+    ItemDone(ItemAt),
     /// The end, with everything.
     Completed(Response),
     /// The end, before the model was done.
     Incomplete(Response),
     /// The end, by a fault of the server.
     Failed(Response),
+    /// The end, because somebody cancelled it.
+    Cancelled,
     /// A fault of the server, or of the request.
     Error(ServerError),
     /// Anything else: progress, tools, things that came after this was written.
@@ -52,18 +61,18 @@ pub(crate) enum Event {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Delta {
     #[serde(default)]
-    output_index: u64,
+    output_index: Count,
     #[serde(default)]
-    content_index: u64,
+    content_index: Count,
     pub(crate) delta: String,
 }
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct TextDone {
     #[serde(default)]
-    output_index: u64,
+    output_index: Count,
     #[serde(default)]
-    content_index: u64,
+    content_index: Count,
     pub(crate) text: String,
 }
 
@@ -78,8 +87,8 @@ pub(crate) struct Place {
 impl Delta {
     pub(crate) fn place(&self) -> Place {
         Place {
-            output_index: self.output_index,
-            content_index: self.content_index,
+            output_index: self.output_index.0,
+            content_index: self.content_index.0,
         }
     }
 }
@@ -87,8 +96,8 @@ impl Delta {
 impl TextDone {
     pub(crate) fn place(&self) -> Place {
         Place {
-            output_index: self.output_index,
-            content_index: self.content_index,
+            output_index: self.output_index.0,
+            content_index: self.content_index.0,
         }
     }
 }
@@ -98,31 +107,12 @@ pub(crate) struct RefusalDone {
     pub(crate) refusal: String,
 }
 
+/// An item, and its place among the others.
 #[derive(Debug, Deserialize)]
-pub(crate) struct ItemDone {
+pub(crate) struct ItemAt {
     #[serde(default)]
-    pub(crate) output_index: u64,
+    pub(crate) output_index: Count,
     pub(crate) item: Item,
-}
-
-/// One item of an answer: a message, reasoning, a call of a tool.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Item {
-    #[serde(rename = "type")]
-    pub(crate) kind: String,
-    /// Of a function that is called.
-    pub(crate) name: Option<String>,
-    #[serde(default)]
-    pub(crate) content: BoundedList<Content>,
-}
-
-/// A piece of a message.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Content {
-    #[serde(rename = "type")]
-    pub(crate) kind: String,
-    pub(crate) text: Option<String>,
-    pub(crate) refusal: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -133,17 +123,22 @@ struct Carrier {
 /// The answer as a whole, as far as it is known.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Response {
-    pub(crate) id: Option<String>,
+    #[serde(default, deserialize_with = "text")]
     pub(crate) model: Option<String>,
+    /// Of a response that is not streamed.
+    #[serde(default, deserialize_with = "text")]
+    status: Option<String>,
     #[serde(default)]
     pub(crate) output: BoundedList<Item>,
     pub(crate) usage: Option<Object<Usage>>,
     pub(crate) error: Option<ErrorPayload>,
-    pub(crate) incomplete_details: Option<IncompleteDetails>,
+    #[serde(default)]
+    pub(crate) incomplete_details: Object<IncompleteDetails>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 pub(crate) struct IncompleteDetails {
+    #[serde(default, deserialize_with = "text")]
     pub(crate) reason: Option<String>,
 }
 
@@ -164,6 +159,8 @@ pub(crate) struct Usage {
 pub(crate) struct InputDetails {
     #[serde(default)]
     pub(crate) cached_tokens: Count,
+    #[serde(default)]
+    pub(crate) cache_write_tokens: Count,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -192,7 +189,7 @@ impl fmt::Display for EventError {
             ),
             None => write!(
                 f,
-                "the server sent an event that is no JSON object with a type (line {line}, \
+                "the server sent an event that is not a JSON object with a type (line {line}, \
                  column {column})"
             ),
         }
@@ -222,6 +219,8 @@ impl Event {
             // serde would take a list for the fields in their order.
             return Err(no_object(de::Error::custom("no object")));
         }
+        // Half of a pair is no text; the rest of the event is.
+        let data = &*without_lone_surrogates(data);
         let kind: Kind<'_> = serde_json::from_str(data).map_err(no_object)?;
         let kind = kind.kind.as_ref();
         Self::of_kind(kind, data).map_err(|cause| EventError {
@@ -243,89 +242,69 @@ impl Event {
             "response.refusal.done" => Self::RefusalDone(read(data)?),
             "response.reasoning_summary_text.delta" => Self::ReasoningDelta(read(data)?),
             "response.reasoning_summary_part.added" => Self::ReasoningPart,
+            "response.output_item.added" => Self::ItemAdded(read(data)?),
             "response.output_item.done" => Self::ItemDone(read(data)?),
             "response.completed" => Self::Completed(response()?),
             "response.incomplete" => Self::Incomplete(response()?),
             "response.failed" => Self::Failed(response()?),
+            "response.cancelled" => Self::Cancelled,
             "error" => Self::Error(read_error(data)?),
             _ => Self::Other,
         })
     }
+
+    /// Reads a whole response, which some gateways answer with where a stream was asked for: the event that
+    /// would have ended the stream, and its type. `None` if it is none.
+    pub(crate) fn of_whole(body: &str) -> Option<(&'static str, Self)> {
+        let body = &*without_lone_surrogates(body);
+        let response: Response = serde_json::from_str(body).ok()?;
+        Some(match response.status.as_deref() {
+            Some("incomplete") => ("response.incomplete", Self::Incomplete(response)),
+            Some("cancelled") => ("response.cancelled", Self::Cancelled),
+            Some("failed") => ("response.failed", Self::Failed(response)),
+            Some("completed") => ("response.completed", Self::Completed(response)),
+            _ if response.error.is_none() && !response.output.0.is_empty() => {
+                ("response.completed", Self::Completed(response))
+            }
+            _ => return None,
+        })
+    }
+
+    /// Takes secrets out of what is said in one piece. What comes in several (text and reasoning) is left to
+    /// whoever puts them together.
+    pub(crate) fn redact(&mut self, redactor: &Redactor) {
+        match self {
+            Self::ItemAdded(at) | Self::ItemDone(at) => at.item.redact(redactor),
+            Self::Error(error) => error.redact(redactor),
+            Self::Created(response)
+            | Self::Completed(response)
+            | Self::Incomplete(response)
+            | Self::Failed(response) => response.redact(redactor),
+            _ => {}
+        }
+    }
+}
+
+impl Response {
+    fn redact(&mut self, redactor: &Redactor) {
+        redactor.clean_in(&mut self.model);
+        if let Some(error) = &mut self.error {
+            error.redact(redactor);
+        }
+        redactor.clean_in(&mut self.incomplete_details.0.reason);
+        for item in &mut self.output.0 {
+            item.redact(redactor);
+        }
+    }
+}
+
+impl EventError {
+    /// The same without secrets.
+    pub(crate) fn redacted(mut self, redactor: &Redactor) -> Self {
+        redactor.clean_in(&mut self.kind);
+        self
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::events::lenient::MAX_PARTS;
-
-    #[test]
-    fn fields_that_are_not_needed_may_be_anything_or_nothing() {
-        let delta = r#"{"type":"response.output_text.delta","delta":"x","logprobs":[{}],"new":1}"#;
-        let Event::TextDelta(delta) = Event::parse(delta).unwrap() else {
-            panic!("no delta");
-        };
-        assert_eq!(
-            (delta.delta.as_str(), delta.place()),
-            ("x", Place::default())
-        );
-        let done = r#"{"type":"response.completed","response":{"output":null,"usage":null}}"#;
-        assert!(matches!(Event::parse(done), Ok(Event::Completed(_))));
-        assert!(matches!(
-            Event::parse(r#"{"type":"response.new"}"#),
-            Ok(Event::Other)
-        ));
-    }
-
-    #[test]
-    fn both_forms_of_an_error() {
-        for data in [
-            r#"{"type":"error","code":"c","message":"m","param":null}"#,
-            r#"{"type":"error","error":{"type":"t","code":"c","message":"m"}}"#,
-            r#"{"type":"error","error":"t","code":"c","message":"m"}"#,
-            r#"{"type":"error","error":"m (c)"}"#,
-        ] {
-            let Ok(Event::Error(error)) = Event::parse(data) else {
-                panic!("no error in {data}");
-            };
-            assert_eq!(error.to_string(), "m (c)");
-        }
-    }
-
-    #[test]
-    fn what_is_no_event_is_an_error_that_does_not_repeat_it() {
-        for (data, says) in [
-            ("secret", "no JSON object with a type"),
-            ("[\"secret\"]", "no JSON object with a type"),
-            (r#"{"type":7,"x":"secret"}"#, "no JSON object with a type"),
-            (
-                r#"{"type":"response.output_text.delta","delta":["secret"]}"#,
-                "an event response.output_text.delta that is not",
-            ),
-            (
-                r#"{"type":"response.completed"}"#,
-                "an event response.completed that is not",
-            ),
-        ] {
-            let error = Event::parse(data).unwrap_err().to_string();
-            assert!(error.contains(says), "{error}");
-            assert!(!error.contains("secret"), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_list_without_end_is_an_error() {
-        let list = |n: usize| {
-            let items = vec![r#"{"type":"x"}"#; n].join(",");
-            format!(r#"{{"type":"response.completed","response":{{"output":[{items}]}}}}"#)
-        };
-        assert!(Event::parse(&list(MAX_PARTS)).is_ok());
-        assert!(Event::parse(&list(MAX_PARTS + 1)).is_err());
-        // What is skipped is skipped without recursion.
-        let deep = format!(
-            r#"{{"type":"x","y":{}{}}}"#,
-            "[".repeat(1 << 20),
-            "]".repeat(1 << 20)
-        );
-        assert!(matches!(Event::parse(&deep), Ok(Event::Other)));
-    }
-}
+mod tests;

@@ -4,7 +4,9 @@
 //! Standard output gets the answer and nothing else; where it is a terminal, in a form that
 //! cannot steer it. Everything else is for people, goes to standard error, and is never needed.
 
+pub(crate) mod codex_events;
 pub(crate) mod editor;
+pub(crate) mod format;
 pub(crate) mod printable;
 pub(crate) mod signals;
 
@@ -15,8 +17,14 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::io::AsyncWriteExt;
 
-use crate::prompt::stdin_is_terminal;
+use crate::events::Usage;
+use crate::events::answer::{Done, Search};
+use crate::prompt::stdin::stdin_is_terminal;
+use crate::terminal::codex_events::{CodexEvents, wire_error};
+use crate::terminal::format::{Color, Format};
 use crate::terminal::printable::{MAX_NAME, excerpt, one_line, printable};
+use crate::transport::error::{Fault, Retry, seconds};
+use crate::transport::retry::Attempt;
 
 /// How often the spinner turns.
 const TICK: Duration = Duration::from_millis(100);
@@ -33,7 +41,8 @@ pub(crate) struct Screen {
     is_one_terminal: bool,
     has_colours: bool,
     is_quiet: bool,
-    prints_events: bool,
+    format: Format,
+    events: CodexEvents,
     spinner: Option<ProgressBar>,
     can_spin: bool,
     /// Whether a carriage return waits for what comes after it.
@@ -43,13 +52,15 @@ pub(crate) struct Screen {
     has_lost_reader: bool,
     /// Whether the last thing on standard output was not a newline.
     is_in_line: bool,
+    /// Whether there is text of the answer on standard output.
+    has_text: bool,
     /// Whether the last thing on standard error was an unfinished summary.
     is_in_reasoning: bool,
 }
 
 impl Screen {
-    /// Standard output and error as they are; `prints_events` instead of text.
-    pub(crate) fn new(is_quiet: bool, prints_events: bool) -> Self {
+    /// Standard output and error as they are.
+    pub(crate) fn new(is_quiet: bool, format: Format, color: Color) -> Self {
         let stderr_is_terminal = io::stderr().is_terminal();
         let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let stdout_is_terminal = io::stdout().is_terminal();
@@ -59,15 +70,21 @@ impl Screen {
             stdout_is_terminal,
             is_one_terminal: stdout_is_terminal && stderr_is_terminal,
             // https://no-color.org
-            has_colours: stderr_is_terminal && !is_set("NO_COLOR") && !is_dumb,
+            has_colours: match color {
+                Color::Always => true,
+                Color::Never => false,
+                Color::Auto => stderr_is_terminal && !is_set("NO_COLOR") && !is_dumb,
+            },
             is_quiet,
-            prints_events,
+            format,
+            events: CodexEvents::default(),
             spinner: None,
             can_spin: stderr_is_terminal && !is_dumb && !is_quiet,
             has_return: false,
             outlives_reader: false,
             has_lost_reader: false,
             is_in_line: false,
+            has_text: false,
             is_in_reasoning: false,
         }
     }
@@ -107,30 +124,35 @@ impl Screen {
         }
     }
 
-    /// Text of the answer.
+    /// Text of the answer. Whether some of it has gone out, in whatever form.
     ///
     /// # Errors
     ///
     /// Standard output does not take it.
-    pub(crate) async fn text(&mut self, text: &str) -> io::Result<()> {
+    pub(crate) async fn text(&mut self, text: &str) -> io::Result<bool> {
+        if text.is_empty() || self.format == Format::CodexEvents {
+            return Ok(false);
+        }
         self.go_on();
         self.end_reasoning();
-        if self.prints_events || text.is_empty() {
-            return Ok(());
+        if self.format == Format::Text {
+            (self.is_in_line, self.has_text) = (!text.ends_with('\n'), true);
+            self.out(text).await?;
         }
-        self.is_in_line = !text.ends_with('\n');
-        self.out(text).await
+        Ok(true)
     }
 
-    /// An event as the server sent it, in one line, when events are what is to be printed.
+    /// Whether events are printed as the server sends them.
+    pub(crate) fn prints_wire_events(&self) -> bool {
+        self.format == Format::WireEvents
+    }
+
+    /// An event as the server sent it, in one line.
     ///
     /// # Errors
     ///
     /// Standard output does not take it.
     pub(crate) async fn event(&mut self, data: &str) -> io::Result<()> {
-        if !self.prints_events {
-            return Ok(());
-        }
         self.go_on();
         // In JSON a line break is always between tokens.
         let mut line = data.replace(['\r', '\n'], " ");
@@ -138,22 +160,120 @@ impl Screen {
         self.out(&line).await
     }
 
-    /// The same where it is the last thing: a terminal that takes nothing must not hold it up.
+    /// A turn begins, in the thread of this id (a UUID).
+    ///
+    /// # Errors
+    ///
+    /// Standard output does not take it.
+    pub(crate) async fn begin_turn(&mut self, thread_id: &str) -> io::Result<()> {
+        let lines = self.events.begin(thread_id);
+        self.codex_events(lines).await
+    }
+
+    /// A search on the web begins.
+    ///
+    /// # Errors
+    ///
+    /// Standard output does not take it.
+    pub(crate) async fn search_begins(&mut self, search: &Search) -> io::Result<()> {
+        let lines = self.events.search_begins(search);
+        self.codex_events(lines).await
+    }
+
+    /// An item is complete. Whether some of the answer has gone out by that.
+    ///
+    /// # Errors
+    ///
+    /// Standard output does not take it.
+    pub(crate) async fn item(&mut self, done: &Done) -> io::Result<bool> {
+        let lines = self.events.item(done);
+        self.codex_events(lines).await?;
+        Ok(self.format == Format::CodexEvents && matches!(done, Done::Message(_)))
+    }
+
+    /// The same is asked for once more, and why.
+    ///
+    /// # Errors
+    ///
+    /// Standard output does not take it.
+    pub(crate) async fn retry(&mut self, fault: &Fault, next: Attempt) -> io::Result<()> {
+        let Attempt {
+            kind,
+            n,
+            most,
+            wait,
+        } = next;
+        self.note(&format!(
+            "{fault}; again in {} ({n} of {most})",
+            seconds(wait)
+        ));
+        match kind {
+            // Codex says nothing of these there.
+            Retry::Request => Ok(()),
+            Retry::Stream => {
+                let lines = CodexEvents::reconnecting(n, most, &one_line(&fault.to_string()));
+                self.codex_events(lines).await
+            }
+        }
+    }
+
+    /// The turn is complete: nothing about it can fail any more.
+    ///
+    /// # Errors
+    ///
+    /// Standard output does not take it.
+    pub(crate) async fn turn_completed(&mut self, usage: Option<Usage>) -> io::Result<()> {
+        let lines = CodexEvents::completed(usage.unwrap_or_default());
+        self.codex_events(lines).await
+    }
+
+    /// The last events of a turn that failed; whoever reads them waits for one. Nothing can be done about a
+    /// fault in writing it.
+    pub(crate) fn turn_failed(&mut self, message: &str) {
+        let message = one_line(message);
+        let lines = match self.format {
+            Format::Text => return,
+            Format::CodexEvents => self.events.failed(&message),
+            Format::WireEvents => wire_error(&message),
+        };
+        if !self.has_lost_reader {
+            let mut stdout = io::stdout();
+            let _ = stdout
+                .write_all(lines.as_bytes())
+                .and_then(|()| stdout.flush());
+        }
+    }
+
+    async fn codex_events(&mut self, lines: String) -> io::Result<()> {
+        if self.format != Format::CodexEvents || lines.is_empty() {
+            return Ok(());
+        }
+        self.go_on();
+        self.out(&lines).await
+    }
+
+    /// Ends what has come of an answer that failed, where it is the last thing: a terminal that takes nothing
+    /// must not hold it up.
     pub(crate) async fn leave_answer(&mut self) -> io::Result<()> {
         let ended = tokio::time::timeout(FINAL_LINE, self.end_line()).await;
         ended.unwrap_or(Ok(()))
     }
 
-    /// Ends the last line of an answer on a terminal. Elsewhere the text is left as it is.
+    /// Ends a whole answer. In a pipe or a file a newline follows it, whatever it ends with, as in Codex.
     ///
     /// # Errors
     ///
     /// Standard output does not take it.
-    pub(crate) async fn end_line(&mut self) -> io::Result<()> {
+    pub(crate) async fn end_answer(&mut self) -> io::Result<()> {
+        self.is_in_line |= std::mem::take(&mut self.has_text) && !self.stdout_is_terminal;
+        self.end_line().await
+    }
+
+    /// Ends the last line of an answer.
+    async fn end_line(&mut self) -> io::Result<()> {
         self.go_on();
         self.end_reasoning();
-        let is_open = std::mem::take(&mut self.is_in_line);
-        if is_open && self.stdout_is_terminal {
+        if std::mem::take(&mut self.is_in_line) {
             return self.out("\n").await;
         }
         Ok(())

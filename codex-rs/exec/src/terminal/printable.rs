@@ -51,11 +51,14 @@ fn visible(c: char) -> char {
         '\u{7f}' => '\u{2421}',
         // C1: some terminals take U+009B for ESC [.
         '\u{80}'..='\u{9f}' => REPLACEMENT,
-        // Marks of direction; separators, which some terminals take for a new line.
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}' | '\u{2029}' => REPLACEMENT,
+        // Separators, which some terminals take for a new line. Marks of direction stay: they are part of how
+        // Arabic and Hebrew are written, and change no more than the place of a word's punctuation.
+        '\u{2028}' | '\u{2029}' => REPLACEMENT,
         // Embeddings, overrides and isolates make text read as what it is not
         // (Unicode Technical Report 36, section 2.3).
         '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => REPLACEMENT,
+        // Tags cannot be seen, and can hold a whole text that a person copies along.
+        '\u{e0000}'..='\u{e007f}' => REPLACEMENT,
         _ => c,
     }
 }
@@ -88,9 +91,16 @@ mod tests {
     #[test]
     fn marks_that_cannot_be_seen_are_shown() {
         assert_eq!(
-            printable("a\u{200e}\u{200f}\u{61c}\u{2028}\u{2029}b"),
-            format!("a{}b", "\u{fffd}".repeat(5))
+            printable("a\u{2028}\u{2029}\u{e0041}\u{e007f}b"),
+            format!("a{}b", "\u{fffd}".repeat(4))
         );
+    }
+
+    #[test]
+    fn marks_of_direction_stay_and_overrides_do_not() {
+        let text = "\u{200f}שלום\u{200e} \u{61c}";
+        assert_eq!(printable(text), text);
+        assert_eq!(printable("a\u{202e}\u{2066}b"), "a\u{fffd}\u{fffd}b");
     }
 
     #[test]

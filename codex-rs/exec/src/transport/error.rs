@@ -8,12 +8,11 @@ use std::time::Duration;
 use codex_server_info::ProxyGone;
 use reqwest::StatusCode;
 
-use crate::events::EventError;
 use crate::events::answer::AnswerError;
 use crate::events::server_error::ServerError;
 use crate::events::stream::TooLarge;
 use crate::terminal::printable::excerpt;
-use crate::transport::retry::LONGEST_ASKED;
+use crate::transport::retry::{LONGEST_ASKED, try_again_in};
 
 /// Why there is no answer, or not all of it.
 #[derive(Debug)]
@@ -32,7 +31,10 @@ pub(crate) enum Fault {
         from: String,
         status: StatusCode,
         error: ServerError,
+        /// How long the server asks to be left alone.
         retry_after: Option<Duration>,
+        /// What the server says itself of another attempt (`x-should-retry`).
+        should_retry: Option<bool>,
     },
     /// A redirect, which is not followed: the credential is for one origin.
     Redirect {
@@ -59,7 +61,6 @@ pub(crate) enum Fault {
     /// Nothing came for that long.
     Idle(Duration),
     TooLarge(TooLarge),
-    Event(EventError),
     Answer(AnswerError),
     /// The conversation could not be made into a request.
     Request(serde_json::Error),
@@ -83,6 +84,7 @@ impl fmt::Display for Fault {
                 status,
                 error,
                 retry_after,
+                ..
             } => {
                 write!(f, "{from} answered {status}: {error}")?;
                 match retry_after {
@@ -122,7 +124,6 @@ impl fmt::Display for Fault {
                 seconds(*time)
             ),
             Self::TooLarge(cause) => cause.fmt(f),
-            Self::Event(cause) => cause.fmt(f),
             Self::Answer(cause) => cause.fmt(f),
             Self::Request(cause) => write!(f, "could not write the request: {cause}"),
             Self::Gone(cause) if cause.is_unknown() => write!(
@@ -138,32 +139,63 @@ impl fmt::Display for Fault {
 
 impl Error for Fault {}
 
+/// What another attempt is counted as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retry {
+    /// There was no server, or it failed, before an answer (`request_max_retries`).
+    Request,
+    /// The server asked for patience, or an answer failed (`stream_max_retries`).
+    Stream,
+}
+
 impl Fault {
-    /// Whether the same request may well succeed in a moment.
-    pub(crate) fn is_passing(&self) -> bool {
+    /// Whether the same request may well succeed in a moment, and what the attempt is counted as. That nothing
+    /// has been shown yet is for the caller to know.
+    pub(crate) fn retry(&self) -> Option<Retry> {
         match self {
-            Self::Send { is_passing, .. } => *is_passing,
-            Self::Status { status, error, .. } => {
-                // A quota is not refilled by waiting a second.
-                let is_quota = error
-                    .code
-                    .as_ref()
-                    .is_some_and(|code| code.0 == "insufficient_quota");
-                status.is_server_error() || (*status == StatusCode::TOO_MANY_REQUESTS && !is_quota)
+            Self::Send { is_passing, .. } => is_passing.then_some(Retry::Request),
+            Self::Status {
+                status,
+                error,
+                should_retry,
+                ..
+            } => {
+                let is_passing = match should_retry {
+                    Some(should_retry) => *should_retry,
+                    None if error.is_final() => false,
+                    // As in Codex: where nothing says when, the same is said again in a moment.
+                    None if *status == StatusCode::TOO_MANY_REQUESTS => self.asked_wait().is_some(),
+                    None => {
+                        let others = [StatusCode::REQUEST_TIMEOUT, StatusCode::CONFLICT];
+                        status.is_server_error() || others.contains(status)
+                    }
+                };
+                is_passing.then_some(if status.is_server_error() {
+                    Retry::Request
+                } else {
+                    Retry::Stream
+                })
             }
-            _ => false,
+            Self::Cut(_) | Self::Idle(_) | Self::Answer(AnswerError::Cancelled) => {
+                Some(Retry::Stream)
+            }
+            Self::Answer(AnswerError::Failed(error)) => {
+                (!error.is_final()).then_some(Retry::Stream)
+            }
+            _ => None,
         }
     }
 
-    /// Whether a stream ended before its time, by no fault in what it said.
-    pub(crate) fn is_cut(&self) -> bool {
-        matches!(self, Self::Cut(_) | Self::Idle(_))
-    }
-
-    /// How long the server asks to be left alone.
-    pub(crate) fn retry_after(&self) -> Option<Duration> {
+    /// How long the server asks to be left alone: in a header, or in its words.
+    pub(crate) fn asked_wait(&self) -> Option<Duration> {
         match self {
-            Self::Status { retry_after, .. } => *retry_after,
+            Self::Status {
+                retry_after: Some(asked),
+                ..
+            } => Some(*asked),
+            Self::Status { error, .. } | Self::Answer(AnswerError::Failed(error)) => {
+                try_again_in(error.message.as_deref()?)
+            }
             _ => None,
         }
     }

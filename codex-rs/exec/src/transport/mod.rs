@@ -2,6 +2,7 @@
 
 pub(crate) mod error;
 pub(crate) mod http_client;
+mod models;
 pub(crate) mod redact;
 pub(crate) mod retry;
 
@@ -12,18 +13,17 @@ use std::time::Duration;
 use codex_deadline::Deadline;
 use codex_outbound::http_proxy::host_that_reqwest_finds;
 use codex_server_info::ProxyProcess;
-use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
-use reqwest::{Request, Response, Url};
+use reqwest::{Request, Response};
 
-use crate::config::headers::is_harmless;
-use crate::config::provider::Provider;
+use crate::config::provider::{Provider, without_query};
 use crate::events::server_error::{ServerError, read_error};
 use crate::terminal::printable::excerpt;
 use crate::transport::error::{Fault, root};
 use crate::transport::http_client::{ClientError, http_client};
 use crate::transport::redact::Redactor;
-use crate::transport::retry::retry_after;
+use crate::transport::retry::{asked_in, should_retry};
 
 /// How long the body of an error may take in all.
 const ERROR_TIMEOUT: Duration = Duration::from_secs(10);
@@ -61,14 +61,16 @@ impl Client {
         Ok(Self {
             http,
             template,
-            name: match &provider.socket {
-                Some(path) => format!("the Unix socket {}", path.display()),
-                None => without_query(&provider.url),
-            },
+            name: provider.place(),
             idle_timeout: provider.idle_timeout,
             is_local: provider.is_on_this_host(),
             proxy_process: provider.proxy_process.clone(),
-            redactor: redactor(provider),
+            redactor: Redactor::new(
+                provider
+                    .secrets
+                    .iter()
+                    .map(|secret| secret.expose().as_bytes()),
+            ),
         })
     }
 
@@ -77,7 +79,8 @@ impl Client {
         &self.redactor
     }
 
-    /// Sends a request once and waits for the head of an answer that is an event stream.
+    /// Sends a request once and waits for the head of an answer that has content. What it is labelled is not
+    /// believed here: the bytes will tell.
     ///
     /// # Errors
     ///
@@ -86,6 +89,10 @@ impl Client {
         let mut request = Request::new(Method::POST, self.template.url().clone());
         request.headers_mut().clone_from(self.template.headers());
         *request.body_mut() = Some(body.into());
+        self.execute(request).await
+    }
+
+    async fn execute(&self, request: Request) -> Result<Response, Fault> {
         if let Some(process) = &self.proxy_process {
             // Each time: a conversation may outlive its proxy.
             process.verify().map_err(Fault::Gone)?;
@@ -119,13 +126,13 @@ impl Client {
                 encoding,
             });
         }
-        match self.field(&answer, CONTENT_TYPE) {
-            // A server that does not say may still mean it; the stream will tell.
-            Some(kind) if !kind.to_ascii_lowercase().starts_with("text/event-stream") => {
-                Err(self.no_events(answer, kind).await)
-            }
-            _ => Ok(answer),
-        }
+        Ok(answer)
+    }
+
+    /// Whether an answer is labelled as an event stream, or not at all.
+    pub(crate) fn is_labelled_events(&self, answer: &Response) -> bool {
+        self.field(answer, CONTENT_TYPE)
+            .is_none_or(|kind| kind.to_ascii_lowercase().starts_with("text/event-stream"))
     }
 
     /// A field of an answer, as far as it is shown.
@@ -162,23 +169,26 @@ impl Client {
         ))
     }
 
-    /// A success that is not an event stream. Some servers put an error into one.
-    async fn no_events(&self, answer: Response, content_type: String) -> Fault {
-        let status = answer.status();
-        if content_type.to_ascii_lowercase().contains("json") {
-            let body = self.read_error_body(answer).await;
-            if let Some(error) = error_in(&body) {
-                return Fault::Status {
-                    from: self.name.clone(),
-                    status,
+    /// A success that is no answer, nor says in the form of the API what went wrong.
+    pub(crate) fn not_an_answer(&self, answer: &Response, body: &str) -> Fault {
+        let from = self.name.clone();
+        match error_in(body) {
+            Some(mut error) => {
+                error.redact(&self.redactor);
+                Fault::Status {
+                    from,
+                    status: answer.status(),
                     error,
                     retry_after: None,
-                };
+                    should_retry: None,
+                }
             }
-        }
-        Fault::NotEvents {
-            from: self.name.clone(),
-            content_type,
+            None => Fault::NotEvents {
+                from,
+                content_type: self
+                    .field(answer, CONTENT_TYPE)
+                    .unwrap_or_else(|| "something".to_owned()),
+            },
         }
     }
 
@@ -196,46 +206,47 @@ impl Client {
 
     async fn refused(&self, answer: Response) -> Fault {
         let status = answer.status();
-        let asked = answer.headers().get(RETRY_AFTER);
-        let asked = asked.and_then(|value| retry_after(value.to_str().ok()?));
+        let fields = answer.headers();
+        let (retry_after, should_retry) = (asked_in(fields), should_retry(fields));
         let body = self.read_error_body(answer).await;
+        let error = match error_in(&body) {
+            Some(mut error) => {
+                error.redact(&self.redactor);
+                error
+            }
+            None => ServerError {
+                message: Some(excerpt(&self.redactor.clean(&body), MAX_EXCERPT))
+                    .filter(|text| !text.is_empty()),
+                ..ServerError::default()
+            },
+        };
         Fault::Status {
             from: self.name.clone(),
             status,
-            error: error_in(&body).unwrap_or_else(|| ServerError {
-                message: Some(excerpt(&body, MAX_EXCERPT)).filter(|text| !text.is_empty()),
-                ..ServerError::default()
-            }),
-            retry_after: asked,
+            error,
+            retry_after,
+            should_retry,
         }
     }
 
     /// The beginning of a body, as far as it comes in time: what cannot be read of an error does
     /// not hide the error.
-    async fn read_error_body(&self, mut answer: Response) -> String {
+    async fn read_error_body(&self, answer: Response) -> String {
+        self.read_body(answer, MAX_ERROR).await
+    }
+
+    async fn read_body(&self, mut answer: Response, most: usize) -> String {
         let mut deadline = Deadline::after(ERROR_TIMEOUT.min(self.idle_timeout));
         let mut body = Vec::new();
         while let Some(Ok(Some(piece))) = deadline.before(answer.chunk()).await {
-            let room = MAX_ERROR - body.len();
+            let room = most - body.len();
             body.extend_from_slice(piece.get(..room).unwrap_or(&piece));
-            if body.len() == MAX_ERROR {
+            if body.len() == most {
                 break;
             }
         }
-        let body = String::from_utf8_lossy(&body);
-        self.redactor.clean(&body).into_owned()
+        String::from_utf8_lossy(&body).into_owned()
     }
-}
-
-/// Knows what goes along with every request and is nobody else's business.
-fn redactor(provider: &Provider) -> Redactor {
-    let secret = |name: &HeaderName| !is_harmless(name.as_str());
-    let fields = provider.headers.iter().filter(|(name, _)| secret(name));
-    let fields = fields.map(|(_, value)| value.as_bytes());
-    // What is shorter is a version more often than a key.
-    let params = provider.url.query_pairs().map(|(_, value)| value);
-    let params: Vec<_> = params.filter(|value| value.len() >= 16).collect();
-    Redactor::new(fields.chain(params.iter().map(|value| value.as_bytes())))
 }
 
 /// What a body says went wrong, if it says so in the form of the API.
@@ -267,25 +278,4 @@ fn is_final(error: &reqwest::Error) -> bool {
         };
     }
     false
-}
-
-fn without_query(url: &Url) -> String {
-    let mut url = url.clone();
-    url.set_query(None);
-    url.set_fragment(None);
-    // Neither fails where there is a host.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_named_without_what_may_be_secret() {
-        let url = Url::parse("https://me:pw@host/v1/responses?api-key=secret#x").unwrap();
-        assert_eq!(without_query(&url), "https://host/v1/responses");
-    }
 }

@@ -35,9 +35,6 @@ impl Redactor {
             });
             let token = token.map_or(value, |(_, token)| token).trim();
             if token.len() >= SHORTEST {
-                // As it is in JSON as well.
-                let quoted = serde_json::to_string(token);
-                secrets.extend(quoted.map(|quoted| quoted.trim_matches('"').to_owned()));
                 secrets.push(token.to_owned());
             }
         }
@@ -57,6 +54,59 @@ impl Redactor {
         text
     }
 
+    /// The same in place.
+    pub(crate) fn clean_owned(&self, text: &mut String) {
+        if let Cow::Owned(cleaned) = self.clean(text) {
+            *text = cleaned;
+        }
+    }
+
+    /// The same, where there is a text.
+    pub(crate) fn clean_in(&self, text: &mut Option<String>) {
+        if let Some(text) = text {
+            self.clean_owned(text);
+        }
+    }
+
+    /// JSON with `[key]` for each secret in its strings, as they are when they are read; never in names of
+    /// fields, nor in the `type` that says what an object is.
+    pub(crate) fn clean_json<'a>(&self, json: &'a str) -> Cow<'a, str> {
+        if self.secrets.is_empty() {
+            return Cow::Borrowed(json);
+        }
+        let (mut out, mut copied, mut at) = (String::new(), 0, 0);
+        let mut is_type = false;
+        while let Some((start, end)) = next_string(json, at) {
+            at = end;
+            let literal = json.get(start..end).unwrap_or_default();
+            if json
+                .get(end..)
+                .is_some_and(|rest| rest.trim_start().starts_with(':'))
+            {
+                is_type = literal == "\"type\"";
+                continue;
+            }
+            if std::mem::take(&mut is_type) {
+                continue;
+            }
+            let Ok(text) = serde_json::from_str::<String>(literal) else {
+                continue;
+            };
+            if let Cow::Owned(text) = self.clean(&text)
+                && let Ok(literal) = serde_json::to_string(&text)
+            {
+                out.push_str(json.get(copied..start).unwrap_or_default());
+                out.push_str(&literal);
+                copied = end;
+            }
+        }
+        if copied == 0 {
+            return Cow::Borrowed(json);
+        }
+        out.push_str(json.get(copied..).unwrap_or_default());
+        Cow::Owned(out)
+    }
+
     /// How many bytes at the end of a text may be the beginning of a secret.
     fn open_end(&self, text: &str) -> usize {
         let longest = self.secrets.first().map_or(0, String::len);
@@ -64,6 +114,20 @@ impl Redactor {
         let starts = (from..text.len()).filter_map(|start| text.get(start..));
         let mut open = starts.filter(|end| self.secrets.iter().any(|s| s.starts_with(end)));
         open.next().map_or(0, str::len)
+    }
+}
+
+/// Where the next string of a JSON text is, with its quotation marks, from a place between two tokens.
+fn next_string(json: &str, from: usize) -> Option<(usize, usize)> {
+    let bytes = json.as_bytes();
+    let start = from + bytes.get(from..)?.iter().position(|byte| *byte == b'"')?;
+    let mut at = start + 1;
+    loop {
+        at += match bytes.get(at)? {
+            b'"' => return Some((start, at + 1)),
+            b'\\' => 2,
+            _ => 1,
+        };
     }
 }
 
@@ -107,12 +171,35 @@ mod tests {
         for (text, said) in [
             ("Bearer sk-secret-1", "Bearer [key]"),
             ("sk-secret-1sk-secret-1 short", "[key][key] short"),
-            (r#"{"x":"a\"quoted\"one"}"#, r#"{"x":"[key]"}"#),
+            (r#"a"quoted"one"#, "[key]"),
             ("nothing", "nothing"),
         ] {
             assert_eq!(redactor.clean(text), said);
         }
         assert_eq!(format!("{redactor:?}"), "Redactor(..)");
+    }
+
+    #[test]
+    fn of_json_the_strings_are_cleaned_as_they_are_read() {
+        let redactor = redactor();
+        for (json, said) in [
+            (r#"{"x":"a\"quoted\"one"}"#, r#"{"x":"[key]"}"#),
+            (
+                r#"{"x" : ["sk\u002dsecret-1", 1]}"#,
+                r#"{"x" : ["[key]", 1]}"#,
+            ),
+            (
+                r#"{"type":"sk-secret-1","sk-secret-1":"a\\"}"#,
+                r#"{"type":"sk-secret-1","sk-secret-1":"a\\"}"#,
+            ),
+            (
+                r#"{"type":{"a":"sk-secret-1"}}"#,
+                r#"{"type":{"a":"[key]"}}"#,
+            ),
+            (r#"{"x":"cut"#, r#"{"x":"cut"#),
+        ] {
+            assert_eq!(redactor.clean_json(json), said);
+        }
     }
 
     #[test]

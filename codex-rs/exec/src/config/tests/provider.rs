@@ -1,6 +1,7 @@
 //! Where requests go, and with which credential.
 
 use super::*;
+use crate::config::layer::Secret;
 
 fn provider(host: &Host, overrides: &[&str]) -> Provider {
     host.load(&Common::default(), overrides).unwrap().provider
@@ -182,14 +183,54 @@ fn a_proxy_is_found_by_its_server_info() {
         let error = host.load(&Common::default(), &[openai]).unwrap_err();
         assert!(error.contains("OPENAI_API_KEY"), "{error}");
     }
-    // For another provider it would be ignored, so it is refused.
-    let error = Host::new(&[("config.toml", P)])
-        .load(&flag, &[])
-        .unwrap_err();
-    assert!(error.contains("model_provider is \"p\""), "{error}");
+    // It is the strongest source: a provider that is configured gives way.
+    let configured = Host::new(&[("config.toml", P)]);
+    assert_eq!(url(&configured, &flag, &[]).0, Some(4321));
+    assert_eq!(url(&configured, &flag, &["model_provider=p"]).0, Some(4321));
 
     fs::write(info.path(), "{\"pid\":1,\"socket\":\"/run/s\"}\n").unwrap();
     let provider = host.load(&flag, &[]).unwrap().provider;
     assert_eq!(provider.socket.as_deref(), Some(Path::new("/run/s")));
     assert_eq!(provider.url.as_str(), "http://localhost/v1/responses");
+}
+
+#[test]
+fn an_account_of_openai_is_named_in_its_fields() {
+    let host = Host::new(&[])
+        .set("OPENAI_API_KEY", "key-of-openai")
+        .set("OPENAI_ORGANIZATION", "org-1")
+        .set("OPENAI_PROJECT", "proj_1");
+    let openai = provider(&host, &[]);
+    assert_eq!(header(&openai, "openai-organization"), Some("org-1"));
+    assert_eq!(header(&openai, "openai-project"), Some("proj_1"));
+    let other = format!("{P}model_providers.p.env_key = 'OPENAI_API_KEY'");
+    let other = Host::new(&[("config.toml", &other)])
+        .set("OPENAI_API_KEY", "key-of-openai")
+        .set("OPENAI_PROJECT", "proj_1");
+    assert_eq!(header(&provider(&other, &[]), "openai-project"), None);
+}
+
+#[test]
+fn a_secret_is_the_credential_what_comes_from_the_environment_and_what_is_named_so() {
+    let file = format!(
+        "{P}[model_providers.p]\nenv_key = 'KEY'\n\
+         http_headers = {{ X-Title = 'assistant', X-Api-Key = 'by-its-name', X-Author = 'completed' }}\n\
+         env_http_headers = {{ X-Team = 'TEAM' }}\n\
+         query_params = {{ api-version = '2025-04-01-preview', subscription-key = 'in-the-query' }}"
+    );
+    let file = file.replace("model_providers.p.base_url = ", "#");
+    let file = file.replace(
+        "[model_providers.p]",
+        "[model_providers.p]\nbase_url = 'http://localhost:1/v1'",
+    );
+    let host = Host::new(&[("config.toml", &file)])
+        .set("KEY", "the-key")
+        .set("TEAM", "the-team");
+    let provider = provider(&host, &[]);
+    let mut secrets: Vec<&str> = provider.secrets.iter().map(Secret::expose).collect();
+    secrets.sort_unstable();
+    assert_eq!(
+        secrets,
+        ["Bearer the-key", "by-its-name", "in-the-query", "the-team"]
+    );
 }

@@ -13,6 +13,8 @@ fn fold(events: &[&str]) -> (String, Answer, Result<bool, AnswerError>) {
                         Output::Text(text) => seen.push_str(&text),
                         Output::Reasoning(text) => seen.push_str(&format!("<{text}>")),
                         Output::Note(_) => seen.push('!'),
+                        Output::Searches(_) => seen.push('?'),
+                        Output::Done(_) => {}
                         Output::End => return (seen, answer, Ok(true)),
                     }
                 }
@@ -21,6 +23,69 @@ fn fold(events: &[&str]) -> (String, Answer, Result<bool, AnswerError>) {
         }
     }
     (seen, answer, Ok(false))
+}
+
+/// The messages that are complete.
+fn messages(events: &[&str]) -> Vec<String> {
+    let mut answer = Answer::default();
+    let outputs = events
+        .iter()
+        .flat_map(|event| answer.take(Event::parse(event).unwrap()).unwrap());
+    let texts = outputs.filter_map(|output| match output {
+        Output::Done(Done::Message(text)) => Some(text),
+        _ => None,
+    });
+    texts.collect()
+}
+
+fn item(text: &str, output: u64) -> String {
+    format!(
+        r#"{{"type":"response.output_item.done","output_index":{output},"item":{{"type":"message","content":[{{"type":"output_text","text":"{text}"}}]}}}}"#
+    )
+}
+
+#[test]
+fn ids_are_not_compared_and_a_second_beginning_is_one_until_there_is_text() {
+    let other = r#"{"type":"response.completed","response":{"id":"other"}}"#;
+    let x = delta("x", 0, 0);
+    assert_eq!(fold(&[CREATED, &x, other]).2, Ok(true));
+    assert_eq!(fold(&[CREATED, CREATED, &x, COMPLETED]).2, Ok(true));
+    assert_eq!(fold(&[&x, CREATED, COMPLETED]).2, Ok(true));
+    let mixed = fold(&[CREATED, &x, CREATED]).2;
+    assert_eq!(mixed, Err(AnswerError::Mixed));
+}
+
+#[test]
+fn a_complete_item_that_is_counted_differently_is_not_shown_twice() {
+    let (a, b) = (delta("on", 0, 0), delta("two", 1, 0));
+    let (one, two) = (item("one", 3), item("two", 4));
+    assert_eq!(fold(&[CREATED, &a, &one, COMPLETED]).0, "one");
+    assert_eq!(
+        fold(&[&a, &b, &item("on", 3), &two, COMPLETED]).0,
+        "on\n\ntwo"
+    );
+    // The same text once more is another message.
+    assert_eq!(fold(&[&a, &item("on", 0), &item("on", 1)]).0, "on\n\non");
+}
+
+#[test]
+fn each_message_is_complete_once() {
+    let (x, y) = (delta("x", 0, 0), delta("y", 1, 0));
+    assert_eq!(messages(&[&x, &item("x", 0), COMPLETED]), ["x"]);
+    assert_eq!(messages(&[&x, COMPLETED]), ["x"]);
+    let all = [x.as_str(), &item("x", 0), &y, &item("y", 1), COMPLETED];
+    assert_eq!(messages(&all), ["x", "y"]);
+    let (_, answer, _) = fold(&all);
+    assert_eq!(
+        (answer.text.as_str(), answer.last_message()),
+        ("x\n\ny", "y")
+    );
+}
+
+#[test]
+fn somebody_else_s_message_is_not_the_answer() {
+    let user = r#"{"type":"response.output_item.done","item":{"type":"message","role":"user","content":[{"type":"output_text","text":"me"}]}}"#;
+    assert_eq!(fold(&[user, &delta("x", 1, 0), COMPLETED]).0, "x");
 }
 
 const CREATED: &str = r#"{"type":"response.created","response":{"id":"r","model":"m"}}"#;
@@ -77,9 +142,9 @@ fn contradictions_are_not_kept() {
             .unwrap();
         answer.take(Event::parse(&done(n)).unwrap()).unwrap();
     }
-    let kept = answer.parts.values().map(|part| match part {
-        Part::Streamed(text) => text.len(),
-        Part::Contradicted => 0,
+    let kept = answer.parts.values().map(|part| match &part.text {
+        PartText::Streamed(text) => text.len(),
+        PartText::Contradicted => 0,
     });
     assert_eq!(kept.sum::<usize>() + answer.text.len(), 100);
 }
@@ -132,12 +197,11 @@ fn the_bad_ends() {
             r#"{"type":"response.incomplete","response":{"incomplete_details":{"reason":"max_output_tokens"}}}"#,
             "the answer is incomplete: max_output_tokens",
         ),
-        (COMPLETED, "there is no text in the answer, and no refusal"),
-        (CREATED, "the server mixed two answers in one stream"),
         (
-            r#"{"type":"response.completed","response":{"id":"other"}}"#,
-            "the server mixed two answers in one stream",
+            r#"{"type":"response.cancelled"}"#,
+            "the answer was cancelled by the server",
         ),
+        (COMPLETED, "there is no text in the answer, and no refusal"),
     ] {
         let end = fold(&[CREATED, event]).2;
         assert_eq!(end.unwrap_err().to_string(), says);

@@ -39,7 +39,7 @@ pub(crate) struct Moment {
 }
 
 /// How it stands with credentials that change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CredentialStanding {
     /// Of the newest; 0 if there has been none.
     pub(crate) generation: u64,

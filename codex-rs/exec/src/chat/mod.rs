@@ -3,18 +3,21 @@
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
+use crate::command::exec::{end, environment, no_runtime, run_exec, runtime};
+use crate::command::exit::Stop;
+use crate::command::mistyped;
 use crate::config::Config;
 use crate::config::args::{ChatArgs, Common};
 use crate::config::overrides::ConfigOverride;
 use crate::conversation::{Conversation, Question};
 use crate::events::answer::Answer;
 use crate::events::server_error::MAX_MESSAGE;
-use crate::exec::{end, environment, no_runtime, run_exec, runtime};
-use crate::exit::Stop;
-use crate::mistyped;
-use crate::prompt::{self, stdin_is_terminal};
+use crate::prompt;
+use crate::prompt::attachments::Attachments;
+use crate::prompt::stdin::stdin_is_terminal;
 use crate::terminal::Screen;
 use crate::terminal::editor::{Editor, Line, Saved};
+use crate::terminal::format::Format;
 use crate::terminal::printable::excerpt;
 use crate::terminal::signals::{Interrupt, Signal, Signals};
 use crate::transport::Client;
@@ -32,12 +35,12 @@ pub fn run_chat(args: ChatArgs, overrides: &[ConfigOverride]) -> ExitCode {
             .as_deref()
             .filter(|word| mistyped::may_be_command(word))
         {
-            let mut screen = Screen::new(args.common.quiet, false);
+            let mut screen = Screen::new(args.common.quiet, Format::Text, args.common.color);
             return end(&Stop::Usage(mistyped::no_such(word)), &mut screen);
         }
         return run_exec(&args, overrides);
     }
-    let mut screen = Screen::new(args.common.quiet, false);
+    let mut screen = Screen::new(args.common.quiet, Format::Text, args.common.color);
     match chat(&args.common, overrides, &mut screen) {
         Ok(()) => ExitCode::SUCCESS,
         Err(stop) => end(&stop, &mut screen),
@@ -48,11 +51,17 @@ fn chat(args: &Common, overrides: &[ConfigOverride], screen: &mut Screen) -> Res
     if let Some(hint) = args.prompt.as_deref().and_then(mistyped::hint) {
         return Err(Stop::Usage(hint));
     }
+    if let Some(says) = args.of_codex.refused() {
+        return Err(Stop::Usage(says));
+    }
     let config = Config::load(args, overrides, &environment)?;
+    for note in &config.notes {
+        screen.note(note);
+    }
     // Before the first prompt: what is wrong with them is not a surprise after a question was typed.
-    let (first, images) = match &args.prompt {
-        Some(_) => (Some(prompt::question(args)?), Vec::new()),
-        None => (None, prompt::images(&args.image)?),
+    let (first, attached) = match &args.prompt {
+        Some(_) => (Some(prompt::question(args)?), Attachments::default()),
+        None => (None, Attachments::read(args)?),
     };
     let client = Client::new(&config.provider)?;
     let runtime = runtime()?;
@@ -67,13 +76,14 @@ fn chat(args: &Common, overrides: &[ConfigOverride], screen: &mut Screen) -> Res
             asker: Asker {
                 client: &client,
                 config: &config,
+                goes_on: true,
             },
             conversation: Conversation::default(),
             editor: Editor::start(config.home.as_deref(), screen.has_colours()),
             signals: Signals::listen(Interrupt::Cancels, settings.clone()).map_err(no_runtime)?,
             screen,
         };
-        chat.run(first, images).await
+        chat.run(first, attached).await
     });
     settings.restore();
     runtime.shutdown_background();
@@ -90,9 +100,9 @@ struct Chat<'a> {
 }
 
 impl Chat<'_> {
-    /// Questions and answers until Ctrl-D. Images go with the first question.
-    async fn run(&mut self, first: Option<Question>, images: Vec<String>) -> Result<(), Stop> {
-        let mut images = images;
+    /// Questions and answers until Ctrl-D. What is attached goes with the first question.
+    async fn run(&mut self, first: Option<Question>, attached: Attachments) -> Result<(), Stop> {
+        let mut attached = attached;
         if let Some(question) = first {
             self.turn(question).await?;
         }
@@ -101,10 +111,14 @@ impl Chat<'_> {
                 Line::End => return Ok(()),
                 Line::Interrupted => self.screen.note("Ctrl-D leaves"),
                 Line::Text(text) if text.trim().is_empty() => {}
-                Line::Text(text) => match prompt::question_of(text, Vec::new()) {
+                Line::Text(text) => match prompt::question_of(text, Attachments::default()) {
                     Ok(question) => {
-                        let images = std::mem::take(&mut images);
-                        self.turn(Question { images, ..question }).await?;
+                        let attached = std::mem::take(&mut attached);
+                        self.turn(Question {
+                            attached,
+                            ..question
+                        })
+                        .await?;
                     }
                     Err(error) => self.screen.error(&error.to_string()),
                 },
@@ -139,7 +153,8 @@ impl Chat<'_> {
         let cannot_write = |cause| Stop::from(Fault::Output(cause));
         self.screen.leave_answer().await.map_err(cannot_write)?;
         if !answer.refusal.is_empty() {
-            let refusal = excerpt(&answer.refusal, MAX_MESSAGE);
+            let refusal = self.asker.client.redactor().clean(&answer.refusal);
+            let refusal = excerpt(&refusal, MAX_MESSAGE);
             let refusal = format!("the model refused to answer: {refusal}");
             self.screen.error(&refusal);
         }

@@ -3,8 +3,14 @@
 /// How far a mistyped word may be from the right one, in letters.
 const SLIP: usize = 2;
 /// Ours.
-const COMMANDS: [&str; 3] = ["responses-api-proxy", "exec", "completion"];
-/// Those of OpenAI's Codex CLI 0.169 that are not here.
+const COMMANDS: [&str; 5] = [
+    "responses-api-proxy",
+    "exec",
+    "config",
+    "models",
+    "completion",
+];
+/// Those of OpenAI's Codex CLI 0.171 that are not here.
 const OF_CODEX: [&str; 24] = [
     "agents",
     "app-server",
@@ -32,6 +38,19 @@ const OF_CODEX: [&str; 24] = [
     "update",
 ];
 
+/// Subcommands of its `exec`.
+const OF_CODEX_EXEC: [&str; 2] = ["fork", "review"];
+
+/// What to say of a prompt of `exec` that is a subcommand there.
+pub(crate) fn of_exec(prompt: &str) -> Option<String> {
+    OF_CODEX_EXEC.contains(&prompt).then(|| {
+        format!(
+            "exec {prompt} is a subcommand of OpenAI's Codex CLI, which this is not; to send the word as a \
+             prompt, use echo {prompt} | codex exec -"
+        )
+    })
+}
+
 /// Whether it may be a subcommand that was mistyped. In a script such a word is never sent to a
 /// model, for what comes with it on standard input may be a key.
 pub(crate) fn may_be_command(prompt: &str) -> bool {
@@ -47,8 +66,8 @@ pub(crate) fn hint(prompt: &str) -> Option<String> {
     }
     if OF_CODEX.contains(&prompt) {
         return Some(format!(
-            "{prompt} is a subcommand of OpenAI's Codex CLI, which this is not; to send it as a \
-             prompt, use codex exec {prompt}"
+            "{prompt} is a subcommand of OpenAI's Codex CLI, which this is not; to send the word as a \
+             prompt, use echo {prompt} | codex exec -"
         ));
     }
     // Half of a short word may be a slip and the rest another word.
@@ -66,7 +85,9 @@ pub(crate) fn hint(prompt: &str) -> Option<String> {
 
 /// What to say where there is no terminal.
 pub(crate) fn no_such(prompt: &str) -> String {
-    format!("there is no subcommand {prompt}; to send it as a prompt, use codex exec {prompt}")
+    hint(prompt).unwrap_or_else(|| {
+        format!("there is no subcommand {prompt}; to send it as a prompt, use codex exec {prompt}")
+    })
 }
 
 #[cfg(test)]
@@ -90,6 +111,8 @@ mod tests {
                 "{hint:?}"
             );
         }
+        assert!(of_exec("review").is_some_and(|hint| hint.contains("exec review is")));
+        assert_eq!(of_exec("review this"), None);
         for word in ["hello", "why?", "text", "state-of-the-art", "log in", "?"] {
             assert_eq!(hint(word), None);
         }

@@ -2,10 +2,12 @@
 //!
 //! Nothing is kept by the server (`store: false`), so every request repeats the conversation.
 
+pub(crate) mod request;
+
 use serde::Serialize;
 
-use crate::config::Config;
 use crate::events::answer::Answer;
+use crate::prompt::attachments::Attachments;
 
 /// Questions and answers in turn.
 #[derive(Debug, Default)]
@@ -31,31 +33,24 @@ enum Content {
     Refusal { refusal: String },
 }
 
-/// A question: text, and images as `data:` URLs.
+/// A question: text, and what goes along with it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Question {
     pub(crate) text: String,
-    pub(crate) images: Vec<String>,
+    pub(crate) attached: Attachments,
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
-    model: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    instructions: Option<&'a str>,
-    input: &'a [Item],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reasoning: Option<Reasoning<'a>>,
-    stream: bool,
-    store: bool,
-}
-
-#[derive(Serialize)]
-struct Reasoning<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    effort: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    summary: Option<&'a str>,
+impl Item {
+    /// What the model is told about how to answer, beside its instructions.
+    fn of_developer(text: &str) -> Self {
+        Self {
+            kind: "message",
+            role: "developer",
+            content: vec![Content::InputText {
+                text: text.to_owned(),
+            }],
+        }
+    }
 }
 
 impl Conversation {
@@ -63,14 +58,17 @@ impl Conversation {
         let text = Content::InputText {
             text: question.text,
         };
+        let files = question.attached.files.into_iter();
+        let files = files.map(|text| Content::InputText { text });
         let images = question
+            .attached
             .images
             .into_iter()
             .map(|image_url| Content::InputImage { image_url });
         self.items.push(Item {
             kind: "message",
             role: "user",
-            content: std::iter::once(text).chain(images).collect(),
+            content: std::iter::once(text).chain(files).chain(images).collect(),
         });
     }
 
@@ -95,19 +93,5 @@ impl Conversation {
         if self.items.last().is_some_and(|item| item.role == "user") {
             self.items.pop();
         }
-    }
-
-    /// The body of the request for the next answer.
-    pub(crate) fn request(&self, config: &Config) -> Result<Vec<u8>, serde_json::Error> {
-        let (effort, summary) = (config.effort.as_deref(), config.summary.as_deref());
-        serde_json::to_vec(&Body {
-            model: &config.model,
-            instructions: config.instructions.as_deref(),
-            input: &self.items,
-            reasoning: (effort.is_some() || summary.is_some())
-                .then_some(Reasoning { effort, summary }),
-            stream: true,
-            store: false,
-        })
     }
 }

@@ -4,7 +4,8 @@ use std::fmt;
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
-use crate::prompt::PromptError;
+use crate::config::schema::SchemaError;
+use crate::prompt::error::PromptError;
 use crate::terminal::signals::Signal;
 use crate::transport::error::Fault;
 use crate::transport::http_client::ClientError;
@@ -26,6 +27,15 @@ impl Stop {
         match self {
             Self::Usage(message) | Self::Failed(message) => Some(message),
             Self::Signal(_) | Self::OutputClosed => None,
+        }
+    }
+
+    /// What whoever reads events is told of it.
+    pub(crate) fn event(&self) -> Option<&str> {
+        match self {
+            Self::Signal(Signal::Interrupt) => Some("interrupted"),
+            Self::Signal(Signal::Terminate) => Some("terminated"),
+            _ => self.message(),
         }
     }
 
@@ -56,6 +66,12 @@ impl From<ConfigError> for Stop {
 impl From<PromptError> for Stop {
     fn from(error: PromptError) -> Self {
         Self::of(error.is_usage(), &error)
+    }
+}
+
+impl From<SchemaError> for Stop {
+    fn from(error: SchemaError) -> Self {
+        Self::Failed(error.to_string())
     }
 }
 

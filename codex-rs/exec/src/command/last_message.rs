@@ -9,7 +9,7 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use crate::exit::Stop;
+use crate::command::exit::Stop;
 
 /// Where the answer goes.
 #[derive(Debug)]

@@ -5,21 +5,25 @@ use std::io;
 use std::process::ExitCode;
 
 use tokio::runtime::{Builder, Runtime};
+use uuid::Uuid;
 
+use crate::command::exit::Stop;
+use crate::command::last_message::LastMessage;
+use crate::command::mistyped;
 use crate::config::Config;
 use crate::config::args::ExecArgs;
 use crate::config::overrides::ConfigOverride;
+use crate::config::schema::Schema;
 use crate::conversation::Conversation;
 use crate::events::answer::Answer;
 use crate::events::server_error::MAX_MESSAGE;
-use crate::exit::Stop;
-use crate::last_message::LastMessage;
 use crate::prompt;
 use crate::terminal::Screen;
 use crate::terminal::editor::Saved;
 use crate::terminal::printable::excerpt;
 use crate::terminal::signals::{Interrupt, Signal, Signals};
 use crate::transport::Client;
+use crate::transport::error::Fault;
 use crate::turn::Asker;
 
 /// Runs `codex exec` and says what went wrong, if anything did.
@@ -29,7 +33,7 @@ use crate::turn::Asker;
 /// shells report as 130. A reader of standard output that leaves is not a failure.
 #[must_use]
 pub fn run_exec(args: &ExecArgs, overrides: &[ConfigOverride]) -> ExitCode {
-    let mut screen = Screen::new(args.common.quiet, args.json);
+    let mut screen = Screen::new(args.common.quiet, args.json.into(), args.common.color);
     match exec(args, overrides, &mut screen) {
         Ok(()) => ExitCode::SUCCESS,
         Err(stop) => end(&stop, &mut screen),
@@ -42,6 +46,9 @@ pub(crate) fn end(stop: &Stop, screen: &mut Screen) -> ExitCode {
     if let Some(message) = stop.message() {
         screen.error(message);
     }
+    if let Some(event) = stop.event() {
+        screen.turn_failed(event);
+    }
     if let Stop::Signal(signal @ Signal::Interrupt) = stop
         && screen.is_on_terminal()
     {
@@ -53,14 +60,29 @@ pub(crate) fn end(stop: &Stop, screen: &mut Screen) -> ExitCode {
 }
 
 fn exec(args: &ExecArgs, overrides: &[ConfigOverride], screen: &mut Screen) -> Result<(), Stop> {
-    let config = Config::load(&args.common, overrides, &environment)?;
+    if let Some(says) = args.common.of_codex.refused() {
+        return Err(Stop::Usage(says));
+    }
+    if let Some(says) = args.common.prompt.as_deref().and_then(mistyped::of_exec) {
+        return Err(Stop::Usage(says));
+    }
+    let mut config = Config::load(&args.common, overrides, &environment)?;
+    let schema = args.output_schema.as_deref().map(Schema::read);
+    config.schema = schema.transpose()?;
+    for note in &config.notes {
+        screen.note(note);
+    }
+    // Before the signals are ours, and before there is a file to be left behind: while it waits for standard
+    // input, Ctrl-C just ends it.
+    let question = prompt::question(&args.common)?;
+    for note in &question.attached.notes {
+        screen.note(note);
+    }
     let last_message = args.output_last_message.as_deref();
     let last_message = last_message.map(LastMessage::open).transpose()?;
     if last_message.is_some() {
         screen.outlive_reader();
     }
-    // Before the signals are ours: while it waits for standard input, Ctrl-C just ends it.
-    let question = prompt::question(&args.common)?;
     let client = Client::new(&config.provider)?;
     let mut conversation = Conversation::default();
     conversation.ask(question);
@@ -69,29 +91,59 @@ fn exec(args: &ExecArgs, overrides: &[ConfigOverride], screen: &mut Screen) -> R
     let asker = Asker {
         client: &client,
         config: &config,
+        goes_on: false,
     };
     let mut answer = Answer::default();
     let outcome = runtime.block_on(async {
         let mut signals = Signals::listen(Interrupt::Ends, Saved::none()).map_err(no_runtime)?;
         tokio::select! {
-            outcome = asker.answer(&conversation, &mut answer, screen) => outcome.map_err(Stop::from),
+            outcome = ask(&asker, &conversation, &mut answer, screen) => outcome.map_err(Stop::from),
             signal = signals.next() => Err(Stop::Signal(signal)),
         }
     });
-    if outcome.is_err() {
+    let outcome = outcome.and_then(|()| settle(&answer, &config, &client, last_message));
+    let closing = if outcome.is_ok() {
+        runtime.block_on(screen.turn_completed(answer.usage))
+    } else {
         // Whatever it was, the prompt of the shell begins on a line of its own.
         let _ = runtime.block_on(screen.leave_answer());
-    }
+        Ok(())
+    };
     // A write to a reader that does not read must not hold up the end.
     runtime.shutdown_background();
     outcome?;
+    closing.map_err(|cause| Fault::Output(cause).into())
+}
+
+async fn ask(
+    asker: &Asker<'_>,
+    conversation: &Conversation,
+    answer: &mut Answer,
+    screen: &mut Screen,
+) -> Result<(), Fault> {
+    let thread_id = Uuid::now_v7().to_string();
+    screen.begin_turn(&thread_id).await.map_err(Fault::Output)?;
+    asker.answer(conversation, answer, screen).await
+}
+
+/// What has to hold of an answer that is whole.
+fn settle(
+    answer: &Answer,
+    config: &Config,
+    client: &Client,
+    last_message: Option<LastMessage>,
+) -> Result<(), Stop> {
+    let redactor = client.redactor();
     if !answer.refusal.is_empty() {
         return Err(Stop::Failed(format!(
             "the model refused to answer: {}",
-            excerpt(&answer.refusal, MAX_MESSAGE)
+            excerpt(&redactor.clean(&answer.refusal), MAX_MESSAGE)
         )));
     }
-    let text = client.redactor().clean(&answer.text);
+    let text = redactor.clean(answer.last_message());
+    if let Some(schema) = &config.schema {
+        schema.check(&text).map_err(Stop::Failed)?;
+    }
     last_message.map_or(Ok(()), |file| file.write(&text))
 }
 
