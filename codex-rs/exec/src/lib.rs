@@ -20,6 +20,7 @@ mod events;
 pub mod fuzzing;
 #[cfg(test)]
 mod golden;
+mod markdown;
 mod prompt;
 mod terminal;
 mod transport;
