@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use codex_exec::{run_chat, run_config, run_exec, run_models};
+use codex_exec::{run_chat, run_config, run_exec, run_models, run_resume};
 use codex_responses_api_proxy::{report_failure, run_main};
 
 use multitool::{Multitool, Subcommand};
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
     let outcome = match typed.subcommand {
         None => return run_chat(typed.chat, &overrides),
         Some(Subcommand::Exec(with)) => return run_exec(&with.args, &overrides),
+        Some(Subcommand::Resume(with)) => return run_resume(with.args, &overrides),
         Some(Subcommand::Config(with)) => return run_config(&with.args, &overrides),
         Some(Subcommand::Models(with)) => return run_models(&with.args, &overrides),
         Some(Subcommand::ResponsesApiProxy(with)) => run_main(with.args, &[PROXY]),

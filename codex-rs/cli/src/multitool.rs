@@ -3,7 +3,7 @@
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use clap_complete::Shell;
-use codex_exec::{ChatArgs, ConfigArgs, ConfigOverride, ExecArgs, SelectArgs};
+use codex_exec::{ChatArgs, ConfigArgs, ConfigOverride, ExecArgs, ResumeChatArgs, SelectArgs};
 use codex_responses_api_proxy::Args;
 
 /// Tools around the OpenAI Responses API
@@ -33,8 +33,10 @@ pub(crate) struct Multitool {
 pub(crate) enum Subcommand {
     ResponsesApiProxy(Box<With<Args>>),
 
-    #[command(visible_alias = "e")]
+    #[command(visible_alias = "e", disable_help_subcommand = true)]
     Exec(Box<With<ExecArgs>>),
+
+    Resume(Box<With<ResumeChatArgs>>),
 
     Config(Box<With<ConfigArgs>>),
 
@@ -82,6 +84,7 @@ impl Multitool {
             None => None,
             Some(Subcommand::ResponsesApiProxy(with)) => Some(&with.overrides.config),
             Some(Subcommand::Exec(with)) => Some(&with.overrides.config),
+            Some(Subcommand::Resume(with)) => Some(&with.overrides.config),
             Some(Subcommand::Config(with)) => Some(&with.overrides.config),
             Some(Subcommand::Models(with)) => Some(&with.overrides.config),
             Some(Subcommand::Completion(with)) => Some(&with.overrides.config),
@@ -97,6 +100,7 @@ impl Multitool {
         match &mut self.subcommand {
             None => self.chat = before,
             Some(Subcommand::Exec(exec)) if !before.has_prompt() => exec.args.or(before),
+            Some(Subcommand::Resume(resume)) if !before.has_prompt() => resume.args.or(before),
             Some(_) if before.is_empty() => {}
             Some(_) => {
                 let message =

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::events::Event;
 use crate::events::answer::{Answer, Done, Output};
 use crate::events::stream::EventStream;
+use crate::markdown::Markdown;
 use crate::terminal::printable::printable;
 use crate::transport::redact::{Pieces, Redactor};
 
@@ -45,6 +46,23 @@ pub fn screen(data: &[u8]) {
     let on_screen = format!("{}{}", printable(&whole.text), printable(&whole.said));
     let steers = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
     assert!(!on_screen.contains(steers), "{on_screen:?}");
+
+    let mut markdown = Markdown::new(|| 80);
+    let read = markdown.push(&whole.text) + &markdown.finish();
+    let read = without_styles(&read);
+    assert!(!read.contains(steers), "{read:?}");
+}
+
+/// Without the only sequences that are ours: `ESC [` numbers `m`.
+fn without_styles(shown: &str) -> String {
+    let mut parts = shown.split("\u{1b}[");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| !c.is_ascii_digit() && c != ';');
+        let (_, rest) = part.split_at(end.unwrap_or(part.len()));
+        text.push_str(rest.strip_prefix('m').unwrap_or("\u{1b}"));
+    }
+    text
 }
 
 /// Does what an attempt does, without a connection and a terminal.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use uuid::Uuid;
 
 use crate::command::mistyped;
 use crate::config::ConfigError;
@@ -17,6 +18,7 @@ use crate::events::answer::AnswerError;
 use crate::events::server_error::ServerError;
 use crate::events::stream::TooLarge;
 use crate::prompt::error::PromptError;
+use crate::sessions::{SessionError, Store};
 use crate::transport::error::Fault;
 use crate::transport::http_client::ClientError;
 
@@ -177,6 +179,24 @@ fn configurations() -> Vec<String> {
     said
 }
 
+fn sessions() -> Vec<String> {
+    let store = || Store::new(Some(Path::new("/home")), "ID", Some(Path::new("/"))).unwrap();
+    let id = Uuid::nil();
+    let errors = [
+        SessionError::NoHome,
+        SessionError::NotAnId(text("name")),
+        SessionError::NotFound(id),
+        SessionError::NoneYet(store(), true),
+        SessionError::NoneYet(store(), false),
+        SessionError::InUse(id),
+        SessionError::CannotLock(id, cause()),
+        SessionError::Unreadable(file(), cause()),
+        SessionError::NotASession(file()),
+        SessionError::TooLarge(file()),
+    ];
+    errors.iter().map(ToString::to_string).collect()
+}
+
 #[test]
 fn every_message_is_as_it_was_agreed() {
     let parts = [
@@ -184,6 +204,7 @@ fn every_message_is_as_it_was_agreed() {
         ("The way to the server", faults()),
         ("Questions", prompts()),
         ("Configuration and command lines", configurations()),
+        ("Sessions", sessions()),
     ];
     let part = |(title, said): &(&str, Vec<String>)| format!("# {title}\n\n{}\n", said.join("\n"));
     let found = parts.iter().map(part).collect::<Vec<_>>().join("\n");

@@ -4,11 +4,13 @@
 //!  command/, chat/ -> config/ (flags, -c, profile, config.toml)
 //!                        |
 //!  prompt/ -> conversation/ -> turn/ <-> transport/ <-> server
+//!                  |             |
+//!              sessions/         |   (on a terminal through markdown/)
 //!                                |
 //!                terminal/ <- events/answer.rs <- events/stream.rs
 //! ```
 //!
-//! It is a chat client, not an agent: it runs nothing and changes no file it was not given.
+//! It is a chat client, not an agent: it runs nothing, and changes no file but those it was given and its own.
 #![forbid(unsafe_code)]
 
 mod chat;
@@ -20,14 +22,17 @@ mod events;
 pub mod fuzzing;
 #[cfg(test)]
 mod golden;
+mod markdown;
 mod prompt;
+mod sessions;
 mod terminal;
 mod transport;
 mod turn;
 
-pub use chat::run_chat;
+pub use chat::{run_chat, run_resume};
 pub use command::config::run_config;
 pub use command::exec::run_exec;
 pub use command::models::run_models;
 pub use config::args::{ChatArgs, ConfigArgs, ExecArgs, SelectArgs};
 pub use config::overrides::ConfigOverride;
+pub use config::resume::ResumeChatArgs;

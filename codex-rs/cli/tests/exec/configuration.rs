@@ -90,6 +90,7 @@ fn the_request_is_what_the_configuration_says() {
             "reasoning": {"effort": "high", "summary": "concise"},
             "stream": true,
             "store": false,
+            "include": ["reasoning.encrypted_content"],
         })
     );
 }

@@ -9,6 +9,8 @@ fn the_help_is_as_it_was_agreed() {
     for (name, args) in [
         ("codex", &["--help"][..]),
         ("codex-exec", &["exec", "--help"]),
+        ("codex-exec-resume", &["exec", "resume", "--help"]),
+        ("codex-resume", &["resume", "--help"]),
         ("codex-config-show", &["config", "show", "--help"]),
         ("codex-models", &["models", "--help"]),
     ] {

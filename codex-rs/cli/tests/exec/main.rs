@@ -16,6 +16,8 @@
 
 #[cfg(unix)]
 mod chat;
+#[cfg(unix)]
+mod chat_commands;
 mod configuration;
 #[cfg(unix)]
 mod display;
@@ -31,6 +33,7 @@ mod retries;
 #[cfg(unix)]
 mod server_info;
 mod servers;
+mod sessions;
 #[cfg(unix)]
 mod signals;
 mod stream_retries;

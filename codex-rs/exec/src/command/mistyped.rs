@@ -3,15 +3,16 @@
 /// How far a mistyped word may be from the right one, in letters.
 const SLIP: usize = 2;
 /// Ours.
-const COMMANDS: [&str; 5] = [
+const COMMANDS: [&str; 6] = [
     "responses-api-proxy",
     "exec",
+    "resume",
     "config",
     "models",
     "completion",
 ];
 /// Those of OpenAI's Codex CLI 0.171 that are not here.
-const OF_CODEX: [&str; 24] = [
+const OF_CODEX: [&str; 23] = [
     "agents",
     "app-server",
     "apply",
@@ -31,7 +32,6 @@ const OF_CODEX: [&str; 24] = [
     "plugin",
     "queue",
     "remote-control",
-    "resume",
     "review",
     "sandbox",
     "unarchive",
@@ -98,7 +98,8 @@ mod tests {
     fn subcommands_are_no_questions() {
         for (word, says) in [
             ("login", "of OpenAI's Codex CLI"),
-            ("resume", "of OpenAI's Codex CLI"),
+            ("fork", "of OpenAI's Codex CLI"),
+            ("resumee", "did you mean resume?"),
             ("responses-api-prox", "did you mean responses-api-proxy?"),
             ("response-api-proxy", "did you mean responses-api-proxy?"),
             ("responses", "did you mean responses-api-proxy?"),

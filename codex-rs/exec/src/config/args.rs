@@ -7,6 +7,7 @@ use clap::{ArgAction, Args, Subcommand};
 
 use crate::config::codex_flags::CodexFlags;
 use crate::config::overrides::ConfigOverride;
+use crate::config::resume::ExecCommand;
 use crate::terminal::format::{Color, Json};
 
 /// Ask a model one question and stream its answer
@@ -20,6 +21,16 @@ pub struct ExecArgs {
     #[command(flatten)]
     pub(crate) common: Common,
 
+    #[command(flatten)]
+    pub(crate) flags: ExecFlags,
+
+    #[command(subcommand)]
+    pub(crate) command: Option<ExecCommand>,
+}
+
+/// What goes with one question.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct ExecFlags {
     /// Print events to standard output, one JSON object a line: those that Codex's own exec prints, or with
     /// =events those of the Responses API
     #[arg(
@@ -39,6 +50,18 @@ pub struct ExecArgs {
     /// Ask for JSON that keeps to the JSON Schema in this file, and check that the answer does
     #[arg(long, value_name = "FILE")]
     pub(crate) output_schema: Option<PathBuf>,
+}
+
+impl ExecFlags {
+    /// Takes what these flags do not say from those that stood before a subcommand.
+    pub(super) fn or(&mut self, before: Self) {
+        self.json = self.json.or(before.json);
+        self.output_last_message = self
+            .output_last_message
+            .take()
+            .or(before.output_last_message);
+        self.output_schema = self.output_schema.take().or(before.output_schema);
+    }
 }
 
 /// What a question and a conversation have in common.
@@ -74,7 +97,7 @@ impl ChatArgs {
 pub(crate) struct Common {
     /// The question; `-` reads it from standard input
     ///
-    /// With a question, what is piped into standard input goes along as context.
+    /// With a question, what is piped into standard input goes along as context; not with `resume`.
     #[arg(value_name = "PROMPT")]
     pub(crate) prompt: Option<String>,
 
@@ -114,7 +137,7 @@ pub(crate) struct Common {
     #[arg(short, long, action = ArgAction::SetTrue)]
     pub(crate) quiet: bool,
 
-    /// When to colour standard error
+    /// When to colour standard error, and to show an answer's Markdown on a terminal
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     pub(crate) color: Color,
 

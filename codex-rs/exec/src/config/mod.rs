@@ -11,6 +11,7 @@ mod keys;
 pub(crate) mod layer;
 pub(crate) mod overrides;
 pub(crate) mod provider;
+pub(crate) mod resume;
 pub(crate) mod schema;
 pub(crate) mod show;
 mod sources;

@@ -2,10 +2,10 @@
 //!
 //! Nothing is kept by the server (`store: false`), so every request repeats the conversation.
 
+pub(crate) mod item;
 pub(crate) mod request;
 
-use serde::Serialize;
-
+use crate::conversation::item::{Content, Item, Role};
 use crate::events::answer::Answer;
 use crate::prompt::attachments::Attachments;
 
@@ -13,24 +13,8 @@ use crate::prompt::attachments::Attachments;
 #[derive(Debug, Default)]
 pub(crate) struct Conversation {
     items: Vec<Item>,
-}
-
-/// One message, as the Responses API takes it.
-#[derive(Debug, Serialize)]
-struct Item {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    role: &'static str,
-    content: Vec<Content>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Content {
-    InputText { text: String },
-    InputImage { image_url: String },
-    OutputText { text: String },
-    Refusal { refusal: String },
+    /// Where the last answer begins.
+    answer: usize,
 }
 
 /// A question: text, and what goes along with it.
@@ -40,20 +24,13 @@ pub(crate) struct Question {
     pub(crate) attached: Attachments,
 }
 
-impl Item {
-    /// What the model is told about how to answer, beside its instructions.
-    fn of_developer(text: &str) -> Self {
-        Self {
-            kind: "message",
-            role: "developer",
-            content: vec![Content::InputText {
-                text: text.to_owned(),
-            }],
-        }
-    }
-}
-
 impl Conversation {
+    /// One that goes on.
+    pub(crate) fn of(items: Vec<Item>) -> Self {
+        let answer = items.len();
+        Self { items, answer }
+    }
+
     pub(crate) fn ask(&mut self, question: Question) {
         let text = Content::InputText {
             text: question.text,
@@ -65,33 +42,49 @@ impl Conversation {
             .images
             .into_iter()
             .map(|image_url| Content::InputImage { image_url });
-        self.items.push(Item {
-            kind: "message",
-            role: "user",
-            content: std::iter::once(text).chain(files).chain(images).collect(),
-        });
+        let content = std::iter::once(text).chain(files).chain(images).collect();
+        self.items.push(Item::message(Role::User, content));
+        self.answer = self.items.len();
     }
 
-    /// Keeps what came of an answer, be it whole or not.
-    pub(crate) fn answered(&mut self, answer: Answer) {
-        let text = (!answer.text.is_empty()).then_some(Content::OutputText { text: answer.text });
-        let refusal = (!answer.refusal.is_empty()).then_some(Content::Refusal {
-            refusal: answer.refusal,
-        });
-        let content: Vec<Content> = text.into_iter().chain(refusal).collect();
-        if !content.is_empty() {
-            self.items.push(Item {
-                kind: "message",
-                role: "assistant",
-                content,
-            });
+    /// The question that was asked last.
+    pub(crate) fn last_question(&self) -> Option<&Item> {
+        self.items.iter().rev().find(|item| item.is_question())
+    }
+
+    /// Keeps what came of an answer. Of one that is not whole that is the text alone: nobody knows
+    /// what the reasoning led to.
+    pub(crate) fn answered(&mut self, answer: Answer, is_whole: bool) {
+        self.answer = self.items.len();
+        let (text, refusal) = (answer.text.clone(), answer.refusal.clone());
+        let kept = if is_whole { answer.kept() } else { Vec::new() };
+        if kept.iter().any(|item| item.role().is_some()) {
+            self.items.extend(kept);
+        } else if !text.is_empty() {
+            self.items.push(Item::answer(text));
         }
+        if !refusal.is_empty() {
+            let refusal = Content::Refusal { refusal };
+            self.items
+                .push(Item::message(Role::Assistant, vec![refusal]));
+        }
+    }
+
+    /// What came of the last question.
+    pub(crate) fn last_answer(&self) -> &[Item] {
+        self.items.get(self.answer..).unwrap_or_default()
+    }
+
+    /// Everything that was said.
+    pub(crate) fn items(&self) -> &[Item] {
+        &self.items
     }
 
     /// Takes a question back that nothing came of.
     pub(crate) fn unask(&mut self) {
-        if self.items.last().is_some_and(|item| item.role == "user") {
+        if self.items.last().is_some_and(Item::is_question) {
             self.items.pop();
+            self.answer = self.items.len();
         }
     }
 }

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use crate::config::Config;
-use crate::conversation::{Conversation, Item};
+use crate::conversation::Conversation;
+use crate::conversation::item::Item;
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -21,7 +22,12 @@ struct Body<'a> {
     max_output_tokens: Option<u64>,
     stream: bool,
     store: bool,
+    #[serde(skip_serializing_if = "<[&str]>::is_empty")]
+    include: &'a [&'a str],
 }
+
+/// What makes reasoning come in a form that can be sent back.
+const ENCRYPTED_REASONING: &[&str] = &["reasoning.encrypted_content"];
 
 #[derive(Serialize)]
 struct Reasoning<'a> {
@@ -73,6 +79,55 @@ impl Conversation {
             max_output_tokens: config.max_output_tokens,
             stream: true,
             store: false,
+            include: if effort.is_some() || summary.is_some() || reasons(&config.model) {
+                ENCRYPTED_REASONING
+            } else {
+                &[]
+            },
         })
+    }
+}
+
+/// Whether a model of this name reasons. One that does not is not asked for its reasoning: that is an error to some
+/// servers.
+fn reasons(model: &str) -> bool {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    let number = |prefix: &str| -> Option<u32> {
+        let rest = name.strip_prefix(prefix)?;
+        let end = rest.find(|c: char| !c.is_ascii_digit());
+        rest.get(..end.unwrap_or(rest.len()))?.parse().ok()
+    };
+    let is_new = number("gpt-").is_some_and(|version| version >= 5);
+    let is_of_o = number("o").is_some_and(|version| version >= 1);
+    (is_new || is_of_o || name.starts_with("codex-")) && !name.contains("-chat")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_that_reason() {
+        for model in [
+            "gpt-5.5",
+            "gpt-6.1-sol",
+            "openai/gpt-5",
+            "o3",
+            "o4-mini",
+            "codex-mini-latest",
+        ] {
+            assert!(reasons(model), "{model}");
+        }
+        for model in [
+            "gpt-4.1",
+            "gpt-4o",
+            "gpt-5-chat-latest",
+            "llama3",
+            "omni",
+            "gpt-oss:20b",
+            "m",
+        ] {
+            assert!(!reasons(model), "{model}");
+        }
     }
 }

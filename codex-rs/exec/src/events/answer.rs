@@ -4,12 +4,17 @@
 //! their own.
 
 mod error;
+mod kept;
 mod output;
+mod sources;
 
 use std::collections::BTreeMap;
 
 pub(crate) use self::error::AnswerError;
+use self::kept::Kept;
 pub(crate) use self::output::{Done, Output, Search};
+use self::sources::Sources;
+use crate::conversation::item as conversation;
 use crate::events::item::Item;
 use crate::events::lenient::MAX_PARTS;
 use crate::events::server_error::ServerError;
@@ -38,6 +43,9 @@ pub(crate) struct Answer {
     /// Whether a message was complete.
     has_message: bool,
     reasoning: usize,
+    /// Complete messages, and reasoning that can be sent back, in their order.
+    kept: Kept,
+    sources: Sources,
 }
 
 /// What has arrived of one part.
@@ -121,6 +129,16 @@ impl Answer {
     /// The text of the last message.
     pub(crate) fn last_message(&self) -> &str {
         self.text.get(self.last_message..).unwrap_or_default()
+    }
+
+    /// The items that are sent back with the next question; empty where they are not all of the text.
+    pub(crate) fn kept(self) -> Vec<conversation::Item> {
+        self.kept.items(self.text)
+    }
+
+    /// What the text refers to, each once, with its title.
+    pub(crate) fn sources(&self) -> &[String] {
+        self.sources.all()
     }
 
     fn room_for(&self, more: usize) -> Result<(), AnswerError> {
@@ -234,13 +252,20 @@ impl Answer {
             // Somebody else's words are not the answer.
             "message" => {}
             "reasoning" => {
+                if let Some(reasoning) = item.reasoning() {
+                    self.kept.reasoning(reasoning, item.size())?;
+                }
                 let summary = item.summary();
                 if !summary.is_empty() {
                     outputs.push(Output::Done(Done::Reasoning(summary)));
                 }
             }
-            WEB_SEARCH => outputs.push(Output::Done(Done::Search(search(item)))),
+            WEB_SEARCH => {
+                self.kept.forget_reasoning();
+                outputs.push(Output::Done(Done::Search(search(item))));
+            }
             kind => {
+                self.kept.forget_reasoning();
                 let name = name(item.name.as_deref().unwrap_or(kind));
                 outputs.push(Output::Note(if RUN_BY_SERVER.contains(&kind) {
                     format!("the server ran the tool {name}")
@@ -260,6 +285,9 @@ impl Answer {
         outputs: &mut Vec<Output>,
     ) -> Result<(), AnswerError> {
         let text = item.text();
+        for content in &item.content.0 {
+            self.sources.cite(&content.annotations.0);
+        }
         for (content_index, content) in (0..).zip(item.content.0) {
             let place = Place {
                 output_index,
@@ -279,6 +307,7 @@ impl Answer {
         }
         if let Some(text) = text {
             self.has_message = true;
+            self.kept.message(text.clone());
             outputs.push(Output::Done(Done::Message(text)));
         }
         Ok(())

@@ -1,7 +1,9 @@
 //! One item of an answer: a message, reasoning, a call of a tool.
 
 use serde::Deserialize;
+use serde_json::Value;
 
+use crate::conversation::item as conversation;
 use crate::events::lenient::{BoundedList, Object, text};
 use crate::transport::redact::Redactor;
 
@@ -25,9 +27,37 @@ pub(crate) struct Item {
     /// Of reasoning.
     #[serde(default)]
     summary: BoundedList<Content>,
+    /// Of reasoning: what only the server can read.
+    #[serde(default, deserialize_with = "text")]
+    encrypted_content: Option<String>,
     /// Of a web search.
     #[serde(default)]
     pub(crate) action: Object<Action>,
+}
+
+/// Reasoning that can be sent back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reasoning {
+    id: Option<String>,
+    summary: Vec<String>,
+    encrypted_content: String,
+}
+
+impl From<Reasoning> for conversation::Item {
+    fn from(reasoning: Reasoning) -> Self {
+        let part = |text| serde_json::json!({"type": "summary_text", "text": text});
+        let summary = reasoning.summary.into_iter().map(part).collect();
+        let id = reasoning.id.map(|id| ("id".to_owned(), Value::String(id)));
+        let fields = [
+            ("type".to_owned(), Value::String("reasoning".to_owned())),
+            ("summary".to_owned(), Value::Array(summary)),
+            (
+                "encrypted_content".to_owned(),
+                Value::String(reasoning.encrypted_content),
+            ),
+        ];
+        Self::Kept(fields.into_iter().chain(id).collect())
+    }
 }
 
 /// A piece of a message, or of a summary.
@@ -39,6 +69,33 @@ pub(crate) struct Content {
     pub(crate) text: Option<String>,
     #[serde(default, deserialize_with = "text")]
     pub(crate) refusal: Option<String>,
+    /// Of text: what it refers to.
+    #[serde(default)]
+    pub(crate) annotations: BoundedList<Annotation>,
+}
+
+/// A source that a text refers to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct Annotation {
+    #[serde(default, deserialize_with = "text")]
+    url: Option<String>,
+    #[serde(default, deserialize_with = "text")]
+    title: Option<String>,
+    /// Of a file that the server has.
+    #[serde(default, deserialize_with = "text")]
+    filename: Option<String>,
+}
+
+impl Annotation {
+    /// Where it leads, and what that is called; `None` if it does not say.
+    pub(crate) fn source(&self) -> Option<String> {
+        let (title, url) = (self.title.as_deref(), self.url.as_deref());
+        match (title.filter(|title| !title.trim().is_empty()), url) {
+            (Some(title), Some(url)) => Some(format!("{title}: {url}")),
+            (None, Some(url)) => Some(url.to_owned()),
+            (_, None) => self.filename.clone(),
+        }
+    }
 }
 
 /// What a web search does: `search`, `open_page` or `find_in_page`.
@@ -78,10 +135,32 @@ impl Item {
         parts.collect::<Vec<_>>().join("\n")
     }
 
+    /// How large what is kept of reasoning is, in bytes.
+    pub(super) fn size(&self) -> usize {
+        self.encrypted_content.as_ref().map_or(0, String::len) + self.summary().len()
+    }
+
+    /// Reasoning in a form that can be sent back, if it came in one.
+    pub(super) fn reasoning(&self) -> Option<Reasoning> {
+        let summary = self.summary.0.iter();
+        Some(Reasoning {
+            id: self.id.clone(),
+            summary: summary.filter_map(|part| part.text.clone()).collect(),
+            encrypted_content: self.encrypted_content.clone()?,
+        })
+    }
+
     pub(super) fn redact(&mut self, redactor: &Redactor) {
         redactor.clean_in(&mut self.name);
         for part in &mut self.summary.0 {
             redactor.clean_in(&mut part.text);
+        }
+        for part in &mut self.content.0 {
+            for source in &mut part.annotations.0 {
+                for text in [&mut source.url, &mut source.title, &mut source.filename] {
+                    redactor.clean_in(text);
+                }
+            }
         }
         let action = &mut self.action.0;
         for text in [&mut action.query, &mut action.url, &mut action.pattern] {

@@ -5,7 +5,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod item;
-mod lenient;
+pub(crate) mod lenient;
 pub(crate) mod server_error;
 pub(crate) mod stream;
 mod surrogates;

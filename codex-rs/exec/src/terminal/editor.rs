@@ -8,15 +8,16 @@ use std::sync::mpsc;
 
 #[cfg(unix)]
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
-use rustyline::completion::Completer;
+use rustyline::completion::{Completer, FilenameCompleter};
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::history::DefaultHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
-use rustyline::{Config, Helper};
+use rustyline::{CompletionType, Config, Context, Helper};
 use tokio::sync::oneshot;
 
+use crate::chat::command::completions;
 use crate::prompt::is_like_a_key;
 
 /// Beside Codex's own `history.jsonl`, which holds something else.
@@ -72,6 +73,7 @@ fn serve(
         .auto_add_history(false)
         // As in a shell: what begins with a space is not kept.
         .history_ignore_space(true)
+        .completion_type(CompletionType::List)
         .build();
     let mut editor = match rustyline::Editor::<Lines, DefaultHistory>::with_config(config) {
         Ok(editor) => editor,
@@ -175,6 +177,25 @@ impl Highlighter for Lines {
 
 impl Completer for Lines {
     type Candidate = String;
+
+    /// Commands, at the beginning of the line; behind /save, files.
+    fn complete(
+        &self,
+        line: &str,
+        at: usize,
+        context: &Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<String>)> {
+        if line.starts_with("/save ") {
+            let (start, files) = FilenameCompleter::new().complete(line, at, context)?;
+            return Ok((
+                start,
+                files.into_iter().map(|file| file.replacement).collect(),
+            ));
+        }
+        let typed = line.get(..at).unwrap_or_default();
+        let names = completions(typed).into_iter();
+        Ok((0, names.map(|name| format!("{name} ")).collect()))
+    }
 }
 
 impl Hinter for Lines {

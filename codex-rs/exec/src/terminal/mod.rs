@@ -4,6 +4,8 @@
 //! Standard output gets the answer and nothing else; where it is a terminal, in a form that
 //! cannot steer it. Everything else is for people, goes to standard error, and is never needed.
 
+mod answer;
+mod clipboard;
 pub(crate) mod codex_events;
 pub(crate) mod editor;
 pub(crate) mod format;
@@ -19,6 +21,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::events::Usage;
 use crate::events::answer::{Done, Search};
+use crate::markdown::Markdown;
 use crate::prompt::stdin::stdin_is_terminal;
 use crate::terminal::codex_events::{CodexEvents, wire_error};
 use crate::terminal::format::{Color, Format};
@@ -28,9 +31,6 @@ use crate::transport::retry::Attempt;
 
 /// How often the spinner turns.
 const TICK: Duration = Duration::from_millis(100);
-
-/// How long the end of an answer's line may take.
-const FINAL_LINE: Duration = Duration::from_millis(100);
 
 /// The two streams.
 #[derive(Debug)]
@@ -45,6 +45,10 @@ pub(crate) struct Screen {
     events: CodexEvents,
     spinner: Option<ProgressBar>,
     can_spin: bool,
+    /// Whether escape sequences do something on standard output.
+    takes_sequences: bool,
+    /// Where an answer is not shown as it was written.
+    markdown: Option<Markdown>,
     /// Whether a carriage return waits for what comes after it.
     has_return: bool,
     /// Whether the answer is wanted although nobody reads standard output.
@@ -65,21 +69,25 @@ impl Screen {
         let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let stdout_is_terminal = io::stdout().is_terminal();
         let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        // https://no-color.org
+        let wants_colours = |is_terminal| match color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => is_terminal && !is_set("NO_COLOR") && !is_dumb,
+        };
+        let is_read = stdout_is_terminal && format == Format::Text && wants_colours(true);
         Self {
             stdout: tokio::io::stdout(),
             stdout_is_terminal,
             is_one_terminal: stdout_is_terminal && stderr_is_terminal,
-            // https://no-color.org
-            has_colours: match color {
-                Color::Always => true,
-                Color::Never => false,
-                Color::Auto => stderr_is_terminal && !is_set("NO_COLOR") && !is_dumb,
-            },
+            has_colours: wants_colours(stderr_is_terminal),
             is_quiet,
             format,
             events: CodexEvents::default(),
             spinner: None,
             can_spin: stderr_is_terminal && !is_dumb && !is_quiet,
+            takes_sequences: stdout_is_terminal && !is_dumb,
+            markdown: is_read.then(|| Markdown::new(answer::width)),
             has_return: false,
             outlives_reader: false,
             has_lost_reader: false,
@@ -122,24 +130,6 @@ impl Screen {
         if let Some(spinner) = self.spinner.take() {
             spinner.finish_and_clear();
         }
-    }
-
-    /// Text of the answer. Whether some of it has gone out, in whatever form.
-    ///
-    /// # Errors
-    ///
-    /// Standard output does not take it.
-    pub(crate) async fn text(&mut self, text: &str) -> io::Result<bool> {
-        if text.is_empty() || self.format == Format::CodexEvents {
-            return Ok(false);
-        }
-        self.go_on();
-        self.end_reasoning();
-        if self.format == Format::Text {
-            (self.is_in_line, self.has_text) = (!text.ends_with('\n'), true);
-            self.out(text).await?;
-        }
-        Ok(true)
     }
 
     /// Whether events are printed as the server sends them.
@@ -203,6 +193,10 @@ impl Screen {
             most,
             wait,
         } = next;
+        if let Some(markdown) = &mut self.markdown {
+            // Of what comes again, nothing was seen.
+            markdown.finish();
+        }
         self.note(&format!(
             "{fault}; again in {} ({n} of {most})",
             seconds(wait)
@@ -252,62 +246,31 @@ impl Screen {
         self.out(&lines).await
     }
 
-    /// Ends what has come of an answer that failed, where it is the last thing: a terminal that takes nothing
-    /// must not hold it up.
-    pub(crate) async fn leave_answer(&mut self) -> io::Result<()> {
-        let ended = tokio::time::timeout(FINAL_LINE, self.end_line()).await;
-        ended.unwrap_or(Ok(()))
-    }
-
-    /// Ends a whole answer. In a pipe or a file a newline follows it, whatever it ends with, as in Codex.
-    ///
-    /// # Errors
-    ///
-    /// Standard output does not take it.
-    pub(crate) async fn end_answer(&mut self) -> io::Result<()> {
-        self.is_in_line |= std::mem::take(&mut self.has_text) && !self.stdout_is_terminal;
-        self.end_line().await
-    }
-
-    /// Ends the last line of an answer.
-    async fn end_line(&mut self) -> io::Result<()> {
-        self.go_on();
-        self.end_reasoning();
-        if std::mem::take(&mut self.is_in_line) {
-            return self.out("\n").await;
-        }
-        Ok(())
-    }
-
     async fn out(&mut self, text: &str) -> io::Result<()> {
+        let text = if self.stdout_is_terminal {
+            printable(text)
+        } else {
+            Cow::Borrowed(text)
+        };
+        self.out_as_it_is(&text).await
+    }
+
+    /// What steers a terminal only where it is meant to.
+    async fn out_as_it_is(&mut self, text: &str) -> io::Result<()> {
         if self.has_lost_reader {
             return Ok(());
         }
-        match self.write(text).await {
+        let written = match self.stdout.write_all(text.as_bytes()).await {
+            Ok(()) => self.stdout.flush().await,
+            fault => fault,
+        };
+        match written {
             Err(cause) if self.outlives_reader && cause.kind() == io::ErrorKind::BrokenPipe => {
                 self.has_lost_reader = true;
                 Ok(())
             }
             outcome => outcome,
         }
-    }
-
-    async fn write(&mut self, text: &str) -> io::Result<()> {
-        if self.stdout_is_terminal {
-            // A line may end as on Windows, and be cut in between.
-            let text = if std::mem::take(&mut self.has_return) {
-                Cow::Owned(format!("\r{text}"))
-            } else {
-                Cow::Borrowed(text)
-            };
-            let whole = text.strip_suffix('\r');
-            self.has_return = whole.is_some();
-            let text = whole.unwrap_or(&text).replace("\r\n", "\n");
-            self.stdout.write_all(printable(&text).as_bytes()).await?;
-        } else {
-            self.stdout.write_all(text.as_bytes()).await?;
-        }
-        self.stdout.flush().await
     }
 
     /// A piece of a summary of the model's reasoning.
@@ -317,6 +280,15 @@ impl Screen {
         self.is_in_reasoning = true;
         let text = text.replace("\r\n", "\n");
         self.err(&self.styled("2", &printable(&text)));
+    }
+
+    /// What was asked for by a command.
+    pub(crate) fn say(&mut self, text: &str) {
+        self.go_on();
+        self.end_reasoning();
+        self.leave_line();
+        let text = text.replace("\r\n", "\n");
+        self.err(&format!("{}\n", printable(&text)));
     }
 
     /// Something worth knowing; not when quiet.
@@ -341,6 +313,9 @@ impl Screen {
     /// An answer's unfinished line is not gone on with by something else.
     fn leave_line(&mut self) {
         if self.is_one_terminal && std::mem::take(&mut self.is_in_line) {
+            if let Some(markdown) = &mut self.markdown {
+                markdown.leave_line();
+            }
             self.err("\n");
         }
     }

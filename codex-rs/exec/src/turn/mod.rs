@@ -71,6 +71,9 @@ impl Asker<'_> {
             tokio::time::sleep(next.wait).await;
         };
         screen.end_answer().await.map_err(Fault::Output)?;
+        for (number, source) in (1..).zip(answer.sources()) {
+            screen.note(&format!("[{number}] {source}"));
+        }
         screen.note(&times.summary(answer, &provider.id));
         if let Some(complete) = complete {
             let limit = if self.goes_on {
