@@ -184,7 +184,7 @@ fn no_control_sequence_of_a_server_message_reaches_the_terminal() {
 #[test]
 fn texts_that_contradict_the_streamed_ones_are_not_stored() {
     let mut body = vec![Step::Data(created().into())];
-    let text = "y".repeat(15 << 20);
+    let text = "y".repeat(4 << 20);
     // Stored, they would take more than the memory it has.
     for index in 0..28 {
         let position = json!({"output_index": 0, "content_index": index});
@@ -200,7 +200,7 @@ fn texts_that_contradict_the_streamed_ones_are_not_stored() {
     }
     body.push(Step::Data(completed().into()));
     let upstream = MockUpstream::h1(Reply::event_stream().steps(body));
-    let output = ask(&upstream).run_in_shell("ulimit -v 393216; exec \"$@\"");
+    let output = ask(&upstream).run_in_shell("ulimit -v 131072; exec \"$@\"");
     assert_ended(&output, 0, &"x".repeat(28));
 }
 
