@@ -25,6 +25,16 @@ pub fn ignore_file_size_signal() -> io::Result<()> {
     Action::ignore().install(libc::SIGXFSZ)
 }
 
+/// From now on SIGHUP and SIGINT do nothing: for a process that ends with another one, which hears them.
+///
+/// # Errors
+///
+/// None that is known.
+pub fn ignore_hangup_and_interrupt() -> io::Result<()> {
+    Action::ignore().install(libc::SIGHUP)?;
+    Action::ignore().install(libc::SIGINT)
+}
+
 /// What is done at a signal. Whatever there is a value of may be installed: what the system does by
 /// default, what was done before, or a handler that somebody vouched for.
 #[derive(Clone, Copy)]

@@ -69,7 +69,7 @@ pub struct IdentityArgs {
     #[arg(long, value_name = "ADDRESS", requires = "of_a_machine")]
     pub metadata_address: Option<std::net::SocketAddr>,
 
-    /// Where identity tokens are exchanged for access tokens [default: https://auth.openai.com/oauth/token]
+    /// Where identity tokens are exchanged for access tokens, if not at OpenAI's token endpoint
     ///
     /// With it, --upstream-url may be another one than OpenAI's, too.
     #[arg(long, value_name = "URL", value_parser = NonEmptyStringValueParser::new(), requires = "identity")]

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use crate::config::environment;
 use crate::config::units::parse_duration;
-use crate::credential::source::key_file::KeyFile;
 
 // What a help page says of other sources than standard input. Not a doc comment: clap would print it.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -69,6 +68,14 @@ pub(crate) enum KeyReader {
         command: String,
         user: Option<String>,
     },
+}
+
+/// What `--key-file` or `--key-credential` names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeyFile {
+    pub(crate) path: PathBuf,
+    /// A service manager has put it there for this service alone, and shows who may read it in its own way.
+    pub(crate) is_credential: bool,
 }
 
 /// There is no directory of credentials.

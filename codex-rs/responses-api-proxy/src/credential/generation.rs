@@ -6,9 +6,10 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use codex_deadline::within;
 use http::HeaderValue;
 
 use crate::credential::known_keys::KnownKeys;
@@ -23,6 +24,9 @@ use crate::observe::finished::CredentialFacts;
 use crate::observe::metrics::exposition::CredentialStanding;
 use crate::observe::stderr;
 
+/// How long a request waits for an exchange: a little longer than its two steps may take.
+const PATIENCE: Duration = Duration::from_secs(65);
+
 /// So often a request looks for a credential that it was told is there.
 const MOST_LOOKS: usize = 4;
 
@@ -30,9 +34,37 @@ const MOST_LOOKS: usize = 4;
 pub(crate) struct Generation {
     facts: CredentialFacts,
     substitute: Arc<Substitute>,
-    needle: Arc<Needle>,
+    watch: Arc<Watch>,
     since: Instant,
 }
+
+/// Whoever has one has the key of this generation looked for everywhere: it is in force, or the request that went with
+/// it is not over.
+pub(crate) struct Watch {
+    needle: Arc<Needle>,
+}
+
+impl Watch {
+    pub(crate) fn needle(&self) -> &Arc<Needle> {
+        &self.needle
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_tests(needle: Arc<Needle>) -> Arc<Self> {
+        Arc::new(Self { needle })
+    }
+}
+
+/// A key that was in force, as long as something may still have it.
+struct Issued {
+    substitute: Weak<Substitute>,
+    watch: Weak<Watch>,
+    needle: Arc<Needle>,
+}
+
+/// So many keys are looked for at most, besides those that may still be sent: each look takes its time. Of one more the
+/// oldest is looked for in the answer alone that it was sent for.
+const MOST_WATCHED: usize = 32;
 
 /// Whoever has one keeps the credential of a request's head in its memory until that head is encrypted.
 #[derive(Clone)]
@@ -59,7 +91,7 @@ impl HeadPermit {
             true
         };
         let permits = [(); SLOTS].map(|()| {
-            let mut slot = pool.take(std::time::Duration::ZERO).unwrap();
+            let mut slot = pool.take(Duration::ZERO).unwrap();
             slot.token_mut()[..8].fill(b'k');
             let substitute = Substitute::new(slot.finish(8).unwrap(), &mut random);
             Self(Arc::new(substitute.unwrap()))
@@ -100,9 +132,9 @@ pub(crate) struct Generations {
     /// Knows when one expires, and gets the next; `None` where they do not.
     refresher: Option<&'static Refresher>,
     state: RwLock<State>,
-    /// What is looked for, the newest last: each as long as it is in force or some head needs it, and the newest
-    /// until the next one but one.
-    issued: Mutex<Vec<(Weak<Substitute>, Arc<Needle>)>>,
+    /// What is looked for, the newest last: each as long as it is in force, some head needs it or some
+    /// request that went with it is not over; and the newest until the next one but one.
+    issued: Mutex<Vec<Issued>>,
     wishes: Wishes,
 }
 
@@ -152,14 +184,21 @@ impl Generations {
         let substitute = Arc::new(Substitute::new(credential, &mut random)?);
         self.substitution.add(&substitute);
         // Before anybody sends it, it is looked for.
-        self.look_for(&substitute, &needle);
+        let watch = Arc::new(Watch {
+            needle: Arc::clone(&needle),
+        });
+        self.look_for(Issued {
+            substitute: Arc::downgrade(&substitute),
+            watch: Arc::downgrade(&watch),
+            needle,
+        });
         let next = Arc::new(Generation {
             facts: CredentialFacts {
                 kind: self.kind,
                 generation: number,
             },
             substitute,
-            needle,
+            watch,
             since: Instant::now(),
         });
         let before = {
@@ -172,14 +211,23 @@ impl Generations {
         Ok(())
     }
 
-    /// Has answers searched for the new one, the one before, and those before that which some head still needs.
-    fn look_for(&self, new: &Arc<Substitute>, needle: &Arc<Needle>) {
+    /// Has answers and lines searched for the new one, the one before, and those before that which something may
+    /// still have.
+    fn look_for(&self, new: Issued) {
         let mut issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
         let last = issued.pop();
-        issued.retain(|(substitute, _)| substitute.strong_count() > 0);
+        let mut room = MOST_WATCHED;
+        // From the newest on.
+        issued.reverse();
+        issued.retain(|issued| {
+            let is_watched = issued.watch.strong_count() > 0 && room > 0;
+            room -= usize::from(is_watched);
+            is_watched || issued.substitute.strong_count() > 0
+        });
+        issued.reverse();
         issued.extend(last);
-        issued.push((Arc::downgrade(new), Arc::clone(needle)));
-        let needles = issued.iter().map(|(_, needle)| Arc::clone(needle));
+        issued.push(new);
+        let needles = issued.iter().map(|issued| Arc::clone(&issued.needle));
         self.known.replace(needles.collect());
     }
 
@@ -187,7 +235,7 @@ impl Generations {
     pub(crate) fn is_in_force(&self, credential: &LockedCredential) -> bool {
         let state = self.state();
         let current = state.current.as_ref();
-        current.is_some_and(|current| current.needle.is(credential.secret()))
+        current.is_some_and(|current| current.watch.needle.is(credential.secret()))
     }
 
     /// Counts an attempt at a new one that came to nothing.
@@ -237,7 +285,9 @@ impl Generations {
     pub(crate) async fn in_force(&self) -> Result<Arc<Generation>, Unavailable> {
         for _ in 0..MOST_LOOKS {
             if let Some(refresher) = self.refresher {
-                let current = refresher.current().await;
+                let current = within(PATIENCE, refresher.current()).await;
+                let current =
+                    current.ok_or_else(|| unavailable("the token exchange takes too long"))?;
                 current.map_err(|why| Unavailable(why.to_string().into()))?;
             }
             // Gone only if it was refused just then.
@@ -285,8 +335,8 @@ impl Generation {
         self.facts
     }
 
-    pub(super) fn needle(&self) -> &Arc<Needle> {
-        &self.needle
+    pub(super) fn watch(&self) -> &Arc<Watch> {
+        &self.watch
     }
 }
 

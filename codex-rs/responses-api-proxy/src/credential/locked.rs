@@ -147,11 +147,12 @@ impl EmptySlot {
             self.page = Some(page);
             return Err(NotACredential::ForbiddenCharacter);
         };
-        let memory = match self.home.take() {
+        let memory = match &self.home {
             None => Memory::ForGood(page.seal().map_err(NotACredential::Page)?),
             Some(home) => Memory::Lent {
+                // A page that the kernel does not let be read-only is wiped and gone.
                 page: Some(page.into_read_only().map_err(NotACredential::Page)?),
-                home,
+                home: home.clone(),
             },
         };
         Ok(LockedCredential {

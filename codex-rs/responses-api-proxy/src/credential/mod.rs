@@ -25,7 +25,7 @@ use rustls::crypto::CryptoProvider;
 
 use crate::access::policy::PermittedCall;
 use crate::config::UpstreamUrl;
-use crate::credential::generation::{Generations, HeadPermit, Unavailable};
+use crate::credential::generation::{Generations, HeadPermit, Unavailable, Watch};
 use crate::credential::known_keys::KnownKeys;
 use crate::credential::locked::LockedCredential;
 use crate::credential::needle::Needle;
@@ -131,7 +131,7 @@ impl Credential {
             permit,
             of: Used {
                 known: self.known,
-                generation: generation.map(|of| (of.facts(), Arc::clone(of.needle()))),
+                generation: generation.map(|of| (of.facts(), Arc::clone(of.watch()))),
             },
         })
     }
@@ -143,6 +143,14 @@ impl Credential {
     /// [`KeyKnown`], if that is so for the keys of another one already.
     pub(crate) fn keep_out_of_text(self) -> Result<(), KeyKnown> {
         keep_out(self.known)
+    }
+
+    /// For a request of which it is not decided yet what it goes with.
+    pub(crate) fn not_used_yet(self) -> Used {
+        Used {
+            known: self.known,
+            generation: None,
+        }
     }
 
     /// The upstream has refused a request that went with `used`.
@@ -190,14 +198,14 @@ pub(crate) struct Authorization {
 pub(crate) struct Used {
     known: &'static KnownKeys,
     /// `None`: the one that stays.
-    generation: Option<(CredentialFacts, Arc<Needle>)>,
+    generation: Option<(CredentialFacts, Arc<Watch>)>,
 }
 
 impl Used {
     /// Looks for keys in the answer to that request.
     pub(crate) fn redactor(&self) -> Redactor {
         let own = self.generation.as_ref();
-        Redactor::new(self.known, own.map(|(_, needle)| Arc::clone(needle)))
+        Redactor::new(self.known, own.map(|(_, watch)| Arc::clone(watch)))
     }
 
     /// Which one of those that change.

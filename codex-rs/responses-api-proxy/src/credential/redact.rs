@@ -36,14 +36,15 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::credential::generation::Watch;
 use crate::credential::known_keys::{KnownKeys, Needles};
-use crate::credential::needle::{Case, Needle};
+use crate::credential::needle::Case;
 
 /// Looks for the key in one answer, piece by piece. Without `Debug`: what it holds back may be the key.
 pub(crate) struct Redactor {
     known: &'static KnownKeys,
     /// The key of the request itself, where keys change.
-    own: Option<Arc<Needle>>,
+    own: Option<Arc<Watch>>,
     needles: Needles,
     /// The end of what came so far, as it came: the run of key bytes that is held back.
     held: Vec<u8>,
@@ -53,10 +54,10 @@ pub(crate) struct Redactor {
 }
 
 impl Redactor {
-    pub(crate) fn new(known: &'static KnownKeys, own: Option<Arc<Needle>>) -> Self {
+    pub(crate) fn new(known: &'static KnownKeys, own: Option<Arc<Watch>>) -> Self {
         Self {
             known,
-            needles: known.with(own.as_ref()),
+            needles: known.with(own.as_deref().map(Watch::needle)),
             own,
             held: Vec::new(),
             held_of_key: 0,
@@ -102,7 +103,7 @@ impl Redactor {
     /// the piece itself, uncopied.
     pub(crate) fn take(&mut self, piece: Bytes) -> Bytes {
         if self.known.has_changed_since(&self.needles) {
-            self.needles = self.known.with(self.own.as_ref());
+            self.needles = self.known.with(self.own.as_deref().map(Watch::needle));
         }
         if self.needles.is_empty() && self.held.is_empty() {
             return piece;

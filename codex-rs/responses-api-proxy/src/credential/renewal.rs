@@ -12,7 +12,7 @@ use zeroize::Zeroize;
 
 use crate::credential::generation::Generations;
 use crate::credential::locked::{NotACredential, SlotPool};
-use crate::credential::refresh::Refresher;
+use crate::credential::refresh::{Refresher, since_boot};
 use crate::credential::workload::error::ExchangeError;
 use crate::credential::workload::{MAX_TOKEN, TokenClient};
 use crate::observe::printable::excerpt;
@@ -27,6 +27,8 @@ pub(crate) enum RenewalError {
     Exchange(ExchangeError),
     /// What came cannot stand in a header.
     Token,
+    /// It took longer to come than it is good for.
+    Late,
     /// Requests with older tokens are still to be sent.
     NoMemory,
 }
@@ -36,6 +38,7 @@ impl fmt::Display for RenewalError {
         match self {
             Self::Exchange(error) => error.fmt(f),
             Self::Token => f.write_str("the access token cannot stand in a header"),
+            Self::Late => f.write_str("the access token took longer to come than it is good for"),
             Self::NoMemory => f.write_str(
                 "requests with three older access tokens are still to be sent to the upstream",
             ),
@@ -113,6 +116,7 @@ impl TokenRenewal {
     }
 
     async fn renew(&mut self, number: u64) -> Result<Duration, RenewalError> {
+        let begun = since_boot();
         let slot = self.pool.take(PATIENCE);
         let mut slot = slot.ok_or(RenewalError::NoMemory)?;
         let scratch = self.scratch.as_mut();
@@ -122,6 +126,10 @@ impl TokenRenewal {
             .await;
         scratch.zeroize();
         let obtained = exchanged.map_err(RenewalError::Exchange)?;
+        // It would take the place of one that is good.
+        if since_boot().saturating_sub(begun) >= obtained.lifetime {
+            return Err(RenewalError::Late);
+        }
         let token = slot.finish(obtained.len);
         let token = token.map_err(|_: NotACredential| RenewalError::Token)?;
         let replaced = self.generations.replace(token, number);

@@ -146,6 +146,11 @@ pub(crate) struct DumpedExchange {
 }
 
 impl DumpedExchange {
+    /// The request goes up with this credential, which is then kept out of the dump of the answer however old it is.
+    pub(crate) fn goes_with(&mut self, used: &Used) {
+        self.used = used.clone();
+    }
+
     /// Begins the dump of the request, with the headers as the caller sent them.
     pub(crate) fn request(&self, headers: &HeaderMap) -> Dump {
         self.begin(Half::Request, |secrets| head::of_request(headers, secrets))

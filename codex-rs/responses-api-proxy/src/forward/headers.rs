@@ -147,9 +147,16 @@ pub(crate) fn limit(for_upstream: &HeaderMap) -> Result<(), Refusal> {
 ///
 /// First, because `substitution` looks at a head no further than to there.
 pub(crate) fn for_upstream(authorization: Authorization, from_client: &HeaderMap) -> HeaderMap {
+    let mut kept = without_authorization(from_client);
+    authorize(&mut kept, authorization);
+    kept
+}
+
+/// The same with an empty authorization, which holds its place until [`authorize`] puts one there.
+pub(crate) fn without_authorization(from_client: &HeaderMap) -> HeaderMap {
     let named = named_by_connection(from_client);
     let mut kept = HeaderMap::with_capacity(from_client.len() + 2);
-    kept.insert(AUTHORIZATION, authorization.into_value());
+    kept.insert(AUTHORIZATION, HeaderValue::from_static(""));
     kept.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     for (name, value) in from_client {
         let drop = is_hop_by_hop(name, &named)
@@ -162,6 +169,11 @@ pub(crate) fn for_upstream(authorization: Authorization, from_client: &HeaderMap
         }
     }
     kept
+}
+
+/// Puts the authorization where [`without_authorization`] has left it room.
+pub(crate) fn authorize(headers: &mut HeaderMap, authorization: Authorization) {
+    headers.insert(AUTHORIZATION, authorization.into_value());
 }
 
 /// A value of its own: one that hyper parsed is a slice of a whole read buffer, which

@@ -85,29 +85,36 @@ pub(crate) async fn forward(
     if upload.is_declared_too_large() {
         return Err(Refusal::body_too_large(limit));
     }
-    let authorization = credential.authorize(&permitted).await;
-    let mut authorization = authorization.map_err(UpstreamError::Credential)?;
-    let (used, head_permit) = (authorization.used(), authorization.take_permit());
-    if let Some(facts) = used.facts() {
-        record.note_credential(facts);
-    }
-    let outgoing = headers::for_upstream(authorization, permitted.headers());
+    let mut outgoing = headers::without_authorization(permitted.headers());
     headers::limit(&outgoing)?;
-    let outgoing = RequestHead {
-        headers: outgoing,
-        permit: head_permit,
-    };
-    let dumped = dumps.map(|dumps| {
+    let mut dumped = dumps.map(|dumps| {
         let caller = permit.caller();
         let has_token = caller.token.is_some();
+        let used = credential.not_used_yet();
         dumps.exchange(caller.user, &record, permitted.headers(), has_token, &used)
     });
     let upload = upload.dumped(dumped.as_ref().map(|to| to.request(permitted.headers())));
-    // With it goes the buffer it was read into; an answer can take minutes to begin.
-    drop(permitted);
     let given_up = |error: RequestBodyError| given_up(&error, limit, reservation.as_deref());
     let mut upload = upload.inspected(inspection, reservation.clone());
     upload.read_ahead().await.map_err(given_up)?;
+    // Not before: a caller may take its time, and what it goes with stays in memory until its head is sent.
+    let authorization = credential.authorize(&permitted).await;
+    let mut authorization = authorization.map_err(UpstreamError::Credential)?;
+    // With it goes the buffer it was read into; an answer can take minutes to begin.
+    drop(permitted);
+    let used = authorization.used();
+    if let Some(facts) = used.facts() {
+        record.note_credential(facts);
+    }
+    if let Some(dumped) = &mut dumped {
+        dumped.goes_with(&used);
+    }
+    let permit_of_head = authorization.take_permit();
+    headers::authorize(&mut outgoing, authorization);
+    let outgoing = RequestHead {
+        headers: outgoing,
+        permit: permit_of_head,
+    };
     let progress = upload.progress();
     let answer = upstream.send(outgoing, upload, permit).await;
     let (mut head, body) = answer.map_err(|fault| match progress.failure() {
@@ -131,12 +138,12 @@ pub(crate) async fn forward(
     if head.status == StatusCode::UNAUTHORIZED {
         credential.note_refused(&used);
     }
+    let mut redactor = used.redactor();
+    redactor.clean_headers(&mut head.headers);
     let form = AnswerForm::from_headers(&head.headers);
     note_head(&record, &head, form);
     let dump = dumped.map(|to| to.response(head.status, &head.headers));
     headers::retain_for_client(&mut head.headers);
-    let mut redactor = used.redactor();
-    redactor.clean_headers(&mut head.headers);
     let meter = Meter::new(form, head.status, &record, reservation);
     if let Some(meter) = &meter {
         meter.say_remaining(&mut head.headers);

@@ -41,6 +41,11 @@ impl Banner {
         self.lines.push(format!("hint: {of}"));
     }
 
+    /// Adds where credentials that change come from.
+    pub(crate) fn credential_from(&mut self, source: impl std::fmt::Display) {
+        self.lines.push(format!("credential: {source}"));
+    }
+
     /// Adds where metrics are read.
     pub(crate) fn metrics_at(&mut self, place: impl std::fmt::Display) {
         self.lines.push(format!("metrics: {place}"));

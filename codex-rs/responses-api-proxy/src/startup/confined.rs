@@ -90,7 +90,11 @@ impl Checked {
             credential,
             provider,
             renewal,
+            source,
         } = first;
+        if let Some(source) = source {
+            banner.credential_from(source);
+        }
         credential.keep_out_of_text()?;
         route.encrypt_by(provider)?;
         let address = port.as_ref().map(ReservedPort::address);

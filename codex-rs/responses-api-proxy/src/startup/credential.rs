@@ -118,6 +118,8 @@ pub(crate) struct FirstCredential {
     pub(crate) credential: Credential,
     pub(crate) provider: CryptoProvider,
     pub(crate) renewal: Renewal,
+    /// Where the next ones come from, for the start-up lines.
+    pub(crate) source: Option<String>,
 }
 
 impl FirstCredential {
@@ -143,6 +145,7 @@ impl FirstCredential {
                     credential,
                     provider,
                     renewal: Renewal::None,
+                    source: None,
                 })
             }
             (CredentialMemory::Slots(slots), OpenSource::Workload(identity), _) => {
@@ -172,13 +175,20 @@ impl FirstCredential {
         let key = key.with_context(|| format!("{name}: there is no key in it"))?;
         look(key.secret());
         generations.replace(key, 1)?;
-        let reading = match keys {
-            KeySourceConfig::Descriptor(_) => Reading::AsTheyCome,
-            KeySourceConfig::Reader { ttl, .. } => Reading::WhenAsked { ttl: *ttl },
+        let (reading, when) = match keys {
+            KeySourceConfig::Descriptor(_) => {
+                (Reading::AsTheyCome, "replaced by the next line".to_owned())
+            }
+            KeySourceConfig::Reader { ttl, .. } => {
+                let when = ttl.map(|ttl| format!(" and every {ttl:?}"));
+                let when = format!("read again on SIGHUP{}", when.unwrap_or_default());
+                (Reading::WhenAsked { ttl: *ttl }, when)
+            }
         };
         Ok(Self {
             credential: generations.into(),
             provider,
+            source: Some(format!("{name}, {when}")),
             renewal: Renewal::Keys(Rotation::new(source, name, reading, slots, generations)),
         })
     }
@@ -207,6 +217,7 @@ impl FirstCredential {
         Ok(Self {
             credential: generations.into(),
             provider,
+            source: Some(identity.to_string()),
             renewal: Renewal::Tokens(Box::new(Tokens {
                 identity,
                 request_token,

@@ -69,6 +69,7 @@ fn a_job_calls_with_an_access_token_and_no_token_stays_in_memory() {
         let proxy = as_a_job(&servers, &upstream, &dir)
             .args(["--sandbox", strictest_sandbox()])
             .start();
+        proxy.wait_for_stderr("\ncredential: the GitHub OIDC token request (127.0.0.1:");
         for _ in 0..20 {
             assert_eq!(ask(&proxy).status, 200);
         }

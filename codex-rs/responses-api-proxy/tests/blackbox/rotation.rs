@@ -191,6 +191,98 @@ fn an_answer_that_repeats_its_own_old_key_is_cleaned() {
     assert!(!text.contains(STEM));
 }
 
+/// What is known of a fault is told to the caller, on standard error and in the access log.
+#[test]
+fn an_old_key_of_a_request_that_goes_on_is_in_no_message_and_no_log() {
+    let gate = Gate::new();
+    let redirect = {
+        let gate = gate.clone();
+        move |request: &RecordedRequest| {
+            let value = request.header("authorization").unwrap();
+            let key = value.strip_prefix("Bearer ").unwrap();
+            match request.text().as_str() {
+                "redirect" => {
+                    Reply::redirect(302, &format!("https://{key}.example/")).hold_head(&gate)
+                }
+                _ => Reply::responses("hi")
+                    .header("x-request-id", key)
+                    .hold_head(&gate),
+            }
+        }
+    };
+    let upstream = MockUpstream::builder().h2().handler(redirect).start();
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    let (builder, open) = reading_lines(&upstream, dir.path());
+    let builder = builder.args(["--access-log", log.to_str().unwrap()]);
+    let (proxy, mut keys) = started(builder, open);
+    let mut callers: Vec<Client> = ["redirect", "{}"]
+        .map(|body| {
+            let mut caller = proxy.client();
+            caller.post(RESPONSES, &[], body);
+            caller
+        })
+        .into();
+    upstream.wait_for_complete(1);
+    for number in 2..=5 {
+        writeln!(keys, "{}", key(number)).unwrap();
+        proxy.wait_for_stderr(&format!("by number {number}\n"));
+    }
+    gate.release();
+    let answers: Vec<_> = callers.iter_mut().map(Client::read_answer).collect();
+    assert_eq!(answers[0].error_code(), "upstream_redirect");
+    assert_eq!(answers[1].status, 200);
+    let lines = loop {
+        let text = std::fs::read_to_string(&log).unwrap();
+        if text.lines().count() == 2 && text.ends_with('\n') {
+            break text;
+        }
+        std::thread::yield_now();
+    };
+    let said = proxy.wait_for_stderr("upstream_redirect");
+    let answered = answers
+        .iter()
+        .map(|answer| format!("{:?} {}", answer.headers, answer.text()));
+    for text in answered.chain([said, lines]) {
+        assert!(
+            !text.to_lowercase().contains(&STEM.to_lowercase()),
+            "{text}"
+        );
+    }
+}
+
+/// A body that takes its time, where the policy has to see it first, holds no key: it goes with the one in force then.
+#[test]
+fn bodies_that_come_slowly_keep_no_key_from_being_replaced() {
+    let upstream = MockUpstream::h2(Reply::responses("hi"));
+    let dir = tempfile::tempdir().unwrap();
+    let (builder, open) = reading_lines(&upstream, dir.path());
+    let (proxy, mut keys) = started(builder.args(["--allow-model", "*"]), open);
+    let body = r#"{"model":"gpt-5","input":"hi","store":false}"#;
+    let mut callers = Vec::new();
+    for number in 2..=8 {
+        let mut caller = proxy.client();
+        let head = format!(
+            "POST {RESPONSES} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{{",
+            body.len()
+        );
+        caller.send(head);
+        callers.push(caller);
+        writeln!(keys, "{}", key(number)).unwrap();
+        proxy.wait_for_stderr(&format!("by number {number}\n"));
+    }
+    for caller in &mut callers {
+        caller.send(&body[1..]);
+        assert_eq!(caller.read_answer().status, 200);
+    }
+    assert!(
+        upstream
+            .requests()
+            .iter()
+            .all(|request| number_of(request) == 8)
+    );
+}
+
 #[test]
 fn a_line_that_is_not_a_key_leaves_the_old_one_in_use() {
     let upstream = MockUpstream::h2(Reply::responses("hi"));

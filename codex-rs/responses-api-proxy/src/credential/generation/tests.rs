@@ -116,11 +116,21 @@ async fn answers_are_searched_for_every_one_that_may_be_sent_and_the_one_before(
         [true, true, true, false]
     );
     drop(permit);
+    // A request that went with the third is not over for long.
+    let third = fixture.generations.in_force().await.unwrap();
+    let watch = Arc::clone(third.watch());
+    drop(third);
     fixture.replace(tokens[3]);
     assert_eq!(
         tokens.map(|token| fixture.looks_for(token)),
         [false, false, true, true]
     );
+    fixture.replace("sk-fifth-0000005");
+    fixture.replace("sk-sixth-0000006");
+    assert!(fixture.looks_for(tokens[2]));
+    drop(watch);
+    fixture.replace("sk-seventh-00007");
+    assert!(!fixture.looks_for(tokens[2]));
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::credential::needle::Needle;
 
 use crate::credential::alphabet::is_key_byte;
 
@@ -282,7 +283,7 @@ fn of_several_keys_each_is_replaced_wherever_it_is_cut() {
         assert!(redactor.has_found());
     }
     let known = KnownKeys::for_tests(KEY);
-    let mut redactor = Redactor::new(known, Some(needle(PERIODIC)));
+    let mut redactor = Redactor::new(known, Some(Watch::for_tests(needle(PERIODIC))));
     let before = redactor.take(Bytes::from_static(b"sk-short-0123 abcabcabcabca "));
     known.replace(vec![needle(OTHER)]);
     let after = redactor.take(Bytes::from_static(b"sk-short-0123 abcabcabcabca "));

@@ -5,19 +5,12 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What `--key-file` or `--key-credential` names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct KeyFile {
-    pub(crate) path: PathBuf,
-    /// A service manager has put it there for this service alone, and shows who may read it in its own way.
-    pub(crate) is_credential: bool,
-}
+use crate::config::key_source::KeyFile;
 
 /// The longest file, in bytes: a key, and what an editor may add. A pipe has room for as much.
 const LONGEST: i64 = 16 * 1024;
 
 /// So many links may lead from one to the next, as many as the kernel follows (path_resolution(7)).
-#[cfg(unix)]
 const MOST_LINKS: usize = 40;
 
 /// Why a file is not read. Its content is not looked at.
@@ -61,7 +54,6 @@ impl fmt::Display for KeyFileError {
 /// # Errors
 ///
 /// [`KeyFileError`].
-#[cfg(unix)]
 pub(crate) fn open_key_file(key_file: &KeyFile) -> Result<(File, usize), KeyFileError> {
     use codex_trusted_path::{Kind, Missing, OFlags, Place, Status, Trusted};
 
@@ -76,7 +68,7 @@ pub(crate) fn open_key_file(key_file: &KeyFile) -> Result<(File, usize), KeyFile
             if !trusted.includes(there.owner) {
                 return Err(KeyFileError::Owner(there.owner));
             }
-            path = led_to(&path).map_err(KeyFileError::Io)?;
+            path = led_to(&place, &path).map_err(KeyFileError::Io)?;
             continue;
         }
         // A FIFO would be waited for.
@@ -103,14 +95,15 @@ pub(crate) fn open_key_file(key_file: &KeyFile) -> Result<(File, usize), KeyFile
     Err(KeyFileError::Io(io::Error::from_raw_os_error(libc::ELOOP)))
 }
 
-/// What the link at the end of a path leads to.
-#[cfg(unix)]
-fn led_to(path: &Path) -> io::Result<PathBuf> {
-    let target = std::fs::read_link(path)?;
+/// What the link in this place, at the end of a path, leads to.
+fn led_to(place: &codex_trusted_path::Place, path: &Path) -> io::Result<PathBuf> {
+    use std::os::unix::ffi::OsStringExt;
+
+    let target = rustix::fs::readlinkat(place.directory()?, place.name(), Vec::new())?;
+    let target = PathBuf::from(std::ffi::OsString::from_vec(target.into_bytes()));
     Ok(path.parent().unwrap_or(Path::new("")).join(target))
 }
 
-#[cfg(unix)]
 fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -123,7 +116,6 @@ fn with_causes(error: &dyn std::error::Error) -> String {
 }
 
 #[cfg(test)]
-#[cfg(unix)]
 mod tests {
     use std::fs;
     use std::io::Read;

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use zeroize::Zeroize;
 
 use crate::credential::locked::{EmptySlot, LockedCredential};
@@ -12,14 +13,25 @@ use crate::credential::read_api_key::{ReadKeyError, read_api_key};
 use super::SourceError;
 
 /// The descriptor, unbuffered.
-pub(crate) struct Lines(OneByOne<File>);
+pub(crate) struct Lines {
+    input: OneByOne,
+    /// A key has come.
+    has_begun: bool,
+    /// It cannot be read any more.
+    has_failed: bool,
+}
 
 impl Lines {
     pub(crate) fn new(descriptor: OwnedFd) -> Self {
-        Self(OneByOne(File::from(descriptor)))
+        Self {
+            input: OneByOne(File::from(descriptor)),
+            has_begun: false,
+            has_failed: false,
+        }
     }
 
-    /// Waits for the next line and takes it for a key; `None` when the other end is closed.
+    /// Waits for the next line and takes it for a key; `None` when there will be none any more. The first one may lack its
+    /// end; a later one without is a line that was cut off.
     ///
     /// # Errors
     ///
@@ -28,20 +40,30 @@ impl Lines {
         &mut self,
         slot: EmptySlot,
     ) -> Result<Option<LockedCredential>, SourceError> {
+        if self.has_failed {
+            return Ok(None);
+        }
         let mut line = Line {
-            input: &mut self.0,
+            input: &mut self.input,
             taken: 0,
-            has_ended: false,
+            end: None,
         };
         let read = read_api_key(&mut line, slot);
-        if line.taken == 0 && line.has_ended {
+        if line.taken == 0 && line.end == Some(End::OfInput) {
             return Ok(None);
         }
         match read {
-            Ok(key) => Ok(Some(key)),
+            Ok(_) if self.has_begun && line.end == Some(End::OfInput) => Err(SourceError::Said(
+                "the last line has no end, as if it had been cut off".to_owned(),
+            )),
+            Ok(key) => {
+                self.has_begun = true;
+                Ok(Some(key))
+            }
             Err(error) => {
-                line.pass_over()
-                    .map_err(|cause| SourceError::Key(ReadKeyError::Read(cause)))?;
+                // What cannot be read now will not be later.
+                self.has_failed =
+                    matches!(error, ReadKeyError::Read(_)) || line.pass_over().is_err();
                 Err(SourceError::Key(error))
             }
         }
@@ -49,36 +71,53 @@ impl Lines {
 }
 
 /// Reads no byte more than it needs: what were behind a line would have to be kept for the next.
-struct OneByOne<R>(R);
+struct OneByOne(File);
 
-impl<R: Read> Read for OneByOne<R> {
+impl Read for OneByOne {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let one = into.get_mut(..1).unwrap_or_default();
-        self.0.read(one)
+        loop {
+            match self.0.read(one) {
+                // Whoever has the other end may have asked for that, for itself too.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    poll(&mut [PollFd::new(&self.0, PollFlags::IN)], None)?;
+                }
+                read => return read,
+            }
+        }
     }
 }
 
-/// One line of it.
-struct Line<'a, R> {
-    input: &'a mut OneByOne<R>,
-    taken: usize,
-    /// With the line, or with the input.
-    has_ended: bool,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    OfLine,
+    OfInput,
 }
 
-impl<R: Read> Read for Line<'_, R> {
+/// One line of it.
+struct Line<'a> {
+    input: &'a mut OneByOne,
+    taken: usize,
+    end: Option<End>,
+}
+
+impl Read for Line<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if self.has_ended {
+        if self.end.is_some() {
             return Ok(0);
         }
         let read = self.input.read(into)?;
         self.taken += read;
-        self.has_ended = read == 0 || into.first() == Some(&b'\n');
+        self.end = match (read, into.first()) {
+            (0, _) => Some(End::OfInput),
+            (_, Some(b'\n')) => Some(End::OfLine),
+            _ => None,
+        };
         Ok(read)
     }
 }
 
-impl<R: Read> Line<'_, R> {
+impl Line<'_> {
     fn pass_over(&mut self) -> io::Result<()> {
         let mut byte = [0];
         let passed = loop {
@@ -114,13 +153,39 @@ mod tests {
     fn each_line_is_a_key_and_the_end_is_the_end() {
         let (read, mut write) = io::pipe().unwrap();
         let mut lines = Lines::new(read.into());
-        write.write_all(b"sk-first\nsk-second\r\nsk-third").unwrap();
+        write.write_all(b"sk-first\nsk-second\r\nsk-thi").unwrap();
         assert_eq!(next(&mut lines), Ok(Some("sk-first".to_owned())));
         assert_eq!(next(&mut lines), Ok(Some("sk-second".to_owned())));
         drop(write);
-        assert_eq!(next(&mut lines), Ok(Some("sk-third".to_owned())));
+        assert!(next(&mut lines).unwrap_err().contains("cut off"));
         assert_eq!(next(&mut lines), Ok(None));
         assert_eq!(next(&mut lines), Ok(None));
+    }
+
+    #[test]
+    fn the_first_may_lack_its_end_and_an_input_that_fails_is_over() {
+        let (read, mut write) = io::pipe().unwrap();
+        write.write_all(b"sk-first").unwrap();
+        drop(write);
+        let mut lines = Lines::new(read.into());
+        assert_eq!(next(&mut lines), Ok(Some("sk-first".to_owned())));
+        assert_eq!(next(&mut lines), Ok(None));
+        // Reading a directory fails for ever.
+        let mut lines = Lines::new(File::open("/").unwrap().into());
+        assert!(next(&mut lines).is_err());
+        assert_eq!(next(&mut lines), Ok(None));
+    }
+
+    #[test]
+    fn an_input_that_does_not_block_is_waited_for() {
+        let (read, mut write) = io::pipe().unwrap();
+        let flags = rustix::fs::fcntl_getfl(&read).unwrap();
+        rustix::fs::fcntl_setfl(&read, flags | rustix::fs::OFlags::NONBLOCK).unwrap();
+        let mut lines = Lines::new(read.into());
+        let waiting = std::thread::spawn(move || next(&mut lines));
+        write.write_all(b"sk-").unwrap();
+        write.write_all(b"first\n").unwrap();
+        assert_eq!(waiting.join().unwrap(), Ok(Some("sk-first".to_owned())));
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! has closed, and root may have become another user. So a process of its own reads them
 //! ([`key_process`]), and what it reads goes through a pipe of the kernel, not through its memory.
 
-pub(crate) mod key_file;
+#[cfg(unix)]
+mod key_file;
 #[cfg_attr(not(unix), path = "key_process_unsupported.rs")]
 pub(crate) mod key_process;
 #[cfg_attr(not(unix), path = "lines_unsupported.rs")]

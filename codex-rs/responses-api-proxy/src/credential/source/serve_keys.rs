@@ -6,12 +6,12 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::Context;
-use codex_process_hardening::{User, harden};
+use codex_process_hardening::{User, harden, ignore_hangup_and_interrupt};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::{Pid, Signal, kill_process_group};
 
@@ -19,11 +19,20 @@ use crate::config::key_source::{KeyReader, ServeKeysArgs};
 
 use super::key_file::open_key_file;
 
+/// A proxy that is gone is told by an error, and not by a signal; where there is no such flag, by either.
+#[cfg(target_os = "linux")]
+const NO_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
+#[cfg(not(target_os = "linux"))]
+const NO_SIGNAL: SendFlags = SendFlags::empty();
+
 /// How long a program may take.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The longest line about what went wrong, in bytes.
 pub(super) const MOST_SAID: usize = 1024;
+
+/// How long what it said of itself is waited for once it has ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What a program says is shown up to here, in bytes.
 const MOST_OF_A_PROGRAM: usize = 300;
@@ -37,6 +46,7 @@ pub(crate) fn serve_keys(args: ServeKeysArgs) -> anyhow::Result<()> {
     // It has no key; but what it is able to read is nobody else's business.
     // What could not be had is said by the proxy, which has the same.
     let _ = harden();
+    ignore_hangup_and_interrupt().context("SIGHUP cannot be ignored")?;
     let user = args.user.as_deref().map(User::by_name).transpose()?;
     if let Some(user) = user {
         user.drop_privileges_to()
@@ -80,12 +90,7 @@ fn send_descriptor(socket: &UnixStream, descriptor: OwnedFd) -> io::Result<()> {
     let mut control = SendAncillaryBuffer::new(&mut room);
     let descriptors = [descriptor.as_fd()];
     control.push(SendAncillaryMessage::ScmRights(&descriptors));
-    sendmsg(
-        socket,
-        &[IoSlice::new(b"k")],
-        &mut control,
-        SendFlags::NOSIGNAL,
-    )?;
+    sendmsg(socket, &[IoSlice::new(b"k")], &mut control, NO_SIGNAL)?;
     Ok(())
 }
 
@@ -106,7 +111,7 @@ fn copy(file: &File, length: usize, pipe: &PipeWriter) -> io::Result<()> {
     let mut left = length;
     while left > 0 {
         match rustix::fs::sendfile(pipe, file, None, left) {
-            Ok(0) => break,
+            Ok(0) => return Err(io::Error::other("it changed meanwhile")),
             Ok(sent) => left = left.saturating_sub(sent),
             Err(rustix::io::Errno::INTR) => {}
             // The proxy has closed its end: it has as much as it can use.
@@ -124,7 +129,7 @@ fn copy(mut file: &File, length: usize, mut pipe: &PipeWriter) -> io::Result<()>
     let mut filled = 0;
     while let Some(free) = buffer.get_mut(filled..).filter(|free| !free.is_empty()) {
         match file.read(free)? {
-            0 => break,
+            0 => return Err(io::Error::other("it changed meanwhile")),
             read => filled += read,
         }
     }
@@ -141,51 +146,52 @@ fn run(command: &str, pipe: PipeWriter) -> Result<(), String> {
         // So that all of it can be ended.
         .process_group(0)
         .spawn();
-    let child = started.map_err(|error| format!("/bin/sh cannot be started: {error}"))?;
+    let mut child = started.map_err(|error| format!("/bin/sh cannot be started: {error}"))?;
     let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    let (done, outcome) = mpsc::channel();
-    std::thread::scope(|threads| {
-        threads.spawn(move || done.send(wait(child)));
-        let (status, said) = match outcome.recv_timeout(TIMEOUT) {
-            Ok(outcome) => outcome.map_err(|error| format!("it cannot be waited for: {error}"))?,
-            Err(_) => {
-                if let Some(group) = group {
-                    let _ = kill_process_group(group, Signal::KILL);
-                }
-                return Err(format!(
-                    "the command took longer than {TIMEOUT:?} and was killed"
-                ));
-            }
-        };
-        match (status.success(), said.is_empty()) {
-            (true, _) => Ok(()),
-            (false, true) => Err(format!("the command failed ({status})")),
-            (false, false) => Err(format!("the command failed ({status}): {said}")),
+    let (say, said) = mpsc::channel();
+    let stderr = child.stderr.take();
+    std::thread::spawn(move || say.send(stderr.map(first_line)));
+    let (end, ended) = mpsc::channel();
+    std::thread::spawn(move || end.send(child.wait()));
+    let ended = ended.recv_timeout(TIMEOUT);
+    // What it has left behind would keep the pipe open, whose end the proxy waits for.
+    if let Some(group) = group {
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+    let status: ExitStatus = match ended {
+        Ok(status) => status.map_err(|error| format!("it cannot be waited for: {error}"))?,
+        Err(_) => {
+            return Err(format!(
+                "the command took longer than {TIMEOUT:?} and was killed"
+            ));
         }
-    })
+    };
+    if status.success() {
+        return Ok(());
+    }
+    let said = said.recv_timeout(LAST_WORDS).ok().flatten();
+    match said.as_deref() {
+        None | Some("") => Err(format!("the command failed ({status})")),
+        Some(said) => Err(format!("the command failed ({status}): {said}")),
+    }
 }
 
-/// How it ended, and the first line of what it said.
-fn wait(mut child: Child) -> io::Result<(ExitStatus, String)> {
+/// The first line that a program says, read to the end: one that says much is not stopped by that.
+fn first_line(mut stderr: ChildStderr) -> String {
     let mut said = Vec::new();
-    if let Some(stderr) = child.stderr.take() {
-        let mut stderr = stderr;
-        let mut piece = [0; 512];
-        // To its end, so that a program that says much is not stopped by that.
-        loop {
-            match stderr.read(&mut piece) {
-                Ok(0) => break,
-                Ok(read) => {
-                    let room = MOST_OF_A_PROGRAM.saturating_sub(said.len()).min(read);
-                    said.extend_from_slice(piece.get(..room).unwrap_or_default());
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => break,
+    let mut piece = [0; 512];
+    loop {
+        match stderr.read(&mut piece) {
+            Ok(0) => break,
+            Ok(read) => {
+                let room = MOST_OF_A_PROGRAM.saturating_sub(said.len()).min(read);
+                said.extend_from_slice(piece.get(..room).unwrap_or_default());
             }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => break,
         }
     }
-    let status = child.wait()?;
     let said = String::from_utf8_lossy(&said);
     let line = said.lines().map(str::trim).find(|line| !line.is_empty());
-    Ok((status, line.unwrap_or_default().to_owned()))
+    line.unwrap_or_default().to_owned()
 }

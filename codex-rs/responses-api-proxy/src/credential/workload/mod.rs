@@ -16,7 +16,7 @@ mod http_call;
 mod reply;
 pub(crate) mod request_token;
 mod subject_token;
-mod token_bytes;
+pub(crate) mod token_bytes;
 
 use std::fmt;
 use std::path::Path;
@@ -36,7 +36,7 @@ use crate::config::workload::{SubjectSource, WorkloadConfig};
 use crate::credential::workload::error::{ExchangeError, Fault, Step, WorkloadSetupError};
 use crate::credential::workload::http_call::Server;
 use crate::credential::workload::reply::read_access_token;
-use crate::credential::workload::token_bytes::AreTokens;
+use crate::credential::workload::token_bytes::{AreTokens, LONGEST_WORD};
 use crate::upstream::{Hop, Resolver, ServiceRoute};
 
 /// The longest token that is taken, of any kind, in bytes.
@@ -223,7 +223,7 @@ impl TokenClient {
         let subject_token = scratch.get(..len).unwrap_or_default();
         let body = self.request_body(subject_token)?;
         let json = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-        let tokens = AreTokens(&[request_token, subject_token]);
+        let tokens = AreTokens(&[request_token, subject_token], LONGEST_WORD);
         let reply = self
             .exchange
             .call(Method::POST, json, body, TIMEOUT, &tokens)

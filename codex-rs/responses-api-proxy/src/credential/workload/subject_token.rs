@@ -15,7 +15,7 @@ use crate::credential::workload::TIMEOUT;
 use crate::credential::workload::error::{ExchangeError, Fault, Step};
 use crate::credential::workload::http_call::{Reply, Server};
 use crate::credential::workload::reply::{copy_token, read_member};
-use crate::credential::workload::token_bytes::AreTokens;
+use crate::credential::workload::token_bytes::{AreTokens, LONGEST_WORD};
 
 /// How long a metadata service may take: it is on the machine or beside it.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(10);
@@ -48,7 +48,7 @@ pub(super) async fn get(
             )),
         };
     };
-    let tokens = AreTokens(&[request_token]);
+    let tokens = AreTokens(&[request_token], LONGEST_WORD);
     let get = |header, limit| server.call(Method::GET, [header], Bytes::new(), limit, &tokens);
     let written = match source {
         SubjectSource::GitHub(_) => {

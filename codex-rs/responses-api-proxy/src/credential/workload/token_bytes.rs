@@ -8,15 +8,16 @@ const FRAGMENT: usize = 12;
 /// How much of a text is looked at, in bytes; more is not shown.
 const MOST: usize = 2 * 1024;
 
-/// The longest word that is shown: what is longer may be a token that is not known here.
-const LONGEST_WORD: usize = 100;
+/// The longest word that is shown of what a server says: what is longer may be a token that is not known here.
+pub(super) const LONGEST_WORD: usize = 100;
 
-/// Texts that are not to be shown, nor any part of them.
-pub(super) struct AreTokens<'a>(pub(super) &'a [&'a [u8]]);
+/// Texts that are not to be shown, nor any part of them, in any case of letters; nor a word that is longer than so many
+/// bytes.
+pub(crate) struct AreTokens<'a>(pub(crate) &'a [&'a [u8]], pub(crate) usize);
 
 impl AreTokens<'_> {
     /// The beginning of a text, with asterisks for every part of a token, and nothing that a terminal obeys.
-    pub(super) fn kept_out_of(&self, text: &str) -> String {
+    pub(crate) fn kept_out_of(&self, text: &str) -> String {
         let mut end = text.len().min(MOST);
         while !text.is_char_boundary(end) {
             end -= 1;
@@ -24,7 +25,10 @@ impl AreTokens<'_> {
         let text = text.get(..end).unwrap_or_default();
         let mut is_hidden = vec![false; text.len()];
         for (at, part) in text.as_bytes().windows(FRAGMENT).enumerate() {
-            let is_in = |token: &&[u8]| memchr::memmem::find(token, part).is_some();
+            let is_in = |token: &&[u8]| {
+                let mut parts = token.windows(FRAGMENT);
+                parts.any(|of| of.eq_ignore_ascii_case(part))
+            };
             if self.0.iter().any(is_in) {
                 is_hidden
                     .iter_mut()
@@ -43,7 +47,7 @@ impl AreTokens<'_> {
         let words = shown.split_inclusive(|c: char| !is_of_a_token(c));
         let short = words.map(|word| {
             let length = word.trim_end_matches(|c: char| !is_of_a_token(c)).len();
-            if length > LONGEST_WORD {
+            if length > self.1 {
                 format!("***{}", word.get(length..).unwrap_or_default())
             } else {
                 word.to_owned()
@@ -64,7 +68,7 @@ mod tests {
     const TOKEN: &[u8] = b"eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJyZXBvIn0.c2lnbmF0dXJl";
 
     fn kept_out_of(text: &str) -> String {
-        AreTokens(&[b"", TOKEN]).kept_out_of(text)
+        AreTokens(&[b"", TOKEN], LONGEST_WORD).kept_out_of(text)
     }
 
     #[test]
@@ -78,6 +82,8 @@ mod tests {
         let stars = "*".repeat(TOKEN.len());
         assert_eq!(kept_out_of(&said), format!("{stars} is not {stars}x"));
         assert_eq!(kept_out_of(&token[..11]), token[..11]);
+        // Hosts are written in lower case.
+        assert_eq!(kept_out_of(&token.to_ascii_lowercase()), stars);
     }
 
     #[test]

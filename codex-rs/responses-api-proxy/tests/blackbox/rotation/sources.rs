@@ -35,6 +35,7 @@ fn a_command_is_run_at_the_start_on_hangup_and_when_the_key_has_served_its_time(
     let proxy = with(&upstream, &["--key-command", &command, "--key-ttl", "1s"])
         .args(["--sandbox", strictest_sandbox()])
         .start();
+    proxy.wait_for_stderr("\ncredential: --key-command, read again on SIGHUP and every 1s\n");
     assert_eq!(ask(&proxy).status, 200);
     write(&file, &key(2));
     proxy.wait_for_stderr("--key-command: the key was replaced, by number 2\n");
@@ -52,6 +53,58 @@ fn a_command_is_run_at_the_start_on_hangup_and_when_the_key_has_served_its_time(
     assert_eq!(ask(&proxy).status, 200);
     assert_eq!(numbers(&upstream), [1, 2, 2, 3]);
     assert_no_copy(&proxy);
+}
+
+/// What a command leaves running holds nobody up.
+#[test]
+fn a_command_that_leaves_something_running_is_over_when_it_ends() {
+    let upstream = MockUpstream::h2(Reply::responses("hi"));
+    let command = format!("sleep 1000 & echo {}", key(1));
+    let proxy = with(&upstream, &["--key-command", &command]).start();
+    assert_eq!(ask(&proxy).status, 200);
+    assert_eq!(numbers(&upstream), [1]);
+}
+
+/// It ends with the proxy, and not before: a signal to the proxy's group, or to all that has its name, is not for it.
+#[test]
+fn the_process_that_reads_keys_outlives_a_hangup() {
+    let upstream = MockUpstream::h2(Reply::responses("hi"));
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("key");
+    write(&file, &key(1));
+    let proxy = with(&upstream, &["--key-file", file.to_str().unwrap()]).start();
+    for reader in readers_of(proxy.pid()) {
+        let kill = format!("kill -HUP {reader}; kill -INT {reader}");
+        let done = std::process::Command::new("/bin/sh")
+            .args(["-c", &kill])
+            .status();
+        assert!(done.unwrap().success());
+    }
+    write(&file, &key(2));
+    proxy.signal(libc::SIGHUP);
+    proxy.wait_for_stderr("by number 2\n");
+}
+
+/// Every character of a bearer token, and as many as there may be.
+#[test]
+fn a_token_of_eight_kibibytes_goes_up_as_it_is() {
+    let all = "eyJ0.-_~+/Zz09".repeat(600);
+    let longest = format!("{}=", &all[..8191]);
+    for token in [longest, "~".repeat(8192)] {
+        for upstream in [
+            MockUpstream::tls_h1(Reply::responses("hi")),
+            MockUpstream::h2(Reply::responses("hi")),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            let file = dir.path().join("token");
+            write(&file, &token);
+            let proxy = with(&upstream, &["--key-file", file.to_str().unwrap()]).start();
+            assert_eq!(ask(&proxy).status, 200);
+            let sent = upstream.requests();
+            let expected = format!("Bearer {token}");
+            assert_eq!(sent[0].header("authorization"), Some(expected.as_str()));
+        }
+    }
 }
 
 #[test]
@@ -76,13 +129,18 @@ fn what_is_wrong_with_a_command_is_said_and_never_the_key() {
         assert!(said.contains("--key-command"), "{said}");
         assert!(said.contains(says), "{command}: {said}");
     }
-    // The harness looks for this key in all that is said.
-    let traced = format!("set -x; echo {TEST_KEY}; exit 1");
-    let said = refused(&["--key-command", &traced]);
-    assert!(
-        said.contains("what it says of that has the key in it"),
-        "{said}"
-    );
+    // The harness looks for this key, and for parts of it, in all that is said.
+    for traced in [
+        format!("set -x; echo {TEST_KEY}; exit 1"),
+        format!("set -x; K={TEST_KEY}; exit 1"),
+        format!("echo {TEST_KEY}; printf '%0265d%s' 0 {TEST_KEY} >&2; exit 1"),
+    ] {
+        let said = refused(&["--key-command", &traced]);
+        assert!(
+            said.contains("the command failed (exit status: 1): "),
+            "{said}"
+        );
+    }
 }
 
 #[test]
