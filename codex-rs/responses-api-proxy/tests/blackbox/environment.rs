@@ -10,12 +10,16 @@ use crate::{PROXY, ask, in_front_of};
 const SECRET: &str = "hunter2";
 
 fn start_with(env: &[(&str, &str)]) -> Output {
+    start(&[], env)
+}
+
+fn start(args: &[&str], env: &[(&str, &str)]) -> Output {
     let ca = MockUpstream::h2(Reply::silence());
     let ca_file = ca.ca_file();
     let mut with_ca = vec![("SSL_CERT_FILE", ca_file.to_str().unwrap())];
     with_ca.retain(|(name, _)| env.iter().all(|(other, _)| other != name));
     with_ca.extend(env);
-    run_to_exit(PROXY, &[], &with_ca, TEST_KEY.as_bytes())
+    run_to_exit(PROXY, args, &with_ca, TEST_KEY.as_bytes())
 }
 
 /// Bad values of a variable, and what has to be set besides.
@@ -53,6 +57,7 @@ fn bad_values(
             &[("HTTPS_PROXY", "http://127.0.0.1:1")],
         ),
         "SSL_CERT_FILE" | "SSL_CERT_DIR" => (&["/nowhere", "/dev/null"], &[]),
+        "CREDENTIALS_DIRECTORY" => (&["hunter2", "hunter2/k"], &[]),
         "SUDO_UID" => (&["hunter2", "-1", "1000 "], &[]),
         other => panic!("no bad value for {other} here"),
     }
@@ -68,13 +73,17 @@ fn a_variable_that_is_not_in_force_is_refused_by_its_name_and_not_its_value() {
             continue;
         }
         let (values, besides) = bad_values(variable);
+        let args: &[&str] = match variable.as_str() {
+            "CREDENTIALS_DIRECTORY" => &["--key-credential", "k"],
+            _ => &[],
+        };
         for value in values {
             let env: Vec<_> = besides
                 .iter()
                 .copied()
                 .chain([(variable.as_str(), *value)])
                 .collect();
-            let output = start_with(&env);
+            let output = start(args, &env);
             assert_eq!(output.code, Some(1), "{variable}={value}: {output:?}");
             let said = &output.stderr;
             assert!(
