@@ -194,7 +194,6 @@ fn chat(upstream: &MockUpstream, args: &[&str]) -> Run {
 }
 
 /// A whole answer of one text.
-#[cfg(unix)]
 fn whole(text: &str) -> Reply {
     Reply::event_stream().data([created(), delta(text), completed()].concat())
 }

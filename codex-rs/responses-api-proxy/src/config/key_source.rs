@@ -1,5 +1,7 @@
 //! Which source keys are read from, and how the process that reads them is told.
 
+#![cfg_attr(not(unix), allow(dead_code, reason = "only Unix has such sources"))]
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;

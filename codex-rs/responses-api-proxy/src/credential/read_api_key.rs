@@ -4,6 +4,8 @@
 //! with nothing that buffers in between, and is checked where it lies. On every
 //! error it is wiped. No message repeats a byte of it.
 
+#![cfg_attr(not(unix), allow(dead_code, reason = "only Unix has such sources"))]
+
 use std::fmt;
 use std::io::{self, Read};
 

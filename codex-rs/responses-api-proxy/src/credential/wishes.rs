@@ -24,6 +24,7 @@ pub(crate) struct Wished {
 
 impl Wishes {
     /// SIGHUP: the source is to be asked again.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "there is no such signal"))]
     pub(crate) fn reload(&self) {
         self.reload.store(true, Ordering::Release);
         self.any.notify_one();

@@ -5,6 +5,8 @@
 //! has closed, and root may have become another user. So a process of its own reads them
 //! ([`key_process`]), and what it reads goes through a pipe of the kernel, not through its memory.
 
+#![cfg_attr(not(unix), allow(dead_code, reason = "only Unix has such sources"))]
+
 #[cfg(unix)]
 mod key_file;
 #[cfg_attr(not(unix), path = "key_process_unsupported.rs")]
