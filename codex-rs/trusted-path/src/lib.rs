@@ -20,6 +20,8 @@ mod small_file;
 mod status;
 #[cfg(unix)]
 mod trusted;
+#[cfg(unix)]
+mod walk;
 
 #[cfg(unix)]
 pub use directory::Directory;

@@ -1,34 +1,19 @@
 //! A name in a directory that is held open.
 
-use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStringExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use rustix::fs::{
-    Access, AtFlags, CWD, Gid, Mode, OFlags, accessat, chownat, mkdirat, openat, readlinkat,
-    statat, unlinkat,
-};
+use rustix::fs::{Access, AtFlags, Gid, Mode, OFlags, accessat, chownat, openat, statat, unlinkat};
 use rustix::io::Errno;
 
 use crate::replaceable::ReplaceableBy;
 use crate::status::{Kind, Status};
 use crate::trusted::Trusted;
-
-/// As many links as the kernel follows on one path (path_resolution(7)).
-const MOST_LINKS: usize = 40;
-
-/// To look things up in a directory takes no permission to list it.
-#[cfg(target_os = "linux")]
-const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-#[cfg(not(target_os = "linux"))]
-const DIRECTORY: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::CLOEXEC);
+use crate::walk::Walk;
 
 /// What becomes of a directory on the way that is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,8 +61,8 @@ impl From<Errno> for PathError {
 /// A name in a directory that is held open: whatever happens to the path meanwhile, it stays there.
 #[derive(Debug)]
 pub struct Place {
-    directory: OwnedFd,
-    name: OsString,
+    pub(crate) directory: OwnedFd,
+    pub(crate) name: OsString,
 }
 
 impl Place {
@@ -224,116 +209,6 @@ impl Place {
     #[must_use]
     pub fn name(&self) -> &OsStr {
         &self.name
-    }
-}
-
-/// On the way: a directory that is held open, and the names that are still ahead.
-struct Walk<'a> {
-    directory: OwnedFd,
-    ahead: VecDeque<OsString>,
-    /// The way so far, for messages.
-    behind: PathBuf,
-    links: usize,
-    trusted: &'a Trusted,
-    missing: Missing,
-}
-
-impl<'a> Walk<'a> {
-    fn along(path: &Path, trusted: &'a Trusted, missing: Missing) -> Result<Self, PathError> {
-        let mut walk = Self {
-            directory: openat(CWD, ".", DIRECTORY, Mode::empty())?,
-            ahead: VecDeque::new(),
-            behind: PathBuf::new(),
-            links: 0,
-            trusted,
-            missing,
-        };
-        walk.turn_to(path)?;
-        Ok(walk)
-    }
-
-    /// Puts the names of a path before those that are ahead.
-    fn turn_to(&mut self, path: &Path) -> Result<(), PathError> {
-        let mut names = VecDeque::new();
-        for component in path.components() {
-            match component {
-                Component::RootDir => {
-                    self.directory = openat(CWD, "/", DIRECTORY, Mode::empty())?;
-                    self.behind = PathBuf::from("/");
-                }
-                Component::ParentDir => names.push_back("..".into()),
-                Component::Normal(name) => names.push_back(name.to_owned()),
-                Component::CurDir | Component::Prefix(_) => {}
-            }
-        }
-        names.append(&mut self.ahead);
-        self.ahead = names;
-        Ok(())
-    }
-
-    /// Enters all directories but leaves the last name.
-    fn walk_to_last(&mut self) -> Result<Place, PathError> {
-        while let Some(name) = self.ahead.pop_front() {
-            if !self.ahead.is_empty() {
-                self.enter(name)?;
-            } else if name == ".." {
-                return Err(PathError::NoName);
-            } else {
-                let directory = self.directory.try_clone().map_err(PathError::Io)?;
-                return Ok(Place { directory, name });
-            }
-        }
-        Err(PathError::NoName)
-    }
-
-    fn enter(&mut self, name: OsString) -> Result<(), PathError> {
-        let directory = match self.open_directory(&name) {
-            Err(Errno::NOENT) if self.missing == Missing::Make => {
-                match mkdirat(&self.directory, &name, Mode::from_raw_mode(0o755)) {
-                    Ok(()) | Err(Errno::EXIST) => self.open_directory(&name)?,
-                    Err(error) => return Err(error.into()),
-                }
-            }
-            // Not a directory, or a link to whatever.
-            Err(Errno::NOTDIR | Errno::LOOP) => return self.follow(&name),
-            opened => opened?,
-        };
-        self.directory = directory;
-        self.behind.push(&name);
-        Ok(())
-    }
-
-    fn open_directory(&self, name: &OsStr) -> rustix::io::Result<OwnedFd> {
-        openat(
-            &self.directory,
-            name,
-            DIRECTORY | OFlags::NOFOLLOW,
-            Mode::empty(),
-        )
-    }
-
-    /// Goes on where a link leads, if it is one of a trusted user's.
-    fn follow(&mut self, name: &OsStr) -> Result<(), PathError> {
-        let look = || -> Result<Status, PathError> {
-            Ok(statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW)?.into())
-        };
-        let link = look()?;
-        if link.kind != Kind::Link {
-            return Err(Errno::NOTDIR.into());
-        }
-        if !self.trusted.includes(link.owner) {
-            return Err(PathError::ForeignLink(self.behind.join(name), link.owner));
-        }
-        self.links += 1;
-        if self.links > MOST_LINKS {
-            return Err(Errno::LOOP.into());
-        }
-        let target = readlinkat(&self.directory, name, Vec::new())?;
-        // A link never changes; another may have taken its place between the two calls.
-        if look()? != link {
-            return Err(Errno::AGAIN.into());
-        }
-        self.turn_to(Path::new(&OsString::from_vec(target.into_bytes())))
     }
 }
 
