@@ -11,7 +11,7 @@ use rustix::fs::{Access, AtFlags, Gid, Mode, OFlags, accessat, chownat, openat, 
 use rustix::io::Errno;
 
 use crate::replaceable::ReplaceableBy;
-use crate::status::{Kind, Status};
+use crate::status::Status;
 use crate::trusted::Trusted;
 use crate::walk::Walk;
 
@@ -29,6 +29,8 @@ pub enum Missing {
 pub enum PathError {
     /// A symbolic link of a user who is not trusted is on the way.
     ForeignLink(PathBuf, u32),
+    /// Somebody who is not trusted can put something else into a directory on the way.
+    Replaceable(PathBuf, ReplaceableBy),
     /// The path ends in no name.
     NoName,
     /// A directory cannot be looked up or made.
@@ -43,6 +45,12 @@ impl fmt::Display for PathError {
                 "{} is a symbolic link of user {owner}, who decides where it leads; name the place \
                  itself",
                 link.display()
+            ),
+            Self::Replaceable(directory, by) => write!(
+                f,
+                "{by} can put another file into {}, or in its place; name a file in a directory that root or \
+                 you alone can write, all the way down to it",
+                directory.display()
             ),
             Self::NoName => f.write_str("the path ends in no file name"),
             Self::Io(cause) => cause.fmt(f),
@@ -75,25 +83,25 @@ impl Place {
         Walk::along(path, trusted, missing)?.walk_to_last()
     }
 
-    /// The same, and follows links of trusted users in the place of the last name, too. The file is
+    /// The same, but enters no directory that a user who is not trusted can change, or a group: nobody else can put
+    /// something else there.
+    ///
+    /// # Errors
+    ///
+    /// [`PathError`].
+    pub fn find_exclusively(path: &Path, trusted: &Trusted) -> Result<Self, PathError> {
+        let path = std::path::absolute(path).map_err(PathError::Io)?;
+        Walk::exclusively_along(&path, trusted)?.walk_to_last()
+    }
+
+    /// As [`find`](Self::find), and follows links of trusted users in the place of the last name, too. The file is
     /// open for reading, without waiting for anybody.
     ///
     /// # Errors
     ///
     /// [`PathError`]; a file that cannot be opened is [`PathError::Io`].
     pub(crate) fn find_file(path: &Path, trusted: &Trusted) -> Result<(Self, File), PathError> {
-        let mut walk = Walk::along(path, trusted, Missing::Refuse)?;
-        loop {
-            let place = walk.walk_to_last()?;
-            let to_read = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-            match place.open(to_read, 0) {
-                Ok(file) => return Ok((place, file)),
-                Err(error) => match place.status().map_err(PathError::Io)? {
-                    Some(found) if found.kind == Kind::Link => walk.follow(&place.name)?,
-                    _ => return Err(PathError::Io(error)),
-                },
-            }
-        }
+        Walk::along(path, trusted, Missing::Refuse)?.walk_to_file()
     }
 
     /// What stands there, if anything does; a link is not followed.

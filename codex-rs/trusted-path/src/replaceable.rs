@@ -10,6 +10,8 @@ pub enum ReplaceableBy {
     EveryUser,
     /// Its owner, for whom it does not matter whether it is sticky (sticky(7)).
     User(u32),
+    /// The members of this group, who can write it.
+    Group(u32),
 }
 
 impl fmt::Display for ReplaceableBy {
@@ -17,6 +19,7 @@ impl fmt::Display for ReplaceableBy {
         match self {
             Self::EveryUser => f.write_str("every user of this host"),
             Self::User(user) => write!(f, "user {user}"),
+            Self::Group(group) => write!(f, "group {group}"),
         }
     }
 }

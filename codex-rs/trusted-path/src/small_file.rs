@@ -86,7 +86,9 @@ pub struct SmallFile {
 pub fn read_small(path: &Path, most: u64) -> Result<SmallFile, SmallFileError> {
     let trusted = Trusted::by_this_process();
     let (place, file) = Place::find_file(path, &trusted).map_err(|error| match error {
-        PathError::ForeignLink(..) => SmallFileError::ForeignLink(error),
+        PathError::ForeignLink(..) | PathError::Replaceable(..) => {
+            SmallFileError::ForeignLink(error)
+        }
         PathError::NoName => SmallFileError::NotAFile,
         PathError::Io(cause) if cause.kind() == io::ErrorKind::NotFound => SmallFileError::Missing,
         // What open(2) says of a socket.

@@ -31,6 +31,8 @@ pub struct Status {
     pub kind: Kind,
     /// Its owner.
     pub owner: u32,
+    /// Its group.
+    pub group: u32,
     /// Its permissions, the sticky bit included.
     pub mode: u32,
     /// How many names it has.
@@ -66,7 +68,17 @@ impl Status {
     /// Whether every user may write it; in a sticky directory they may not replace what is there.
     #[must_use]
     pub fn is_writable_by_all(&self) -> bool {
-        self.mode & 0o002 != 0 && !(self.kind == Kind::Directory && self.mode & 0o1000 != 0)
+        self.mode & 0o002 != 0 && !self.is_sticky_directory()
+    }
+
+    /// The same for its group. Where there is an access control list (acl(5)) this is so if anybody in it besides
+    /// the owner may write it.
+    pub(crate) fn is_writable_by_group(&self) -> bool {
+        self.mode & 0o020 != 0 && !self.is_sticky_directory()
+    }
+
+    fn is_sticky_directory(&self) -> bool {
+        self.kind == Kind::Directory && self.mode & 0o1000 != 0
     }
 }
 
@@ -88,6 +100,7 @@ impl From<Stat> for Status {
                 _ => Kind::Other,
             },
             owner: stat.st_uid,
+            group: stat.st_gid,
             mode: mode.bits() as u32,
             names: stat.st_nlink as u64,
             size: stat.st_size as i64,

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
@@ -10,6 +11,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, readlinkat, statat
 use rustix::io::Errno;
 
 use crate::place::{Missing, PathError, Place};
+use crate::replaceable::ReplaceableBy;
 use crate::status::{Kind, Status};
 use crate::trusted::Trusted;
 
@@ -33,6 +35,8 @@ pub(crate) struct Walk<'a> {
     links: usize,
     trusted: &'a Trusted,
     missing: Missing,
+    /// Whether every directory has to be one that trusted users alone can change.
+    exclusively: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -49,6 +53,23 @@ impl<'a> Walk<'a> {
             links: 0,
             trusted,
             missing,
+            exclusively: false,
+        };
+        walk.turn_to(path)?;
+        Ok(walk)
+    }
+
+    /// Begins at the beginning of an absolute path, and enters no directory that somebody who is not trusted can
+    /// change.
+    pub(crate) fn exclusively_along(path: &Path, trusted: &'a Trusted) -> Result<Self, PathError> {
+        let mut walk = Self {
+            directory: openat(CWD, "/", DIRECTORY, Mode::empty())?,
+            ahead: VecDeque::new(),
+            behind: PathBuf::from("/"),
+            links: 0,
+            trusted,
+            missing: Missing::Refuse,
+            exclusively: true,
         };
         walk.turn_to(path)?;
         Ok(walk)
@@ -62,6 +83,7 @@ impl<'a> Walk<'a> {
                 Component::RootDir => {
                     self.directory = openat(CWD, "/", DIRECTORY, Mode::empty())?;
                     self.behind = PathBuf::from("/");
+                    self.refuse_if_replaceable()?;
                 }
                 Component::ParentDir => names.push_back("..".into()),
                 Component::Normal(name) => names.push_back(name.to_owned()),
@@ -88,6 +110,22 @@ impl<'a> Walk<'a> {
         Err(PathError::NoName)
     }
 
+    /// Goes on to the file, by links of trusted users also where its name is one, and opens it for reading,
+    /// without waiting for anybody.
+    pub(crate) fn walk_to_file(&mut self) -> Result<(Place, File), PathError> {
+        loop {
+            let place = self.walk_to_last()?;
+            let to_read = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+            match place.open(to_read, 0) {
+                Ok(file) => return Ok((place, file)),
+                Err(error) => match place.status().map_err(PathError::Io)? {
+                    Some(found) if found.kind == Kind::Link => self.follow(&place.name)?,
+                    _ => return Err(PathError::Io(error)),
+                },
+            }
+        }
+    }
+
     fn enter(&mut self, name: OsString) -> Result<(), PathError> {
         let directory = match self.open_directory(&name) {
             Err(Errno::NOENT) if self.missing == Missing::Make => {
@@ -102,7 +140,26 @@ impl<'a> Walk<'a> {
         };
         self.directory = directory;
         self.behind.push(&name);
-        Ok(())
+        self.refuse_if_replaceable()
+    }
+
+    /// In a sticky directory (sticky(7)) others can put no file in the place of one of a trusted user, and whose the
+    /// next directory, link or file is, is looked at in its turn.
+    fn refuse_if_replaceable(&self) -> Result<(), PathError> {
+        if !self.exclusively {
+            return Ok(());
+        }
+        let found = Status::of(&self.directory).map_err(PathError::Io)?;
+        let by = if !self.trusted.includes(found.owner) {
+            ReplaceableBy::User(found.owner)
+        } else if found.is_writable_by_all() {
+            ReplaceableBy::EveryUser
+        } else if found.is_writable_by_group() {
+            ReplaceableBy::Group(found.group)
+        } else {
+            return Ok(());
+        };
+        Err(PathError::Replaceable(self.behind.clone(), by))
     }
 
     fn open_directory(&self, name: &OsStr) -> rustix::io::Result<OwnedFd> {

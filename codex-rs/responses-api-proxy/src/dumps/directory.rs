@@ -99,7 +99,7 @@ impl From<io::Error> for Cause {
 impl From<PathError> for Cause {
     fn from(error: PathError) -> Self {
         match error {
-            PathError::ForeignLink(..) => Self::ForeignLink(error),
+            PathError::ForeignLink(..) | PathError::Replaceable(..) => Self::ForeignLink(error),
             PathError::NoName => Self::NoName,
             PathError::Io(cause) => Self::Io(cause),
         }

@@ -86,7 +86,7 @@ impl From<io::Error> for Cause {
 impl From<PathError> for Cause {
     fn from(error: PathError) -> Self {
         match error {
-            PathError::ForeignLink(..) => Self::ForeignLink(error),
+            PathError::ForeignLink(..) | PathError::Replaceable(..) => Self::ForeignLink(error),
             PathError::NoName => Self::Kind,
             PathError::Io(cause) => Self::Io(cause),
         }

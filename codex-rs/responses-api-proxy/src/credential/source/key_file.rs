@@ -48,19 +48,19 @@ impl fmt::Display for KeyFileError {
     }
 }
 
-/// Opens the file, and gives its length in bytes. The path is walked anew each time, by links of trusted users only,
-/// so that a file that was replaced is found: by another file, or by another link, as Kubernetes does.
+/// Opens the file, and gives its length in bytes. The path is walked anew each time, by links of trusted users only
+/// and through directories that nobody else can write, so that a file that was replaced is found: by another file, or by another link, as Kubernetes does.
 ///
 /// # Errors
 ///
 /// [`KeyFileError`].
 pub(crate) fn open_key_file(key_file: &KeyFile) -> Result<(File, usize), KeyFileError> {
-    use codex_trusted_path::{Kind, Missing, OFlags, Place, Status, Trusted};
+    use codex_trusted_path::{Kind, OFlags, Place, Status, Trusted};
 
     let trusted = Trusted::by_this_process();
     let mut path = key_file.path.clone();
     for _ in 0..=MOST_LINKS {
-        let place = Place::find(&path, &trusted, Missing::Refuse)
+        let place = Place::find_exclusively(&path, &trusted)
             .map_err(|error| KeyFileError::Path(with_causes(&error)))?;
         let there = place.status().map_err(KeyFileError::Io)?;
         let there = there.ok_or_else(|| KeyFileError::Io(io::ErrorKind::NotFound.into()))?;
@@ -168,6 +168,32 @@ mod tests {
         assert!(open_key_file(&credential).is_ok());
         write(&file, "sk-key", 0o444);
         assert!(open_key_file(&credential).is_err());
+    }
+
+    /// Whoever can write a directory can put another file of root's in the place of the key, or a key of before.
+    #[test]
+    fn a_directory_that_somebody_else_can_write_is_not_entered() {
+        let dir = tempfile::tempdir().unwrap();
+        let inner = dir.path().join("inner");
+        fs::create_dir(&inner).unwrap();
+        let file = inner.join("key");
+        write(&file, "sk-key", 0o600);
+        let set_mode = |mode| {
+            fs::set_permissions(&inner, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        for (mode, who) in [(0o777, "every user"), (0o775, "group ")] {
+            set_mode(mode);
+            let why = read(&file).unwrap_err();
+            assert!(why.starts_with(who) && why.contains("inner"), "{why}");
+        }
+        // As the volumes of Kubernetes are: others can add files, and replace none of ours.
+        set_mode(0o1777);
+        assert_eq!(read(&file).unwrap(), "sk-key");
+        set_mode(0o755);
+        if std::os::unix::fs::chown(&inner, Some(65534), None).is_ok() {
+            let why = read(&file).unwrap_err();
+            assert!(why.starts_with("user 65534 can put another file"), "{why}");
+        }
     }
 
     /// As Kubernetes replaces the files of a secret: one link is exchanged, and all files are new.
