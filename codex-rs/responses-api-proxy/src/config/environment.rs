@@ -18,6 +18,15 @@ pub(crate) const OF_A_KEY: [&str; 2] = ["OPENAI_API_KEY", "PROXY_API_KEY"];
 /// Where systemd puts what `LoadCredential=` names (systemd.exec(5)).
 pub(crate) const OF_CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
+/// Whether one of our own arguments, such as a command that prints a key, has `key` in it.
+pub(crate) fn is_in_an_argument(key: &[u8]) -> bool {
+    let holds = |argument: OsString| {
+        let bytes = argument.as_encoded_bytes();
+        bytes.windows(key.len().max(1)).any(|part| part == key)
+    };
+    env::args_os().any(holds)
+}
+
 /// The names of all variables with `key` in their value.
 pub(crate) fn holding(key: &[u8]) -> Vec<String> {
     let holds = |(name, value): (OsString, OsString)| {

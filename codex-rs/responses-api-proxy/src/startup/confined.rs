@@ -220,6 +220,12 @@ fn warn_of_copies(key: &[u8], banner: &mut Banner) {
             banner.warn_of_variable(name);
         }
     }
+    if environment::is_in_an_argument(key) {
+        banner.warn(
+            "the proxy has the key in its arguments, where every user can read it (ps); have --key-command get \
+             it from where it is kept, and use a new one",
+        );
+    }
     for process in processes_holding(key) {
         banner.warn(process);
     }

@@ -55,6 +55,56 @@ fn a_command_is_run_at_the_start_on_hangup_and_when_the_key_has_served_its_time(
     assert_no_copy(&proxy);
 }
 
+/// A command is an argument: every user can read it.
+#[test]
+fn a_key_in_the_command_itself_is_warned_about() {
+    let upstream = MockUpstream::h2(Reply::responses("hi"));
+    for (command, is_warned_about) in [
+        (format!("echo {}", key(1)), true),
+        (format!("printf '%s%04d' {STEM}- 1"), false),
+    ] {
+        let proxy = with(&upstream, &["--key-command", &command]).start();
+        let banner = proxy.wait_for_stderr("process: ");
+        let warns = banner.contains("warning: the proxy has the key in its arguments");
+        assert_eq!(warns, is_warned_about, "{banner}");
+    }
+}
+
+/// Who can write the directory could put another file of root's in the place of the key.
+#[test]
+fn a_key_file_in_a_directory_that_others_can_write_is_refused_also_later() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let dir = tempfile::tempdir().unwrap();
+    let inner = dir.path().join("inner");
+    std::fs::create_dir(&inner).unwrap();
+    let file = inner.join("key");
+    write(&file, &key(1));
+    let set_mode = |mode| {
+        std::fs::set_permissions(&inner, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let args = ["--key-file", file.to_str().unwrap()];
+    set_mode(0o777);
+    let said = refused(&args);
+    assert!(
+        said.contains("every user of this host can put another file"),
+        "{said}"
+    );
+    set_mode(0o755);
+    let upstream = MockUpstream::h2(Reply::responses("hi"));
+    let proxy = with(&upstream, &args).start();
+    write(&file, &key(2));
+    set_mode(0o777);
+    proxy.signal(crate::lifecycle::signal("HUP"));
+    proxy.wait_for_stderr("the old key stays in use");
+    assert_eq!(ask(&proxy).status, 200);
+    set_mode(0o755);
+    proxy.signal(crate::lifecycle::signal("HUP"));
+    proxy.wait_for_stderr("by number 2\n");
+    assert_eq!(ask(&proxy).status, 200);
+    assert_eq!(numbers(&upstream), [1, 2]);
+}
+
 /// What a command leaves running holds nobody up.
 #[test]
 fn a_command_that_leaves_something_running_is_over_when_it_ends() {
