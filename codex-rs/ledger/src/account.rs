@@ -20,8 +20,6 @@ const WARNINGS: [u8; 2] = [95, 80];
 pub(crate) struct Account {
     tallies: Vec<Tally>,
     held: Held,
-    /// What the same requests may cost at most, all of them together.
-    at_most: Held,
     /// Grants that are not dropped.
     pub(crate) open: u32,
     /// Those of them that hold something: requests under way.
@@ -133,11 +131,6 @@ impl Account {
             .resets_in(now, needed, |amounts| limit.measure.of(amounts))
     }
 
-    /// What requests under way may come to at most.
-    pub(crate) fn at_most(&self, measure: Measure) -> u64 {
-        self.at_most.of(measure)
-    }
-
     pub(crate) fn status(&self, limit: &Limit, now: Now) -> Spent {
         Spent {
             spent: self.spent(limit),
@@ -146,10 +139,8 @@ impl Account {
         }
     }
 
-    /// `most`: what the request may cost.
-    pub(crate) fn hold(&mut self, amounts: Amounts, most: Amounts) {
+    pub(crate) fn hold(&mut self, amounts: Amounts) {
         self.held.add(amounts);
-        self.at_most.add(most);
         self.holds = self.holds.saturating_add(1);
     }
 
@@ -158,15 +149,8 @@ impl Account {
         self.held.add(new);
     }
 
-    /// A request may cost more than was thought.
-    pub(crate) fn replace_most(&mut self, old: Amounts, new: Amounts) {
-        self.at_most.subtract(old);
-        self.at_most.add(new);
-    }
-
-    pub(crate) fn give_back(&mut self, amounts: Amounts, most: Amounts) {
+    pub(crate) fn give_back(&mut self, amounts: Amounts) {
         self.held.subtract(amounts);
-        self.at_most.subtract(most);
         self.holds = self.holds.saturating_sub(1);
     }
 

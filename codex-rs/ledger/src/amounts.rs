@@ -22,16 +22,6 @@ impl Amounts {
         }
     }
 
-    /// Of each the larger.
-    #[must_use]
-    pub fn max(self, other: Self) -> Self {
-        Self {
-            requests: self.requests.max(other.requests),
-            tokens: self.tokens.max(other.tokens),
-            nano_usd: self.nano_usd.max(other.nano_usd),
-        }
-    }
-
     /// The one without the other; never less than nothing.
     #[must_use]
     pub fn saturating_sub(self, other: Self) -> Self {

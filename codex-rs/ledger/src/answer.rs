@@ -25,7 +25,7 @@ pub enum Which {
         limit: Limit,
         /// What was spent of it, in the unit of [`crate::Measure::of`].
         spent: u64,
-        /// What requests that are under way hold of it; where that would leave enough, what they may cost at most.
+        /// What requests that are under way hold of it.
         held: u64,
         /// When it will be enough by the calendar, or for a rolling window by its age; `None` if never.
         resets_at: Option<SystemTime>,

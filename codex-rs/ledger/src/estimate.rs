@@ -14,9 +14,6 @@ const MOST_INPUT: u64 = 1_000_000;
 /// The tokens of an answer, before anything is learned.
 const FIRST_OUTPUT: u64 = 1_024;
 
-/// The most tokens of output that models of today answer with.
-const MOST_OUTPUT: u64 = 128_000;
-
 /// The least that is expected of an answer that does not show what it comes to before its end.
 const UNSEEN_OUTPUT: u64 = 8_192;
 
@@ -94,21 +91,6 @@ pub struct Asked {
     pub max_output_tokens: Option<u64>,
     /// Whether the answer comes event by event.
     pub is_streamed: bool,
-}
-
-impl Asked {
-    /// The most that it may cost: a token is at least one byte.
-    #[must_use]
-    pub fn most(&self) -> Estimate {
-        Estimate {
-            input: self.bytes.min(MOST_INPUT),
-            cached: 0,
-            output: self
-                .max_output_tokens
-                .unwrap_or(MOST_OUTPUT)
-                .min(MOST_OUTPUT),
-        }
-    }
 }
 
 /// Learns, for each account and model, how long inputs and outputs are.

@@ -42,12 +42,9 @@ impl Grant {
     /// Once; later calls do nothing. What is held, which is less than the estimate where only that is left; of one
     /// subject not more than of another.
     ///
-    /// `most` is what the request may cost. In [`Mode::Expected`] requests under way may pass a limit together, by no more
-    /// than that of the last that was let in.
-    ///
     /// # Errors
     /// [`Exceeded`] if it is not left.
-    pub fn hold(&mut self, estimate: Amounts, most: Amounts) -> Result<Amounts, Exceeded> {
+    pub fn hold(&mut self, estimate: Amounts) -> Result<Amounts, Exceeded> {
         if self.stage != Stage::Entered {
             return Ok(estimate);
         }
@@ -72,13 +69,13 @@ impl Grant {
         }
         for subject in self.subjects.iter() {
             if let Some(account) = state.accounts.get_mut(&subject.account) {
-                account.hold(held, most);
+                account.hold(held);
             }
         }
         let amounts = vec![held; self.subjects.len()];
         let number = self
             .ledger
-            .add_hold(&mut state, &self.subjects, amounts, most, now);
+            .add_hold(&mut state, &self.subjects, amounts, now);
         self.stage = Stage::Holding(number);
         Ok(held)
     }
@@ -98,8 +95,6 @@ impl Grant {
             return Ok(());
         };
         let (mut outcome, mut grown) = (Ok(()), false);
-        let most = hold.most;
-        hold.most = most.max(running);
         for (subject, held) in hold.subjects.iter().zip(&mut hold.amounts) {
             let Some(account) = state.accounts.get_mut(&subject.account) else {
                 continue;
@@ -119,7 +114,6 @@ impl Grant {
             };
             grown |= raised != *held;
             account.replace_hold(*held, raised);
-            account.replace_most(most, hold.most);
             *held = raised;
         }
         if grown {
@@ -181,7 +175,7 @@ impl Grant {
         if let Some(hold) = number.and_then(|number| state.holds.remove(&number)) {
             for (subject, amounts) in hold.subjects.iter().zip(hold.amounts) {
                 if let Some(account) = state.accounts.get_mut(&subject.account) {
-                    account.give_back(amounts, hold.most);
+                    account.give_back(amounts);
                 }
             }
         }
@@ -218,7 +212,7 @@ impl Grant {
         for (subject, amounts) in hold.subjects.iter().zip(hold.amounts) {
             if let Some(account) = state.accounts.get_mut(&subject.account) {
                 account.look_at(&subject.limits, now);
-                account.give_back(amounts, hold.most);
+                account.give_back(amounts);
                 account.charge(amounts);
             }
         }

@@ -12,8 +12,7 @@ use crate::limit::{Limit, Measure};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Estimates are what is to be expected. One that is too high does not keep out an account that holds nothing
-    /// and has spent less than 90 % of a limit; an answer that costs 5 % more than there is is ended. Where something is
-    /// held, a request is sent only if a limit is not passed even when what is under way costs the most that it may.
+    /// and has spent less than 90 % of a limit; an answer that costs 5 % more than there is is ended.
     Expected,
     /// Estimates are the worst case, and nothing is sent that may cost more than what is left.
     Strict,
@@ -62,19 +61,15 @@ pub(crate) fn admit(
         let wanted = limit.measure.of(&estimate);
         let (spent, held) = (account.spent(limit), account.held(limit.measure));
         if u128::from(spent) + u128::from(held) + u128::from(wanted) <= u128::from(limit.most) {
-            let under_way = account.at_most(limit.measure).max(held);
-            if mode == Mode::Expected && spent.saturating_add(under_way) > limit.most {
-                return Err(exceeded(account, subject, limit, (under_way, wanted), now));
-            }
             continue;
         }
         let alone = mode == Mode::Expected
             && account.holds == 0
             && spent < percent_of(limit.most, CERTAINLY_LEFT);
         if !alone {
-            return Err(exceeded(account, subject, limit, (held, wanted), now));
+            return Err(exceeded(account, subject, limit, wanted, now));
         }
-        clip(
+        at_most(
             &mut amounts,
             limit.measure,
             limit.most.saturating_sub(spent),
@@ -98,8 +93,7 @@ pub(crate) fn anything_left(
             .saturating_add(account.held(limit.measure))
             >= limit.most
         {
-            let held = account.held(limit.measure);
-            return Err(exceeded(account, subject, limit, (held, 0), now));
+            return Err(exceeded(account, subject, limit, 0, now));
         }
     }
     Ok(())
@@ -138,10 +132,10 @@ fn exceeded(
     account: &Account,
     subject: &Subject,
     limit: &Limit,
-    (held, wanted): (u64, u64),
+    wanted: u64,
     now: Now,
 ) -> Exceeded {
-    let spent = account.spent(limit);
+    let (spent, held) = (account.spent(limit), account.held(limit.measure));
     let needed = spent
         .saturating_add(held)
         .saturating_add(wanted.max(1))
@@ -160,7 +154,7 @@ fn exceeded(
     }
 }
 
-fn clip(amounts: &mut Amounts, measure: Measure, most: u64) {
+fn at_most(amounts: &mut Amounts, measure: Measure, most: u64) {
     let amount = match measure {
         Measure::Requests => &mut amounts.requests,
         Measure::Tokens => &mut amounts.tokens,

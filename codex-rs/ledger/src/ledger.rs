@@ -56,8 +56,6 @@ pub(crate) struct Hold {
     pub(crate) subjects: Arc<[Subject]>,
     /// For each of the subjects.
     pub(crate) amounts: Vec<Amounts>,
-    /// What the request may cost.
-    pub(crate) most: Amounts,
     /// When, in seconds of Unix time.
     at: u64,
 }
@@ -254,7 +252,6 @@ impl Ledger {
         state: &mut State,
         subjects: &Arc<[Subject]>,
         amounts: Vec<Amounts>,
-        most: Amounts,
         now: Now,
     ) -> u64 {
         let number = state.next_hold;
@@ -264,7 +261,6 @@ impl Ledger {
             Hold {
                 subjects: subjects.clone(),
                 amounts,
-                most,
                 at: now.wall_seconds(),
             },
         );

@@ -60,11 +60,11 @@ fn victim() {
     let (ledger, mut writer) = Ledger::open(open(Path::new(&path))).unwrap();
     writer.start().unwrap();
     let mut held = ledger.enter(subject(), Mode::Expected).unwrap();
-    held.hold(tokens(HELD), tokens(HELD)).unwrap();
+    held.hold(tokens(HELD)).unwrap();
     let mut out = std::io::stdout().lock();
     for settled in 1_u64.. {
         let mut grant = ledger.enter(subject(), Mode::Expected).unwrap();
-        grant.hold(tokens(5), tokens(5)).unwrap();
+        grant.hold(tokens(5)).unwrap();
         grant.settle(tokens(1));
         drop(grant);
         writeln!(out, "settled {settled}").unwrap();

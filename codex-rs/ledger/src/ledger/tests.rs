@@ -1,5 +1,3 @@
-mod under_way;
-
 use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
@@ -65,9 +63,9 @@ fn what_is_held_is_not_left_for_others_until_it_is_given_back() {
     let who = subjects(100);
     let mut first = ledger.enter(who.clone(), Mode::Strict).unwrap();
     let mut second = ledger.enter(who.clone(), Mode::Strict).unwrap();
-    first.hold(usd(60), usd(60)).unwrap();
+    first.hold(usd(60)).unwrap();
     assert_eq!(first.remaining().nano_usd, Some(40));
-    let refused = second.hold(usd(41), usd(41)).unwrap_err();
+    let refused = second.hold(usd(41)).unwrap_err();
     assert_eq!((&*refused.account, refused.wanted), ("alice", 41));
     let Which::Limit {
         spent: 0,
@@ -79,7 +77,7 @@ fn what_is_held_is_not_left_for_others_until_it_is_given_back() {
         panic!("{refused:?}")
     };
     assert_eq!(resets_in, Some(Duration::from_secs(43_200)));
-    second.hold(usd(40), usd(40)).unwrap();
+    second.hold(usd(40)).unwrap();
     assert!(
         ledger.enter(who.clone(), Mode::Strict).is_err(),
         "all is held"
@@ -101,7 +99,7 @@ fn a_refusal_by_the_second_subject_takes_nothing_of_the_first() {
     ]
     .into();
     let mut grant = ledger.enter(who, Mode::Strict).unwrap();
-    assert_eq!(&*grant.hold(usd(11), usd(11)).unwrap_err().account, "total");
+    assert_eq!(&*grant.hold(usd(11)).unwrap_err().account, "total");
     assert_eq!(spent(&ledger, "alice"), (0, 0));
 }
 
@@ -111,7 +109,7 @@ fn a_grant_that_is_dropped_costs_what_it_holds() {
     drop(ledger.enter(subjects(100), Mode::Expected).unwrap());
     assert_eq!(spent(&ledger, "alice"), (0, 0));
     let mut grant = ledger.enter(subjects(100), Mode::Expected).unwrap();
-    grant.hold(usd(30), usd(30)).unwrap();
+    grant.hold(usd(30)).unwrap();
     drop(grant);
     assert_eq!(spent(&ledger, "alice"), (30, 0));
 }
@@ -122,15 +120,15 @@ fn an_estimate_that_is_too_high_keeps_nobody_out_who_has_spent_less_than_90_perc
     let who = subjects(100);
     spend(&ledger, &who, 89);
     let mut strict = ledger.enter(who.clone(), Mode::Strict).unwrap();
-    strict.hold(usd(12), usd(12)).unwrap_err();
+    strict.hold(usd(12)).unwrap_err();
     let mut grant = ledger.enter(who.clone(), Mode::Expected).unwrap();
-    grant.hold(usd(50), usd(50)).unwrap();
+    grant.hold(usd(50)).unwrap();
     assert_eq!(spent(&ledger, "alice"), (89, 11), "no more than there is");
     assert!(ledger.enter(who.clone(), Mode::Expected).is_err());
     grant.settle(usd(1));
     drop(grant);
     let mut late = ledger.enter(who, Mode::Expected).unwrap();
-    late.hold(usd(11), usd(11)).unwrap_err();
+    late.hold(usd(11)).unwrap_err();
 }
 
 #[test]
@@ -138,11 +136,11 @@ fn an_answer_that_grows_takes_from_what_others_may_have_and_ends_past_5_percent(
     let (ledger, _) = ledger();
     let who = subjects(100);
     let mut growing = ledger.enter(who.clone(), Mode::Expected).unwrap();
-    growing.hold(usd(10), usd(10)).unwrap();
+    growing.hold(usd(10)).unwrap();
     let mut other = ledger.enter(who.clone(), Mode::Expected).unwrap();
     growing.grow(usd(80)).unwrap();
-    other.hold(usd(21), usd(21)).unwrap_err();
-    other.hold(usd(20), usd(20)).unwrap();
+    other.hold(usd(21)).unwrap_err();
+    other.hold(usd(20)).unwrap();
     growing.grow(usd(85)).unwrap();
     let over = growing.grow(usd(86)).unwrap_err();
     assert_eq!((over.spent, over.held), (0, 106));
@@ -163,12 +161,12 @@ fn a_place_is_taken_by_what_may_go_up_and_free_when_that_is_settled() {
     let enter = || ledger.enter(who.clone(), Mode::Expected);
     // Requests that are not whole yet keep nobody out.
     let (mut first, mut second) = (enter().unwrap(), enter().unwrap());
-    first.hold(usd(1), usd(1)).unwrap();
+    first.hold(usd(1)).unwrap();
     let taken = Which::Concurrent { most: 1 };
-    assert_eq!(second.hold(usd(1), usd(1)).unwrap_err().what, taken);
+    assert_eq!(second.hold(usd(1)).unwrap_err().what, taken);
     assert_eq!(enter().unwrap_err().what, taken);
     first.settle(usd(1));
-    second.hold(usd(1), usd(1)).unwrap();
+    second.hold(usd(1)).unwrap();
     drop(second);
     drop(enter().unwrap());
 }
@@ -180,7 +178,7 @@ fn one_with_limits_of_its_own_is_not_told_what_others_spend() {
     let own: Arc<[Subject]> = [limited("alice", 50), limited("total", 60)].into();
     let shared: Arc<[Subject]> = [subject("bob", &[]), limited("total", 60)].into();
     let mut other = ledger.enter(shared.clone(), Mode::Expected).unwrap();
-    other.hold(usd(30), usd(30)).unwrap();
+    other.hold(usd(30)).unwrap();
     let left = |subjects: &Arc<[Subject]>| {
         let grant = ledger.enter(subjects.clone(), Mode::Expected).unwrap();
         grant.remaining().nano_usd
@@ -214,7 +212,7 @@ fn what_is_settled_after_midnight_is_of_the_new_day_and_new_limits_know_what_was
     let who = subjects(100);
     spend(&ledger, &who, 60);
     let mut grant = ledger.enter(who.clone(), Mode::Expected).unwrap();
-    grant.hold(usd(5), usd(5)).unwrap();
+    grant.hold(usd(5)).unwrap();
     clock.advance(Duration::from_secs(43_200));
     grant.settle(usd(6));
     assert_eq!(spent(&ledger, "alice"), (6, 0));
@@ -246,7 +244,7 @@ fn at_the_edge_of_a_cap_a_hundred_at_once_spend_no_more_than_there_is() {
                     let Ok(mut grant) = ledger.enter(who.clone(), mode) else {
                         return;
                     };
-                    if grant.hold(usd(4), usd(4)).is_ok() {
+                    if grant.hold(usd(4)).is_ok() {
                         grant.settle(usd(4));
                     }
                 });
@@ -297,7 +295,7 @@ proptest! {
                 0 | 1 => {
                     let subjects = [subject(names[who], &[limit(100)]), subject("total", &[limit(250)])].into();
                     if let Ok(mut grant) = ledger.enter(subjects, Mode::Strict)
-                        && grant.hold(usd(amount), usd(amount)).is_ok()
+                        && grant.hold(usd(amount)).is_ok()
                     {
                         grants[who].push((grant, amount));
                     }

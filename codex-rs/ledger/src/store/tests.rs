@@ -60,10 +60,10 @@ fn what_was_settled_is_there_after_a_crash_and_what_was_held_is_charged() {
     let (ledger, _writer) =
         Ledger::open_with(file.try_clone().unwrap(), Clock::manual(&clock)).unwrap();
     let mut settled = ledger.enter(alice(), Mode::Expected).unwrap();
-    settled.hold(tokens(500), tokens(500)).unwrap();
+    settled.hold(tokens(500)).unwrap();
     settled.settle(tokens(70));
     let mut open = ledger.enter(alice(), Mode::Expected).unwrap();
-    open.hold(tokens(5), tokens(5)).unwrap();
+    open.hold(tokens(5)).unwrap();
     flush(&ledger);
     let copy = copy_of(&file);
     open.release();

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use codex_ledger::{Amounts, Asked, Crossing, Estimate, Grant, Mode, Over, Shown, Used};
+use codex_ledger::{Amounts, Asked, Crossing, Estimate, Grant, Over, Shown, Used};
 use codex_policy::{Facts, Rules, Under};
 use codex_pricing::Tokens;
 
@@ -109,31 +109,22 @@ impl Reservation {
             estimate,
             unshown,
         };
-        let amounts = self.amounts(&held, &estimate)?;
-        let most = match mode {
-            Mode::Expected => self.amounts(&held, &asked.most())?.max(amounts),
-            Mode::Strict => amounts,
+        let amounts = Amounts {
+            requests: 1,
+            tokens: estimate.input.saturating_add(estimate.output),
+            nano_usd: self.price(&held)?,
         };
         let mut state = self.lock();
-        let granted = state.grant.hold(amounts, most);
+        let granted = state.grant.hold(amounts);
         let granted = granted.map_err(|exceeded| over_limit(&exceeded, &self.terms.who, mode))?;
         held.estimate = scaled(estimate, granted, amounts);
         state.held = Some(held);
         Ok(())
     }
 
-    /// What the request costs if it comes to that.
-    fn amounts(&self, held: &Held, estimate: &Estimate) -> Result<Amounts, Refusal> {
-        Ok(Amounts {
-            requests: 1,
-            tokens: estimate.input.saturating_add(estimate.output),
-            nano_usd: self.price(held, estimate)?,
-        })
-    }
-
-    /// The same in billionths of a dollar; 0 if no limit asks for it and there is no price.
-    fn price(&self, held: &Held, estimate: &Estimate) -> Result<u64, Refusal> {
-        let tokens = of_estimate(estimate);
+    /// What the request may cost, in billionths of a dollar; 0 if no limit asks for it and there is no price.
+    fn price(&self, held: &Held) -> Result<u64, Refusal> {
+        let tokens = of_estimate(&held.estimate);
         let now = SystemTime::now();
         let prices = self.spending.prices();
         let price = |tier| prices.cost(&held.model, tier, &tokens, now);
