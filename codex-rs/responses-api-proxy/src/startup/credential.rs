@@ -16,7 +16,7 @@ use crate::config::credential_source::CredentialSource;
 use crate::config::key_source::{KeyReader, KeySourceConfig};
 use crate::credential::Credential;
 use crate::credential::generation::Generations;
-use crate::credential::locked::{EmptySlot, Room, SlotPool};
+use crate::credential::locked::{EmptySlot, LockedCredential, Room, SlotPool};
 use crate::credential::refresh::{Refresher, since_boot};
 use crate::credential::renewal::TokenRenewal;
 use crate::credential::rotation::{KeySource, Reading, Rotation};
@@ -202,9 +202,11 @@ impl FirstCredential {
     ) -> anyhow::Result<Self> {
         let mut request_token: &'static [u8] = &[];
         if identity.needs_request_token() {
-            let mut page = Room::Token.page(config.allow_unlocked_key)?;
-            let len = request_token_from_stdin(page.as_mut())?;
-            request_token = page.seal()?.get(..len).unwrap_or_default();
+            let page = Room::Token.page(config.allow_unlocked_key)?;
+            let token = request_token_from_stdin(EmptySlot::for_good(page, Room::Token))?;
+            // It is needed at each renewal, until the end.
+            let token: &'static LockedCredential = Box::leak(Box::new(token));
+            request_token = token.secret();
             look(request_token);
         }
         let clock: fn() -> Duration = since_boot;

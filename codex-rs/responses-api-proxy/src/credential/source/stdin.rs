@@ -9,7 +9,7 @@ use codex_process_hardening::EchoOff;
 
 use crate::credential::locked::{EmptySlot, LockedCredential};
 use crate::credential::read_api_key::{ReadKeyError, read_api_key};
-use crate::credential::workload::request_token::{RequestTokenError, read_request_token};
+use crate::credential::workload::request_token::RequestTokenError;
 use crate::observe::stderr;
 
 /// How long standard input may stay silent before somebody is told.
@@ -21,30 +21,31 @@ const QUIET: Duration = Duration::from_secs(5);
 ///
 /// [`ReadKeyError`]; what was read is wiped then.
 pub(crate) fn key_from_stdin(slot: EmptySlot) -> Result<LockedCredential, ReadKeyError> {
-    let mut stdin = take_stdin().map_err(ReadKeyError::Read)?;
-    if stdin.is_terminal() {
-        stderr::line("Paste the API key and press Enter (it is not shown):");
-        let terminal = stdin.try_clone().map_err(ReadKeyError::Read)?;
-        let _hidden = EchoOff::new(&terminal).map_err(ReadKeyError::Read)?;
-        return read_api_key(&mut stdin, slot);
-    }
-    saying_so_if_quiet("the API key", || read_api_key(&mut stdin, slot))
+    line_from_stdin("the API key", slot)
 }
 
-/// Reads GitHub's request token to the beginning of `into`, gives its length, and closes standard input.
+/// The same of GitHub's request token.
 ///
 /// # Errors
 ///
 /// [`RequestTokenError`]; what was read is wiped then.
-pub(crate) fn request_token_from_stdin(into: &mut [u8]) -> Result<usize, RequestTokenError> {
-    let mut stdin = take_stdin().map_err(RequestTokenError::Read)?;
+pub(crate) fn request_token_from_stdin(
+    slot: EmptySlot,
+) -> Result<LockedCredential, RequestTokenError> {
+    line_from_stdin("the request token", slot).map_err(RequestTokenError)
+}
+
+fn line_from_stdin(what: &str, slot: EmptySlot) -> Result<LockedCredential, ReadKeyError> {
+    let mut stdin = take_stdin().map_err(ReadKeyError::Read)?;
     if stdin.is_terminal() {
-        stderr::line("Paste the request token and press Enter (it is not shown):");
-        let terminal = stdin.try_clone().map_err(RequestTokenError::Read)?;
-        let _hidden = EchoOff::new(&terminal).map_err(RequestTokenError::Read)?;
-        return read_request_token(&mut stdin, into);
+        stderr::line(format_args!(
+            "Paste {what} and press Enter (it is not shown):"
+        ));
+        let terminal = stdin.try_clone().map_err(ReadKeyError::Read)?;
+        let _hidden = EchoOff::new(&terminal).map_err(ReadKeyError::Read)?;
+        return read_api_key(&mut stdin, slot);
     }
-    saying_so_if_quiet("the request token", || read_request_token(&mut stdin, into))
+    saying_so_if_quiet(what, || read_api_key(&mut stdin, slot))
 }
 
 /// Moves standard input to a descriptor of its own and leaves `/dev/null`, or where

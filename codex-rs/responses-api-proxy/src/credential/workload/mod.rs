@@ -120,7 +120,7 @@ impl WorkloadIdentity {
     }
 
     /// Whether standard input has to give GitHub's request token
-    /// ([`read_request_token`](request_token::read_request_token)); nothing is read from it otherwise.
+    /// ([`request_token_from_stdin`](crate::credential::source::stdin::request_token_from_stdin)); nothing is read from it otherwise.
     pub(crate) fn needs_request_token(&self) -> bool {
         matches!(self.config.subject, SubjectSource::GitHub(_))
     }

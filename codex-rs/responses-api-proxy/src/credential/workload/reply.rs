@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use zeroize::Zeroizing;
 
+use crate::credential::alphabet::is_token_byte;
 use crate::credential::workload::Obtained;
 use crate::credential::workload::error::Fault;
 
@@ -294,7 +295,7 @@ pub(super) fn check_token(name: &'static str, token: &[u8]) -> Result<(), Fault>
 pub(super) fn is_token68(token: &[u8]) -> bool {
     let padding = token.iter().rev().take_while(|&&byte| byte == b'=').count();
     let (token, _) = token.split_at(token.len() - padding);
-    let is_one = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
+    let is_one = |&byte: &u8| is_token_byte(byte) && byte != b'=';
     !token.is_empty() && token.iter().all(is_one)
 }
 
