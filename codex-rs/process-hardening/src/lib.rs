@@ -44,9 +44,9 @@ pub use descriptor::take_inherited;
 pub use group::{GroupError, group_number, members_of};
 pub use mitigations::{Mitigation, harden, raise_descriptor_limit};
 pub use policy::{OnRefusedCall, SandboxPolicy};
-pub use sandbox::enter_sandbox;
+pub use sandbox::{drop_capabilities, enter_sandbox};
 #[cfg(unix)]
-pub use signals::{ignore_file_size_signal, ignore_hangup_and_interrupt, is_ignored};
+pub use signals::{ignore_file_size_signal, is_ignored, outlive_hangup_and_interrupt};
 pub use start::{Exposure, exposure_at_start, tracer};
 pub use stderr::stderr_has_room;
 pub use terminal::EchoOff;

@@ -27,6 +27,26 @@ pub fn enter_sandbox(needs: &SandboxPolicy, on_refused_call: OnRefusedCall) -> V
     mitigations
 }
 
+/// Gives up capabilities alone, for good: for a process that needs files, and no privilege to open them.
+///
+/// # Errors
+///
+/// Those of `capset(2)` and `prctl(2)`.
+#[cfg(target_os = "linux")]
+pub fn drop_capabilities() -> std::io::Result<()> {
+    crate::capabilities::drop_all()
+}
+
+/// There are none here.
+///
+/// # Errors
+///
+/// Never.
+#[cfg(not(target_os = "linux"))]
+pub fn drop_capabilities() -> std::io::Result<()> {
+    Ok(())
+}
+
 /// Looks something up, so that glibc before 2.34 has loaded the parts of its resolver: they are shared
 /// objects there, loaded with the first look-up that comes to them (nss(5)), which takes files and code
 /// that the sandbox does not give.

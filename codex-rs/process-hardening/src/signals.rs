@@ -25,14 +25,20 @@ pub fn ignore_file_size_signal() -> io::Result<()> {
     Action::ignore().install(libc::SIGXFSZ)
 }
 
-/// From now on SIGHUP and SIGINT do nothing: for a process that ends with another one, which hears them.
+/// From now on SIGHUP and SIGINT do nothing: for a process that ends with another one, which hears them. They are caught
+/// and not ignored, because what is ignored stays so in programs that are run (execve(2)).
 ///
 /// # Errors
 ///
 /// None that is known.
-pub fn ignore_hangup_and_interrupt() -> io::Result<()> {
-    Action::ignore().install(libc::SIGHUP)?;
-    Action::ignore().install(libc::SIGINT)
+pub fn outlive_hangup_and_interrupt() -> io::Result<()> {
+    extern "C" fn nothing(_signal: libc::c_int) {}
+
+    for signal in [libc::SIGHUP, libc::SIGINT] {
+        // SAFETY: the handler does nothing.
+        unsafe { Action::call(nothing) }.install(signal)?;
+    }
+    Ok(())
 }
 
 /// What is done at a signal. Whatever there is a value of may be installed: what the system does by

@@ -11,7 +11,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use anyhow::Context;
-use codex_process_hardening::{User, harden, ignore_hangup_and_interrupt};
+use codex_process_hardening::{User, drop_capabilities, harden, outlive_hangup_and_interrupt};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::{Pid, Signal, kill_process_group};
 
@@ -46,13 +46,17 @@ pub(crate) fn serve_keys(args: ServeKeysArgs) -> anyhow::Result<()> {
     // It has no key; but what it is able to read is nobody else's business.
     // What could not be had is said by the proxy, which has the same.
     let _ = harden();
-    ignore_hangup_and_interrupt().context("SIGHUP cannot be ignored")?;
+    outlive_hangup_and_interrupt().context("SIGHUP cannot be caught")?;
     let user = args.user.as_deref().map(User::by_name).transpose()?;
     if let Some(user) = user {
         user.drop_privileges_to()
             .context("cannot become the user of --key-command-user")?;
     }
     let reader = KeyReader::try_from(args)?;
+    if let KeyReader::File(_) = reader {
+        // What is root's, root reads without any.
+        drop_capabilities().context("capabilities cannot be given up")?;
+    }
     let socket = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
     let mut socket = UnixStream::from(socket);
     let mut byte = [0];

@@ -247,6 +247,11 @@ fn a_file_of_root_is_read_again_for_a_proxy_that_has_become_another_user() {
         assert_no_copy(&proxy);
         let readers = readers_of(proxy.pid());
         assert_eq!(readers.len(), 1);
+        let status = std::fs::read_to_string(format!("/proc/{}/status", readers[0])).unwrap();
+        assert!(
+            status.contains("\nUid:\t0\t") && status.contains("\nCapEff:\t0000000000000000\n"),
+            "{status}"
+        );
         proxy.signal(libc::SIGTERM);
         proxy.wait_exit();
         // It ends with the proxy.
