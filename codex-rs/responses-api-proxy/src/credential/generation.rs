@@ -5,21 +5,22 @@
 //! it is wiped. Answers are searched for it until the next one but one.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use codex_deadline::within;
 use http::HeaderValue;
 
+use crate::credential::issued::{IssuedKeys, Watch};
 use crate::credential::known_keys::KnownKeys;
 use crate::credential::locked::LockedCredential;
 #[cfg(test)]
 use crate::credential::locked::SLOTS;
 use crate::credential::needle::Needle;
 use crate::credential::refresh::Refresher;
+use crate::credential::reload_requests::ReloadRequests;
 use crate::credential::substitution::{CredentialSubstitution, Substitute, SubstitutionError};
-use crate::credential::wishes::Wishes;
 use crate::observe::finished::CredentialFacts;
 use crate::observe::metrics::exposition::CredentialStanding;
 use crate::observe::stderr;
@@ -37,34 +38,6 @@ pub(crate) struct Generation {
     watch: Arc<Watch>,
     since: Instant,
 }
-
-/// Whoever has one has the key of this generation looked for everywhere: it is in force, or the request that went with
-/// it is not over.
-pub(crate) struct Watch {
-    needle: Arc<Needle>,
-}
-
-impl Watch {
-    pub(crate) fn needle(&self) -> &Arc<Needle> {
-        &self.needle
-    }
-
-    #[cfg(test)]
-    pub(crate) fn for_tests(needle: Arc<Needle>) -> Arc<Self> {
-        Arc::new(Self { needle })
-    }
-}
-
-/// A key that was in force, as long as something may still have it.
-struct Issued {
-    substitute: Weak<Substitute>,
-    watch: Weak<Watch>,
-    needle: Arc<Needle>,
-}
-
-/// So many keys are looked for at most, besides those that may still be sent: each look takes its time. Of one more the
-/// oldest is looked for in the answer alone that it was sent for.
-const MOST_WATCHED: usize = 32;
 
 /// Whoever has one keeps the credential of a request's head in its memory until that head is encrypted.
 #[derive(Clone)]
@@ -132,10 +105,8 @@ pub(crate) struct Generations {
     /// Knows when one expires, and gets the next; `None` where they do not.
     refresher: Option<&'static Refresher>,
     state: RwLock<State>,
-    /// What is looked for, the newest last: each as long as it is in force, some head needs it or some
-    /// request that went with it is not over; and the newest until the next one but one.
-    issued: Mutex<Vec<Issued>>,
-    wishes: Wishes,
+    issued: IssuedKeys,
+    reload_requests: ReloadRequests,
 }
 
 #[derive(Default)]
@@ -162,8 +133,8 @@ impl Generations {
             is_clear,
             refresher,
             state: RwLock::default(),
-            issued: Mutex::default(),
-            wishes: Wishes::default(),
+            issued: IssuedKeys::default(),
+            reload_requests: ReloadRequests::default(),
         }
     }
 
@@ -184,14 +155,8 @@ impl Generations {
         let substitute = Arc::new(Substitute::new(credential, &mut random)?);
         self.substitution.add(&substitute);
         // Before anybody sends it, it is looked for.
-        let watch = Arc::new(Watch {
-            needle: Arc::clone(&needle),
-        });
-        self.look_for(Issued {
-            substitute: Arc::downgrade(&substitute),
-            watch: Arc::downgrade(&watch),
-            needle,
-        });
+        let (watch, needles) = self.issued.add(&substitute, needle);
+        self.known.replace(needles);
         let next = Arc::new(Generation {
             facts: CredentialFacts {
                 kind: self.kind,
@@ -211,31 +176,11 @@ impl Generations {
         Ok(())
     }
 
-    /// Has answers and lines searched for the new one, the one before, and those before that which something may
-    /// still have.
-    fn look_for(&self, new: Issued) {
-        let mut issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
-        let last = issued.pop();
-        let mut room = MOST_WATCHED;
-        // From the newest on.
-        issued.reverse();
-        issued.retain(|issued| {
-            let is_watched = issued.watch.strong_count() > 0 && room > 0;
-            room -= usize::from(is_watched);
-            is_watched || issued.substitute.strong_count() > 0
-        });
-        issued.reverse();
-        issued.extend(last);
-        issued.push(new);
-        let needles = issued.iter().map(|issued| Arc::clone(&issued.needle));
-        self.known.replace(needles.collect());
-    }
-
     /// Whether `credential` is the one in force.
     pub(crate) fn is_in_force(&self, credential: &LockedCredential) -> bool {
         let state = self.state();
         let current = state.current.as_ref();
-        current.is_some_and(|current| current.watch.needle.is(credential.secret()))
+        current.is_some_and(|current| current.watch.needle().is(credential.secret()))
     }
 
     /// Counts an attempt at a new one that came to nothing.
@@ -246,7 +191,7 @@ impl Generations {
     /// The upstream has refused the one of this number.
     pub(crate) fn refuse(&self, number: u64) {
         let Some(refresher) = self.refresher else {
-            return self.wishes.refused(number);
+            return self.reload_requests.refused(number);
         };
         if refresher.rejected(number) {
             let is_it = |current: &mut Arc<Generation>| current.facts.generation == number;
@@ -258,9 +203,9 @@ impl Generations {
         }
     }
 
-    /// What requests wish of whoever provides keys.
-    pub(crate) fn wishes(&self) -> &Wishes {
-        &self.wishes
+    /// Requests that the key be read again.
+    pub(crate) fn reload_requests(&self) -> &ReloadRequests {
+        &self.reload_requests
     }
 
     /// For those who watch.

@@ -4,17 +4,18 @@
 pub(crate) mod alphabet;
 mod fingerprint;
 pub(crate) mod generation;
+mod issued;
 pub(crate) mod known_keys;
 pub(crate) mod locked;
 pub(crate) mod needle;
 pub(crate) mod read_api_key;
 pub(crate) mod redact;
 pub(crate) mod refresh;
+pub(crate) mod reload_requests;
 pub(crate) mod renewal;
 pub(crate) mod rotation;
 pub(crate) mod source;
 pub(crate) mod substitution;
-pub(crate) mod wishes;
 pub(crate) mod workload;
 
 use std::fmt;
@@ -25,16 +26,17 @@ use rustls::crypto::CryptoProvider;
 
 use crate::access::policy::PermittedCall;
 use crate::config::UpstreamUrl;
-use crate::credential::generation::{Generations, HeadPermit, Unavailable, Watch};
+use crate::credential::generation::{Generations, HeadPermit, Unavailable};
+use crate::credential::issued::Watch;
 use crate::credential::known_keys::KnownKeys;
 use crate::credential::locked::LockedCredential;
 use crate::credential::needle::Needle;
 use crate::credential::redact::Redactor;
 use crate::credential::refresh::Refresher;
+use crate::credential::reload_requests::ReloadRequests;
 use crate::credential::substitution::{
     CredentialSubstitution, Substitute, SubstitutionError, substituting_provider,
 };
-use crate::credential::wishes::Wishes;
 use crate::observe::finished::CredentialFacts;
 use crate::observe::metrics::exposition::CredentialStanding;
 use crate::observe::printable::{KeyKnown, keep_out};
@@ -79,7 +81,7 @@ impl Credential {
             let kind = Kind::Fixed(key.header_for_good().ok_or(SubstitutionError)?);
             return Ok((Self { kind, known }, provider));
         }
-        let substitution: &'static _ = Box::leak(Box::new(CredentialSubstitution::new()?));
+        let substitution: &'static _ = Box::leak(Box::new(CredentialSubstitution::default()));
         let key: &'static _ = Box::leak(Box::new(Arc::new(Substitute::new(key, &mut random)?)));
         substitution.add(key);
         let kind = Kind::Fixed(key.text());
@@ -89,23 +91,19 @@ impl Credential {
     /// Credentials of one `kind` that follow each other, the first of which is yet to come, and which `refresher` gets anew
     /// if they expire; and the encryption that puts each in its
     /// place.
-    ///
-    /// # Errors
-    ///
-    /// [`SubstitutionError`], never.
     pub(crate) fn changing(
         kind: &'static str,
         url: &UpstreamUrl,
         refresher: Option<&'static Refresher>,
-    ) -> Result<(&'static Generations, CryptoProvider), SubstitutionError> {
+    ) -> (&'static Generations, CryptoProvider) {
         let known: &'static _ = Box::leak(Box::new(KnownKeys::new(Vec::new())));
-        let substitution: &'static _ = Box::leak(Box::new(CredentialSubstitution::new()?));
+        let substitution: &'static _ = Box::leak(Box::new(CredentialSubstitution::default()));
         let generations = Generations::new(kind, substitution, known, url.is_clear(), refresher);
         let provider = match url.is_clear() {
             true => rustls::crypto::ring::default_provider(),
             false => substituting_provider(substitution),
         };
-        Ok((Box::leak(Box::new(generations)), provider))
+        (Box::leak(Box::new(generations)), provider)
     }
 
     /// The Authorization of a call that was found to be permitted: the only way to it.
@@ -169,10 +167,10 @@ impl Credential {
     }
 
     /// On SIGHUP the source of credentials is asked again, from now on; `None` for one key that stays.
-    pub(crate) fn reload(self) -> Option<&'static Wishes> {
+    pub(crate) fn reload(self) -> Option<&'static ReloadRequests> {
         match self.kind {
             Kind::Fixed(_) => None,
-            Kind::Changing(generations) => Some(generations.wishes()),
+            Kind::Changing(generations) => Some(generations.reload_requests()),
         }
     }
 }

@@ -36,7 +36,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::credential::generation::Watch;
+use crate::credential::issued::Watch;
 use crate::credential::known_keys::{KnownKeys, Needles};
 use crate::credential::needle::Case;
 

@@ -1,28 +1,28 @@
-//! What is wished of whoever provides keys: told by any thread, heard by one.
+//! Requests that a key be read again: made by any thread, taken by one.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::Notify;
 
-/// Wishes of the same kind are one until they are heard.
+/// Requests of the same kind are one until they are taken.
 #[derive(Debug, Default)]
-pub(crate) struct Wishes {
+pub(crate) struct ReloadRequests {
     reload: AtomicBool,
     /// The newest that was refused; 0 if none was.
     refused: AtomicU64,
     any: Notify,
 }
 
-/// What was wished since the last time.
+/// What was requested since the last time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Wished {
+pub(crate) struct Requested {
     /// Somebody sent SIGHUP.
     pub(crate) reload: bool,
     /// The number of a credential that the upstream has refused.
     pub(crate) refused: Option<u64>,
 }
 
-impl Wishes {
+impl ReloadRequests {
     /// SIGHUP: the source is to be asked again.
     #[cfg_attr(not(unix), allow(dead_code, reason = "there is no such signal"))]
     pub(crate) fn reload(&self) {
@@ -36,18 +36,18 @@ impl Wishes {
         self.any.notify_one();
     }
 
-    /// Waits until there is a wish. For one listener; dropped before it is done, it has heard nothing.
-    pub(crate) async fn heard(&self) -> Wished {
+    /// Waits for a request. For one task; dropped before it is done, it has taken nothing.
+    pub(crate) async fn next(&self) -> Requested {
         loop {
-            let wished = Wished {
+            let requested = Requested {
                 reload: self.reload.swap(false, Ordering::AcqRel),
                 refused: match self.refused.swap(0, Ordering::AcqRel) {
                     0 => None,
                     number => Some(number),
                 },
             };
-            if wished != Wished::default() {
-                return wished;
+            if requested != Requested::default() {
+                return requested;
             }
             self.any.notified().await;
         }
@@ -59,26 +59,26 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn wishes_of_one_kind_are_one_and_none_is_lost() {
-        let wishes = Wishes::default();
-        wishes.refused(2);
-        wishes.refused(1);
-        wishes.reload();
-        wishes.reload();
-        let expected = Wished {
+    async fn requests_of_one_kind_are_one_and_none_is_lost() {
+        let requests = ReloadRequests::default();
+        requests.refused(2);
+        requests.refused(1);
+        requests.reload();
+        requests.reload();
+        let expected = Requested {
             reload: true,
             refused: Some(2),
         };
-        assert_eq!(wishes.heard().await, expected);
+        assert_eq!(requests.next().await, expected);
         let later = async {
             tokio::task::yield_now().await;
-            wishes.refused(3);
+            requests.refused(3);
         };
-        let (heard, ()) = tokio::join!(wishes.heard(), later);
-        let expected = Wished {
+        let (taken, ()) = tokio::join!(requests.next(), later);
+        let expected = Requested {
             reload: false,
             refused: Some(3),
         };
-        assert_eq!(heard, expected);
+        assert_eq!(taken, expected);
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::credential::generation::Generations;
 use crate::credential::locked::{EmptySlot, LockedCredential, SlotPool};
-use crate::credential::wishes::Wished;
+use crate::credential::reload_requests::Requested;
 use crate::observe::printable::excerpt;
 use crate::observe::stderr;
 
@@ -39,7 +39,7 @@ pub(crate) trait KeySource: Send + 'static {
 /// When keys are read after the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reading {
-    /// When it is wished, and this long after the last time.
+    /// When that is requested, and this long after the last time.
     WhenAsked { ttl: Option<Duration> },
     /// One after the other, as they come; the source blocks meanwhile.
     AsTheyCome,
@@ -128,14 +128,14 @@ impl<S: KeySource> Rotation<S> {
         let mut last = Instant::now();
         loop {
             let due = ttl.and_then(|ttl| last.checked_add(ttl));
-            let wished = tokio::select! {
-                wished = self.generations.wishes().heard() => Some(wished),
+            let requested = tokio::select! {
+                requested = self.generations.reload_requests().next() => Some(requested),
                 () = until(due) => None,
             };
-            let why = match wished {
+            let why = match requested {
                 None => Why::Due,
-                Some(Wished { reload: true, .. }) => Why::Asked,
-                Some(Wished {
+                Some(Requested { reload: true, .. }) => Why::Asked,
+                Some(Requested {
                     refused: Some(number),
                     ..
                 }) => {
@@ -145,7 +145,7 @@ impl<S: KeySource> Rotation<S> {
                     }
                     Why::Refused
                 }
-                Some(Wished { refused: None, .. }) => continue,
+                Some(Requested { refused: None, .. }) => continue,
             };
             last = Instant::now();
             match (self.read(), why) {

@@ -19,6 +19,7 @@ pub(crate) mod ledger_file;
 pub(crate) mod metrics;
 pub(crate) mod observation;
 pub(crate) mod policy_command;
+pub(crate) mod renewal;
 pub(crate) mod sandbox;
 pub(crate) mod serving;
 pub(crate) mod spending;

@@ -22,8 +22,8 @@ use crate::net::unix_socket::UnixSocket;
 use crate::observe::metrics::exposition::Moment;
 use crate::observe::stderr;
 use crate::startup::confined::{Confined, Listening};
-use crate::startup::credential::reload_on_hangup;
 use crate::startup::metrics::MetricsServed;
+use crate::startup::renewal::reload_on_hangup;
 use crate::upstream::{ListenerOwner, Route, Upstream};
 
 /// Upstream connections that nothing uses, on each thread, at most.
@@ -220,8 +220,8 @@ impl Serving {
                 clients.tokens.reload_on_hangup(file)?;
             }
             observing.reopen_on_hangup()?;
-            if let Some(wishes) = shared.credential.reload() {
-                reload_on_hangup(wishes)?;
+            if let Some(requests) = shared.credential.reload() {
+                reload_on_hangup(requests)?;
             }
             if let Some(reload) = reload {
                 reload.on_hangup()?;

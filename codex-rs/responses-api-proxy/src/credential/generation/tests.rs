@@ -14,8 +14,7 @@ struct Fixture {
 }
 
 fn fixture(url: &str) -> Fixture {
-    let (generations, _) =
-        Credential::changing("file", &UpstreamUrl::parse(url).unwrap(), None).unwrap();
+    let (generations, _) = Credential::changing("file", &UpstreamUrl::parse(url).unwrap(), None);
     Fixture {
         generations,
         pool: SlotPool::new(Room::Token, true).unwrap().0,
@@ -153,7 +152,7 @@ async fn one_that_is_refused_is_gone_and_the_reason_is_told_when_there_is_no_oth
     let clock: fn() -> Duration = || Duration::from_secs(1000);
     let refresher: &'static Refresher = Box::leak(Box::new(Refresher::new(clock)));
     let url = UpstreamUrl::parse("https://example.com/").unwrap();
-    let (generations, _) = Credential::changing("github", &url, Some(refresher)).unwrap();
+    let (generations, _) = Credential::changing("github", &url, Some(refresher));
     let fixture = Fixture {
         generations,
         pool: SlotPool::new(Room::Token, true).unwrap().0,

@@ -32,7 +32,7 @@ fn rotation(
     reading: Reading,
 ) -> (Rotation<Scripted>, mpsc::Receiver<()>) {
     let url = UpstreamUrl::parse("https://example.com/").unwrap();
-    let (generations, _) = Credential::changing("file", &url, None).unwrap();
+    let (generations, _) = Credential::changing("file", &url, None);
     let (pool, _) = SlotPool::new(Room::Token, true).unwrap();
     let (reads, read) = mpsc::channel();
     let keys = keys.to_vec();
@@ -62,13 +62,13 @@ async fn it_is_read_again_when_somebody_asks_and_when_its_time_is_over() {
     let begun = Instant::now();
     let rotating = rotation.read_when_asked(ttl);
     let watching = async {
-        generations.wishes().reload();
+        generations.reload_requests().reload();
         tokio::time::sleep(Duration::from_secs(1)).await;
         // The same one again.
         assert_eq!(generations.standing().generation, 1);
         tokio::time::sleep(Duration::from_secs(300)).await;
         assert_eq!(generations.standing().generation, 2);
-        generations.wishes().reload();
+        generations.reload_requests().reload();
         tokio::time::sleep(Duration::from_secs(1)).await;
         let standing = generations.standing();
         assert_eq!((standing.generation, standing.failures), (2, 1));
@@ -90,17 +90,17 @@ async fn refusals_by_the_upstream_make_it_be_read_once_a_minute_at_most() {
     let rotating = rotation.read_when_asked(None);
     let refusing = async {
         for _ in 0..119 {
-            generations.wishes().refused(1);
+            generations.reload_requests().refused(1);
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         assert_eq!(generations.standing().generation, 2);
         assert_eq!(read.try_iter().count(), 2);
         // One that is not in force any more is nobody's business.
         tokio::time::sleep(Duration::from_secs(60)).await;
-        generations.wishes().refused(1);
+        generations.reload_requests().refused(1);
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!(read.try_iter().count(), 0);
-        generations.wishes().reload();
+        generations.reload_requests().reload();
     };
     tokio::join!(rotating, refusing);
     assert_eq!(read.try_iter().count(), 1);

@@ -27,7 +27,7 @@ static SUBSTITUTE: LazyLock<Arc<Substitute>> = LazyLock::new(|| {
 });
 
 static SUBSTITUTION: LazyLock<CredentialSubstitution> = LazyLock::new(|| {
-    let substitution = CredentialSubstitution::new().unwrap();
+    let substitution = CredentialSubstitution::default();
     substitution.add(&SUBSTITUTE);
     substitution
 });

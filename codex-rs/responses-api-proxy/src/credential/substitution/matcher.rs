@@ -132,24 +132,24 @@ impl Matcher {
         }
         for (at, &byte) in bytes.iter().enumerate() {
             while !self.goes_on_with(substitution, byte) && self.matched > 0 {
-                self.fall_back(substitution)?;
+                self.fall_back()?;
             }
             let of = self.of.as_ref().map(|of| of.placeholder(self.form));
             if of.is_some_and(|of| self.matched == of.bytes().len()) {
                 self.is_done = true;
-                self.replace(substitution, offset + at + 1, splices)?;
+                self.replace(offset + at + 1, splices)?;
                 self.of = None;
                 return Ok(());
             }
         }
         // The piece ends inside of what may be the placeholder: it cannot wait,
         // so it goes out as the secret, and must go on as it.
-        self.replace(substitution, offset + bytes.len(), splices)
+        self.replace(offset + bytes.len(), splices)
     }
 
     /// Adds the byte to the match if it is the next one of it.
     fn goes_on_with(&mut self, substitution: &CredentialSubstitution, byte: u8) -> bool {
-        let scheme = substitution.scheme(self.form);
+        let scheme = self.form.scheme();
         let goes_on = match self.matched.checked_sub(scheme.len()) {
             None => scheme.get(self.matched) == Some(&byte),
             Some(0) => {
@@ -166,8 +166,8 @@ impl Matcher {
     }
 
     /// Goes on from the longest shorter match there is.
-    fn fall_back(&mut self, substitution: &CredentialSubstitution) -> Result<(), Desynchronized> {
-        let shared = substitution.scheme(self.form).len();
+    fn fall_back(&mut self) -> Result<(), Desynchronized> {
+        let shared = self.form.scheme().len();
         let shorter = match &self.of {
             Some(of) => {
                 let fallback = &of.placeholder(self.form).fallback;
@@ -190,13 +190,8 @@ impl Matcher {
 
     /// Replaces what is matched beyond the scheme and has not left yet; it
     /// ends at `end` of the piece.
-    fn replace(
-        &mut self,
-        substitution: &CredentialSubstitution,
-        end: usize,
-        splices: &mut Vec<Splice>,
-    ) -> Result<(), Desynchronized> {
-        let from = self.sent.max(substitution.scheme(self.form).len());
+    fn replace(&mut self, end: usize, splices: &mut Vec<Splice>) -> Result<(), Desynchronized> {
+        let from = self.sent.max(self.form.scheme().len());
         self.sent = self.matched;
         if self.matched > from {
             let with = SecretPart {

@@ -48,14 +48,24 @@ pub(crate) use self::tls::substituting_provider;
 /// What stands before the key in the header (RFC 6750, section 2.1).
 pub(crate) const SCHEME: &[u8] = b"Bearer ";
 
-/// In either form it ends on a byte.
-const SCHEME_HUFFMAN: usize = 5;
+/// The same in HPACK's Huffman code; in either form it ends on a byte.
+const SCHEME_HUFFMAN: [u8; 5] = [0xba, 0x51, 0xd8, 0x5b, 0x14];
 
 /// A form in which a credential is on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     Plain,
     Huffman,
+}
+
+impl Form {
+    /// What a credential begins with in this form.
+    const fn scheme(self) -> &'static [u8] {
+        match self {
+            Self::Plain => SCHEME,
+            Self::Huffman => &SCHEME_HUFFMAN,
+        }
+    }
 }
 
 /// A credential, and what stands for it until it is encrypted. Whoever refers to it keeps the credential in its
@@ -123,9 +133,8 @@ impl Substitute {
 }
 
 /// The credentials that a placeholder may stand for: at most one in each slot.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct CredentialSubstitution {
-    scheme_huffman: [u8; SCHEME_HUFFMAN],
     by_slot: Mutex<[Weak<Substitute>; SLOTS]>,
 }
 
@@ -148,20 +157,6 @@ pub(crate) fn huffman_form(credential: &[u8], out: &mut [u8]) -> Option<usize> {
 }
 
 impl CredentialSubstitution {
-    /// One without any credential.
-    ///
-    /// # Errors
-    ///
-    /// [`SubstitutionError`], never.
-    pub(crate) fn new() -> Result<Self, SubstitutionError> {
-        let mut scheme_huffman = [0; SCHEME_HUFFMAN];
-        huffman::encode(SCHEME, &mut scheme_huffman).ok_or(SubstitutionError)?;
-        Ok(Self {
-            scheme_huffman,
-            by_slot: Mutex::default(),
-        })
-    }
-
     /// From now on its placeholder is replaced, as long as somebody refers to it.
     pub(crate) fn add(&self, substitute: &Arc<Substitute>) {
         if let Some(slot) = self.by_slot().get_mut(substitute.slot()) {
@@ -171,16 +166,9 @@ impl CredentialSubstitution {
 
     /// Whose placeholder goes on with `byte` behind the scheme.
     fn beginning(&self, form: Form, byte: u8) -> Option<Arc<Substitute>> {
-        let at = self.scheme(form).len();
+        let at = form.scheme().len();
         let begins = |of: &Arc<Substitute>| of.placeholder(form).bytes().get(at) == Some(&byte);
         self.by_slot().iter().filter_map(Weak::upgrade).find(begins)
-    }
-
-    fn scheme(&self, form: Form) -> &[u8] {
-        match form {
-            Form::Plain => SCHEME,
-            Form::Huffman => &self.scheme_huffman,
-        }
     }
 
     fn by_slot(&self) -> MutexGuard<'_, [Weak<Substitute>; SLOTS]> {

@@ -33,7 +33,7 @@ impl Fixture {
 pub(super) fn fixture(key: &str) -> Fixture {
     let credential = LockedCredential::for_tests(key, Room::Token);
     let substitute = Arc::new(Substitute::new(credential, &mut random).unwrap());
-    let substitution = CredentialSubstitution::new().unwrap();
+    let substitution = CredentialSubstitution::default();
     substitution.add(&substitute);
     Fixture {
         substitution,

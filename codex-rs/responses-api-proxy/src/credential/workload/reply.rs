@@ -292,7 +292,7 @@ pub(super) fn check_token(name: &'static str, token: &[u8]) -> Result<(), Fault>
 }
 
 /// `token68` of RFC 9110, section 11.2.
-pub(super) fn is_token68(token: &[u8]) -> bool {
+fn is_token68(token: &[u8]) -> bool {
     let padding = token.iter().rev().take_while(|&&byte| byte == b'=').count();
     let (token, _) = token.split_at(token.len() - padding);
     let is_one = |&byte: &u8| is_token_byte(byte) && byte != b'=';

@@ -9,7 +9,7 @@ use crate::credential::substitution::sealed;
 /// One credential in each slot, of different lengths.
 fn several() -> (CredentialSubstitution, Vec<Arc<Substitute>>) {
     let (pool, _) = SlotPool::new(Room::Token, true).unwrap();
-    let substitution = CredentialSubstitution::new().unwrap();
+    let substitution = CredentialSubstitution::default();
     let tokens = [
         "sk-first-0123",
         "sk-second-01234567",
@@ -30,7 +30,10 @@ fn several() -> (CredentialSubstitution, Vec<Arc<Substitute>>) {
 #[test]
 fn the_first_byte_behind_the_scheme_tells_whose_placeholder_it_is() {
     let (_, substitutes) = several();
-    for (form, scheme) in [(Form::Plain, SCHEME.len()), (Form::Huffman, SCHEME_HUFFMAN)] {
+    for (form, scheme) in [
+        (Form::Plain, SCHEME.len()),
+        (Form::Huffman, SCHEME_HUFFMAN.len()),
+    ] {
         let mut firsts: Vec<_> = substitutes
             .iter()
             .map(|of| of.placeholder(form).bytes()[scheme])
@@ -41,12 +44,18 @@ fn the_first_byte_behind_the_scheme_tells_whose_placeholder_it_is() {
     }
 }
 
+#[test]
+fn the_scheme_is_what_its_code_says() {
+    let mut coded = [0; 8];
+    let len = huffman::encode(SCHEME, &mut coded);
+    assert_eq!(len.map(|len| &coded[..len]), Some(&SCHEME_HUFFMAN[..]));
+}
+
 /// What makes it right to begin anew where the scheme does not go on.
 #[test]
 fn no_end_of_the_scheme_is_a_beginning_of_it() {
-    let substitution = CredentialSubstitution::new().unwrap();
     for form in [Form::Plain, Form::Huffman] {
-        let scheme = substitution.scheme(form);
+        let scheme = form.scheme();
         for len in 1..scheme.len() {
             assert!(!scheme.ends_with(&scheme[..len]), "{form:?}");
         }
