@@ -7,6 +7,7 @@ mod error;
 mod kept;
 mod output;
 mod sources;
+mod tools;
 
 use std::collections::BTreeMap;
 
@@ -14,12 +15,12 @@ pub(crate) use self::error::AnswerError;
 use self::kept::Kept;
 pub(crate) use self::output::{Done, Output, Search};
 use self::sources::Sources;
+use self::tools::{RUN_BY_SERVER, WEB_SEARCH, name, search};
 use crate::conversation::item as conversation;
 use crate::events::item::Item;
 use crate::events::lenient::MAX_PARTS;
 use crate::events::server_error::ServerError;
 use crate::events::{Event, Place, Response, Usage};
-use crate::terminal::printable::{MAX_NAME, excerpt};
 
 /// The longest text of an answer, in bytes: far more than any model writes, and what a
 /// conversation may have to keep.
@@ -335,30 +336,6 @@ impl Answer {
         }
         Ok(())
     }
-}
-
-/// The item of a search that the server runs.
-const WEB_SEARCH: &str = "web_search_call";
-
-/// Items of other tools that the server runs.
-const RUN_BY_SERVER: [&str; 5] = [
-    "code_interpreter_call",
-    "file_search_call",
-    "image_generation_call",
-    "mcp_call",
-    "mcp_list_tools",
-];
-
-fn search(item: Item) -> Search {
-    Search {
-        id: name(&item.id.unwrap_or_default()),
-        action: item.action.0,
-    }
-}
-
-/// A name that a server gave: as much of it as is shown.
-fn name(of: &str) -> String {
-    excerpt(of, MAX_NAME)
 }
 
 #[cfg(test)]
