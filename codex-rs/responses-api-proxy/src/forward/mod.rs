@@ -138,11 +138,12 @@ pub(crate) async fn forward(
     if head.status == StatusCode::UNAUTHORIZED {
         credential.note_refused(&used);
     }
+    // Before that: a dump shows that there was such a header, without its value.
+    let dump = dumped.map(|to| to.response(head.status, &head.headers));
     let mut redactor = used.redactor();
     redactor.clean_headers(&mut head.headers);
     let form = AnswerForm::from_headers(&head.headers);
     note_head(&record, &head, form);
-    let dump = dumped.map(|to| to.response(head.status, &head.headers));
     headers::retain_for_client(&mut head.headers);
     let meter = Meter::new(form, head.status, &record, reservation);
     if let Some(meter) = &meter {

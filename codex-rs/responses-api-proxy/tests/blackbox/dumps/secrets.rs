@@ -80,6 +80,12 @@ fn no_secret_header_and_no_echoed_key_gets_into_a_dump() {
                 }
             }
         }
+        // That the upstream sent the key in a header can be seen, and the key cannot.
+        let shown = text(&dir, 1, "response");
+        for name in ["x-request-id", "server", "[REDACTED]"] {
+            let field = format!("\"name\": \"{name}\",\n      \"value\": \"[REDACTED]\"");
+            assert!(shown.contains(&field), "{name}: {shown}");
+        }
         let stars = "*".repeat(TEST_KEY.len());
         let body = dump(&dir, 1, "response")["body"].clone();
         assert_eq!(body, json!(format!("data: {stars}{stars}.\n\n")));
