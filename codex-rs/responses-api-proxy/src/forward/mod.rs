@@ -202,7 +202,9 @@ pub(crate) async fn preconnect(
         Some(Ok(status))
             if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN =>
         {
-            stderr::line(format_args!("the upstream refuses the key ({status})"));
+            stderr::line(format_args!(
+                "the upstream refuses the key ({status}) that this proxy was given"
+            ));
         }
         Some(Ok(status)) if !status.is_client_error() => {
             stderr::line(format_args!(
