@@ -21,6 +21,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use codex_trusted_path::SmallFileError;
+
 use crate::config::args::Common;
 use crate::config::error::Fault;
 use crate::config::layer::Environment;
@@ -60,6 +62,9 @@ pub(crate) struct Config {
 pub(crate) enum ConfigError {
     HomeMissing(PathBuf),
     Io(PathBuf, io::Error),
+    /// The file for all users could have been written by one of them.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "there is no such file"))]
+    NotTrusted(PathBuf, SmallFileError),
     File(PathBuf, Fault),
     Override(String, Fault),
     NoKey(String),
@@ -91,6 +96,9 @@ impl fmt::Display for ConfigError {
                 path.display()
             ),
             Self::Io(path, cause) => write!(f, "could not read {}: {cause}", path.display()),
+            Self::NotTrusted(path, cause) => {
+                write!(f, "{} is not used: {cause}", path.display())
+            }
             Self::File(path, fault) => write!(f, "{}:{}: {fault}", path.display(), fault.line),
             Self::Override(name, fault) => write!(f, "{name}: {fault}"),
             Self::NoKey(name) => write!(
