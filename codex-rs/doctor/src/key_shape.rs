@@ -57,11 +57,13 @@ pub(crate) enum Holds {
 /// What a variable holds, by its name and its value.
 pub(crate) fn holds(name: &[u8], value: &[u8]) -> Holds {
     let is_of_api = KEY_VARIABLES.iter().any(|key| key.as_bytes() == name);
-    let ends = |ending: &&str| name.ends_with(ending.as_bytes());
+    let is_of_service = KEY_ENDINGS
+        .iter()
+        .any(|ending| name.ends_with(ending.as_bytes()));
     match shape_of(value) {
         Shape::Key => Holds::Key,
         Shape::Unclear if is_of_api => Holds::Key,
-        Shape::Unclear if KEY_ENDINGS.iter().any(|ending| ends(&ending)) => Holds::MaybeKey,
+        Shape::Unclear if is_of_service => Holds::MaybeKey,
         Shape::Unclear | Shape::Placeholder | Shape::ClientToken => Holds::NoKey,
     }
 }

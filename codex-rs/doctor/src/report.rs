@@ -71,7 +71,7 @@ impl Report {
             let Finding {
                 check, found, why, ..
             } = finding;
-            let mut line = format!("{:<8} {check}: {found} ({why})", finding.state.word());
+            let mut line = format!("{:<8} {check}: {found} - {why}", finding.state.word());
             if let Some(mend) = &finding.mend {
                 line.push_str(" -> ");
                 line.push_str(mend);
@@ -117,8 +117,8 @@ mod tests {
     fn a_finding_is_one_line_whatever_is_in_it() {
         assert_eq!(
             printed(false),
-            "ok       host.kernel: Linux 6.18 (newer ones protect more)\n\
-             FAILED   proxy.seccomp: off\\n\\u{1b}[2Jok (an intruder could call anything) -> start it \
+            "ok       host.kernel: Linux 6.18 - newer ones protect more\n\
+             FAILED   proxy.seccomp: off\\n\\u{1b}[2Jok - an intruder could call anything -> start it \
              without --sandbox=off\n\
              1 ok, 0 warnings, 1 FAILED, 0 unknown\n"
         );

@@ -68,7 +68,7 @@ pub(super) fn finding(pid: u32, status: &Status) -> Finding {
         }
     };
     let who = format!(
-        "on a thread that became user {user} without capabilities; root itself always can, and it was not tried as root"
+        "on a thread that became user {user} without capabilities, because root itself always can"
     );
     judge(&who, &answers)
 }
@@ -91,18 +91,18 @@ fn judge(who: &str, answers: &Answers) -> Finding {
     if !permitted.is_empty() {
         return Finding::failed(
             CHECK,
-            format!("permitted: {} ({who})", permitted.join(", ")),
+            format!("tried {who}; permitted: {}", permitted.join(", ")),
             WHY,
             "start the proxy anew, from a program of this release",
         );
     }
     if refused.is_empty() {
-        let found = format!("no way could be tried ({who})");
+        let found = format!("no way could be tried {who}");
         return Finding::unknown(CHECK, found, WHY, "is the proxy still there?");
     }
     Finding::ok(
         CHECK,
-        format!("refused: {} ({who})", refused.join(", ")),
+        format!("tried {who}; refused: {}", refused.join(", ")),
         WHY,
     )
 }

@@ -2,6 +2,7 @@
 
 mod executable;
 mod exposed;
+mod key_process;
 mod landlock;
 mod listeners;
 mod memory_access;
@@ -42,6 +43,7 @@ pub(crate) fn findings(named: Option<&Path>) -> Vec<Finding> {
     findings.extend(exposed::findings(pid));
     findings.extend(listeners::findings(pid, &found));
     findings.push(memory_access::finding(pid, &status));
+    findings.push(key_process::finding(pid));
     findings.push(landlock::finding());
     findings
 }

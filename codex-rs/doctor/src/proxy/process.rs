@@ -20,7 +20,7 @@ pub(super) fn findings(pid: u32, status: &Status) -> Vec<Finding> {
     let threads = threads(pid).unwrap_or_else(|_| vec![status.clone()]);
     vec![
         user(status, geteuid().as_raw()),
-        dumpable(status, owner_of_files(pid)),
+        dumpable_of(pid, status),
         no_new_privileges(&threads),
         seccomp(&threads),
         capabilities(&threads),
@@ -75,6 +75,10 @@ fn user(status: &Status, own: u32) -> Finding {
 /// The owner of `/proc/PID/environ`: root's if the process is not dumpable (proc(5)).
 fn owner_of_files(pid: u32) -> io::Result<u32> {
     Ok(fs::metadata(format!("/proc/{pid}/environ"))?.uid())
+}
+
+pub(super) fn dumpable_of(pid: u32, status: &Status) -> Finding {
+    dumpable(status, owner_of_files(pid))
 }
 
 fn dumpable(status: &Status, owner: io::Result<u32>) -> Finding {
