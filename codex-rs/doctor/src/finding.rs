@@ -89,6 +89,7 @@ impl Finding {
     }
 
     /// [`ok`](Self::ok) if `is_ok`, else [`failed`](Self::failed).
+    #[cfg(target_os = "linux")]
     pub(crate) fn ok_if(
         is_ok: bool,
         check: &'static str,

@@ -1,8 +1,12 @@
 //! Pure: what a value looks like, without saying what it is.
 
-/// The variables in which clients of the API look for a key.
-pub(crate) const KEY_VARIABLES: [&str; 3] =
-    ["OPENAI_API_KEY", "CODEX_API_KEY", "AZURE_OPENAI_API_KEY"];
+/// The variables in which clients of the API look for a key, and the one that workflows of the peer have it in.
+const KEY_VARIABLES: [&str; 4] = [
+    "OPENAI_API_KEY",
+    "CODEX_API_KEY",
+    "AZURE_OPENAI_API_KEY",
+    "PROXY_API_KEY",
+];
 
 /// How names of variables end that hold keys of other services.
 const KEY_ENDINGS: [&str; 2] = ["_API_KEY", "_APIKEY"];

@@ -80,7 +80,7 @@ impl Report {
         }
         writeln!(
             to,
-            "{} ok, {} warnings, {} FAILED, {} unknown",
+            "ok: {}; warnings: {}; FAILED: {}; unknown: {}",
             self.count(State::Ok),
             self.count(State::Warning),
             self.count(State::Failed),
@@ -120,7 +120,7 @@ mod tests {
             "ok       host.kernel: Linux 6.18 - newer ones protect more\n\
              FAILED   proxy.seccomp: off\\n\\u{1b}[2Jok - an intruder could call anything -> start it \
              without --sandbox=off\n\
-             1 ok, 0 warnings, 1 FAILED, 0 unknown\n"
+             ok: 1; warnings: 0; FAILED: 1; unknown: 0\n"
         );
         assert!(report().has_failed());
     }

@@ -30,7 +30,7 @@ fn judge(check: &'static str, place: &str, keys: &[String], others: &[String]) -
         let names = keys.join(", ");
         return Finding::failed(
             check,
-            format!("an API key is in {names} {place}"),
+            format!("an API key is in {names}"),
             WHY,
             "unset it, remove it from shell profiles and units, give it to the proxy on standard input, and renew it",
         );
@@ -39,7 +39,7 @@ fn judge(check: &'static str, place: &str, keys: &[String], others: &[String]) -
         let names = others.join(", ");
         return Finding::warning(
             check,
-            format!("{names} {place} may hold a key of some service"),
+            format!("a key of some service may be in {names}"),
             WHY,
             "unset it where agents run",
         );

@@ -116,7 +116,7 @@ impl<'a> Record<'a> {
         let model = self.model.as_ref();
         let model = model.map_or_else(String::new, |model| format!(" for the model {model}"));
         format!(
-            "It asked {what}{model}, with a body of {} bytes.",
+            "It asked {what}{model}; {} bytes of its body went to the upstream.",
             self.request_bytes
         )
     }
@@ -218,7 +218,7 @@ mod tests {
             told(line),
             "Request 00000000aa-7: refused (model_not_allowed).\n\
              Made by alice (user 1001) with the client token ci, at 2026-11-28T14:03:07.123Z.\n\
-             It asked POST /v1/responses for the model o3, with a body of 40 bytes.\n\
+             It asked POST /v1/responses for the model o3; 40 bytes of its body went to the upstream.\n\
              It got the status 400 and 120 bytes, in 0.002 s.\n\
              The policy does not allow this caller the model.\n\
              The proxy said: the model o3\\u{1b}[2J is not allowed for alice\n\
@@ -237,7 +237,7 @@ mod tests {
             "{told}"
         );
         assert!(
-            told.contains("It asked something whose head was not read,"),
+            told.contains("It asked something whose head was not read;"),
             "{told}"
         );
         assert!(told.contains("It got no answer, in 0.001 s.\n"), "{told}");

@@ -41,7 +41,7 @@ fn why_tells_what_became_of_a_request_that_was_refused_and_of_one_that_was_not()
     assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""));
     for says in [
         format!("Request {refused}: refused (model_not_allowed).\n"),
-        "It asked POST /v1/responses for the model o3, with a body of 27 bytes.\n".to_owned(),
+        "It asked POST /v1/responses; 0 bytes of its body went to the upstream.\n".to_owned(),
         "The policy does not allow this caller the model.\n".to_owned(),
         "allowed: gpt-5*".to_owned(),
         "What to do: Ask for one of the models in the message".to_owned(),
