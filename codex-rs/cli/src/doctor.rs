@@ -13,6 +13,8 @@ pub(crate) fn run(args: &DoctorArgs, overrides: &[ConfigOverride]) -> anyhow::Re
     let is_unconfigured = matches!(&inspection.provider, Err(error) if error.is_unconfigured);
     let facts = ClientFacts {
         files: inspection.files,
+        home: inspection.home,
+        keys_in_files: inspection.keys_in_files,
         provider: match inspection.provider {
             Ok(provider) => Ok(facts_of(provider)),
             Err(error) => Err(error.message),
@@ -30,6 +32,5 @@ fn facts_of(provider: ProviderInspection) -> ProviderFacts {
         addresses: provider.addresses,
         proxy: provider.proxy,
         key_variables: provider.key_variables,
-        keys_in_files: provider.keys_in_files,
     }
 }

@@ -108,9 +108,18 @@ fn doctor_says_where_the_client_s_requests_go() {
         (
             provider(&format!("experimental_bearer_token = '{KEY}'")),
             None,
-            "client.credential",
+            "client.files",
             "failed",
             "model_providers.p.experimental_bearer_token",
+        ),
+        (
+            provider(&format!(
+                "http_headers = {{ authorization = 'Bearer {KEY}' }}"
+            )),
+            None,
+            "client.files",
+            "failed",
+            "model_providers.p.http_headers",
         ),
         (
             String::new(),

@@ -1,9 +1,13 @@
 //! Where the client's requests go, and with which credential. `codex` settles its configuration itself and says here
 //! what it came to: that is done in one place.
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use serde::Deserialize;
 
 use crate::finding::Finding;
 use crate::key_shape::{Holds, holds};
@@ -14,12 +18,20 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const CONFIG: &str = "client.config";
 const PROVIDER: &str = "client.provider";
 const CREDENTIAL: &str = "client.credential";
+const STORED: &str = "client.files";
+
+/// More is not a file of a login, in bytes.
+const MOST_OF_AUTH: u64 = 1 << 20;
 
 /// What the client's configuration comes to.
 #[derive(Clone, Debug)]
 pub struct ClientFacts {
     /// The files that were read, the weakest first.
     pub files: Vec<PathBuf>,
+    /// Where `config.toml` is, or would be.
+    pub home: Option<PathBuf>,
+    /// The keys of these files that hold an API key, by the looks of it: their names.
+    pub keys_in_files: Vec<String>,
     /// The provider in force, or why there is none.
     pub provider: Result<ProviderFacts, String>,
     /// Whether there is none only because nothing is configured, and no key is set.
@@ -41,8 +53,6 @@ pub struct ProviderFacts {
     pub proxy: Option<Result<(), String>>,
     /// The variables whose values are sent along as credentials.
     pub key_variables: Vec<String>,
-    /// The keys of `config.toml` that hold a credential themselves: their names.
-    pub keys_in_files: Vec<String>,
 }
 
 /// What is to be said of it; without `facts`, that this program does not read that configuration.
@@ -55,29 +65,31 @@ pub(crate) fn findings(facts: Option<&ClientFacts>) -> Vec<Finding> {
             "codex doctor",
         )];
     };
-    let provider = match &facts.provider {
-        Ok(provider) => provider,
-        Err(error) if facts.is_unconfigured => {
-            return vec![
-                files(facts),
-                Finding::warning(
-                    PROVIDER,
-                    error.clone(),
-                    "the client of this user is not set up to go through the proxy",
-                    "set model_provider = \"local-proxy\" in config.toml, and CODEX_PROXY_SERVER_INFO",
-                ),
-            ];
-        }
-        Err(error) => {
-            return vec![Finding::failed(
-                CONFIG,
+    let mut findings = in_force(facts);
+    findings.push(files_with_keys(facts));
+    findings
+}
+
+/// Of the provider in force.
+fn in_force(facts: &ClientFacts) -> Vec<Finding> {
+    match &facts.provider {
+        Ok(provider) => vec![files(facts), goes_to(provider), credential(provider)],
+        Err(error) if facts.is_unconfigured => vec![
+            files(facts),
+            Finding::warning(
+                PROVIDER,
                 error.clone(),
-                "the client cannot make a request with it",
-                "codex config show",
-            )];
-        }
-    };
-    vec![files(facts), goes_to(provider), credential(provider)]
+                "the client of this user is not set up to go through the proxy",
+                CONFIGURE,
+            ),
+        ],
+        Err(error) => vec![Finding::failed(
+            CONFIG,
+            error.clone(),
+            "the client cannot make a request with it",
+            "codex config show",
+        )],
+    }
 }
 
 fn files(facts: &ClientFacts) -> Finding {
@@ -102,7 +114,7 @@ fn goes_to(provider: &ProviderFacts) -> Finding {
             PROVIDER,
             found,
             "that is not on this host: the client needs a key of its own to call it",
-            "set model_provider = \"local-proxy\" in config.toml, and CODEX_PROXY_SERVER_INFO",
+            CONFIGURE,
         );
     }
     let why = "requests go through the proxy, which adds the key";
@@ -121,6 +133,7 @@ fn goes_to(provider: &ProviderFacts) -> Finding {
     }
 }
 
+const CONFIGURE: &str = "set model_provider = \"local-proxy\" in config.toml, and CODEX_PROXY_SERVER_INFO to the proxy's file";
 const START: &str = "start the proxy: codex responses-api-proxy --server-info FILE";
 
 fn connect(addresses: &[SocketAddr]) -> Result<(), String> {
@@ -134,16 +147,10 @@ fn connect(addresses: &[SocketAddr]) -> Result<(), String> {
     Err(last)
 }
 
+const KNOWS: &str = "the proxy knows the key; a client that has it too can lose it";
+
 fn credential(provider: &ProviderFacts) -> Finding {
-    let why = "the proxy knows the key; a client that has it too can lose it";
-    if let Some(name) = provider.keys_in_files.first() {
-        return Finding::failed(
-            CREDENTIAL,
-            format!("{name} in a configuration file looks like an API key"),
-            why,
-            format!("remove {name}, and renew the key"),
-        );
-    }
+    let why = KNOWS;
     let has_key = |name: &&String| {
         std::env::var_os(name)
             .is_some_and(|value| holds(b"OPENAI_API_KEY", value.as_encoded_bytes()) == Holds::Key)
@@ -166,5 +173,81 @@ fn credential(provider: &ProviderFacts) -> Finding {
             ),
             why,
         ),
+    }
+}
+
+/// `config.toml`, and `auth.json` beside it, where `codex login --with-api-key` of OpenAI's Codex CLI puts a key.
+fn files_with_keys(facts: &ClientFacts) -> Finding {
+    if let Some(name) = facts.keys_in_files.first() {
+        return Finding::failed(
+            STORED,
+            format!("{name} in a configuration file looks like an API key"),
+            KNOWS,
+            format!("remove {name}, and renew the key"),
+        );
+    }
+    let auth = facts.home.as_ref().map(|home| home.join("auth.json"));
+    match auth.as_deref().map(|path| (path, key_in_auth_file(path))) {
+        Some((path, Ok(true))) => Finding::failed(
+            STORED,
+            format!("{} has an API key in it", path.display()),
+            KNOWS,
+            format!("rm {}, and renew the key", path.display()),
+        ),
+        Some((path, Err(error))) => Finding::unknown(
+            STORED,
+            format!("{}: {error}", path.display()),
+            KNOWS,
+            "look whether OPENAI_API_KEY is in it",
+        ),
+        Some((_, Ok(false))) | None => {
+            Finding::ok(STORED, "no file of the client has an API key in it", KNOWS)
+        }
+    }
+}
+
+/// What is of interest in `auth.json`.
+#[derive(Deserialize)]
+struct Auth {
+    #[serde(rename = "OPENAI_API_KEY")]
+    key: Option<String>,
+}
+
+/// # Errors
+///
+/// The file cannot be read; that it is not there is not an error.
+fn key_in_auth_file(path: &Path) -> io::Result<bool> {
+    let mut text = Vec::new();
+    match File::open(path) {
+        Ok(file) => file.take(MOST_OF_AUTH).read_to_end(&mut text)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let auth: Auth = serde_json::from_slice(&text).map_err(|_| io::ErrorKind::InvalidData)?;
+    let key = auth.key.unwrap_or_default();
+    Ok(holds(b"OPENAI_API_KEY", key.as_bytes()) == Holds::Key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_in_the_file_of_a_login_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("auth.json");
+        assert!(!key_in_auth_file(&path).unwrap());
+        for (content, has_key) in [
+            (
+                r#"{"OPENAI_API_KEY":"sk-0123456789abcdefghij"}"#,
+                Some(true),
+            ),
+            (r#"{"OPENAI_API_KEY":null,"tokens":{}}"#, Some(false)),
+            (r#"{"tokens":{}}"#, Some(false)),
+            ("{", None),
+        ] {
+            std::fs::write(&path, content).unwrap();
+            assert_eq!(key_in_auth_file(&path).ok(), has_key, "{content}");
+        }
     }
 }
