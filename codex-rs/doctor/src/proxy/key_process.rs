@@ -59,14 +59,19 @@ fn children(pid: u32) -> io::Result<Vec<u32>> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::CommandExt;
+    use std::process::Command;
+
     use super::*;
 
     #[test]
     fn a_child_that_nobody_hardened_is_found() {
-        let mut child = std::process::Command::new("sleep")
-            .arg("60")
-            .spawn()
-            .unwrap();
+        let mut command = Command::new("sleep");
+        command.arg("60");
+        if rustix::process::geteuid().is_root() {
+            command.uid(65534).gid(65534);
+        }
+        let mut child = command.spawn().unwrap();
         let found = finding(std::process::id());
         child.kill().unwrap();
         child.wait().unwrap();

@@ -16,7 +16,7 @@ use rustix::process::{
 };
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
-use crate::finding::Finding;
+use crate::finding::{Finding, State};
 use crate::processes::Status;
 
 const CHECK: &str = "proxy.memory_access";
@@ -70,7 +70,18 @@ pub(super) fn finding(pid: u32, status: &Status) -> Finding {
     let who = format!(
         "on a thread that became user {user} without capabilities, because root itself always can"
     );
-    judge(&who, &answers)
+    let finding = judge(&who, &answers);
+    if finding.state == State::Ok && has_capabilities(status) {
+        // Who has fewer is refused for that alone (ptrace(2), "Ptrace access mode checking").
+        let found = "it has capabilities, so that a process without any is refused says nothing";
+        return Finding::unknown(CHECK, found, WHY, "see proxy.capabilities");
+    }
+    finding
+}
+
+fn has_capabilities(status: &Status) -> bool {
+    let permitted = status.line("CapPrm").unwrap_or_default();
+    permitted.chars().any(|digit| digit != '0')
 }
 
 /// Makes this thread, and no other, one of that user without a capability.
@@ -175,7 +186,6 @@ fn take_no_descriptor(pid: u32) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::State;
 
     #[test]
     fn one_way_in_is_enough_to_fail() {

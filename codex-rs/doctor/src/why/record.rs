@@ -102,21 +102,17 @@ impl<'a> Record<'a> {
         format!("Made by {user}{token}, at {}.", self.ts)
     }
 
+    /// A path that was not permitted, or a request that was refused before it was, has a hyphen there.
     fn asked(&self) -> String {
-        let what = if self.path == "-" {
-            format!("{} on a path that is not forwarded", self.method)
-        } else {
-            format!("{} {}", self.method, self.path)
-        };
-        let what = if self.method == "-" {
-            "something whose head was not read".to_owned()
-        } else {
-            what
+        let what = match (&*self.method, &*self.path) {
+            ("-", _) => "Its head was not read".to_owned(),
+            (method, "-") => format!("It was a {method} request"),
+            (method, path) => format!("It asked {method} {path}"),
         };
         let model = self.model.as_ref();
         let model = model.map_or_else(String::new, |model| format!(" for the model {model}"));
         format!(
-            "It asked {what}{model}; {} bytes of its body went to the upstream.",
+            "{what}{model}; {} bytes of its body went to the upstream.",
             self.request_bytes
         )
     }
@@ -236,10 +232,7 @@ mod tests {
             told.contains("Made by a user that the proxy did not know, at t.\n"),
             "{told}"
         );
-        assert!(
-            told.contains("It asked something whose head was not read;"),
-            "{told}"
-        );
+        assert!(told.contains("Its head was not read;"), "{told}");
         assert!(told.contains("It got no answer, in 0.001 s.\n"), "{told}");
         assert!(told.contains("make room for another one"), "{told}");
     }
