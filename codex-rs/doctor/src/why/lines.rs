@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
+use memchr::memrchr;
+
 /// How much is read at a time, in bytes.
 const PIECE: usize = 64 * 1024;
 
@@ -87,7 +89,7 @@ impl LinesFromEnd {
             return Ok(None);
         }
         loop {
-            if let Some(at) = self.buffer.iter().rposition(|&byte| byte == b'\n') {
+            if let Some(at) = memrchr(b'\n', &self.buffer) {
                 let tail = self.buffer.split_off(at + 1);
                 self.buffer.pop();
                 self.keep(tail);

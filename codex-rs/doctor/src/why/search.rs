@@ -1,12 +1,13 @@
 //! Finds the line of a request.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::Path;
 
+use memchr::memmem::Finder;
 use serde::Deserialize;
-use std::borrow::Cow;
 
 use crate::why::lines::{Line, LinesFromEnd};
 
@@ -55,34 +56,36 @@ pub(super) fn search(
     searched: &mut Searched,
 ) -> io::Result<Option<String>> {
     let mut lines = LinesFromEnd::of(File::open(log)?)?;
+    let finder = Finder::new(request);
     searched.logs += 1;
     while let Some(line) = lines.next()? {
         searched.lines += 1;
-        match line {
-            Line::Whole(bytes) => match String::from_utf8(bytes) {
-                Ok(text) if is_whole(&text) => {
-                    // Most lines are of others: they are not parsed.
-                    if !text.contains(request) {
-                        continue;
-                    }
-                    match serde_json::from_str::<Ids<'_>>(&text) {
-                        Ok(ids) if ids.are_of(request) => return Ok(Some(text)),
-                        Ok(_) => {}
-                        Err(_) => searched.skipped += 1,
-                    }
-                }
-                _ => searched.skipped += 1,
-            },
-            Line::TooLong | Line::Unfinished => searched.skipped += 1,
+        let bytes = match line {
+            Line::Whole(bytes) if is_whole(&bytes) => bytes,
+            _ => {
+                searched.skipped += 1;
+                continue;
+            }
+        };
+        // Most lines are of others: they are not parsed.
+        if finder.find(&bytes).is_none() {
+            continue;
+        }
+        match serde_json::from_slice::<Ids<'_>>(&bytes) {
+            Ok(ids) if ids.are_of(request) => {
+                return Ok(Some(String::from_utf8_lossy(&bytes).into_owned()));
+            }
+            Ok(_) => {}
+            Err(_) => searched.skipped += 1,
         }
     }
     Ok(None)
 }
 
 /// Whether a line begins and ends as one of the log does.
-fn is_whole(line: &str) -> bool {
-    let line = line.trim_end();
-    line.starts_with('{') && line.ends_with('}')
+fn is_whole(line: &[u8]) -> bool {
+    let line = line.trim_ascii_end();
+    line.starts_with(b"{") && line.ends_with(b"}")
 }
 
 impl Ids<'_> {
