@@ -1,7 +1,7 @@
 //! Where the client's requests go, and with which credential. `codex` settles its configuration itself and says here
 //! what it came to: that is done in one place.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -217,12 +217,15 @@ struct Auth {
 ///
 /// The file cannot be read; that it is not there is not an error.
 fn key_in_auth_file(path: &Path) -> io::Result<bool> {
-    let mut text = Vec::new();
-    match File::open(path) {
-        Ok(file) => file.take(MOST_OF_AUTH).read_to_end(&mut text)?,
+    match fs::metadata(path) {
+        // To open a pipe would wait for whoever writes to it.
+        Ok(found) if !found.is_file() => return Err(io::ErrorKind::InvalidInput.into()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error),
+        found => found?,
     };
+    let mut text = Vec::new();
+    let file = File::open(path)?;
+    file.take(MOST_OF_AUTH).read_to_end(&mut text)?;
     let auth: Auth = serde_json::from_slice(&text).map_err(|_| io::ErrorKind::InvalidData)?;
     let key = auth.key.unwrap_or_default();
     Ok(holds(b"OPENAI_API_KEY", key.as_bytes()) == Holds::Key)

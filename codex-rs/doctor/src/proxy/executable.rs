@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::finding::Finding;
 use crate::proxy::path::weakness;
@@ -64,8 +64,7 @@ fn judge(path: &Path, owner: u32, mode: u32) -> Finding {
 
 /// As the kernel marks a file that has no name any more.
 fn is_deleted(path: &Path) -> bool {
-    let text: PathBuf = path.to_owned();
-    text.to_string_lossy().ends_with(" (deleted)")
+    path.to_string_lossy().ends_with(" (deleted)")
 }
 
 #[cfg(test)]

@@ -19,14 +19,14 @@ struct Listener {
     inode: u64,
 }
 
-pub(super) fn findings(pid: u32, found: &Found) -> Option<Finding> {
+pub(super) fn finding(pid: u32, found: &Found) -> Finding {
     let check = "proxy.listeners";
     let why = "on another address than loopback other hosts could use the key";
     let all = match tables() {
         Ok(all) => all,
         Err(error) => {
             let error = error.to_string();
-            return Some(Finding::unknown(check, error, why, "ss -tlnp"));
+            return Finding::unknown(check, error, why, "ss -tlnp");
         }
     };
     let (own, how) = match inodes(pid) {
@@ -45,7 +45,7 @@ pub(super) fn findings(pid: u32, found: &Found) -> Option<Finding> {
             )
         }
     };
-    Some(judge(check, why, &own, how))
+    judge(check, why, &own, how)
 }
 
 fn judge(check: &'static str, why: &'static str, own: &[Listener], how: &str) -> Finding {

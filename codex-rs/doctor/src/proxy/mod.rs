@@ -41,7 +41,7 @@ pub(crate) fn findings(named: Option<&Path>) -> Vec<Finding> {
     findings.extend(process::findings(pid, &status));
     findings.push(executable::finding(pid));
     findings.extend(exposed::findings(pid));
-    findings.extend(listeners::findings(pid, &found));
+    findings.push(listeners::finding(pid, &found));
     findings.push(memory_access::finding(pid, &status));
     findings.push(key_process::finding(pid));
     findings.push(landlock::finding());
