@@ -42,6 +42,8 @@ mod user;
 pub use descriptor::take_inherited;
 #[cfg(unix)]
 pub use group::{GroupError, group_number, members_of};
+#[cfg(target_os = "linux")]
+pub use landlock::landlock_abi;
 pub use mitigations::{Mitigation, harden, raise_descriptor_limit};
 pub use policy::{OnRefusedCall, SandboxPolicy};
 pub use sandbox::{drop_capabilities, enter_sandbox};

@@ -7,6 +7,7 @@ pub(crate) mod args;
 pub(crate) mod codex_flags;
 pub(crate) mod error;
 pub(crate) mod headers;
+pub(crate) mod inspect;
 mod keys;
 pub(crate) mod layer;
 pub(crate) mod overrides;

@@ -55,6 +55,8 @@ pub fn run_main(args: Args, called_as: &[&str]) -> anyhow::Result<ExitCode> {
         Some(ProxyCommand::Audit(AuditCommand::Verify(what))) => return verify(&what),
         Some(ProxyCommand::Policy(what)) => return policy_command::run(&what),
         Some(ProxyCommand::Budget(what)) => return budget_command::run(&what),
+        Some(ProxyCommand::Doctor(what)) => return Ok(codex_doctor::run_doctor(&what, None)?),
+        Some(ProxyCommand::Why(what)) => return Ok(codex_doctor::run_why(&what)?),
         Some(ProxyCommand::ServeKeys(what)) => {
             return serve_keys(what).map(|()| ExitCode::SUCCESS);
         }

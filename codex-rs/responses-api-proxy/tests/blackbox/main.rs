@@ -30,6 +30,7 @@ mod custody;
 mod cuts;
 mod deadlines;
 mod denied;
+mod doctor;
 mod documented_settings;
 mod dump_directory;
 mod dumps;
@@ -72,6 +73,7 @@ mod surface;
 mod thread_limit;
 mod unix_socket;
 mod uploads;
+mod why;
 mod windows;
 
 use codex_test_support::{Answer, Client, MockUpstream, Proxy, ProxyBuilder};
