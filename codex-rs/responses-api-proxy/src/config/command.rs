@@ -1,8 +1,9 @@
-//! Commands beside serving. None needs a proxy that runs, nor a key.
+//! Commands beside serving. None needs a key, and only those of `codex-control` a proxy that runs.
 
 use std::path::PathBuf;
 
 use codex_audit_log::LineHash;
+use codex_control::ControlCommand;
 
 use crate::config::key_source::ServeKeysArgs;
 
@@ -18,6 +19,8 @@ pub enum ProxyCommand {
     /// Look into a ledger
     #[command(subcommand)]
     Budget(BudgetCommand),
+    #[command(flatten)]
+    Control(ControlCommand),
     /// Read keys for the proxy that starts this command
     #[command(hide = true)]
     ServeKeys(ServeKeysArgs),

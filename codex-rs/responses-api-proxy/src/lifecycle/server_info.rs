@@ -88,8 +88,10 @@ impl ServerInfo {
         port: Option<u16>,
         socket: Option<&Path>,
         client_token: Option<&str>,
+        control: Option<&Path>,
     ) -> Result<(), ServerInfoError> {
         let info = codex_server_info::ServerInfo::of_this_process(port, socket, client_token);
+        let info = info.with_control(control);
         let line = info.to_line();
         line.and_then(|line| self.file.write(line.as_bytes()))
             .map_err(|cause| ServerInfoError {

@@ -20,6 +20,7 @@ use crate::lifecycle::server_info::ServerInfo;
 use crate::net::loopback::ReservedPort;
 use crate::net::unix_socket::UnixSocket;
 use crate::startup::banner::Banner;
+use crate::startup::control::ReservedForControl;
 use crate::startup::credential::{CredentialMemory, OpenSource};
 use crate::startup::distinct_files;
 use crate::startup::metrics::ReservedForMetrics;
@@ -50,6 +51,7 @@ pub(crate) struct Checked {
     /// `None` without a policy.
     pub(crate) spending: Option<OpenSpending>,
     pub(crate) metrics: Option<ReservedForMetrics>,
+    pub(crate) control: Option<ReservedForControl>,
     pub(crate) source: OpenSource,
     /// Where the key is read into.
     pub(crate) memory: CredentialMemory,
@@ -117,6 +119,8 @@ impl Checked {
         }
         let metrics = config.metrics.as_ref().map(ReservedForMetrics::new);
         let metrics = metrics.transpose()?;
+        let control = config.control.as_ref().map(ReservedForControl::new);
+        let control = control.transpose()?;
         if let Some(path) = &config.server_info {
             ServerInfo::check(path, generated_token.is_some())?;
         }
@@ -178,6 +182,7 @@ impl Checked {
             observation,
             spending,
             metrics,
+            control,
             source,
             memory,
             banner,

@@ -18,6 +18,7 @@ use crate::net::unix_socket::{UnixListener, UnixSocket};
 use crate::observe::stderr;
 use crate::startup::banner::Banner;
 use crate::startup::checked::{Checked, Clients};
+use crate::startup::control::{ControlBound, ReservedForControl};
 use crate::startup::credential::FirstCredential;
 use crate::startup::exposed_key::processes_holding;
 use crate::startup::metrics::{MetricsBound, ReservedForMetrics};
@@ -42,6 +43,7 @@ pub(crate) struct Confined {
     /// `None` without a policy.
     pub(crate) spending: Option<(Spending, Charging, Option<Reload>)>,
     pub(crate) metrics: Option<MetricsBound>,
+    pub(crate) control: Option<ControlBound>,
     pub(crate) mitigations: Vec<Mitigation>,
     pub(crate) descriptors: u64,
     /// How many this process may use.
@@ -78,6 +80,7 @@ impl Checked {
             observation,
             spending,
             metrics,
+            control,
             source,
             memory,
             mut banner,
@@ -104,7 +107,12 @@ impl Checked {
         let metrics_socket = metrics
             .as_ref()
             .and_then(|bound| bound.unix_socket.as_ref());
-        let sockets: Vec<&UnixSocket> = unix_socket.iter().chain(metrics_socket).collect();
+        let control = control.map(ReservedForControl::listen).transpose()?;
+        let control_socket = control
+            .as_ref()
+            .and_then(|bound| bound.unix_socket.as_ref());
+        let sockets = unix_socket.iter().chain(metrics_socket);
+        let sockets: Vec<&UnixSocket> = sockets.chain(control_socket).collect();
         let is_private = clients.generated_token.is_some();
         let server_info = config
             .server_info
@@ -202,6 +210,7 @@ impl Checked {
             observing,
             spending,
             metrics,
+            control,
             mitigations,
             descriptors,
             processors,

@@ -12,6 +12,7 @@ use crate::access::spending::Spending;
 use crate::config::args::LogFormat;
 use crate::downstream::accept::{Terms, serve};
 use crate::downstream::connection_limit::ConnectionLimit;
+use crate::downstream::control_listener;
 use crate::downstream::metrics_listener;
 use crate::downstream::workers::{self, Threads, Workers};
 use crate::forward::preconnect;
@@ -22,6 +23,7 @@ use crate::net::unix_socket::UnixSocket;
 use crate::observe::metrics::exposition::Moment;
 use crate::observe::stderr;
 use crate::startup::confined::{Confined, Listening};
+use crate::startup::control::PreparedControl;
 use crate::startup::metrics::MetricsServed;
 use crate::startup::renewal::reload_on_hangup;
 use crate::upstream::{ListenerOwner, Route, Upstream};
@@ -36,6 +38,7 @@ pub(crate) struct Serving {
     terms: Terms,
     threads: Threads,
     metrics: Option<MetricsServed>,
+    control: Option<PreparedControl>,
 }
 
 impl Confined {
@@ -118,19 +121,23 @@ impl Confined {
             listen_while_draining: config.http_shutdown,
         };
         let metrics = self.serve_metrics(&shared.upstream, &terms)?;
+        let control = self.prepare_control(&shared, &terms);
         Ok(Serving {
             confined: self,
             shared,
             terms,
             threads,
             metrics,
+            control,
         })
     }
 
     fn descriptors_for_callers(&self) -> u64 {
         let of_metrics = self.metrics.as_ref();
         let of_metrics = of_metrics.map_or(0, |_| metrics_listener::DESCRIPTORS);
-        self.descriptors.saturating_sub(of_metrics)
+        let of_control = self.control.as_ref();
+        let of_control = of_control.map_or(0, |_| control_listener::DESCRIPTORS);
+        self.descriptors.saturating_sub(of_metrics + of_control)
     }
 
     /// Answers whoever asks for metrics, if anybody is to be answered.
@@ -187,6 +194,7 @@ impl Serving {
             terms,
             threads,
             metrics,
+            control,
         } = self;
         let Confined {
             config,
@@ -211,7 +219,7 @@ impl Serving {
             None => (None, None),
         };
         let runtime = workers::runtime().context("the runtime cannot start")?;
-        let cut = runtime.block_on(async {
+        let (cut, control) = runtime.block_on(async {
             let listeners = Listeners::new(tcp, unix)?;
             // From here on a signal ends in an orderly way, so from here on there
             // may be something to tidy up.
@@ -228,8 +236,11 @@ impl Serving {
             }
             if let Some(info) = &mut server_info {
                 let port = address.map(|address| address.port());
-                info.announce(port, socket, clients.generated_token.as_deref())?;
+                let control = config.control.as_ref().map(|control| &*control.path);
+                info.announce(port, socket, clients.generated_token.as_deref(), control)?;
             }
+            // Whoever is answered there finds the proxy ready.
+            let control = control.map(PreparedControl::serve).transpose()?;
             let as_json = config.log_format == Some(LogFormat::Json);
             banner.print(address, socket, as_json);
             if config.preconnect {
@@ -244,7 +255,7 @@ impl Serving {
                     preconnect(*credential, upstream, limits, &access.request_limit).await;
                 });
             }
-            anyhow::Ok(serve(listeners, terms).await)
+            anyhow::Ok((serve(listeners, terms).await, control))
         })?;
         observing.observer.end();
         // Connections that were not done, and name look-ups still running, end here.
@@ -258,6 +269,7 @@ impl Serving {
         }
         // Until here: what was counted last can still be read.
         drop(metrics);
+        drop(control);
         if let Some(dumps) = observing.dumps {
             dumps.close();
         }
