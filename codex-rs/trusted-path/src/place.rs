@@ -7,7 +7,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, AtFlags, Gid, Mode, OFlags, Uid, accessat, chownat, openat, statat, unlinkat};
+use rustix::fs::{
+    Access, AtFlags, Gid, Mode, OFlags, Uid, accessat, chownat, openat, statat, unlinkat,
+};
 use rustix::io::Errno;
 
 use crate::replaceable::ReplaceableBy;

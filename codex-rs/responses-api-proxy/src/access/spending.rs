@@ -126,7 +126,8 @@ impl Spending {
     ) -> Vec<codex_control::Budget> {
         let policy = self.policy();
         let mut limits = policy.shared_limits();
-        let mut seen: HashSet<Account> = limits.iter().map(|(account, _)| account.clone()).collect();
+        let mut seen: HashSet<Account> =
+            limits.iter().map(|(account, _)| account.clone()).collect();
         for (user, token) in callers {
             if let Ok(applied) = policy.rules_for(user, token)
                 && seen.insert(applied.account.clone())

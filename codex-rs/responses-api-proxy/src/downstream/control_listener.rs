@@ -231,10 +231,7 @@ impl Control {
             return (Answer::refused(MALFORMED, message), Then::Close);
         };
         match question.ask {
-            Ask::Status => (
-                Answer::status((self.status)(question.streams)),
-                Then::GoOn,
-            ),
+            Ask::Status => (Answer::status((self.status)(question.streams)), Then::GoOn),
             Ask::Stop => (Answer::stopping(self.stopping()), Then::Stop),
             Ask::Unknown => {
                 let message = "this version answers `status` and `stop`";
@@ -281,13 +278,20 @@ mod tests {
         assert_eq!(then, Then::GoOn);
         assert!(answer.status.unwrap().streams.is_some());
         for (line, code, expected) in [
-            (&b"{\"v\":1,\"ask\":\"reload\"}\n"[..], UNKNOWN_QUESTION, Then::GoOn),
+            (
+                &b"{\"v\":1,\"ask\":\"reload\"}\n"[..],
+                UNKNOWN_QUESTION,
+                Then::GoOn,
+            ),
             (b"GET / HTTP/1.1\r\n", MALFORMED, Then::Close),
             (b"\n", MALFORMED, Then::Close),
             (b"\xff\n", MALFORMED, Then::Close),
         ] {
             let (answer, then) = control.answer(line);
-            assert_eq!((answer.error.unwrap().code.as_str(), then), (code, expected));
+            assert_eq!(
+                (answer.error.unwrap().code.as_str(), then),
+                (code, expected)
+            );
         }
     }
 

@@ -61,7 +61,9 @@ impl OpenRecords {
     }
 
     pub(crate) fn remove(&self, number: u64) {
-        let removed = self.shard(number).and_then(|mut shard| shard.remove(&number));
+        let removed = self
+            .shard(number)
+            .and_then(|mut shard| shard.remove(&number));
         // Whatever it frees, it is not while others wait.
         drop(removed);
     }
@@ -82,9 +84,7 @@ impl OpenRecords {
     }
 }
 
-fn lock(
-    shard: &Mutex<HashMap<u64, Arc<Record>>>,
-) -> MutexGuard<'_, HashMap<u64, Arc<Record>>> {
+fn lock(shard: &Mutex<HashMap<u64, Arc<Record>>>) -> MutexGuard<'_, HashMap<u64, Arc<Record>>> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

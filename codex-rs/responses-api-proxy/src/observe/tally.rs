@@ -143,7 +143,9 @@ impl Spent {
 impl LastFault {
     /// How long ago; nothing if the clock was set back since.
     pub(crate) fn ago(&self) -> Duration {
-        SystemTime::now().duration_since(self.at).unwrap_or_default()
+        SystemTime::now()
+            .duration_since(self.at)
+            .unwrap_or_default()
     }
 }
 
@@ -197,7 +199,10 @@ mod tests {
         assert_eq!(totals.callers[&second].requests, 1);
         assert_eq!(totals.callers[&second].usd, None);
         assert_eq!(totals.last_fault.unwrap().code, "upstream_connect");
-        assert_eq!((totals.dropped_records, totals.dropped_of_access_log), (2, 3));
+        assert_eq!(
+            (totals.dropped_records, totals.dropped_of_access_log),
+            (2, 3)
+        );
     }
 
     #[test]

@@ -53,7 +53,8 @@ impl Banner {
 
     /// Adds where the proxy is asked how it is.
     pub(crate) fn control_at(&mut self, place: &Path) {
-        self.lines.push(format!("control: unix:{}", place.display()));
+        self.lines
+            .push(format!("control: unix:{}", place.display()));
     }
 
     /// Where metrics are read, once that was added.

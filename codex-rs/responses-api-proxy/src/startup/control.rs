@@ -157,7 +157,6 @@ impl ControlBound {
     pub(crate) fn allowed(&self) -> Vec<u32> {
         self.starters.allowed()
     }
-
 }
 
 impl Confined {

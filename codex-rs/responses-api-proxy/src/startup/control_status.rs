@@ -88,7 +88,10 @@ impl Sources {
         let (open, slots, evicted) = self.limit.counts();
         let in_flight = self.observer.in_flight();
         let budgets = self.spending.as_ref().map(|spending| {
-            let callers = totals.callers.keys().chain(live.iter().map(|live| &live.caller));
+            let callers = totals
+                .callers
+                .keys()
+                .chain(live.iter().map(|live| &live.caller));
             let callers = callers.map(|caller| (caller.uid, caller.token.as_deref()));
             spending.budgets_with(callers)
         });

@@ -184,7 +184,10 @@ impl Observation {
         let most_in_flight = self.audit.as_ref().map_or(0, |audit| audit.most_in_flight);
         let queue = Arc::new(Queue::new(MOST_WAITING.saturating_add(most_in_flight)));
         let observer = {
-            let (queue, open) = (Arc::clone(&queue), self.is_watched.then(OpenRecords::default));
+            let (queue, open) = (
+                Arc::clone(&queue),
+                self.is_watched.then(OpenRecords::default),
+            );
             Observer::new(upstream, self.names, Some(queue), says_faults, open)
         };
         let overlay = self.overlay;
