@@ -26,6 +26,7 @@ use crate::downstream::workers;
 use crate::lifecycle::shutdown::Shutdown;
 use crate::net::listeners::Listeners;
 use crate::net::socket::Socket;
+use crate::observe::stderr;
 
 /// How many are answered at once; for the next the oldest is closed of whichever user has most.
 const MOST_AT_ONCE: usize = 8;
@@ -133,7 +134,7 @@ async fn accept(listeners: Listeners, users: &PeerUsers, control: Arc<Control>) 
         };
         let user = users.user_of(&socket);
         if user.is_some_and(|user| control.allowed.contains(&user)) {
-            open.add_of(user, converse(socket, Arc::clone(&control)));
+            open.add_of(user, converse(socket, user, Arc::clone(&control)));
         } else {
             refuse(&socket, user);
         }
@@ -158,7 +159,7 @@ fn refuse(socket: &Socket, user: Option<u32>) {
 }
 
 /// Answers one question after the other, until there are no more.
-async fn converse(mut socket: Socket, control: Arc<Control>) {
+async fn converse(mut socket: Socket, user: Option<u32>, control: Arc<Control>) {
     let mut buffered = Vec::with_capacity(MAX_QUESTION);
     while let Some(Some(line)) = within(QUESTION, next_line(&mut socket, &mut buffered)).await {
         let (answer, then) = match line {
@@ -166,8 +167,14 @@ async fn converse(mut socket: Socket, control: Arc<Control>) {
             None => (too_long(), Then::Close),
         };
         // Whatever becomes of the connection, it was told.
-        let _end = match then {
-            Then::Stop => Some(AdvanceAtTheEnd(&control.shutdown)),
+        let end = match then {
+            Then::Stop => {
+                let user = user.unwrap_or_default();
+                stderr::line(format_args!(
+                    "told to end on the control socket, by user {user}"
+                ));
+                Some(AdvanceAtTheEnd(&control.shutdown))
+            }
             Then::GoOn | Then::Close => None,
         };
         let Ok(line) = to_line(&answer) else {
@@ -177,7 +184,7 @@ async fn converse(mut socket: Socket, control: Arc<Control>) {
         if !matches!(is_written, Some(Ok(()))) || matches!(then, Then::Close) {
             return;
         }
-        drop(_end);
+        drop(end);
         tokio::time::sleep(PAUSE).await;
     }
 }

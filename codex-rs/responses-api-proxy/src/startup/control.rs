@@ -8,8 +8,6 @@ use std::time::Instant;
 use anyhow::Context;
 
 use crate::access::peer_users::PeerUsers;
-use crate::access::user_namespace::stand_in_for_unmapped;
-use crate::config::environment;
 use crate::downstream::accept::Terms;
 use crate::downstream::control_listener::{Control, ControlListener};
 use crate::forward::router::Shared;
@@ -32,11 +30,13 @@ pub(crate) struct Starters {
     users: Vec<u32>,
     /// By sudo(8).
     by_sudo: Option<u32>,
+    /// The user that stands for many, whoever of them it is.
+    many: Option<u32>,
 }
 
 /// What is asked before anybody answers waits in the kernel.
 pub(crate) struct ControlBound {
-    /// `None`: it was passed on by whoever started the proxy.
+    /// `None`: a socket that was passed on, and is at no path.
     path: Option<PathBuf>,
     listener: UnixListener,
     starters: Starters,
@@ -61,12 +61,17 @@ impl Starters {
     pub(crate) fn of_this_process() -> Self {
         #[cfg(unix)]
         {
+            use crate::access::user_namespace::stand_in_for_unmapped;
+            use crate::config::environment;
+
             let by_sudo = environment::sudo_uid();
             let by_sudo = by_sudo.filter(|_| rustix::process::geteuid().is_root());
             let own = rustix::process::getuid().as_raw();
             Self {
                 users: std::iter::once(own).chain(by_sudo).collect(),
                 by_sudo,
+                // From a file that is out of reach later.
+                many: stand_in_for_unmapped(),
             }
         }
         #[cfg(not(unix))]
@@ -80,7 +85,7 @@ impl Starters {
         #[cfg(not(unix))]
         let own = None;
         let mut allowed: Vec<u32> = self.users.iter().copied().chain(own).collect();
-        if let Some(many) = stand_in_for_unmapped() {
+        if let Some(many) = self.many {
             allowed.retain(|&user| user != many);
         }
         allowed.push(0);
@@ -133,15 +138,21 @@ impl ControlBound {
     )]
     pub(crate) fn from_listener(listener: UnixListener) -> anyhow::Result<Self> {
         let starters = Starters::of_this_process();
+        #[cfg(not(unix))]
+        let path = None;
         #[cfg(unix)]
-        {
+        let path = {
             let socket = socket2::SockRef::from(&listener);
             let listening = socket.listen(crate::net::loopback::BACKLOG);
             let listening = listening.and_then(|()| listener.set_nonblocking(true));
             listening.context("the control socket cannot be listened on")?;
-        }
+            let address = listener.local_addr();
+            address
+                .ok()
+                .and_then(|address| address.as_pathname().map(Path::to_owned))
+        };
         Ok(Self {
-            path: None,
+            path,
             listener,
             starters,
             unix_socket: None,
@@ -214,6 +225,11 @@ impl Confined {
 }
 
 impl PreparedControl {
+    /// Where it is, as far as that is known.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.bound.path()
+    }
+
     /// Answers from now on.
     ///
     /// # Errors
@@ -245,7 +261,7 @@ mod tests {
         let path = dir.path().join("s");
         let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
         let bound = ControlBound::from_listener(listener).unwrap();
-        assert_eq!(bound.path(), None);
+        assert_eq!(bound.path(), Some(&*path));
         let own = rustix::process::geteuid().as_raw();
         assert!(bound.allowed().contains(&own) && bound.allowed().contains(&0));
         drop(bound);

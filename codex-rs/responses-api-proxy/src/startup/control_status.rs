@@ -64,7 +64,7 @@ impl StartUpLines {
                 told.upstream = upstream.to_owned();
             } else if let Some(warning) = line.strip_prefix("warning: ") {
                 told.warnings.push(warning.to_owned());
-            } else if !["hint: ", "metrics: ", "control: "]
+            } else if !["hint: ", "credential: ", "metrics: ", "control: "]
                 .iter()
                 .any(|other| line.starts_with(other))
             {
@@ -308,6 +308,7 @@ mod tests {
             "metrics: unix:/m",
             "control: unix:/c",
             "hint: look",
+            "credential: file /k",
             "warning: \u{1b}[2J",
             "callers: users 0",
             "process: no core dumps",

@@ -236,7 +236,7 @@ impl Serving {
             }
             if let Some(info) = &mut server_info {
                 let port = address.map(|address| address.port());
-                let control = config.control.as_ref().map(|control| &*control.path);
+                let control = control.as_ref().and_then(PreparedControl::path);
                 info.announce(port, socket, clients.generated_token.as_deref(), control)?;
             }
             // Whoever is answered there finds the proxy ready.

@@ -15,7 +15,11 @@ fn a_stop_lets_answers_finish_and_returns_when_the_process_has_ended() {
     socket.wait_for("a request", |status| status["requests"]["in_flight"] == 1);
     let place = socket.place();
     let stop = Program::start(PROXY, &["stop", "--control", &place], &[], Stdin::Empty);
-    proxy.wait_for_stderr("shutting down");
+    let said = proxy.wait_for_stderr("shutting down");
+    assert!(
+        said.contains("told to end on the control socket, by user "),
+        "{said}"
+    );
     // It is told of until it has ended.
     assert_eq!(socket.status()["state"], "draining");
     assert!(proxy.is_running());

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::num::NonZero;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
@@ -13,6 +14,10 @@ use rustix::termios::{Termios, Winsize, tcgetattr, tcsetwinsize};
 
 use super::{Socket, begin_with, streaming};
 use crate::{PROXY, in_front_of};
+
+fn cells(number: u16) -> NonZero<u16> {
+    NonZero::new(number).unwrap()
+}
 
 /// A terminal, seen from where its user sits.
 struct Terminal {
@@ -35,7 +40,7 @@ impl Terminal {
             before: tcgetattr(&program).unwrap(),
             user: File::from(user),
             program,
-            screen: vt100::Parser::new(rows, columns, 0),
+            screen: vt100::Parser::new(cells(rows), cells(columns), 0),
         };
         terminal.set_size(rows, columns);
         (terminal, path)
@@ -52,7 +57,9 @@ impl Terminal {
     }
 
     fn resize(&mut self, rows: u16, columns: u16) {
-        self.screen.screen_mut().set_size(rows, columns);
+        self.screen
+            .screen_mut()
+            .set_size(cells(rows), cells(columns));
         self.set_size(rows, columns);
     }
 
@@ -63,7 +70,7 @@ impl Terminal {
     fn rows(&self) -> Vec<String> {
         let screen = self.screen.screen();
         let (_, columns) = screen.size();
-        screen.rows(0, columns).collect()
+        screen.rows(0, columns.get()).collect()
     }
 
     /// Reads until the screen is as it should be.
