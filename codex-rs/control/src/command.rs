@@ -9,7 +9,7 @@ pub enum ControlCommand {
     /// Say how a running proxy is: where it listens, who calls, what was spent
     ///
     /// Asks the control socket that the proxy was given by --control, as root, as its own user, or as the user that
-    /// started it. Exit status: 0 if it serves, 3 if no proxy runs there, 1 if that cannot be found out.
+    /// started it. Exit status: 0 if it runs, 3 if no proxy runs there, 1 if that cannot be found out.
     Status(StatusArgs),
     /// Watch a running proxy: requests in flight, callers, tokens a second, budgets
     ///
