@@ -25,6 +25,9 @@ pub struct ServerInfo {
     /// What callers have to send in the place of an API key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_token: Option<ClientToken>,
+    /// The path of a Unix socket where the proxy is asked how it is (`codex-control`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub control_socket: Option<PathBuf>,
     /// Fields of other versions, or of another program.
     #[serde(flatten, skip_serializing)]
     unknown: BTreeMap<String, IgnoredAny>,
@@ -109,8 +112,16 @@ impl ServerInfo {
             pid: std::process::id(),
             socket: socket.map(Path::to_owned),
             client_token: client_token.map(|token| ClientToken(token.to_owned())),
+            control_socket: None,
             unknown: BTreeMap::new(),
         }
+    }
+
+    /// The same, of a process that is asked how it is at this path of a Unix socket, if at any.
+    #[must_use]
+    pub fn with_control(mut self, socket: Option<&Path>) -> Self {
+        self.control_socket = socket.map(Path::to_owned);
+        self
     }
 
     /// The line, with its newline.
@@ -189,6 +200,19 @@ mod tests {
     }
 
     #[test]
+    fn a_control_socket_is_named_last() {
+        let info = ServerInfo::of_this_process(Some(1), None, None);
+        let info = info.with_control(Some(Path::new("/run/c")));
+        let line = info.to_line().unwrap();
+        assert!(
+            line.ends_with(",\"control_socket\":\"/run/c\"}\n"),
+            "{line}"
+        );
+        let read = ServerInfo::parse(line.as_bytes()).unwrap();
+        assert_eq!(read.control_socket.as_deref(), Some(Path::new("/run/c")));
+    }
+
+    #[test]
     fn a_port_comes_before_a_socket() {
         let address = |content: &[u8]| ServerInfo::parse(content).unwrap().address().unwrap();
         let both = address(br#"{"port":1,"pid":2,"socket":"/s"}"#);
@@ -204,6 +228,7 @@ mod tests {
             "{\"port\":65535,\"pid\":2}\n",
             r#"{"pid":2,"socket":"/run/s"}"#,
             r#" {"port":1, "pid":2, "socket":"/s", "client_token":"t"} "#,
+            r#"{"port":1,"pid":2,"control_socket":"/run/c"}"#,
         ] {
             assert!(ServerInfo::is_all_of(ours.as_bytes()), "{ours}");
         }

@@ -49,7 +49,9 @@ impl Identity {
         let names = match kind {
             Certificate::WrongName => vec!["elsewhere.example".to_owned()],
             Certificate::Named(name) => vec![name.to_owned()],
-            _ => ["127.0.0.1", "localhost", "api.openai.com"].map(str::to_owned).to_vec(),
+            _ => ["127.0.0.1", "localhost", "api.openai.com"]
+                .map(str::to_owned)
+                .to_vec(),
         };
         let mut params = CertificateParams::new(names).expect("names for a certificate");
         params

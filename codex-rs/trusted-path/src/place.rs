@@ -7,7 +7,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, AtFlags, Gid, Mode, OFlags, accessat, chownat, openat, statat, unlinkat};
+use rustix::fs::{
+    Access, AtFlags, Gid, Mode, OFlags, Uid, accessat, chownat, openat, statat, unlinkat,
+};
 use rustix::io::Errno;
 
 use crate::replaceable::ReplaceableBy;
@@ -161,6 +163,17 @@ impl Place {
         let group = Some(Gid::from_raw(group));
         let flags = AtFlags::SYMLINK_NOFOLLOW;
         Ok(chownat(&self.directory, &self.name, None, group, flags)?)
+    }
+
+    /// Gives the file itself, and not what a link leads to, to another user.
+    ///
+    /// # Errors
+    ///
+    /// Those of `fchownat(2)`.
+    pub fn give_to_user(&self, user: u32) -> io::Result<()> {
+        let user = Some(Uid::from_raw(user));
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        Ok(chownat(&self.directory, &self.name, user, None, flags)?)
     }
 
     /// What stands around it.

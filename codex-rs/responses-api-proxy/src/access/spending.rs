@@ -1,7 +1,9 @@
 //! What callers may spend, by the policy that is in force.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::SystemTime;
 
 use codex_ledger::{Estimator, Ledger, Limit, Measure, Mode, Subject};
 use codex_policy::{Account, Policy, Under};
@@ -104,10 +106,7 @@ impl Spending {
         let of = |(account, limit): (Account, Limit)| {
             let account = account.key();
             let spent = self.0.ledger.spent(&account, &limit);
-            let in_unit = |value: u64| match limit.measure {
-                Measure::Usd => value as f64 / 1e9,
-                Measure::Requests | Measure::Tokens => value as f64,
-            };
+            let in_unit = |value| in_unit(limit.measure, value);
             Budget {
                 account: account.to_string(),
                 measure: measure_name(limit.measure),
@@ -118,6 +117,46 @@ impl Spending {
             }
         };
         limits.into_iter().map(of).collect()
+    }
+
+    /// The same as the control socket tells it, with the accounts of these callers: their users and tokens.
+    pub(crate) fn budgets_with<'a>(
+        &self,
+        callers: impl Iterator<Item = (Option<u32>, Option<&'a str>)>,
+    ) -> Vec<codex_control::Budget> {
+        let policy = self.policy();
+        let mut limits = policy.shared_limits();
+        let mut seen: HashSet<Account> =
+            limits.iter().map(|(account, _)| account.clone()).collect();
+        for (user, token) in callers {
+            if let Ok(applied) = policy.rules_for(user, token)
+                && seen.insert(applied.account.clone())
+            {
+                let own = applied.rules.limits().iter();
+                limits.extend(own.map(|limit| (applied.account.clone(), *limit)));
+            }
+        }
+        limits
+            .iter()
+            .map(|(account, limit)| {
+                let account = account.key();
+                let spent = self.0.ledger.spent(&account, limit);
+                let left = limit.most.saturating_sub(spent.spent);
+                let left = left.saturating_sub(spent.held);
+                let resets = spent.resets_at;
+                let resets = resets.and_then(|at| at.duration_since(SystemTime::now()).ok());
+                codex_control::Budget {
+                    account: account.to_string(),
+                    measure: measure_name(limit.measure).to_owned(),
+                    per: per(limit.window),
+                    limit: in_unit(limit.measure, limit.most),
+                    spent: in_unit(limit.measure, spent.spent),
+                    reserved: in_unit(limit.measure, spent.held),
+                    remaining: in_unit(limit.measure, left),
+                    resets_in_seconds: resets.map(|left| left.as_secs_f64()),
+                }
+            })
+            .collect()
     }
 
     /// What is known of a request of `caller` by its head: whose accounts it is charged to, that something is left in
@@ -206,5 +245,13 @@ impl Spending {
             },
             (None, None) => "everyone".to_owned(),
         }
+    }
+}
+
+/// In requests, tokens or US dollars.
+fn in_unit(measure: Measure, value: u64) -> f64 {
+    match measure {
+        Measure::Usd => value as f64 / 1e9,
+        Measure::Requests | Measure::Tokens => value as f64,
     }
 }

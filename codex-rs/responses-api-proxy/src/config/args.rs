@@ -7,6 +7,7 @@ use codex_ledger::Limit;
 use codex_policy::{ModelGlob, parse_limit};
 
 use crate::config::command::ProxyCommand;
+use crate::config::control_args::ControlArgs;
 use crate::config::identity_args::{FeatureArgs, IdentityArgs};
 use crate::config::key_source::{KeyArgs, KeyCommandArgs};
 use crate::config::lifecycle_args::LifecycleArgs;
@@ -181,6 +182,11 @@ pub struct Args {
     /// Unix socket is its owner's alone. Port 0 is one that is free, which a start-up line names.
     #[arg(long, value_name = "ADDRESS", value_parser = parse_metrics_place)]
     pub metrics: Option<MetricsPlace>,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub control: ControlArgs,
+
     /// Directory to write each request and its answer to, bodies included, as JSON; made if it is not there
     ///
     /// Files are named NNNNNN-MILLISECONDS-request.json and -response.json, readable by their owner alone. The key,
@@ -260,14 +266,14 @@ pub enum BudgetMode {
     Strict,
 }
 
-fn parse_listen(text: &str) -> Result<PathBuf, &'static str> {
+pub(crate) fn parse_listen(text: &str) -> Result<PathBuf, &'static str> {
     match text.strip_prefix("unix:") {
         Some(path) if path.starts_with('/') => Ok(PathBuf::from(path)),
         _ => Err("write it as unix:/PATH; for TCP there is --port"),
     }
 }
 
-fn parse_mode(text: &str) -> Result<u32, &'static str> {
+pub(crate) fn parse_mode(text: &str) -> Result<u32, &'static str> {
     u32::from_str_radix(text, 8)
         .ok()
         .filter(|&mode| mode <= 0o777)

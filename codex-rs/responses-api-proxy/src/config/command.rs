@@ -1,8 +1,9 @@
-//! Commands beside serving. None needs a proxy that runs, nor a key.
+//! Commands beside serving. None needs a key, and only those of `codex-control` a proxy that runs.
 
 use std::path::PathBuf;
 
 use codex_audit_log::LineHash;
+use codex_control::ControlCommand;
 use codex_doctor::{DoctorArgs, WhyArgs};
 
 use crate::config::args::Args;
@@ -26,6 +27,8 @@ pub enum ProxyCommand {
     Doctor(DoctorArgs),
     /// Say what became of a request, by its line in the access log
     Why(WhyArgs),
+    #[command(flatten)]
+    Control(ControlCommand),
     /// Read keys for the proxy that starts this command
     #[command(hide = true)]
     ServeKeys(ServeKeysArgs),

@@ -83,6 +83,12 @@ pub(crate) fn holding(key: &[u8]) -> Vec<String> {
     env::vars_os().filter_map(holds).collect()
 }
 
+/// Who became root by sudo(8); to be believed by root alone.
+#[cfg_attr(not(unix), allow(dead_code, reason = "there is no sudo"))]
+pub(crate) fn sudo_uid() -> Option<u32> {
+    path(SUDO_UID)?.into_string().ok()?.parse().ok()
+}
+
 /// `SUDO_UID` is not in force as it stands.
 #[derive(Debug)]
 pub(crate) enum SudoUidError {

@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 pub(crate) mod command;
+pub(crate) mod control_args;
 pub(crate) mod credential_source;
 pub(crate) mod environment;
 pub(crate) mod identity_args;
@@ -61,6 +62,8 @@ pub(crate) struct Config {
     pub(crate) access_log: Option<PathBuf>,
     /// `None`: nobody is told any.
     pub(crate) metrics: Option<MetricsPlace>,
+    /// Where the proxy is asked how it is.
+    pub(crate) control: Option<UnixSocketConfig>,
     pub(crate) dump_dir: Option<PathBuf>,
     /// In bytes.
     pub(crate) dump_limit: u64,
@@ -189,6 +192,7 @@ impl TryFrom<Args> for Config {
             log_format: args.log_format,
             access_log: args.access_log,
             metrics: args.metrics,
+            control: args.control.socket(),
             dump_dir: args.dump_dir,
             dump_limit: args.dump_limit,
             audit_log: args.audit_log,

@@ -226,12 +226,13 @@ impl Generations {
 
     /// For those who watch.
     pub(crate) fn standing(&self) -> CredentialStanding {
-        let is_good = self
-            .refresher
-            .is_none_or(|refresher| refresher.figures().generation.is_some());
+        let figures = self.refresher.map(|refresher| refresher.figures());
+        let is_good = figures.is_none_or(|figures| figures.generation.is_some());
         let state = self.state();
         let current = state.current.as_ref().filter(|_| is_good);
         CredentialStanding {
+            kind: self.kind,
+            expires_in: figures.filter(|_| is_good).map(|it| it.expires_in),
             generation: state.count,
             age: current.map(|current| current.since.elapsed()),
             failures: state.failures,

@@ -178,6 +178,15 @@ impl ConnectionLimit {
         self.unfinished.load(Ordering::Relaxed) > 0
     }
 
+    /// How many each user has; `None` for all that cannot be told apart.
+    pub(crate) fn counts_by_user(&self) -> Vec<(Option<u32>, usize)> {
+        let admitted = self.lock();
+        let users = admitted.users.iter();
+        users
+            .map(|(&user, of_user)| (user, of_user.connections.len()))
+            .collect()
+    }
+
     /// How many connections of a kind may be being rejected at once.
     pub(crate) fn max_rejected(&self) -> usize {
         self.max_rejected

@@ -7,6 +7,7 @@ pub(crate) mod chunked;
 pub(crate) mod connection;
 pub(crate) mod connection_limit;
 pub(crate) mod connection_state;
+pub(crate) mod control_listener;
 pub(crate) mod head;
 pub(crate) mod head_error;
 pub(crate) mod load;

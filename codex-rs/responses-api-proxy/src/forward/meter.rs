@@ -93,7 +93,7 @@ impl Meter {
         }
         let deltas = answer.deltas();
         if deltas > self.deltas {
-            record.observer().count_deltas(deltas - self.deltas);
+            record.count_deltas(deltas - self.deltas);
             self.deltas = deltas;
         }
         let Some(spent) = &mut self.spent else {

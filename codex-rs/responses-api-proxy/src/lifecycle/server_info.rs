@@ -77,7 +77,8 @@ impl ServerInfo {
         &self.path
     }
 
-    /// `{"port":N,"pid":N}`, with the path of a Unix socket as `socket` and a token as `client_token`, and a newline.
+    /// `{"port":N,"pid":N}`, with the path of a Unix socket as `socket`, a token as `client_token` and the path of the control socket as
+    /// `control`, and a newline.
     ///
     /// # Errors
     ///
@@ -86,9 +87,10 @@ impl ServerInfo {
         port: Option<u16>,
         socket: Option<&Path>,
         client_token: Option<&str>,
+        control: Option<&Path>,
     ) -> std::io::Result<String> {
         let info = codex_server_info::ServerInfo::of_this_process(port, socket, client_token);
-        info.to_line()
+        info.with_control(control).to_line()
     }
 
     /// Writes that line: whoever sees it may connect.

@@ -146,6 +146,16 @@ impl UnixSocket {
         self.place.may_be_changed().is_ok()
     }
 
+    /// Lets this user connect, if its permissions let its owner.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`bind`](Self::bind).
+    pub(crate) fn give_to_user(&self, user: u32) -> Result<(), UnixSocketError> {
+        let given = self.place.give_to_user(user);
+        given.map_err(|cause| UnixSocketError::Io(self.path.clone(), cause))
+    }
+
     /// The directory to remove it from, open.
     pub(crate) fn directory(&self) -> Option<File> {
         Some(self.place.directory().ok()?.into())

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use http::StatusCode;
 
 use crate::observe::finished::{CallerFacts, Finished};
+use crate::observe::open_records::OpenRecords;
 use crate::observe::outcome::Outcome;
 use crate::observe::queue::Queue;
 use crate::observe::request_id::{RequestId, RequestIds};
@@ -32,6 +33,8 @@ struct Shared {
     is_over: AtomicBool,
     has_refused_key: AtomicBool,
     in_flight: InFlight,
+    /// `None`: nobody looks on.
+    open_records: Option<OpenRecords>,
 }
 
 /// What goes on now, for whoever watches.
@@ -65,6 +68,7 @@ impl Observer {
         names: UserNames,
         finished: Option<Arc<Queue<Finished>>>,
         says_faults: bool,
+        open_records: Option<OpenRecords>,
     ) -> Self {
         Self(Arc::new(Shared {
             ids: RequestIds::new(),
@@ -75,6 +79,7 @@ impl Observer {
             is_over: AtomicBool::new(false),
             has_refused_key: AtomicBool::new(false),
             in_flight: InFlight::default(),
+            open_records,
         }))
     }
 
@@ -93,6 +98,11 @@ impl Observer {
 
     pub(crate) fn in_flight(&self) -> &InFlight {
         &self.0.in_flight
+    }
+
+    /// Requests in flight one by one, if somebody may look on.
+    pub(crate) fn open_records(&self) -> Option<&OpenRecords> {
+        self.0.open_records.as_ref()
     }
 
     /// The drain has ended: what is not over is cut off.
@@ -203,7 +213,20 @@ impl Observer {
             UserNames::default(),
             Some(Arc::clone(&queue)),
             false,
+            None,
         );
         (observer, queue)
+    }
+
+    /// One whose open records can be looked at.
+    #[cfg(test)]
+    pub(crate) fn watched_for_test() -> Self {
+        Self::new(
+            "api.example".to_owned(),
+            UserNames::default(),
+            Some(Arc::new(Queue::new(1024))),
+            false,
+            Some(OpenRecords::default()),
+        )
     }
 }

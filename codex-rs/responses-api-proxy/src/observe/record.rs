@@ -16,6 +16,7 @@ use http::{Method, StatusCode};
 use crate::inspect::answer::facts::{AnswerFacts, FinalEvent};
 use crate::observe::finished::{CallerFacts, CredentialFacts, Finished};
 use crate::observe::observer::Observer;
+use crate::observe::open_records::Live;
 use crate::observe::outcome::Outcome;
 use crate::observe::request_id::RequestId;
 
@@ -28,6 +29,8 @@ pub(crate) struct Record {
     started: Instant,
     request_bytes: AtomicU64,
     response_bytes: AtomicU64,
+    /// Of output; counted where somebody may look on.
+    deltas: AtomicU64,
     facts: Mutex<Facts>,
 }
 
@@ -64,25 +67,33 @@ impl OpenRecord {
     /// Of a request of `uid` whose head has just been read; `method` is `None` if it could not be.
     pub(crate) fn begin(observer: &Observer, uid: Option<u32>, method: Option<&Method>) -> Self {
         observer.note_begun();
-        Self(Arc::new(Record {
+        let record = Arc::new(Record {
             number: observer.next_number(),
             observer: observer.clone(),
             at: SystemTime::now(),
             started: Instant::now(),
             request_bytes: AtomicU64::new(0),
             response_bytes: AtomicU64::new(0),
+            deltas: AtomicU64::new(0),
             facts: Mutex::new(Facts {
                 caller: CallerFacts { uid, token: None },
                 method: method.cloned(),
                 ..Facts::default()
             }),
-        }))
+        });
+        if let Some(open) = observer.open_records() {
+            open.add(&record);
+        }
+        Self(record)
     }
 }
 
 impl Drop for OpenRecord {
     fn drop(&mut self) {
         let record = &self.0;
+        if let Some(open) = record.observer.open_records() {
+            open.remove(record.number);
+        }
         let facts = std::mem::take(&mut *record.lock());
         let finished = facts.finish(record, record.observer.is_over());
         record.observer.finish(finished);
@@ -139,6 +150,31 @@ impl Record {
     /// So many more bytes of an answer's body were handed to the caller's connection.
     pub(crate) fn count_response_bytes(&self, bytes: usize) {
         add(&self.response_bytes, bytes);
+    }
+
+    /// So many more deltas of output have passed.
+    pub(crate) fn count_deltas(&self, deltas: u64) {
+        self.observer.count_deltas(deltas);
+        if self.observer.open_records().is_some() {
+            self.deltas.fetch_add(deltas, Ordering::Relaxed);
+        }
+    }
+
+    /// What is known of it by now.
+    pub(crate) fn live(&self) -> Live {
+        let age = self.started.elapsed();
+        let facts = self.lock();
+        Live {
+            number: self.number,
+            caller: facts.caller.clone(),
+            model: facts.request_model.clone(),
+            age,
+            is_answered: facts.first_byte.is_some(),
+            streams_for: facts.first_output.map(|first| age.saturating_sub(first)),
+            deltas: self.deltas.load(Ordering::Relaxed),
+            request_bytes: self.request_bytes.load(Ordering::Relaxed),
+            response_bytes: self.response_bytes.load(Ordering::Relaxed),
+        }
     }
 
     /// The head of the upstream's answer is there. `request_id` is the upstream's name for the request.

@@ -22,6 +22,7 @@ use crate::observe::queue::Queue;
 use crate::observe::status_line::{self, Change, StatusLine};
 use crate::observe::stderr;
 use crate::observe::summary::Summary;
+use crate::observe::tally::Tally;
 use crate::observe::text_line::text_line;
 use crate::observe::timestamp::TimeOfDay;
 use crate::observe::unread_heads::{LINES_A_SECOND, UnreadHeads};
@@ -69,6 +70,7 @@ pub(crate) struct Sinks {
     pub(crate) access_log: Option<LogWriter>,
     pub(crate) metrics: Option<Metrics>,
     pub(crate) audit_log: Option<AuditLog>,
+    pub(crate) tally: Option<Tally>,
 }
 
 /// The thread that does.
@@ -184,6 +186,9 @@ impl Reader {
             if let Some(metrics) = &mut self.sinks.metrics {
                 metrics.record(&finished, cost, self.observer.names());
             }
+            if let Some(tally) = &self.sinks.tally {
+                tally.add(&finished, cost);
+            }
             if finished.is_of_unread_head()
                 && !self.unread.has_line(finished.caller.uid, Instant::now())
             {
@@ -241,6 +246,12 @@ impl Reader {
     fn count_dropped(&self, of: DroppedOf, count: u64) {
         if let Some(metrics) = &self.sinks.metrics {
             metrics.count_dropped(of, count);
+        }
+        if let Some(tally) = self.sinks.tally.as_ref().filter(|_| count > 0) {
+            match of {
+                DroppedOf::Records => tally.count_dropped_records(count),
+                DroppedOf::AccessLog => tally.count_dropped_of_access_log(count),
+            }
         }
     }
 

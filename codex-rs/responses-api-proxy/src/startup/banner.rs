@@ -3,6 +3,7 @@
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use codex_process_hardening::Mitigation;
 use codex_secret_memory::Protection;
@@ -48,6 +49,23 @@ impl Banner {
     /// Adds where metrics are read.
     pub(crate) fn metrics_at(&mut self, place: impl std::fmt::Display) {
         self.lines.push(format!("metrics: {place}"));
+    }
+
+    /// Adds where the proxy is asked how it is.
+    pub(crate) fn control_at(&mut self, place: &Path) {
+        self.lines
+            .push(format!("control: unix:{}", place.display()));
+    }
+
+    /// Where metrics are read, once that was added.
+    pub(crate) fn metrics_place(&self) -> Option<String> {
+        let mut places = self.lines.iter();
+        places.find_map(|line| line.strip_prefix("metrics: ").map(str::to_owned))
+    }
+
+    /// What is printed after the ready line.
+    pub(crate) fn lines(&self) -> &[String] {
+        &self.lines
     }
 
     /// Of a variable of our own with a key in it; once for each.

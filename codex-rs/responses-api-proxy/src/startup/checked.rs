@@ -21,6 +21,7 @@ use crate::net::activation::ActivatedSocket;
 use crate::net::loopback::ReservedPort;
 use crate::net::unix_socket::UnixSocket;
 use crate::startup::banner::Banner;
+use crate::startup::control::ReservedForControl;
 use crate::startup::credential::{CredentialMemory, OpenSource};
 use crate::startup::distinct_files;
 use crate::startup::inherited::Inherited;
@@ -56,6 +57,7 @@ pub(crate) struct Checked {
     /// `None` without a policy.
     pub(crate) spending: Option<OpenSpending>,
     pub(crate) metrics: Option<ReservedForMetrics>,
+    pub(crate) control: Option<ReservedForControl>,
     pub(crate) source: OpenSource,
     /// Where the key is read into.
     pub(crate) memory: CredentialMemory,
@@ -134,6 +136,9 @@ impl Checked {
         let metrics = config.metrics.as_ref().map(ReservedForMetrics::new);
         let metrics = metrics.transpose()?;
         let metrics = metrics.or(sockets.metrics.take().map(ReservedForMetrics::Activated));
+        let control = config.control.as_ref().map(ReservedForControl::new);
+        let control = control.transpose()?;
+        let control = control.or(sockets.control.take().map(ReservedForControl::Activated));
         if let Some(path) = &config.server_info {
             ServerInfo::check(path, generated_token.is_some())?;
         }
@@ -149,7 +154,13 @@ impl Checked {
             (Some(own), Some(below)) => Some(own.over(below)),
             (own, below) => own.or(below),
         };
-        let observation = Observation::open(&config, becomes, prices, metrics.is_some())?;
+        let observation = Observation::open(
+            &config,
+            becomes,
+            prices,
+            metrics.is_some(),
+            control.is_some(),
+        )?;
         let hint = inherited.hint.take();
         let lifetime = Lifetime::open(&config.lifecycle, inherited)?;
         let (memory, protection) = CredentialMemory::map(&config)?;
@@ -208,6 +219,7 @@ impl Checked {
             observation,
             spending,
             metrics,
+            control,
             source,
             memory,
             banner,

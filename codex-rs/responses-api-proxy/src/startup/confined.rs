@@ -17,6 +17,7 @@ use crate::net::unix_socket::UnixSocket;
 use crate::observe::stderr;
 use crate::startup::banner::Banner;
 use crate::startup::checked::{Checked, Clients};
+use crate::startup::control::{ControlBound, ReservedForControl};
 use crate::startup::credential::FirstCredential;
 use crate::startup::exposed_key::processes_holding;
 use crate::startup::lifetime::Lifetime;
@@ -48,6 +49,7 @@ pub(crate) struct Confined {
     /// `None` without a policy.
     pub(crate) spending: Option<(Spending, Charging, Option<Reload>)>,
     pub(crate) metrics: Option<MetricsBound>,
+    pub(crate) control: Option<ControlBound>,
     pub(crate) mitigations: Vec<Mitigation>,
     pub(crate) descriptors: u64,
     /// How many this process may use.
@@ -76,6 +78,7 @@ impl Checked {
             observation,
             spending,
             metrics,
+            control,
             source,
             memory,
             mut banner,
@@ -103,8 +106,13 @@ impl Checked {
         let metrics_socket = metrics
             .as_ref()
             .and_then(|bound| bound.unix_socket.as_ref());
+        let control = control.map(ReservedForControl::listen).transpose()?;
+        let control_socket = control
+            .as_ref()
+            .and_then(|bound| bound.unix_socket.as_ref());
         // Those that somebody else has made are not among them.
-        let sockets: Vec<&UnixSocket> = unix_socket.iter().chain(metrics_socket).collect();
+        let sockets = unix_socket.iter().chain(metrics_socket);
+        let sockets: Vec<&UnixSocket> = sockets.chain(control_socket).collect();
         let is_private = clients.generated_token.is_some();
         let server_info = config
             .server_info
@@ -200,6 +208,7 @@ impl Checked {
             observing,
             spending,
             metrics,
+            control,
             mitigations,
             descriptors,
             processors,

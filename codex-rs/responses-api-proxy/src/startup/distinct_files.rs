@@ -30,7 +30,8 @@ pub(super) fn check(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn named(config: &Config) -> [(&'static str, Option<&Path>); 12] {
+fn named(config: &Config) -> [(&'static str, Option<&Path>); 13] {
+    let control = config.control.as_ref().map(|unix| unix.path.as_path());
     let listen = config.unix_socket.as_ref().map(|unix| unix.path.as_path());
     let metrics = match &config.metrics {
         Some(MetricsPlace::Unix(path)) => Some(path.as_path()),
@@ -58,6 +59,7 @@ fn named(config: &Config) -> [(&'static str, Option<&Path>); 12] {
         ("--server-info", config.server_info.as_deref()),
         ("--listen", listen),
         ("--metrics", metrics),
+        ("--control", control),
         ("--access-log", config.access_log.as_deref()),
         ("--audit-log", config.audit_log.as_deref()),
         ("--dump-dir", config.dump_dir.as_deref()),

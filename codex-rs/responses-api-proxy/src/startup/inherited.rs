@@ -87,10 +87,10 @@ impl Inherited {
                  --metrics out"
             );
         }
-        if sockets.control.is_some() {
+        if sockets.control.is_some() && config.control.is_some() {
             bail!(
-                "the proxy is started with a socket control ({LISTEN_FDS}), which this version does not serve; remove it \
-                 from the socket unit"
+                "the proxy is started with a socket control ({LISTEN_FDS}), and --control names another one; leave \
+                 --control out"
             );
         }
         // A socket for callers that no server-info can name is found by nobody who goes by that.

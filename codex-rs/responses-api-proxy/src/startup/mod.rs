@@ -11,6 +11,9 @@ pub(crate) mod banner;
 pub(crate) mod budget_command;
 pub(crate) mod checked;
 pub(crate) mod confined;
+pub(crate) mod control;
+mod control_command;
+mod control_status;
 pub(crate) mod credential;
 mod distinct_files;
 pub(crate) mod exposed_key;
@@ -57,6 +60,7 @@ pub fn run_main(args: Args, called_as: &[&str]) -> anyhow::Result<ExitCode> {
         Some(ProxyCommand::Budget(what)) => return budget_command::run(&what),
         Some(ProxyCommand::Doctor(what)) => return Ok(codex_doctor::run_doctor(&what, None)?),
         Some(ProxyCommand::Why(what)) => return Ok(codex_doctor::run_why(&what)?),
+        Some(ProxyCommand::Control(what)) => return control_command::run(&what),
         Some(ProxyCommand::ServeKeys(what)) => {
             return serve_keys(what).map(|()| ExitCode::SUCCESS);
         }

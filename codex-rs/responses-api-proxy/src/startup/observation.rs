@@ -19,9 +19,11 @@ use crate::observe::log_file::LogFile;
 use crate::observe::log_writer::{LogWriter, Stuck, WhenFull};
 use crate::observe::metrics::exposition::Registered;
 use crate::observe::observer::Observer;
+use crate::observe::open_records::OpenRecords;
 use crate::observe::queue::Queue;
 use crate::observe::recorder::{MOST_WAITING, OnStderr, Recorder, Sinks};
 use crate::observe::stderr;
+use crate::observe::tally::Tally;
 use crate::observe::timestamp::TimeOfDay;
 use crate::observe::user_names::UserNames;
 use crate::startup::banner::Banner;
@@ -37,6 +39,8 @@ pub(crate) struct Observation {
     audit: Option<Audit>,
     overlay: Option<Overlay>,
     has_metrics: bool,
+    /// Somebody may ask the control socket.
+    is_watched: bool,
     names: UserNames,
 }
 
@@ -57,13 +61,16 @@ pub(crate) struct Observing {
     /// To be opened anew on SIGHUP.
     pub(crate) logs: Vec<LogWriter>,
     pub(crate) metrics: Option<Registered>,
+    /// What is told on the control socket, if there is one.
+    pub(crate) tally: Option<Tally>,
     pub(crate) dumps: Option<Dumps>,
     /// The log without which nothing is served, if there is one.
     pub(crate) required_log: Option<Stuck>,
 }
 
 impl Observation {
-    /// Files may belong to the user that the process becomes, too. `overlay` has prices that override those built in.
+    /// Files may belong to the user that the process becomes, too. `overlay` has prices that override those built in. There
+    /// are metrics (`has_metrics`), and a control socket (`is_watched`).
     ///
     /// # Errors
     ///
@@ -73,6 +80,7 @@ impl Observation {
         becomes: Option<u32>,
         overlay: Option<Overlay>,
         has_metrics: bool,
+        is_watched: bool,
     ) -> anyhow::Result<Self> {
         let is_terminal = std::io::stderr().is_terminal();
         let text = OnStderr::Text {
@@ -103,6 +111,7 @@ impl Observation {
             audit,
             overlay,
             has_metrics,
+            is_watched,
             names: UserNames::of_this_host(),
         })
     }
@@ -157,12 +166,13 @@ impl Observation {
         let dumps = dumps.transpose().context(no_thread)?;
         let says_faults = matches!(self.on_stderr, OnStderr::Faults);
         let has_log = self.access_log.is_some() || self.audit.is_some();
-        if says_faults && !has_log && !self.has_metrics {
+        if says_faults && !has_log && !self.has_metrics && !self.is_watched {
             return Ok(Observing {
-                observer: Observer::new(upstream, self.names, None, true),
+                observer: Observer::new(upstream, self.names, None, true, None),
                 recorder: None,
                 logs: Vec::new(),
                 metrics: None,
+                tally: None,
                 dumps,
                 required_log: None,
             });
@@ -174,7 +184,13 @@ impl Observation {
             .context(no_thread)?;
         let most_in_flight = self.audit.as_ref().map_or(0, |audit| audit.most_in_flight);
         let queue = Arc::new(Queue::new(MOST_WAITING.saturating_add(most_in_flight)));
-        let observer = Observer::new(upstream, self.names, Some(Arc::clone(&queue)), says_faults);
+        let observer = {
+            let (queue, open) = (
+                Arc::clone(&queue),
+                self.is_watched.then(OpenRecords::default),
+            );
+            Observer::new(upstream, self.names, Some(queue), says_faults, open)
+        };
         let overlay = self.overlay;
         // Where it is called, because it takes a while.
         let costs = move || {
@@ -184,6 +200,7 @@ impl Observation {
                 None => prices,
             })
         };
+        let tally = self.is_watched.then(Tally::default);
         let (counting, metrics) = self.has_metrics.then(Registered::new).unzip();
         let mut logs: Vec<LogWriter> = access_log.iter().cloned().collect();
         let mut required_log = None;
@@ -205,6 +222,7 @@ impl Observation {
             access_log,
             metrics: counting,
             audit_log,
+            tally: tally.clone(),
         };
         let recorder = Recorder::start(queue, observer.clone(), costs, sinks);
         Ok(Observing {
@@ -212,6 +230,7 @@ impl Observation {
             recorder: Some(recorder.context(no_thread)?),
             logs,
             metrics,
+            tally,
             dumps,
             required_log,
         })

@@ -12,6 +12,7 @@ use crate::access::spending::Spending;
 use crate::config::args::LogFormat;
 use crate::downstream::accept::{Terms, serve};
 use crate::downstream::connection_limit::ConnectionLimit;
+use crate::downstream::control_listener;
 use crate::downstream::metrics_listener;
 use crate::downstream::workers::{self, Threads, Workers};
 use crate::forward::preconnect;
@@ -22,6 +23,7 @@ use crate::net::listeners::Listeners;
 use crate::observe::metrics::exposition::Moment;
 use crate::observe::stderr;
 use crate::startup::confined::Confined;
+use crate::startup::control::PreparedControl;
 use crate::startup::listening::Listening;
 use crate::startup::metrics::MetricsServed;
 use crate::startup::reading_again::read_again;
@@ -37,6 +39,7 @@ pub(crate) struct Serving {
     terms: Terms,
     threads: Threads,
     metrics: Option<MetricsServed>,
+    control: Option<PreparedControl>,
 }
 
 impl Confined {
@@ -121,19 +124,23 @@ impl Confined {
             listen_while_draining: config.http_shutdown && !self.listening.is_kept,
         };
         let metrics = self.serve_metrics(&shared.upstream, &terms)?;
+        let control = self.prepare_control(&shared, &terms);
         Ok(Serving {
             confined: self,
             shared,
             terms,
             threads,
             metrics,
+            control,
         })
     }
 
     fn descriptors_for_callers(&self) -> u64 {
         let of_metrics = self.metrics.as_ref();
         let of_metrics = of_metrics.map_or(0, |_| metrics_listener::DESCRIPTORS);
-        self.descriptors.saturating_sub(of_metrics)
+        let of_control = self.control.as_ref();
+        let of_control = of_control.map_or(0, |_| control_listener::DESCRIPTORS);
+        self.descriptors.saturating_sub(of_metrics + of_control)
     }
 
     /// Answers whoever asks for metrics, if anybody is to be answered.
@@ -190,6 +197,7 @@ impl Serving {
             terms,
             threads,
             metrics,
+            control,
         } = self;
         let Confined {
             config,
@@ -225,7 +233,7 @@ impl Serving {
             policy,
         );
         let runtime = workers::runtime().context("the runtime cannot start")?;
-        let cut = runtime.block_on(async {
+        let (cut, control) = runtime.block_on(async {
             let listeners = Listeners::new(bound)?;
             // From here on a signal ends in an orderly way, so from here on there
             // may be something to tidy up.
@@ -234,10 +242,13 @@ impl Serving {
             let hangups = reload.on_hangup(notifier.clone())?;
             let port = address.map(|address| address.port());
             let token = clients.generated_token.as_deref();
-            let line = ServerInfo::line(port, socket.as_deref(), token)?;
+            let control_path = control.as_ref().and_then(PreparedControl::path);
+            let line = ServerInfo::line(port, socket.as_deref(), token, control_path)?;
             if let Some(info) = &mut server_info {
                 info.announce(&line)?;
             }
+            // Whoever is answered there finds the proxy ready.
+            let control = control.map(PreparedControl::serve).transpose()?;
             let as_json = config.log_format == Some(LogFormat::Json);
             banner.print(&places, address, as_json);
             if let Some(ready) = lifetime.ready.take() {
@@ -266,7 +277,7 @@ impl Serving {
                 });
             }
             tokio::select! {
-                cut = serve(listeners, terms) => anyhow::Ok(cut),
+                cut = serve(listeners, terms) => anyhow::Ok((cut, control)),
                 never = hangups => match never {},
             }
         })?;
@@ -282,6 +293,7 @@ impl Serving {
         }
         // Until here: what was counted last can still be read.
         drop(metrics);
+        drop(control);
         if let Some(dumps) = observing.dumps {
             dumps.close();
         }

@@ -26,6 +26,7 @@ mod certificate_authorities;
 mod client_tokens;
 mod command_line;
 mod confinement;
+mod control;
 mod custody;
 mod cuts;
 mod deadlines;

@@ -41,10 +41,14 @@ pub(crate) struct Moment {
 /// How it stands with credentials that change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CredentialStanding {
+    /// Where credentials come from, such as `file`.
+    pub(crate) kind: &'static str,
     /// Of the newest; 0 if there has been none.
     pub(crate) generation: u64,
     /// For how long the one in force has been so; `None` if none is.
     pub(crate) age: Option<Duration>,
+    /// For how long the one in force is good; `None` if it does not expire.
+    pub(crate) expires_in: Option<Duration>,
     /// How often a new one could not be had.
     pub(crate) failures: u64,
 }
