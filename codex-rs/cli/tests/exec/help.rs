@@ -13,6 +13,7 @@ fn the_help_is_as_it_was_agreed() {
         ("codex-resume", &["resume", "--help"]),
         ("codex-config-show", &["config", "show", "--help"]),
         ("codex-models", &["models", "--help"]),
+        ("codex-doctor", &["doctor", "--help"]),
     ] {
         let output = codex(args).env("COLUMNS", "100").run();
         assert_eq!(output.code, Some(0), "{}", output.stderr);

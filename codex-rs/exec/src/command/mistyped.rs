@@ -3,16 +3,17 @@
 /// How far a mistyped word may be from the right one, in letters.
 const SLIP: usize = 2;
 /// Ours.
-const COMMANDS: [&str; 6] = [
+const COMMANDS: [&str; 7] = [
     "responses-api-proxy",
     "exec",
     "resume",
     "config",
     "models",
+    "doctor",
     "completion",
 ];
 /// Those of OpenAI's Codex CLI 0.171 that are not here.
-const OF_CODEX: [&str; 23] = [
+const OF_CODEX: [&str; 22] = [
     "agents",
     "app-server",
     "apply",
@@ -20,7 +21,6 @@ const OF_CODEX: [&str; 23] = [
     "cloud",
     "debug",
     "delete",
-    "doctor",
     "exec-server",
     "features",
     "fork",
