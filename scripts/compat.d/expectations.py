@@ -156,7 +156,7 @@ class Expectations:
 def plain(line):
     """A line of a client without colours, for a cell; what may differ from run to run is left out."""
     line = re.sub(r"\x1b\[[0-9;]*m|`", "", line).replace("|", "/").strip()
-    return re.sub(r"(\d{1,3}\.){3}\d{1,3}:\d+|\b\d{4}-\d\d-\d\dT\S+\s*", "", line)[:90]
+    return re.sub(r"(\d{1,3}\.){3}\d{1,3}:\d+|\b\d{4}-\d\d-\d\dT\S+\s*", "", line)[:80]
 
 
 def results_in(request):

@@ -42,7 +42,7 @@ def codex(client, server):
 
 
 def sdk(client, server):
-    return client._run(server, "create")
+    return client.run(server, "create")
 
 
 CLIENTS = [
