@@ -14,7 +14,6 @@ use crate::downstream::accept::{Terms, serve};
 use crate::downstream::connection_limit::ConnectionLimit;
 use crate::downstream::metrics_listener;
 use crate::downstream::workers::{self, Threads, Workers};
-use crate::forward::preconnect;
 use crate::forward::router::{Shared, router};
 use crate::lifecycle::shutdown::Shutdown;
 use crate::net::listeners::Listeners;
@@ -23,6 +22,7 @@ use crate::observe::metrics::exposition::Moment;
 use crate::observe::stderr;
 use crate::startup::confined::{Confined, Listening};
 use crate::startup::metrics::MetricsServed;
+use crate::startup::preconnecting::ask_before_ready;
 use crate::startup::renewal::reload_on_hangup;
 use crate::upstream::{ListenerOwner, Route, Upstream};
 
@@ -226,24 +226,15 @@ impl Serving {
             if let Some(reload) = reload {
                 reload.on_hangup()?;
             }
+            // Before anybody is told that there is a proxy.
+            let asked = ask_before_ready(&config, &shared).await?;
             if let Some(info) = &mut server_info {
                 let port = address.map(|address| address.port());
                 info.announce(port, socket, clients.generated_token.as_deref())?;
             }
             let as_json = config.log_format == Some(LogFormat::Json);
             banner.print(address, socket, as_json);
-            if config.preconnect {
-                tokio::spawn(async move {
-                    let Shared {
-                        credential,
-                        upstream,
-                        limits,
-                        access,
-                        ..
-                    } = &*shared;
-                    preconnect(*credential, upstream, limits, &access.request_limit).await;
-                });
-            }
+            asked.go_on(&config, shared);
             anyhow::Ok(serve(listeners, terms).await)
         })?;
         observing.observer.end();
