@@ -205,7 +205,11 @@ def main():
             columns.append(cells)
     finally:
         upstream.kill()
-    names = ["this proxy", "Codex CLI 0.169.0"][: len(columns)]
+    names = ["this proxy"]
+    for peer in sys.argv[2:]:
+        # codex-cli 0.171.0
+        version = subprocess.run([peer, "--version"], capture_output=True, text=True, check=True).stdout
+        names.append(f"Codex CLI {version.split()[-1]}")
     print(f"| | {' | '.join(names)} |")
     print("|---" * (len(names) + 1) + "|")
     for row in columns[0]:

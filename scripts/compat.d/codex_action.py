@@ -31,7 +31,7 @@ SHUTDOWN = 30
 
 
 class CodexAction:
-    name, version = "action", ""
+    name, title, version = "action", "", ""
 
     def __init__(self, args, background):
         self._program = args.bin / "codex-responses-api-proxy"

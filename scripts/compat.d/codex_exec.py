@@ -5,7 +5,7 @@ from processes import run, run_reading_events
 
 
 class CodexExec:
-    name, version = "exec", ""
+    name, title, version = "exec", "our own `codex exec`", ""
 
     def __init__(self, args, background):
         self._codex = args.bin / "codex"
@@ -20,14 +20,20 @@ class CodexExec:
 
     def check(self, servers, expect):
         check_config("ours", self._exec, self._home, servers, expect)
-        expect.answered("prompt on stdin", self._exec(["-"], stdin="hi"))
+        expect.streamed("prompt on stdin", self._exec(["-"], stdin="hi"))
+        expect.without("tool", "has no tools")
+        expect.without("chat completions", "does not know them")
 
         self._home.configure(servers["paced"])
-        expect.paced("pacing", *run_reading_events([self._codex, "exec", "--json=events", "hi"], self._env))
+        argv = [self._codex, "exec", "--json=events", "hi"]
+        expect.paced("pacing", lambda: run_reading_events(argv, self._env))
 
+        self._home.configure(servers["refusing"])
+        expect.refused("refusal", self._exec(["hi"]))
         self._home.configure(servers["answer"])
         elsewhere = f"model_providers.local-proxy.base_url={servers['answer'].url('/v2')}"
-        expect.refused("refusal", self._exec(["-c", elsewhere, "hi"]), "POST /v2/responses is not served here")
+        outcome = self._exec(["-c", elsewhere, "hi"])
+        expect.refused_path("other path", outcome, "POST /v2/responses is not served here")
 
         self._home.configure(servers["dying"])
         expect.cut_short("upstream dies", self._exec(["hi"]), "cut short")

@@ -7,27 +7,14 @@ import re
 import signal
 import sys
 
-from codex_action import CodexAction
-from codex_cli import CodexCli
-from codex_exec import CodexExec
-from curl_client import Curl
+from clients import CLIENTS
 from exec_answers import check_answers
 from expectations import Expectations
 from install import CannotInstall
-from openai_sdks import NodeSdk, PythonSdk
 from processes import Background, CannotRun
 from refusals import measure
 from servers import allowed_callers, serve
-from table import Table
-
-CLIENTS = {
-    "curl": Curl,
-    "codex": CodexCli,
-    "exec": CodexExec,
-    "python": PythonSdk,
-    "node": NodeSdk,
-    "action": CodexAction,
-}
+from table import Table, check_page, write_page
 
 # Installing may need the user's proxies and certificates. What follows is about loopback only.
 MISLEADING = re.compile(r".*_proxy|(openai|codex|ssl_cert)_.*|node_options|pythonpath", re.IGNORECASE)
@@ -38,9 +25,10 @@ def arguments():
     parser.add_argument("--bin", type=pathlib.Path, required=True)
     parser.add_argument("--cache", type=pathlib.Path, required=True)
     parser.add_argument("--callers", required=True)
-    parser.add_argument("--codex-cli", metavar="VERSION", required=True)
     parser.add_argument("--refusals", type=pathlib.Path)
     parser.add_argument("--answers", action="store_true")
+    parser.add_argument("--page", type=pathlib.Path)
+    parser.add_argument("--check-page", type=pathlib.Path)
     parser.add_argument("clients", nargs="+", choices=CLIENTS)
     return parser.parse_args()
 
@@ -68,10 +56,19 @@ def check(args, background):
     for via in ("http", "h2"):
         servers = serve(via, args.bin, callers, background)
         for client in clients:
-            client.check(servers, Expectations(table, f"{client.name} {client.version}", via, servers))
+            client.check(servers, Expectations(table, client, via, servers))
     if table.failures:
         print(f"{table.failures} failed", file=sys.stderr)
-    return 1 if table.failures else 0
+        return 1
+    if args.page or args.check_page:
+        if table.skipped:
+            raise CannotRun("the page is about all clients, and some were skipped")
+        if args.page:
+            write_page(args.page, table)
+        elif not check_page(args.check_page, table):
+            print(f"{args.check_page} says something else than was measured", file=sys.stderr)
+            return 1
+    return 0
 
 
 def refusals(args, background):

@@ -11,7 +11,7 @@ REQUEST = {"model": "gpt-mock", "input": "hi"}
 
 
 class Curl:
-    name, version = "curl", ""
+    name, title, version = "curl", "curl", ""
 
     def __init__(self, _args, _background):
         pass
@@ -27,22 +27,26 @@ class Curl:
         if '"type":"response.completed"' not in outcome.out:
             outcome.status = 1
             outcome.err += "no response.completed\n"
-        expect.answered("answer, stream", outcome, deltas(outcome.out))
+        expect.streamed("answer, stream", outcome, deltas(outcome.out))
+        expect.without("tool", "calls nothing")
 
         argv = [*post(servers["paced"], {**REQUEST, "stream": True}), "--max-time", "30"]
-        expect.paced("pacing", *run_reading_events(argv))
+        expect.paced("pacing", lambda: run_reading_events(argv))
 
+        expect.refused("refusal", run([*post(servers["refusing"], REQUEST), "--fail-with-body"]))
         outcome = run(["curl", "-sS", "--fail-with-body", servers["answer"].url("/v1/models")])
-        expect.refused("refusal", outcome, "GET /v1/models is not served here")
+        expect.refused_path("models", outcome, "Models cannot be listed here")
+        outcome = run([*post(servers["answer"], REQUEST, "/v1/chat/completions"), "--fail-with-body"])
+        expect.refused_chat("chat completions", outcome)
 
         outcome = run(post(servers["dying"], {**REQUEST, "stream": True}))
         expect.cut_short("upstream dies", outcome, ".", deltas(outcome.out))
 
 
-def post(server, body):
+def post(server, body, path="/v1/responses"):
     headers = ["content-type: application/json", f"authorization: Bearer {OWN_KEY}", f"cookie: {COOKIE}"]
     options = [option for header in headers for option in ("-H", header)]
-    return ["curl", "-sSN", server.url("/v1/responses"), *options, "-d", json.dumps(body)]
+    return ["curl", "-sSN", server.url(path), *options, "-d", json.dumps(body)]
 
 
 def deltas(events):

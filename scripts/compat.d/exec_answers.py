@@ -94,9 +94,9 @@ def compare(clients, server, replies):
 
 def check_answers(args, background):
     """The whole table; the exit code."""
-    npm_install(args.cache / "codex-exec", f"@openai/codex@{args.codex_cli}")
+    directory = npm_install(args.cache, "codex")
     # The program itself, not the Node script that starts it.
-    theirs = next(path for path in (args.cache / "codex-exec").glob("**/bin/codex") if path.is_file() and not path.is_symlink())
+    theirs = next(path for path in directory.glob("**/bin/codex") if path.is_file() and not path.is_symlink())
     server, table = AnswerServer(), Table()
     clients = [
         Client("Codex", [theirs], background.tmp / "theirs", server.url),

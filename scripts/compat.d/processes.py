@@ -58,7 +58,7 @@ def _text(file):
     return file.read().decode(errors="replace")
 
 
-def run(argv, env=None, stdin="", seconds=60):
+def run(argv, env=None, stdin="", seconds=120):
     """Runs a client to its end. It stays in this process group, so that Ctrl-C reaches it."""
     # Files: a pipe would stay open as long as any process that the client leaves behind.
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:

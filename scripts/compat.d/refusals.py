@@ -1,8 +1,6 @@
 """What the clients make of the refusals of a policy: how often each tries, how long it takes, and what its user sees."""
 
 import hashlib
-import json
-import time
 
 from codex_cli import PROVIDER, CodexCli
 from credentials import OWN_KEY
@@ -55,18 +53,6 @@ CLIENTS = [
 ]
 
 
-def records(log):
-    """What was refused, as soon as it is written."""
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        lines = [json.loads(line) for line in log.read_text().splitlines()]
-        refused = [line for line in lines if line["outcome"] == "refused"]
-        if refused:
-            return refused
-        time.sleep(0.02)
-    return []
-
-
 def measure(args, background):
     """The page, and what is wrong."""
     page, wrong, number = [HEAD], [], 0
@@ -76,18 +62,18 @@ def measure(args, background):
     for code, status, policy, is_spent_before in REFUSALS:
         for client, title, ask in clients:
             number += 1
-            file, log = background.tmp / f"policy{number}", background.tmp / f"access{number}"
+            file = background.tmp / f"policy{number}"
             file.write_text(policy)
             # A table for a token needs a file of tokens.
             tokens = background.tmp / f"tokens{number}"
-            flags = ["--policy", file, "--access-log", log]
+            flags = ["--policy", file]
             if "[token." in policy:
                 flags += token_file(tokens)
             server = Server(f"refused{number}", "http", MOCKS["answer"], args.bin, flags, background)
             if is_spent_before:
                 run(post(server, REQUEST))
             outcome = ask(client, server)
-            refused = records(log)
+            refused = server.refusals()
             seen = outcome.out + outcome.err
             message = refused[0].get("message", "") if refused else ""
             shows = bool(message) and message.split(";")[0][:60] in seen

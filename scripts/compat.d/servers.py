@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import subprocess
+import time
 
 from credentials import KEY, OWN_KEY
 from processes import CannotRun, last_line, wait_for
@@ -15,12 +16,25 @@ EVENTS_BEFORE_DEATH = 3
 CUT_ANSWER = "".join(f"word{n} " for n in range(EVENTS_BEFORE_DEATH))
 PACED_EVENTS = 10
 
+# A function that a client is given, or the shell that an agent has, and what comes of the call.
+TOOL_RESULT = "compat-42"
+SHELL_COMMAND = "echo compat-$((40 + 2))"
+CALLS = [
+    ("look_up", {"word": "compat"}),
+    ("exec_command", {"cmd": SHELL_COMMAND}),
+    ("bash", {"command": SHELL_COMMAND, "description": "say it"}),
+]
+
 # What each mock upstream does.
 MOCKS = {
     "answer": ["--events", WORDS],
     "paced": ["--events", PACED_EVENTS, "--interval-ms", 100, "--stamp"],
     "dying": ["--events", WORDS, "--die-after", EVENTS_BEFORE_DEATH],
+    "calling": ["--events", WORDS, *(f"--call={name}={json.dumps(arguments)}" for name, arguments in CALLS)],
+    "refusing": ["--events", WORDS],
 }
+# A policy that no request of a client passes, for the proxy of that name.
+POLICIES = {"refusing": '[everyone]\nmodels = ["none"]\n'}
 
 
 def allowed_callers(callers, tmp):
@@ -62,8 +76,13 @@ class Server:
             raise CannotRun(f"the mock does not start: {last_line(log.read_text(errors='replace'))}")
         self.upstream = f"{scheme}://127.0.0.1:{port_in(info)}/v1/responses"
 
-        info, log = file("info"), file("log")
-        argv = [programs / "codex", "responses-api-proxy", *callers, "--server-info", info, "--upstream-url", self.upstream]
+        info, log, self._access_log = file("info"), file("log"), file("access")
+        flags = [*callers, "--access-log", self._access_log]
+        if name in POLICIES:
+            policy = file("policy")
+            policy.write_text(POLICIES[name])
+            flags += ["--policy", policy]
+        argv = [programs / "codex", "responses-api-proxy", *flags, "--server-info", info, "--upstream-url", self.upstream]
         proxy = background.start(argv, log, stdin=subprocess.PIPE, env=self.trust)
         give_key(proxy)
         if not wait_for(info, proxy):
@@ -77,9 +96,21 @@ class Server:
         """What the mock upstream got since it was last forgotten: a line of JSON for each request."""
         return self._record.read_text().splitlines()
 
+    def refusals(self):
+        """The lines of the access log about what the proxy refused since it was last forgotten, as soon as there is one."""
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            lines = [json.loads(line) for line in self._access_log.read_text().splitlines()]
+            refused = [line for line in lines if line["outcome"] == "refused"]
+            if refused:
+                return refused
+            time.sleep(0.02)
+        return []
+
     def forget(self):
-        # The mock appends.
+        # The mock appends, and so does the proxy.
         os.truncate(self._record, 0)
+        os.truncate(self._access_log, 0)
 
 
 def give_key(proxy):

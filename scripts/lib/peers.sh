@@ -2,8 +2,8 @@
 # Programs of others that ours is run with: fetched into a cache, and found there. Nothing is installed on the system.
 # shellcheck disable=SC2154  # scripts/lib/start.sh sets `script`.
 
-# The Codex CLI that is compared with: its version is fixed, so that figures stay comparable.
-readonly codex_cli_version=0.169.0
+# The Codex CLI that is compared with, here and in scripts/compat: this is the one place that says its version.
+readonly codex_cli_pins=scripts/compat.d/versions/codex
 
 # The programs of Debian's packages and the libraries they need, unpacked into CACHE/debian. The packages' own scripts do
 # not run, so no service is started. Like install_codex_cli below it says on standard error why it fails.
@@ -41,16 +41,26 @@ find_in() { # DIRECTORY ARGUMENT...
 
 # The program itself, not the Node script that starts it: its memory is measured.
 codex_cli_in() { # CACHE
-    find_in "$1" -path '*/bin/codex' -type f -print -quit
+    find_in "$(codex_cli_directory "$1")" -path '*/bin/codex' -type f -print -quit
+}
+
+# One for each version, so that a cache does not offer an old one.
+codex_cli_directory() { # CACHE
+    local pins
+    pins=$(sha256sum "$codex_cli_pins/package-lock.json")
+    printf '%s/codex-%s\n' "$1" "${pins:0:12}"
 }
 
 install_codex_cli() { # CACHE
+    local directory
     command -v npm >/dev/null || {
         printf '%s: no npm, which would install Codex CLI\n' "$script" >&2
         return 1
     }
-    npm install --prefix "$1" --no-audit --no-fund --loglevel error --fetch-retries 1 \
-        "@openai/codex@$codex_cli_version" >/dev/null || {
+    directory=$(codex_cli_directory "$1")
+    mkdir -p "$directory"
+    cp "$codex_cli_pins"/package{,-lock}.json "$directory"
+    npm ci --prefix "$directory" --no-audit --no-fund --loglevel error --fetch-retries 1 >/dev/null || {
         printf '%s: npm cannot install Codex CLI\n' "$script" >&2
         return 1
     }

@@ -1,6 +1,7 @@
 //! Parse, dispatch, exit code.
 #![forbid(unsafe_code)]
 
+mod doctor;
 mod multitool;
 
 use std::io::{self, Write};
@@ -28,7 +29,12 @@ fn main() -> ExitCode {
         Some(Subcommand::Resume(with)) => return run_resume(with.args, &overrides),
         Some(Subcommand::Config(with)) => return run_config(&with.args, &overrides),
         Some(Subcommand::Models(with)) => return run_models(&with.args, &overrides),
-        Some(Subcommand::ResponsesApiProxy(with)) => run_main(with.args, &[PROXY]),
+        Some(Subcommand::Doctor(with)) => doctor::run(&with.args, &overrides),
+        Some(Subcommand::ResponsesApiProxy(with)) => match with.args.doctor() {
+            // Here there is a client to look at as well.
+            Some(args) => doctor::run(args, &overrides),
+            None => run_main(with.args, &[PROXY]),
+        },
         Some(Subcommand::Completion(with)) => {
             let mut script = Vec::new();
             clap_complete::generate(

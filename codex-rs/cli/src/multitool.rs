@@ -3,6 +3,7 @@
 use clap::CommandFactory;
 use clap::error::ErrorKind;
 use clap_complete::Shell;
+use codex_doctor::DoctorArgs;
 use codex_exec::{ChatArgs, ConfigArgs, ConfigOverride, ExecArgs, ResumeChatArgs, SelectArgs};
 use codex_responses_api_proxy::Args;
 
@@ -41,6 +42,11 @@ pub(crate) enum Subcommand {
     Config(Box<With<ConfigArgs>>),
 
     Models(Box<With<SelectArgs>>),
+
+    /// Look for what could give the API key away: this host, the environment, the client, a running proxy
+    ///
+    /// One line for each check; what was found is read back from the kernel. The exit status is 1 if one FAILED.
+    Doctor(With<DoctorArgs>),
 
     /// Write a completion script for a shell to standard output
     Completion(With<Completion>),
@@ -87,6 +93,7 @@ impl Multitool {
             Some(Subcommand::Resume(with)) => Some(&with.overrides.config),
             Some(Subcommand::Config(with)) => Some(&with.overrides.config),
             Some(Subcommand::Models(with)) => Some(&with.overrides.config),
+            Some(Subcommand::Doctor(with)) => Some(&with.overrides.config),
             Some(Subcommand::Completion(with)) => Some(&with.overrides.config),
         };
         let levels = [Some(&self.overrides.config), after];

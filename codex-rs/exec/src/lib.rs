@@ -34,5 +34,6 @@ pub use command::config::run_config;
 pub use command::exec::run_exec;
 pub use command::models::run_models;
 pub use config::args::{ChatArgs, ConfigArgs, ExecArgs, SelectArgs};
+pub use config::inspect::{ConfigInspection, InspectionError, ProviderInspection, inspect_config};
 pub use config::overrides::ConfigOverride;
 pub use config::resume::ResumeChatArgs;

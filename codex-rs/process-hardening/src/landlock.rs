@@ -3,8 +3,9 @@
 use std::io;
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, NetPort, PathBeneath, PathFd,
-    Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, LandlockStatus, NetPort,
+    PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus,
+    Scope,
 };
 
 use crate::mitigations::Mitigation;
@@ -102,6 +103,28 @@ fn scopes() -> Result<RulesetStatus, RulesetError> {
     Ok(ruleset.create()?.restrict_self()?.ruleset)
 }
 
+/// The version of Landlock that the kernel has (`landlock_create_ruleset(2)`), asked on a thread that ends again;
+/// `None` if it has none, or it is switched off.
+#[must_use]
+pub fn landlock_abi() -> Option<u32> {
+    let asked = std::thread::Builder::new().spawn(|| {
+        // Asked for by Landlock where one has no capability.
+        let _ = rustix::thread::set_no_new_privs(true);
+        let ruleset = Ruleset::default()
+            .set_compatibility(CompatLevel::BestEffort)
+            .handle_access(AccessFs::MakeSock)?;
+        Ok::<_, RulesetError>(ruleset.create()?.restrict_self()?.landlock)
+    });
+    match asked.ok()?.join().ok()?.ok()? {
+        LandlockStatus::Available {
+            kernel_abi: Some(newer),
+            ..
+        } => u32::try_from(newer).ok(),
+        LandlockStatus::Available { effective_abi, .. } => u32::try_from(effective_abi as i32).ok(),
+        LandlockStatus::NotEnabled | LandlockStatus::NotImplemented => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -117,6 +140,23 @@ mod tests {
             let why = outcome(status).unwrap_err().to_string();
             assert!(why.contains("Linux 6.7"), "{why}");
         }
+    }
+
+    #[test]
+    fn the_version_is_the_kernel_s_and_the_thread_that_asks_keeps_its_files() {
+        let has_first = restrict_on_a_thread();
+        assert_eq!(landlock_abi().is_some_and(|abi| abi >= 1), has_first);
+        assert!(fs::read_dir("/").is_ok());
+    }
+
+    /// Whether the first version is there.
+    fn restrict_on_a_thread() -> bool {
+        let tried = std::thread::spawn(|| {
+            let _ = rustix::thread::set_no_new_privs(true);
+            let [files, ..] = restrict(&SandboxPolicy::default());
+            files.outcome.is_ok()
+        });
+        tried.join().unwrap()
     }
 
     #[test]

@@ -42,11 +42,15 @@ mod user;
 pub use descriptor::take_inherited;
 #[cfg(unix)]
 pub use group::{GroupError, group_number, members_of};
+#[cfg(target_os = "linux")]
+pub use landlock::landlock_abi;
 pub use mitigations::{Mitigation, harden, raise_descriptor_limit};
 pub use policy::{OnRefusedCall, SandboxPolicy};
 pub use sandbox::{drop_capabilities, enter_sandbox};
 #[cfg(unix)]
-pub use signals::{ignore_file_size_signal, is_ignored, outlive_hangup_and_interrupt};
+pub use signals::{
+    hangup_came, ignore_file_size_signal, is_ignored, outlive_hangup_and_interrupt, remember_hangup,
+};
 pub use start::{Exposure, exposure_at_start, tracer};
 pub use stderr::stderr_has_room;
 pub use terminal::EchoOff;

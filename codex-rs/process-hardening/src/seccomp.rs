@@ -18,10 +18,12 @@ use std::collections::BTreeMap;
 use std::io;
 
 use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen::Dword, SeccompCmpOp, SeccompCondition,
-    SeccompFilter, SeccompRule, apply_filter, sock_filter,
+    BpfProgram, SeccompAction,
+    SeccompCmpArgLen::{Dword, Qword},
+    SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, apply_filter,
 };
 
+use self::newer_calls::answering_newer;
 use crate::policy::{OnRefusedCall, SandboxPolicy};
 use crate::sigsys;
 
@@ -37,8 +39,6 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_recvfrom,
     libc::SYS_recvmsg,
     libc::SYS_recvmmsg,
-    // Where it would connect on the way it is answered by a filter of its own.
-    libc::SYS_sendmsg,
     libc::SYS_setsockopt,
     libc::SYS_shutdown,
     // Descriptors that are open.
@@ -163,27 +163,6 @@ fn answer(call: libc::c_long, rules: Vec<SeccompRule>, with: libc::c_int) -> io:
     apply_filter(&program).map_err(io::Error::other)
 }
 
-/// The beginning of a filter, for which seccompiler has no words: a call whose number is higher than
-/// `newest` is one that the kernel does not have. For every architecture the numbers of new calls follow
-/// on those of older ones, and those of x32 are higher than all.
-fn answering_newer(newest: libc::c_long) -> io::Result<BpfProgram> {
-    let statement = |code: u32, k: u32, jump_if_not: u8| {
-        Ok::<_, io::Error>(sock_filter {
-            code: u16::try_from(code).map_err(io::Error::other)?,
-            jt: 0,
-            jf: jump_if_not,
-            k,
-        })
-    };
-    let newest = u32::try_from(newest).map_err(io::Error::other)?;
-    // The number comes first in `struct seccomp_data` (seccomp(2)).
-    let load_number = statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0)?;
-    let is_newer = statement(libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K, newest, 1)?;
-    let unknown = libc::SECCOMP_RET_ERRNO | libc::ENOSYS.unsigned_abs();
-    let answer = statement(libc::BPF_RET | libc::BPF_K, unknown, 0)?;
-    Ok(vec![load_number, is_newer, answer])
-}
-
 fn allowed(needs: &SandboxPolicy) -> io::Result<BTreeMap<libc::c_long, Vec<SeccompRule>>> {
     let unconditional = ALLOWED.iter().chain(ALLOWED_HERE);
     let mut calls: BTreeMap<_, _> = unconditional.map(|&call| (call, vec![])).collect();
@@ -219,12 +198,15 @@ fn allowed(needs: &SandboxPolicy) -> io::Result<BTreeMap<libc::c_long, Vec<Secco
                 masked(1, KIND, libc::SOCK_STREAM)?,
             ])?],
         ),
-        // Without connecting on the way, which Landlock does not see.
-        (libc::SYS_sendto, vec![has(3, libc::MSG_FASTOPEN, 0)?]),
-        (libc::SYS_sendmmsg, vec![has(3, libc::MSG_FASTOPEN, 0)?]),
+        (libc::SYS_sendto, vec![sent_to(needs)?]),
         // To itself: abort(3).
         (libc::SYS_tgkill, vec![is(0, pid)?]),
     ]);
+    if needs.resolve_names {
+        // Where it would connect on the way it is answered by a filter of its own.
+        calls.insert(libc::SYS_sendmsg, vec![]);
+        calls.insert(libc::SYS_sendmmsg, vec![has(3, libc::MSG_FASTOPEN, 0)?]);
+    }
     if !needs.remove_from.is_empty() || !needs.dump_in.is_empty() {
         calls.insert(libc::SYS_unlinkat, vec![]);
         #[cfg(target_arch = "x86_64")]
@@ -253,6 +235,17 @@ fn opened(flags: u8, needs: &SandboxPolicy) -> io::Result<Vec<SeccompRule>> {
         rules.push(has(flags, writing | libc::O_EXCL, new)?);
     }
     Ok(rules)
+}
+
+/// Without connecting on the way, which Landlock does not see; and unless names are looked up to no address, so that the
+/// datagram socket of a service manager leads to nobody else.
+fn sent_to(needs: &SandboxPolicy) -> io::Result<SeccompRule> {
+    let mut conditions = vec![masked(3, libc::MSG_FASTOPEN, 0)?];
+    if !needs.resolve_names {
+        let no_address = SeccompCondition::new(4, Qword, SeccompCmpOp::Eq, 0);
+        conditions.push(no_address.map_err(io::Error::other)?);
+    }
+    SeccompRule::new(conditions).map_err(io::Error::other)
 }
 
 /// The bits of a socket's type that say what kind it is (`SOCK_TYPE_MASK`).
@@ -336,5 +329,6 @@ fn cast(request: libc::Ioctl) -> io::Result<libc::c_int> {
     libc::c_int::try_from(request).map_err(io::Error::other)
 }
 
+mod newer_calls;
 #[cfg(test)]
 mod tests;

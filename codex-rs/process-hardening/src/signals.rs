@@ -1,6 +1,7 @@
 //! What this process does at a signal (`sigaction(2)`).
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
 
@@ -39,6 +40,28 @@ pub fn outlive_hangup_and_interrupt() -> io::Result<()> {
         unsafe { Action::call(nothing) }.install(signal)?;
     }
     Ok(())
+}
+
+static HANGUP_CAME: AtomicBool = AtomicBool::new(false);
+
+/// From now on SIGHUP does nothing but be remembered, until something else is installed: a process that reads files again
+/// at this signal does not end by one that comes before it can. Caught and not ignored, as above; also if it was ignored.
+///
+/// # Errors
+///
+/// None that is known.
+pub fn remember_hangup() -> io::Result<()> {
+    extern "C" fn remember(_signal: libc::c_int) {
+        HANGUP_CAME.store(true, Ordering::Relaxed);
+    }
+
+    // SAFETY: the handler stores a value without a lock, which signal-safety(7) allows.
+    unsafe { Action::call(remember) }.install(libc::SIGHUP)
+}
+
+/// Whether a SIGHUP was remembered.
+pub fn hangup_came() -> bool {
+    HANGUP_CAME.load(Ordering::Relaxed)
 }
 
 /// What is done at a signal. Whatever there is a value of may be installed: what the system does by
@@ -149,6 +172,14 @@ pub(crate) fn raise(signal: libc::c_int) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hangup_is_remembered() {
+        remember_hangup().unwrap();
+        assert!(!hangup_came());
+        raise(libc::SIGHUP);
+        assert!(hangup_came());
+    }
 
     #[test]
     fn what_is_ignored_is_told_from_what_is_not() {

@@ -40,6 +40,7 @@ mod script;
 mod skipped;
 mod step;
 mod tls;
+pub mod tool_calls;
 mod upstream;
 mod wait;
 mod wire;

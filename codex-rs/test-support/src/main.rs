@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use clap::Parser;
 use codex_test_support::responses::{Event, Sequence, response_json, wants_stream};
+use codex_test_support::tool_calls::ToolCall;
 use codex_test_support::{CutKind, MockUpstream, RecordedRequest, Reply, Step};
 use serde_json::{Value, json};
 
@@ -49,6 +50,10 @@ struct Args {
     /// Cuts the connection after this many text events.
     #[arg(long, value_name = "K")]
     die_after: Option<usize>,
+    /// Calls this function, if a request offers it and has no result yet; ARGUMENTS are JSON. May be
+    /// given more than once: the first that is offered is called.
+    #[arg(long, value_name = "NAME[=ARGUMENTS]")]
+    call: Vec<ToolCall>,
     /// Writes the time each text event was sent into its text: microseconds of Unix time.
     #[arg(long)]
     stamp: bool,
@@ -129,6 +134,9 @@ impl Args {
         {
             return Reply::json(200, &json!({ "object": "list", "data": [], "models": [] }));
         }
+        if let Some(call) = self.call.iter().find(|call| call.is_due(&request.body)) {
+            return self.calls(call, wants_stream(&request.body));
+        }
         let text: String = (0..self.events).map(word).collect();
         if !wants_stream(&request.body) {
             let mut response = response_json(&text);
@@ -176,6 +184,24 @@ impl Args {
         reply.step(Step::Fresh(Arc::new(move || {
             next(&|sequence, streamed| sequence.closing(streamed))
         })))
+    }
+
+    /// The answer that is a call and no text.
+    fn calls(&self, call: &ToolCall, streams: bool) -> Reply {
+        if !streams {
+            let mut response = call.response_json();
+            self.name_model_and_usage(&mut response);
+            return Reply::json(200, &response);
+        }
+        let mut events = call.events();
+        for event in &mut events {
+            if let Some(response) = event.data.get_mut("response") {
+                self.name_model_and_usage(response);
+            }
+        }
+        events.iter().fold(Reply::event_stream(), |reply, event| {
+            reply.data(event.to_bytes())
+        })
     }
 
     /// Sets what the arguments say of every answer.

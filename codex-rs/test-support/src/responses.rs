@@ -42,7 +42,7 @@ pub struct Sequence {
 }
 
 impl Sequence {
-    fn event(&mut self, name: &str, fields: Value) -> Event {
+    pub(crate) fn event(&mut self, name: &str, fields: Value) -> Event {
         let mut data = json!({ "type": name, "sequence_number": self.next });
         self.next += 1;
         if let (Value::Object(data), Value::Object(fields)) = (&mut data, fields) {
@@ -54,9 +54,17 @@ impl Sequence {
         }
     }
 
+    /// What comes before anything of the output.
+    pub(crate) fn beginning(&mut self) -> Vec<Event> {
+        let in_progress = json!({ "response": response("in_progress", None) });
+        vec![
+            self.event("response.created", in_progress.clone()),
+            self.event("response.in_progress", in_progress),
+        ]
+    }
+
     /// What comes before the first delta.
     pub fn opening(&mut self) -> Vec<Event> {
-        let in_progress = json!({ "response": response("in_progress", None) });
         let item = json!({
             "output_index": 0,
             "item": {
@@ -68,12 +76,10 @@ impl Sequence {
             "item_id": "msg_mock", "output_index": 0, "content_index": 0,
             "part": { "type": "output_text", "text": "", "annotations": [], "logprobs": [] },
         });
-        vec![
-            self.event("response.created", in_progress.clone()),
-            self.event("response.in_progress", in_progress),
-            self.event("response.output_item.added", item),
-            self.event("response.content_part.added", part),
-        ]
+        let mut events = self.beginning();
+        events.push(self.event("response.output_item.added", item));
+        events.push(self.event("response.content_part.added", part));
+        events
     }
 
     /// One piece of text.
@@ -123,16 +129,25 @@ pub fn wants_stream(body: &[u8]) -> bool {
 }
 
 fn response(status: &str, text: Option<&str>) -> Value {
-    let usage = text.map(|text| {
-        let output = text.split_whitespace().count();
-        json!({
-            "input_tokens": 12,
-            "input_tokens_details": { "cached_tokens": 0 },
-            "output_tokens": output,
-            "output_tokens_details": { "reasoning_tokens": 0 },
-            "total_tokens": 12 + output,
-        })
+    match text {
+        Some(text) => response_of(status, vec![message(text)], text.split_whitespace().count()),
+        None => response_with(status, Vec::new(), &Value::Null),
+    }
+}
+
+/// One with these items, which are so many tokens.
+pub(crate) fn response_of(status: &str, output: Vec<Value>, tokens: usize) -> Value {
+    let usage = json!({
+        "input_tokens": 12,
+        "input_tokens_details": { "cached_tokens": 0 },
+        "output_tokens": tokens,
+        "output_tokens_details": { "reasoning_tokens": 0 },
+        "total_tokens": 12 + tokens,
     });
+    response_with(status, output, &usage)
+}
+
+fn response_with(status: &str, output: Vec<Value>, usage: &Value) -> Value {
     json!({
         "id": "resp_mock",
         "object": "response",
@@ -145,7 +160,7 @@ fn response(status: &str, text: Option<&str>) -> Value {
         "max_output_tokens": null,
         "metadata": {},
         "model": "gpt-mock",
-        "output": text.map(|text| vec![message(text)]).unwrap_or_default(),
+        "output": output,
         "parallel_tool_calls": true,
         "previous_response_id": null,
         "reasoning": { "effort": null, "summary": null },

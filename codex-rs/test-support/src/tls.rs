@@ -15,7 +15,7 @@ use tokio_rustls::TlsAcceptor;
 /// What the mock upstream shows as its certificate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Certificate {
-    /// For 127.0.0.1 and localhost, signed by the CA in the file.
+    /// For 127.0.0.1, localhost and api.openai.com, signed by the CA in the file.
     #[default]
     Good,
     /// Good, until the year 2001.
@@ -49,7 +49,9 @@ impl Identity {
         let names = match kind {
             Certificate::WrongName => vec!["elsewhere.example".to_owned()],
             Certificate::Named(name) => vec![name.to_owned()],
-            _ => vec!["127.0.0.1".to_owned(), "localhost".to_owned()],
+            _ => ["127.0.0.1", "localhost", "api.openai.com"]
+                .map(str::to_owned)
+                .to_vec(),
         };
         let mut params = CertificateParams::new(names).expect("names for a certificate");
         params

@@ -5,11 +5,14 @@
 //! [`Trusted`] users only, as `fs.protected_symlinks` does (proc_sys_fs(5)) but in every directory, and
 //! holds the last directory open, so that what is done to the file later is done there. [`Directory`] holds one
 //! open in which files are made. [`read_small`]
-//! reads a file that only a trusted user or the owner of its directory could have written.
+//! reads a file that only a trusted user or the owner of its directory could have written, [`read_owned`] one that its
+//! owner alone could.
 #![forbid(unsafe_code)]
 
 #[cfg(unix)]
 mod directory;
+#[cfg(unix)]
+mod of_owner;
 mod one_file;
 #[cfg(unix)]
 mod place;
@@ -25,6 +28,8 @@ mod walk;
 
 #[cfg(unix)]
 pub use directory::Directory;
+#[cfg(unix)]
+pub use of_owner::read_owned;
 pub use one_file::lead_to_one_file;
 #[cfg(unix)]
 pub use place::{Missing, PathError, Place};

@@ -22,6 +22,10 @@ pub enum SmallFileError {
     Foreign(u32),
     /// Every user may write it.
     WritableByAll,
+    /// It belongs to this user, and not to who alone may have it.
+    NotOf(u32),
+    /// Others than its owner may write it.
+    WritableByOthers,
     /// It is longer than so many bytes.
     TooLarge(u64),
     /// It cannot be read.
@@ -43,6 +47,13 @@ impl fmt::Display for SmallFileError {
             Self::WritableByAll => f.write_str(
                 "every user of this host can write it, so it may lead to somebody else; look at it, \
                  then chmod go-w it",
+            ),
+            Self::NotOf(owner) => write!(
+                f,
+                "it belongs to user {owner}, who could change it; have root look at it and chown it"
+            ),
+            Self::WritableByOthers => f.write_str(
+                "others than its owner can write it; have root look at it, then chmod go-w it",
             ),
             Self::TooLarge(most) => write!(f, "it is longer than {most} bytes"),
             Self::Io(cause) => cause.fmt(f),

@@ -7,6 +7,12 @@ use rustix::process::geteuid;
 pub struct Trusted(Vec<u32>);
 
 impl Trusted {
+    /// Root alone.
+    #[must_use]
+    pub fn root() -> Self {
+        Self(vec![0])
+    }
+
     /// Those of this process as it is now.
     #[must_use]
     pub fn by_this_process() -> Self {

@@ -7,6 +7,7 @@ pub(crate) mod args;
 pub(crate) mod codex_flags;
 pub(crate) mod error;
 pub(crate) mod headers;
+pub(crate) mod inspect;
 mod keys;
 pub(crate) mod layer;
 pub(crate) mod overrides;
@@ -20,6 +21,8 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+use codex_trusted_path::SmallFileError;
 
 use crate::config::args::Common;
 use crate::config::error::Fault;
@@ -60,6 +63,9 @@ pub(crate) struct Config {
 pub(crate) enum ConfigError {
     HomeMissing(PathBuf),
     Io(PathBuf, io::Error),
+    /// The file for all users could have been written by one of them.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "there is no such file"))]
+    NotTrusted(PathBuf, SmallFileError),
     File(PathBuf, Fault),
     Override(String, Fault),
     NoKey(String),
@@ -91,6 +97,9 @@ impl fmt::Display for ConfigError {
                 path.display()
             ),
             Self::Io(path, cause) => write!(f, "could not read {}: {cause}", path.display()),
+            Self::NotTrusted(path, cause) => {
+                write!(f, "{} is not used: {cause}", path.display())
+            }
             Self::File(path, fault) => write!(f, "{}:{}: {fault}", path.display(), fault.line),
             Self::Override(name, fault) => write!(f, "{name}: {fault}"),
             Self::NoKey(name) => write!(

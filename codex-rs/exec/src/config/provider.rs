@@ -1,6 +1,7 @@
 //! The provider: where requests go, and with what credential.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -132,18 +133,8 @@ impl Provider {
         if layer.model_providers.contains_key(OPENAI) {
             return Err(ProviderError::Reserved);
         }
-        let of_environment = environment(SERVER_INFO).filter(|path| !path.is_empty());
-        // The address of `openai` is a choice of provider, too.
-        let is_open = layer.openai_base_url.is_none();
-        let fallback = if server_info.is_some() || (is_open && of_environment.is_some()) {
-            LOCAL_PROXY
-        } else {
-            OPENAI
-        };
-        // The flag is the strongest source there is.
-        let configured = layer.model_provider.as_deref();
-        let configured = configured.filter(|_| server_info.is_none());
-        let id = configured.unwrap_or(fallback);
+        let of_environment = named_by_environment(environment);
+        let id = Self::chosen_id(layer, server_info, environment);
         match (id, layer.model_providers.get(id)) {
             (OPENAI, _) => Self::openai(layer.openai_base_url.clone(), environment),
             (LOCAL_PROXY, table) => {
@@ -166,6 +157,32 @@ impl Provider {
                 Err(ProviderError::Unknown(id.to_owned(), known.collect()))
             }
         }
+    }
+
+    /// The name of the provider in force, whether or not there is such a one.
+    pub(crate) fn chosen_id<'a>(
+        layer: &'a Layer,
+        server_info: Option<&Path>,
+        environment: Environment<'_>,
+    ) -> &'a str {
+        // The address of `openai` is a choice of provider, too.
+        let is_open = layer.openai_base_url.is_none();
+        let is_named = is_open && named_by_environment(environment).is_some();
+        let fallback = if server_info.is_some() || is_named {
+            LOCAL_PROXY
+        } else {
+            OPENAI
+        };
+        // The flag is the strongest source there is.
+        let configured = layer.model_provider.as_deref();
+        configured
+            .filter(|_| server_info.is_none())
+            .unwrap_or(fallback)
+    }
+
+    /// Whether it is the provider that nobody configures: OpenAI's own.
+    pub(crate) fn is_built_in(id: &str) -> bool {
+        id == OPENAI
     }
 
     fn openai(
@@ -274,6 +291,11 @@ impl Provider {
     pub(crate) fn is_on_this_host(&self) -> bool {
         is_loopback(&self.url)
     }
+}
+
+/// The server info of a proxy, where a variable names it.
+fn named_by_environment(environment: Environment<'_>) -> Option<OsString> {
+    environment(SERVER_INFO).filter(|path| !path.is_empty())
 }
 
 /// Whose account a request is on, as Codex and OpenAI's own libraries say it.

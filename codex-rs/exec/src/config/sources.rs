@@ -12,8 +12,12 @@ use crate::config::keys::{UnknownKey, unknown_keys};
 use crate::config::layer::{Environment, Layer};
 use crate::config::overrides::ConfigOverride;
 
-/// For all users of this system, as in Codex.
+/// For all users of this system, as in Codex. Only root's, which nobody else can write: it decides where a user's
+/// questions and keys go.
 const SYSTEM: &str = "/etc/codex/config.toml";
+/// The longest such file, in bytes.
+#[cfg(unix)]
+const MOST_OF_SYSTEM: u64 = 1 << 20;
 
 /// All that was found.
 #[derive(Debug)]
@@ -45,12 +49,13 @@ impl Sources {
         overrides: &[ConfigOverride],
         environment: Environment<'_>,
     ) -> Result<Self, ConfigError> {
-        Self::read_below(Path::new(SYSTEM), args, overrides, environment)
+        let system = || Source::of_system(Path::new(SYSTEM));
+        Self::read_above(system, args, overrides, environment)
     }
 
-    /// The same with another file for the whole system.
-    pub(super) fn read_below(
-        system: &Path,
+    /// The same above what `system` says.
+    pub(super) fn read_above(
+        system: impl FnOnce() -> Result<Option<Source>, ConfigError>,
         args: &Common,
         overrides: &[ConfigOverride],
         environment: Environment<'_>,
@@ -61,8 +66,8 @@ impl Sources {
         let home = home(environment)?;
         let user = home.as_ref().filter(|_| !args.ignore_user_config);
         let user = user.map(|home| home.join("config.toml"));
-        let mut all = Vec::new();
-        for path in [Some(system.to_owned()), user].into_iter().flatten() {
+        let mut all: Vec<Source> = system()?.into_iter().collect();
+        if let Some(path) = user {
             all.extend(Source::file(&path)?);
         }
         let mut above = Vec::new();
@@ -118,18 +123,56 @@ impl Source {
             Err(error) if is_missing(&error) => return Ok(None),
             Err(error) => return Err(ConfigError::Io(path.to_owned(), error)),
         };
+        Self::text_of(path, &text).map(Some)
+    }
+
+    /// The file for all users; `None` if there is none.
+    #[cfg(unix)]
+    fn of_system(path: &Path) -> Result<Option<Self>, ConfigError> {
+        Self::owned_by(path, &codex_trusted_path::Trusted::root())
+    }
+
+    /// There are no owners here that could be asked for: who makes the directory could be anybody.
+    #[cfg(not(unix))]
+    #[allow(clippy::unnecessary_wraps, reason = "as where there is one")]
+    fn of_system(_path: &Path) -> Result<Option<Self>, ConfigError> {
+        Ok(None)
+    }
+
+    /// A file that belongs to one of `owners`, and that nobody else can write.
+    #[cfg(unix)]
+    pub(super) fn owned_by(
+        path: &Path,
+        owners: &codex_trusted_path::Trusted,
+    ) -> Result<Option<Self>, ConfigError> {
+        use codex_trusted_path::{SmallFileError, read_owned};
+
+        let bytes = match read_owned(path, owners, MOST_OF_SYSTEM) {
+            Ok(bytes) => bytes,
+            Err(SmallFileError::Missing) => return Ok(None),
+            Err(SmallFileError::Io(error)) => return Err(ConfigError::Io(path.to_owned(), error)),
+            Err(error) => return Err(ConfigError::NotTrusted(path.to_owned(), error)),
+        };
+        let text = String::from_utf8(bytes).map_err(|_| {
+            let error = io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8");
+            ConfigError::Io(path.to_owned(), error)
+        })?;
+        Self::text_of(path, &text).map(Some)
+    }
+
+    fn text_of(path: &Path, text: &str) -> Result<Self, ConfigError> {
         // A byte order mark, which editors of Windows write.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let fault = |fault| ConfigError::File(path.to_owned(), fault);
         let mut layer = Layer::parse(text).map_err(fault)?;
         if let (Some(file), Some(beside)) = (&layer.model_instructions_file, path.parent()) {
             layer.model_instructions_file = Some(beside.join(file));
         }
-        Ok(Some(Self {
+        Ok(Self {
             name: path.display().to_string(),
             layer,
             keys: text.parse().unwrap_or_default(),
-        }))
+        })
     }
 
     fn of_override(over: &ConfigOverride) -> Result<Self, ConfigError> {

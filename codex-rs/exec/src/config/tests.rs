@@ -188,7 +188,41 @@ fn a_fault_names_file_line_and_key() {
     assert!(error.starts_with("CODEX_HOME is /nowhere/at/all, which is not a directory"));
 }
 
+/// As root's, here of whoever runs the tests.
+#[cfg(unix)]
+fn system(file: &std::path::Path) -> Result<Option<sources::Source>, ConfigError> {
+    let owners = codex_trusted_path::Trusted::by_this_process();
+    sources::Source::owned_by(file, &owners)
+}
+
 #[test]
+#[cfg(unix)]
+fn the_system_s_file_is_used_only_if_nobody_else_could_have_written_it() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("config.toml");
+    assert!(system(&file).unwrap().is_none());
+    fs::write(&file, "model = 'system'").unwrap();
+    assert_eq!(
+        system(&file).unwrap().unwrap().name,
+        file.display().to_string()
+    );
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o664)).unwrap();
+    let refused = system(&file).unwrap_err().to_string();
+    let says = format!(
+        "{} is not used: others than its owner can write it",
+        file.display()
+    );
+    assert!(refused.starts_with(&says), "{refused}");
+    // Whoever runs the tests is not root, or the file is given away.
+    let _ = std::os::unix::fs::chown(&file, Some(65534), None);
+    let of_root = sources::Source::owned_by(&file, &codex_trusted_path::Trusted::root());
+    assert!(matches!(of_root, Err(ConfigError::NotTrusted(..))));
+}
+
+#[test]
+#[cfg(unix)]
 fn the_system_s_file_is_the_weakest() {
     let system = tempfile::NamedTempFile::new().unwrap();
     fs::write(
@@ -201,7 +235,8 @@ fn the_system_s_file_is_the_weakest() {
         let environment = |name: &str| host.variables.get(name).map(Into::into);
         let given = P.trim().lines().map(|line| line.replace(" = ", "="));
         let given: Vec<ConfigOverride> = given.map(|text| text.parse().unwrap()).collect();
-        let sources = Sources::read_below(system.path(), args, &given, &environment);
+        let below = || super::tests::system(system.path());
+        let sources = Sources::read_above(below, args, &given, &environment);
         Config::settle(args, sources.unwrap(), &environment).unwrap()
     };
     let config = load(&args(None, Some("z")));

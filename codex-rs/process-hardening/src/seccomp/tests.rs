@@ -270,6 +270,31 @@ fn no_way_around_the_ports_and_none_to_a_service_of_this_host() {
 }
 
 #[test]
+fn a_datagram_goes_to_the_other_end_of_its_socket_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let bound = |name: &str| UnixDatagram::bind(dir.path().join(name)).unwrap();
+    let (manager, other) = (bound("manager"), bound("other"));
+    let ours = UnixDatagram::unbound().unwrap();
+    ours.connect(dir.path().join("manager")).unwrap();
+    let path = dir.path().join("other");
+    confined(move || {
+        ours.send(b"READY=1").unwrap();
+        let elsewhere = ours.send_to(b"x", &path).unwrap_err();
+        assert_eq!(elsewhere.kind(), PermissionDenied);
+        for (what, number) in [
+            ("sendmsg", libc::SYS_sendmsg),
+            ("sendmmsg", libc::SYS_sendmmsg),
+        ] {
+            assert_refused(what, call(number, [0; 4]));
+        }
+    });
+    let mut room = [0; 8];
+    assert_eq!(manager.recv(&mut room).unwrap(), 7);
+    other.set_nonblocking(true).unwrap();
+    assert!(other.recv(&mut room).is_err());
+}
+
+#[test]
 fn names_can_be_looked_up_where_that_is_needed() {
     let needs = SandboxPolicy {
         resolve_names: true,

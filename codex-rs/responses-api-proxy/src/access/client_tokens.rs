@@ -11,6 +11,7 @@ use ring::digest::{Digest, SHA256, digest};
 use subtle::ConstantTimeEq;
 
 use crate::access::trusted_file::TrustedFile;
+use crate::observe::stderr;
 use crate::refusal::{Reason, Refusal};
 
 /// How many random bytes a token of our own is made of.
@@ -102,38 +103,19 @@ impl Tokens {
         Ok(count)
     }
 
-    /// Lets SIGHUP read the file again, from now on.
-    ///
-    /// # Errors
-    ///
-    /// When the handler cannot be installed. Needs a runtime around it.
-    #[cfg(unix)]
-    pub(crate) fn reload_on_hangup(&self, file: TrustedFile) -> io::Result<()> {
-        use crate::observe::stderr;
-        use tokio::signal::unix::{SignalKind, signal};
-
-        let mut hangups = signal(SignalKind::hangup())?;
-        let tokens = self.clone();
-        tokio::spawn(async move {
-            while hangups.recv().await.is_some() {
-                match tokens.reload(&file) {
-                    Ok(count) => stderr::line(format_args!("client tokens read again: {count}")),
-                    Err(error) => {
-                        let cause = std::error::Error::source(&error);
-                        let cause = cause.map_or_else(String::new, |cause| format!(": {cause}"));
-                        stderr::line(format_args!(
-                            "client tokens left as they were: {error}{cause}"
-                        ));
-                    }
-                }
+    /// The same on SIGHUP, and says what came of it.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "there is no signal for it"))]
+    pub(crate) fn read_again(&self, file: &TrustedFile) {
+        match self.reload(file) {
+            Ok(count) => stderr::line(format_args!("client tokens read again: {count}")),
+            Err(error) => {
+                let cause = std::error::Error::source(&error);
+                let cause = cause.map_or_else(String::new, |cause| format!(": {cause}"));
+                stderr::line(format_args!(
+                    "client tokens left as they were: {error}{cause}"
+                ));
             }
-        });
-        Ok(())
-    }
-
-    #[cfg(not(unix))]
-    pub(crate) fn reload_on_hangup(&self, _file: TrustedFile) -> io::Result<()> {
-        Ok(())
+        }
     }
 
     /// The name of whoever sent these headers; `None` if no token is asked for.

@@ -9,6 +9,7 @@ use codex_policy::{ModelGlob, parse_limit};
 use crate::config::command::ProxyCommand;
 use crate::config::identity_args::{FeatureArgs, IdentityArgs};
 use crate::config::key_source::{KeyArgs, KeyCommandArgs};
+use crate::config::lifecycle_args::LifecycleArgs;
 use crate::config::metrics_place::{MetricsPlace, parse_metrics_place};
 use crate::config::preconnect::Preconnect;
 use crate::config::units::{parse_count, parse_duration, parse_size};
@@ -238,6 +239,10 @@ pub struct Args {
     /// How long answers in flight may go on after a signal or a shutdown request
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub drain_timeout: Duration,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub lifecycle: LifecycleArgs,
 
     /// Whose identity to show for an access token
     #[command(flatten)]

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use codex_audit_log::LineHash;
+use codex_doctor::{DoctorArgs, WhyArgs};
 
+use crate::config::args::Args;
 use crate::config::key_source::ServeKeysArgs;
 
 /// What to do in the place of serving.
@@ -18,9 +20,26 @@ pub enum ProxyCommand {
     /// Look into a ledger
     #[command(subcommand)]
     Budget(BudgetCommand),
+    /// Look for what could give the key away: this host, the environment, a running proxy
+    ///
+    /// One line for each check; what was found is read back from the kernel. The exit status is 1 if one FAILED.
+    Doctor(DoctorArgs),
+    /// Say what became of a request, by its line in the access log
+    Why(WhyArgs),
     /// Read keys for the proxy that starts this command
     #[command(hide = true)]
     ServeKeys(ServeKeysArgs),
+}
+
+impl Args {
+    /// The arguments of `doctor`, if that is what was asked for: a program that has a client looks at it as well.
+    #[must_use]
+    pub fn doctor(&self) -> Option<&DoctorArgs> {
+        match &self.command {
+            Some(ProxyCommand::Doctor(args)) => Some(args),
+            _ => None,
+        }
+    }
 }
 
 /// What to do with a policy file.

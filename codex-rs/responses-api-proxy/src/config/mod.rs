@@ -6,6 +6,7 @@ pub(crate) mod credential_source;
 pub(crate) mod environment;
 pub(crate) mod identity_args;
 pub(crate) mod key_source;
+pub(crate) mod lifecycle_args;
 pub(crate) mod limits;
 pub(crate) mod metrics_place;
 pub(crate) mod paths;
@@ -24,6 +25,7 @@ use codex_policy::ModelGlob;
 use crate::config::args::{Args, BudgetMode, LogFormat, Sandbox};
 use crate::config::credential_source::CredentialSource;
 use crate::config::key_source::{KeySourceConfig, NoCredentials};
+use crate::config::lifecycle_args::LifecycleArgs;
 use crate::config::limits::Limits;
 use crate::config::metrics_place::MetricsPlace;
 use crate::config::preconnect::Preconnect;
@@ -35,7 +37,7 @@ pub(crate) use self::upstream_url::{UpstreamUrl, UpstreamUrlError};
 /// Everything the proxy was told, checked.
 #[derive(Debug)]
 pub(crate) struct Config {
-    /// 0 lets the system choose; `None` if there is a Unix socket instead.
+    /// 0 lets the system choose; `None` if nothing was said of it.
     pub(crate) port: Option<u16>,
     pub(crate) unix_socket: Option<UnixSocketConfig>,
     pub(crate) server_info: Option<PathBuf>,
@@ -75,6 +77,8 @@ pub(crate) struct Config {
     pub(crate) budget_mode: BudgetMode,
     /// A file of what was spent.
     pub(crate) ledger: Option<PathBuf>,
+    /// When it ends by itself, and whom it tells that it is ready.
+    pub(crate) lifecycle: LifecycleArgs,
 }
 
 /// Where it is said what callers may ask for and spend.
@@ -152,10 +156,7 @@ impl TryFrom<Args> for Config {
                 .map_err(ConfigError::Workload)?,
         };
         Ok(Self {
-            port: match (args.port, &args.listen) {
-                (None, Some(_)) => None,
-                (port, _) => Some(port.unwrap_or(0)),
-            },
+            port: args.port,
             unix_socket: args.listen.map(|path| UnixSocketConfig {
                 path,
                 mode: args.socket_mode,
@@ -206,6 +207,7 @@ impl TryFrom<Args> for Config {
             },
             budget_mode: args.budget_mode,
             ledger: args.ledger,
+            lifecycle: args.lifecycle,
         })
     }
 }

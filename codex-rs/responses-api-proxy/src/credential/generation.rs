@@ -116,6 +116,8 @@ struct State {
     count: u64,
     /// How many attempts have failed.
     failures: u64,
+    /// There will be no other one.
+    has_expired: bool,
 }
 
 impl Generations {
@@ -168,12 +170,26 @@ impl Generations {
         });
         let before = {
             let mut state = self.state_mut();
+            if state.has_expired {
+                return Ok(());
+            }
             state.count += 1;
             state.current.replace(next)
         };
         // Wiped here, if nobody needs it, and not while others wait for a look at the new one.
         drop(before);
         Ok(())
+    }
+
+    /// From now on there is none, whatever comes: the one in force is wiped when the last request head that has it is
+    /// encrypted.
+    pub(crate) fn expire(&self) {
+        let before = {
+            let mut state = self.state_mut();
+            state.has_expired = true;
+            state.current.take()
+        };
+        drop(before);
     }
 
     /// Whether `credential` is the one in force.
@@ -229,6 +245,9 @@ impl Generations {
     /// [`Unavailable`] when none can be had now.
     pub(crate) async fn in_force(&self) -> Result<Arc<Generation>, Unavailable> {
         for _ in 0..MOST_LOOKS {
+            if self.state().has_expired {
+                return Err(unavailable("its time is over (--expire-after)"));
+            }
             if let Some(refresher) = self.refresher {
                 let current = within(PATIENCE, refresher.current()).await;
                 let current =

@@ -33,7 +33,6 @@ use crate::credential::locked::LockedCredential;
 use crate::credential::needle::Needle;
 use crate::credential::redact::Redactor;
 use crate::credential::refresh::Refresher;
-use crate::credential::reload_requests::ReloadRequests;
 use crate::credential::substitution::{
     CredentialSubstitution, Substitute, SubstitutionError, substituting_provider,
 };
@@ -166,11 +165,11 @@ impl Credential {
         }
     }
 
-    /// On SIGHUP the source of credentials is asked again, from now on; `None` for one key that stays.
-    pub(crate) fn reload(self) -> Option<&'static ReloadRequests> {
+    /// There is no credential any more, from now on. One that stays for the life of the process does.
+    pub(crate) fn expire(self) {
         match self.kind {
-            Kind::Fixed(_) => None,
-            Kind::Changing(generations) => Some(generations.reload_requests()),
+            Kind::Fixed(_) => {}
+            Kind::Changing(generations) => generations.expire(),
         }
     }
 }

@@ -12,9 +12,10 @@ use zeroize::Zeroize;
 
 use crate::credential::generation::Generations;
 use crate::credential::locked::{NotACredential, SlotPool};
-use crate::credential::refresh::{Refresher, since_boot};
+use crate::credential::refresh::Refresher;
 use crate::credential::workload::error::ExchangeError;
 use crate::credential::workload::{MAX_TOKEN, TokenClient};
+use crate::lifecycle::clock::since_boot;
 use crate::observe::printable::excerpt;
 use crate::observe::stderr;
 

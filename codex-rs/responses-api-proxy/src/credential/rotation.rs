@@ -96,10 +96,13 @@ impl<S: KeySource> Rotation<S> {
                     .build();
                 match runtime {
                     Ok(runtime) => runtime.block_on(self.read_when_asked(ttl)),
-                    Err(error) => stderr::line(format_args!(
-                        "{}: keys will not be read again: {error}",
-                        self.name
-                    )),
+                    Err(error) => {
+                        self.generations.reload_requests().close();
+                        stderr::line(format_args!(
+                            "{}: keys will not be read again: {error}",
+                            self.name
+                        ));
+                    }
                 }
             }
         };
@@ -159,8 +162,9 @@ impl<S: KeySource> Rotation<S> {
                     self.name
                 )),
                 (Read::Failed(why), _) => self.say_kept(&why),
-                (Read::Ended, _) => return,
+                (Read::Ended, _) => return self.generations.reload_requests().close(),
             }
+            self.generations.reload_requests().note_done();
         }
     }
 

@@ -17,6 +17,7 @@ use crate::downstream::newest_tasks::NewestTasks;
 use crate::downstream::rejected::Unanswered;
 use crate::downstream::transport::Downstream;
 use crate::downstream::workers::Workers;
+use crate::lifecycle::idle::idle;
 use crate::lifecycle::shutdown::{Shutdown, Stage};
 use crate::net::listeners::Listeners;
 use crate::net::socket::Socket;
@@ -40,7 +41,7 @@ const RETRY_DELAY: Duration = Duration::from_millis(2);
 
 /// What [`serve`] needs to know.
 pub(crate) struct Terms {
-    pub(crate) workers: Workers,
+    pub(crate) workers: Arc<Workers>,
     pub(crate) shutdown: Shutdown,
     pub(crate) limit: Arc<ConnectionLimit>,
     pub(crate) callers: Arc<PeerUsers>,
@@ -48,6 +49,8 @@ pub(crate) struct Terms {
     pub(crate) header_timeout: Duration,
     /// How long answers in flight may go on once draining.
     pub(crate) drain_timeout: Duration,
+    /// How long there may be nothing to do before the proxy ends by itself.
+    pub(crate) idle_exit: Option<Duration>,
     /// Whether a second `GET /shutdown` must still get in while draining.
     pub(crate) listen_while_draining: bool,
 }
@@ -60,12 +63,26 @@ pub(crate) async fn serve(listeners: Listeners, terms: Terms) -> usize {
     // Every connection of the serving time holds a sender; the last one's end is
     // the end of the channel. Nothing is ever sent.
     let (in_flight, mut all_done) = mpsc::channel::<Infallible>(1);
-    tokio::select! {
-        never = accept_all(&listeners, &terms, Some(&in_flight)) => match never {},
-        () = shutdown.reached(Stage::Draining) => {}
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.reached(Stage::Draining) => break,
+            never = accept_all(&listeners, &terms, Some(&in_flight)) => match never {},
+            after = is_idle(&terms) => {
+                // Nobody accepts now. Whoever has come in the last moment is served before anything else.
+                if listeners.has_waiting() {
+                    tokio::time::sleep(RETRY_DELAY).await;
+                    continue;
+                }
+                stderr::line(format_args!("no request for {after:?} (--idle-exit); ending"));
+                shutdown.begin();
+                break;
+            }
+        }
     }
     let connections = in_flight.strong_count() - 1;
     drop(in_flight);
+    // Where somebody else keeps the sockets, those who come from here on wait for the next process.
     let listeners = terms.listen_while_draining.then_some(listeners);
     let late = async {
         match &listeners {
@@ -87,6 +104,21 @@ pub(crate) async fn serve(listeners: Listeners, terms: Terms) -> usize {
         () = Deadline::after(terms.drain_timeout) => left = all_done.sender_strong_count(),
     }
     left
+}
+
+/// Waits until there has been nothing to do for so long as `--idle-exit` says; for ever without it.
+async fn is_idle(terms: &Terms) -> Duration {
+    let Some(after) = terms.idle_exit else {
+        return std::future::pending().await;
+    };
+    let now = || {
+        let activity = terms.workers.activity()?;
+        // A head that has begun to arrive is a request on its way.
+        let is_busy = activity.requests > 0 || terms.limit.has_unfinished();
+        Some((is_busy, activity.last))
+    };
+    idle(after, now).await;
+    after
 }
 
 /// Each time that many connections have gone, for ever.
@@ -119,11 +151,6 @@ async fn accept_all(
         match listeners.accept().await {
             Ok(socket) => {
                 is_failing = false;
-                in_a_row += 1;
-                if in_a_row >= ACCEPTS_PER_TURN {
-                    in_a_row = 0;
-                    tokio::task::yield_now().await;
-                }
                 // Now, while the caller is still there to be looked at.
                 match terms.callers.authorize(&socket) {
                     PeerAccess::Allowed(user) => {
@@ -141,6 +168,12 @@ async fn accept_all(
                         denied.add(unanswered.answer_when_asked(terms.header_timeout));
                     }
                     PeerAccess::Unknown => drop(socket),
+                }
+                // Not sooner: told to end here, the one that was accepted is somebody's already.
+                in_a_row += 1;
+                if in_a_row >= ACCEPTS_PER_TURN {
+                    in_a_row = 0;
+                    tokio::task::yield_now().await;
                 }
             }
             Err(error) => {
@@ -181,13 +214,16 @@ impl NewConnection {
         user: Option<u32>,
         in_flight: Option<mpsc::Sender<Infallible>>,
     ) -> Self {
-        // Whoever comes after the drain began is not waited for.
-        let in_flight = in_flight.filter(|_| !terms.shutdown.is_begun());
+        let connection_state = Arc::<ConnectionState>::default();
+        // Who comes after the drain began is not waited for.
+        if in_flight.is_none() {
+            connection_state.note_late();
+        }
         Self {
             terms,
             socket,
             user,
-            connection_state: Arc::default(),
+            connection_state,
             in_flight,
         }
     }
@@ -254,7 +290,7 @@ impl NewConnection {
             shutdown: terms.shutdown.clone(),
             observer: terms.observer.clone(),
             in_flight: self.in_flight,
-            _counted: counted,
+            counted,
         };
         let (callers, header_timeout) = (Arc::clone(&terms.callers), terms.header_timeout);
         let (user, observer) = (self.user, terms.observer.clone());

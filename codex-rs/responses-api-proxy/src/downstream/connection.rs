@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -13,14 +14,15 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 use tower_service::Service;
 
 use crate::access::peer_users::PeerUser;
 use crate::config::limits::{MAX_HEAD, MAX_HEADERS};
 use crate::downstream::connection_state::ConnectionState;
+use crate::downstream::load::{Counted, InFlight};
 use crate::downstream::response::Answer;
 use crate::downstream::transport::Downstream;
-use crate::downstream::workers::Counted;
 use crate::lifecycle::shutdown::{Shutdown, Stage};
 use crate::observe::observer::Observer;
 use crate::observe::record::OpenRecord;
@@ -30,6 +32,10 @@ use crate::refusal::Refused;
 /// The most hyper buffers for one connection, each way, in bytes: a head of the largest size
 /// must be less.
 const CONNECTION_BUFFER: usize = MAX_HEAD + 1;
+
+/// A connection that was accepted has so long to show its request, even if the proxy is told to end meanwhile: its
+/// caller has no reason to think that nobody is there. On one host that is much.
+const TO_SPEAK: Duration = Duration::from_millis(250);
 
 /// One caller's connection, from its acceptance to its end.
 pub(crate) struct Connection {
@@ -41,7 +47,7 @@ pub(crate) struct Connection {
     /// Only of a connection that the drain waits for.
     pub(crate) in_flight: Option<mpsc::Sender<Infallible>>,
     /// Counts as one of its worker's until it is over.
-    pub(crate) _counted: Counted,
+    pub(crate) counted: Counted,
 }
 
 impl Connection {
@@ -61,9 +67,16 @@ impl Connection {
 
     async fn receive_and_answer(self, mut downstream: Downstream) {
         let drains = self.in_flight.is_some();
+        let accepted = Instant::now();
+        let told_to_end = async {
+            self.shutdown.reached(Stage::Draining).await;
+            sleep_until(accepted + TO_SPEAK).await;
+        };
         let begun = tokio::select! {
+            // What has arrived by then is answered.
+            biased;
             begun = downstream.receive() => begun,
-            () = self.shutdown.reached(Stage::Draining), if drains => false,
+            () = told_to_end, if drains => false,
         };
         if begun {
             // On the heap: a connection that never gets here is not to pay for it.
@@ -74,11 +87,19 @@ impl Connection {
     async fn answer_all(self, downstream: Downstream) {
         let drains = self.in_flight.is_some();
         let (connection_state, router, user) = (self.connection_state, self.router, self.user);
-        let observer = self.observer;
+        let (observer, counted) = (self.observer, self.counted);
         let service = service_fn(|request: Request<Incoming>| {
             let record = OpenRecord::begin(&observer, user.0, Some(request.method()));
             let connection_state = Arc::clone(&connection_state);
-            answer(router.clone(), connection_state, user, record, request)
+            let in_flight = counted.request();
+            answer(
+                router.clone(),
+                connection_state,
+                user,
+                record,
+                in_flight,
+                request,
+            )
         });
         let connection = http1::Builder::new()
             // Heads are timed before they get here.
@@ -93,6 +114,8 @@ impl Connection {
             .serve_connection(TokioIo::new(downstream), service);
         let mut connection = pin!(connection);
         tokio::select! {
+            // hyper closes a connection on which it has seen nothing yet, and the head is here.
+            biased;
             _ended = connection.as_mut() => {}
             () = self.shutdown.reached(Stage::Draining), if drains => {
                 connection.as_mut().graceful_shutdown();
@@ -108,6 +131,7 @@ async fn answer(
     connection_state: Arc<ConnectionState>,
     user: PeerUser,
     record: OpenRecord,
+    in_flight: InFlight,
     mut request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
     let ends_by_close = request.version() == Version::HTTP_10;
@@ -128,5 +152,5 @@ async fn answer(
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     record.note_status(response.status());
-    Ok(response.map(|body| Answer::new(body, exchange, record)))
+    Ok(response.map(|body| Answer::new(body, exchange, record, in_flight)))
 }

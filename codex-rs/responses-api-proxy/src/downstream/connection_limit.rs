@@ -173,6 +173,11 @@ impl ConnectionLimit {
         (admitted.count, self.slots, admitted.evicted)
     }
 
+    /// Whether a head has begun to arrive, and not ended.
+    pub(crate) fn has_unfinished(&self) -> bool {
+        self.unfinished.load(Ordering::Relaxed) > 0
+    }
+
     /// How many connections of a kind may be being rejected at once.
     pub(crate) fn max_rejected(&self) -> usize {
         self.max_rejected

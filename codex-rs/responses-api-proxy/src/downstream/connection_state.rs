@@ -32,6 +32,8 @@ pub(crate) struct ConnectionState {
     is_reset: AtomicBool,
     /// The proxy is over once this connection is done.
     is_last: AtomicBool,
+    /// It came when the proxy took no new ones any more.
+    is_late: AtomicBool,
     /// When it became idle, by the clock of `connection_limit.rs`; [`BUSY`] or [`EVICTED`] otherwise.
     idle_since: AtomicU64,
     evicted: Notify,
@@ -145,6 +147,15 @@ impl ConnectionState {
 
     pub(crate) fn ends_the_proxy(&self) -> bool {
         self.is_last.load(Ordering::Relaxed)
+    }
+
+    /// Notes that it came when the proxy took no new ones any more.
+    pub(crate) fn note_late(&self) {
+        self.is_late.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_late(&self) -> bool {
+        self.is_late.load(Ordering::Relaxed)
     }
 
     /// Nothing of a request is there, from `tick` on. Does nothing if it was idle

@@ -27,7 +27,7 @@ use crate::access::policy::permit_metrics;
 use crate::config::limits::MAX_HEADERS;
 use crate::downstream::newest_tasks::NewestTasks;
 use crate::downstream::workers;
-use crate::net::listeners::Listeners;
+use crate::net::listeners::{BoundListener, Listeners};
 use crate::net::socket::Socket;
 use crate::observe::metrics::exposition::{self, Exposition};
 
@@ -49,9 +49,6 @@ const STACK: usize = 512 * 1024;
 /// Descriptors that all of this takes: the runtime's, the listener's, and those of connections.
 pub(crate) const DESCRIPTORS: u64 = 16;
 
-/// Where connections are accepted, before there is a runtime.
-pub(crate) type Listen = Box<dyn FnOnce() -> io::Result<Listeners> + Send>;
-
 /// The thread that answers, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct MetricsListener {
@@ -66,14 +63,14 @@ impl MetricsListener {
     ///
     /// When there is no thread, no descriptor to poll with, or a listener that cannot be polled.
     pub(crate) fn start(
-        listen: Listen,
+        listener: BoundListener,
         users: Arc<PeerUsers>,
         exposition: Exposition,
     ) -> io::Result<Self> {
         let runtime = workers::runtime()?;
         let listeners = {
             let _within = runtime.enter();
-            listen()?
+            Listeners::new(vec![listener])?
         };
         let (until, mut ended) = watch::channel(());
         let work = move || {

@@ -9,6 +9,7 @@ pub(crate) mod connection_limit;
 pub(crate) mod connection_state;
 pub(crate) mod head;
 pub(crate) mod head_error;
+pub(crate) mod load;
 pub(crate) mod metrics_listener;
 pub(crate) mod newest_tasks;
 pub(crate) mod rejected;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::downstream::connection_state::{Exchange, FlushMark};
+use crate::downstream::load::InFlight;
 use crate::observe::record::OpenRecord;
 
 /// Once so much of an answer was handed to hyper, in bytes, the rest waits until that has
@@ -21,6 +22,7 @@ pub(crate) struct Answer {
     exchange: Exchange,
     /// Finished when this goes.
     record: OpenRecord,
+    _in_flight: InFlight,
     /// How many bytes were handed over since everything was known to be written.
     unwritten: usize,
     /// When the last of them was.
@@ -28,10 +30,16 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    pub(crate) fn new(body: Body, exchange: Exchange, record: OpenRecord) -> Self {
+    pub(crate) fn new(
+        body: Body,
+        exchange: Exchange,
+        record: OpenRecord,
+        in_flight: InFlight,
+    ) -> Self {
         Self {
             body,
             record,
+            _in_flight: in_flight,
             last: exchange.connection_state().mark(),
             exchange,
             unwritten: 0,

@@ -9,14 +9,15 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
+use crate::downstream::load::{Activity, Counted, Load};
 use crate::net::socket::Socket;
 
 /// So many connections stay together: more threads would mean more connections to the
@@ -45,17 +46,7 @@ pub(crate) struct Worker {
     /// `None`: the thread that accepts.
     thread: Option<Handle>,
     router: Router,
-    connections: Arc<AtomicUsize>,
-}
-
-/// Counts a connection as one of its worker's, until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Counted(Arc<AtomicUsize>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+    load: Arc<Load>,
 }
 
 impl Workers {
@@ -64,12 +55,13 @@ impl Workers {
         let handles = threads.0.iter().map(|thread| Some(thread.handle.clone()));
         let others = handles.zip(routers);
         let workers = std::iter::once((None, here)).chain(others);
+        let now = Instant::now();
         Self(
             workers
                 .map(|(thread, router)| Worker {
                     thread,
                     router,
-                    connections: Arc::default(),
+                    load: Load::new(now),
                 })
                 .collect(),
         )
@@ -77,11 +69,29 @@ impl Workers {
 
     /// Who serves the next connection.
     pub(crate) fn next(&self) -> Option<(&Worker, Counted)> {
-        let count = |worker: &&Worker| worker.connections.load(Ordering::Relaxed);
+        let count = |worker: &&Worker| worker.load.connections();
         let first = self.0.first().filter(|first| count(first) < SPREAD_ABOVE);
         let worker = first.or_else(|| self.0.iter().min_by_key(count))?;
-        worker.connections.fetch_add(1, Ordering::Relaxed);
-        Some((worker, Counted(Arc::clone(&worker.connections))))
+        Some((worker, worker.load.count()))
+    }
+
+    /// What all of them have to do; `None` if there is none.
+    pub(crate) fn activity(&self) -> Option<Activity> {
+        let each = self.0.iter().map(|worker| worker.load.activity());
+        each.reduce(Activity::and)
+    }
+
+    /// Waits until every thread has had a turn: one that is stuck never has. False if one has ended.
+    pub(crate) async fn all_turn(&self) -> bool {
+        let others = self.0.iter().filter_map(|worker| worker.thread.as_ref());
+        // All at once: each on its own thread. The one that accepts is the one that waits here.
+        let turns: Vec<_> = others.map(|thread| thread.spawn(async {})).collect();
+        for turn in turns {
+            if turn.await.is_err() {
+                return false;
+            }
+        }
+        true
     }
 }
 
@@ -206,8 +216,8 @@ mod tests {
     use super::*;
 
     fn counts(workers: &Workers) -> Vec<usize> {
-        let counts = workers.0.iter().map(|worker| &worker.connections);
-        counts.map(|count| count.load(Ordering::Relaxed)).collect()
+        let counts = workers.0.iter().map(|worker| worker.load.connections());
+        counts.collect()
     }
 
     #[test]
@@ -241,6 +251,28 @@ mod tests {
         assert_eq!(affordable(16, 64), (4, 48));
         assert_eq!(affordable(16, 65_536), (15, 65_476));
         assert_eq!(affordable(usize::MAX, 10), (0, 10));
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_is_stuck_has_no_turn() {
+        let threads = Threads::start(2).unwrap();
+        let workers = Workers::new(Router::new(), &threads, vec![Router::new(); 2]);
+        assert!(workers.all_turn().await);
+        let (stuck, is_stuck) = tokio::sync::oneshot::channel();
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        threads.0[1].handle.spawn(async move {
+            let _ = stuck.send(());
+            // As a bug would: it never gives the thread back.
+            let _ = released.recv();
+        });
+        is_stuck.await.unwrap();
+        let mut turn = std::pin::pin!(workers.all_turn());
+        let waited = tokio::time::timeout(Duration::from_millis(50), turn.as_mut()).await;
+        assert!(waited.is_err(), "a thread that is stuck had a turn");
+        drop(release);
+        assert!(turn.await);
+        threads.end();
+        assert!(!workers.all_turn().await, "no thread is left");
     }
 
     #[test]

@@ -35,7 +35,10 @@ pub(crate) struct KeyRefused(StatusCode);
 impl fmt::Display for KeyRefused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(status) = self;
-        write!(f, "the upstream refuses the key ({status})")
+        write!(
+            f,
+            "the upstream refuses the key ({status}) that this proxy was given"
+        )
     }
 }
 

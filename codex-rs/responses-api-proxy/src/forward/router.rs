@@ -55,7 +55,8 @@ async fn responses(
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
-    let is_draining = shared.shutdown.is_begun();
+    // Whoever came before the end began is served, unless there is nothing to serve with.
+    let is_draining = connection_state.is_late() || shared.shutdown.is_expired();
     let identified = |token: &str| record.note_token(token);
     let grant = shared
         .access

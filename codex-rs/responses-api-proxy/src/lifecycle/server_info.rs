@@ -77,25 +77,31 @@ impl ServerInfo {
         &self.path
     }
 
-    /// Writes `{"port":N,"pid":N}`, with the path of a Unix socket as `socket` and a
-    /// token as `client_token`, and a newline: whoever sees it may connect.
+    /// `{"port":N,"pid":N}`, with the path of a Unix socket as `socket` and a token as `client_token`, and a newline.
+    ///
+    /// # Errors
+    ///
+    /// When a path cannot be written as JSON.
+    pub(crate) fn line(
+        port: Option<u16>,
+        socket: Option<&Path>,
+        client_token: Option<&str>,
+    ) -> std::io::Result<String> {
+        let info = codex_server_info::ServerInfo::of_this_process(port, socket, client_token);
+        info.to_line()
+    }
+
+    /// Writes that line: whoever sees it may connect.
     ///
     /// # Errors
     ///
     /// [`ServerInfoError`] names the path and the cause.
-    pub(crate) fn announce(
-        &mut self,
-        port: Option<u16>,
-        socket: Option<&Path>,
-        client_token: Option<&str>,
-    ) -> Result<(), ServerInfoError> {
-        let info = codex_server_info::ServerInfo::of_this_process(port, socket, client_token);
-        let line = info.to_line();
-        line.and_then(|line| self.file.write(line.as_bytes()))
-            .map_err(|cause| ServerInfoError {
-                path: self.path.clone(),
-                cause: Cause::Io(cause),
-            })
+    pub(crate) fn announce(&mut self, line: &str) -> Result<(), ServerInfoError> {
+        let written = self.file.write(line.as_bytes());
+        written.map_err(|cause| ServerInfoError {
+            path: self.path.clone(),
+            cause: Cause::Io(cause),
+        })
     }
 
     /// The directory to remove it from, open.

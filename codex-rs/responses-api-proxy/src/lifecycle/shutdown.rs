@@ -1,7 +1,7 @@
-//! SIGTERM, SIGINT, `GET /shutdown` -> one state that only moves forward.
+//! SIGTERM, SIGINT, `GET /shutdown`, and reasons of the proxy's own -> one state that only moves forward.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use tokio::sync::watch;
 
@@ -20,26 +20,49 @@ pub(crate) enum Stage {
 #[derive(Clone, Debug)]
 pub(crate) struct Shutdown {
     stage: watch::Sender<Stage>,
+    /// Somebody has asked for the end: the next one who does wants it at once.
+    is_asked_for: Arc<AtomicBool>,
     /// The signal that made it [`Stage::Over`]; 0 for none.
     ended_by: Arc<AtomicU8>,
+    /// The key is gone.
+    is_expired: Arc<AtomicBool>,
 }
 
 impl Shutdown {
     pub(crate) fn new() -> Self {
         Self {
             stage: watch::Sender::new(Stage::Serving),
-            ended_by: Arc::new(AtomicU8::new(0)),
+            is_asked_for: Arc::default(),
+            ended_by: Arc::default(),
+            is_expired: Arc::default(),
         }
     }
 
-    /// Moves on by one stage.
+    /// Somebody asks for the end: the first time what is in flight may finish, the second time it is over.
     pub(crate) fn advance(&self) {
+        let is_repeated = self.is_asked_for.swap(true, Ordering::Relaxed);
         self.stage.send_modify(|stage| {
-            *stage = match stage {
-                Stage::Serving => Stage::Draining,
-                Stage::Draining | Stage::Over => Stage::Over,
+            *stage = match is_repeated {
+                false => Stage::Draining.max(*stage),
+                true => Stage::Over,
             };
         });
+    }
+
+    /// The proxy ends by itself, and lets finish what is in flight. Whoever asks for the end then is the first who does.
+    pub(crate) fn begin(&self) {
+        self.stage
+            .send_modify(|stage| *stage = Stage::Draining.max(*stage));
+    }
+
+    /// The same, because the key is gone: no request can begin any more.
+    pub(crate) fn expire(&self) {
+        self.is_expired.store(true, Ordering::Relaxed);
+        self.begin();
+    }
+
+    pub(crate) fn is_expired(&self) -> bool {
+        self.is_expired.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_begun(&self) -> bool {
@@ -60,7 +83,7 @@ impl Shutdown {
 
     /// Lets SIGTERM and SIGINT move the state on, from now on, unless whoever started this process had
     /// it ignore them: a shell does with SIGINT for what runs in the background while somebody else
-    /// has the terminal. SIGHUP keeps what it does, which by default is to end the process.
+    /// has the terminal. SIGHUP is for `lifecycle/reload.rs`.
     ///
     /// # Errors
     ///
@@ -78,7 +101,7 @@ impl Shutdown {
             let number = u8::try_from(kind.as_raw_value()).unwrap_or_default();
             tokio::spawn(async move {
                 while signals.recv().await.is_some() {
-                    if shutdown.is_begun() {
+                    if shutdown.is_asked_for.load(Ordering::Relaxed) {
                         shutdown.ended_by.store(number, Ordering::Relaxed);
                     }
                     shutdown.advance();
@@ -97,5 +120,37 @@ impl Shutdown {
             }
         });
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stage(shutdown: &Shutdown) -> Stage {
+        *shutdown.stage.borrow()
+    }
+
+    #[test]
+    fn who_asks_twice_does_not_wait() {
+        let shutdown = Shutdown::new();
+        assert!(!shutdown.is_begun());
+        shutdown.advance();
+        assert_eq!(stage(&shutdown), Stage::Draining);
+        shutdown.advance();
+        assert_eq!(stage(&shutdown), Stage::Over);
+        shutdown.begin();
+        assert_eq!(stage(&shutdown), Stage::Over);
+    }
+
+    #[test]
+    fn an_end_of_its_own_accord_is_not_cut_short_by_the_first_who_asks() {
+        let shutdown = Shutdown::new();
+        shutdown.expire();
+        assert!(shutdown.is_begun() && shutdown.is_expired());
+        shutdown.advance();
+        assert_eq!(stage(&shutdown), Stage::Draining);
+        shutdown.advance();
+        assert_eq!(stage(&shutdown), Stage::Over);
     }
 }

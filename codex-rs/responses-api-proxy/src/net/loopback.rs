@@ -7,6 +7,7 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
+use crate::net::listeners::BoundListener;
 use anyhow::Context;
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -19,8 +20,15 @@ const TRIES: usize = 16;
 /// Listened on, and not blocking.
 #[derive(Debug)]
 pub(crate) struct LoopbackPort {
-    pub(crate) v4: TcpListener,
-    pub(crate) v6: Option<TcpListener>,
+    v4: TcpListener,
+    v6: Option<TcpListener>,
+}
+
+impl LoopbackPort {
+    pub(crate) fn into_bound(self) -> impl Iterator<Item = BoundListener> {
+        let both = std::iter::once(self.v4).chain(self.v6);
+        both.map(BoundListener::Tcp)
+    }
 }
 
 /// Ours, but nobody can connect yet.

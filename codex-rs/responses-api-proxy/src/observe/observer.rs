@@ -178,8 +178,9 @@ impl Observer {
             && !self.0.has_refused_key.swap(true, Ordering::Relaxed)
         {
             stderr::line(format_args!(
-                "{} {} refuses the key ({status}): check that the key is whole and not revoked, that its \
-                 project may use the model, and that --upstream-url is where it is for",
+                "{} {} refuses the key ({status}): the one that this proxy was given, not a caller's, which is never \
+                 sent on; check that the key is whole and not revoked, that its project may use the model, and \
+                 that --upstream-url is where it is for",
                 Rfc3339(SystemTime::now()),
                 self.0.upstream
             ));

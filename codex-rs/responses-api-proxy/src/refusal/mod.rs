@@ -4,6 +4,7 @@
 //! says what was refused and what would be accepted; it never repeats a header or a body, nor the key,
 //! whatever an upstream put into the cause of its error ([`printable`]).
 
+mod path_hint;
 mod reason;
 
 use std::borrow::Cow;
@@ -22,6 +23,7 @@ use crate::observe::outcome::Outcome;
 use crate::observe::printable::printable;
 use crate::observe::record::OpenRecord;
 use crate::observe::request_id::{REQUEST_ID, RequestId};
+use crate::refusal::path_hint::hint;
 pub(crate) use crate::refusal::reason::Reason;
 use crate::refusal::reason::{Connection, Kind, Retry, Row};
 
@@ -98,14 +100,17 @@ impl Refusal {
         self
     }
 
+    /// Of a target that is not the one served, and what its caller probably has to change.
     pub(crate) fn path(method: &Method, uri: &Uri) -> Self {
         let (method, target) = (shown(method.as_str()), shown(&uri.to_string()));
-        Self::because(
-            Reason::PathNotAllowed,
-            format!(
-                "{method} {target} is not served here; this proxy forwards only POST {RESPONSES}"
-            ),
-        )
+        let mut sentence = format!(
+            "{method} {target} is not served here; this proxy forwards only POST {RESPONSES}"
+        );
+        if let Some(hint) = hint(uri) {
+            sentence.push_str(". ");
+            sentence.push_str(hint);
+        }
+        Self::because(Reason::PathNotAllowed, sentence)
     }
 
     pub(crate) fn method(method: &Method) -> Self {

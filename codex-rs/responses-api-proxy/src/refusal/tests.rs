@@ -21,6 +21,14 @@ fn users_are_told_of_every_status_and_code() {
 }
 
 #[test]
+fn why_explains_every_code() {
+    for reason in Reason::ALL {
+        let code = reason.code();
+        assert!(codex_doctor::Explanation::of_code(code).is_some(), "{code}");
+    }
+}
+
+#[test]
 fn the_body_has_openai_s_four_fields() {
     let body: serde_json::Value =
         serde_json::from_slice(&Refusal::body_too_large(7).body()).unwrap();

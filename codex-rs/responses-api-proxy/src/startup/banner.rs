@@ -3,7 +3,6 @@
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
-use std::path::Path;
 
 use codex_process_hardening::Mitigation;
 use codex_secret_memory::Protection;
@@ -98,11 +97,7 @@ impl Banner {
     }
 
     /// Prints the ready line first: scripts wait for it.
-    pub(crate) fn print(&self, port: Option<SocketAddr>, socket: Option<&Path>, as_json: bool) {
-        let places = port
-            .map(|address| address.to_string())
-            .into_iter()
-            .chain(socket.map(|path| format!("unix:{}", path.display())));
+    pub(crate) fn print(&self, places: &[String], port: Option<SocketAddr>, as_json: bool) {
         for place in places {
             stderr::line(format_args!("responses-api-proxy listening on {place}"));
         }

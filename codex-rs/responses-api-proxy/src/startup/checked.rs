@@ -17,11 +17,14 @@ use crate::config::args::{Args, Sandbox};
 use crate::config::environment;
 use crate::config::{ClientTokens, Config};
 use crate::lifecycle::server_info::ServerInfo;
+use crate::net::activation::ActivatedSocket;
 use crate::net::loopback::ReservedPort;
 use crate::net::unix_socket::UnixSocket;
 use crate::startup::banner::Banner;
 use crate::startup::credential::{CredentialMemory, OpenSource};
 use crate::startup::distinct_files;
+use crate::startup::inherited::Inherited;
+use crate::startup::lifetime::Lifetime;
 use crate::startup::metrics::ReservedForMetrics;
 use crate::startup::observation::{Observation, read_prices};
 use crate::startup::require_all;
@@ -46,6 +49,9 @@ pub(crate) struct Checked {
     pub(crate) upstream_users: Vec<u32>,
     pub(crate) route: Route,
     pub(crate) port: Option<ReservedPort>,
+    /// Sockets for callers that somebody else keeps; then there are no others.
+    pub(crate) activated: Vec<ActivatedSocket>,
+    pub(crate) lifetime: Lifetime,
     pub(crate) observation: Observation,
     /// `None` without a policy.
     pub(crate) spending: Option<OpenSpending>,
@@ -78,8 +84,11 @@ impl Checked {
         let mut mitigations = harden();
         #[cfg(unix)]
         codex_process_hardening::ignore_file_size_signal().context("SIGXFSZ cannot be ignored")?;
+        #[cfg(unix)]
+        codex_process_hardening::remember_hangup().context("SIGHUP cannot be caught")?;
         let config = Config::try_from(args)?;
         // Before any other descriptor is opened, which could be taken for it.
+        let mut inherited = Inherited::take(&config)?;
         let source = OpenSource::open(&config.credential)?;
         if config.sandbox == Sandbox::Require
             && let Some(exposure) = &exposure
@@ -93,7 +102,11 @@ impl Checked {
         environment::check_sudo_uid()?;
         distinct_files::check(&config)?;
         let user = config.user.as_deref().map(user_to_become).transpose()?;
-        let (diag, untold) = socket_table(&config)?;
+        let mut sockets = std::mem::take(&mut inherited.sockets);
+        let has_place = config.unix_socket.is_some() || !sockets.callers.is_empty();
+        let port = config.port.or((!has_place).then_some(0));
+        let has_tcp = port.is_some() || sockets.addresses().next().is_some();
+        let (diag, untold) = socket_table(&config, has_tcp)?;
         let users = PeerUsers::new(&config.allow_users, &config.allow_groups, diag.clone())?;
         let stand_in = stand_in_for_unmapped().filter(|&uid| users.are_named(uid));
         let upstream_users = config
@@ -104,9 +117,12 @@ impl Checked {
         let becomes = user.map(User::uid);
         let (tokens, token_file, generated_token) = client_tokens(&config.client_tokens, becomes)?;
         let route = Route::to(config.upstream.clone())?;
-        let port = config.port.map(ReservedPort::new).transpose()?;
-        if let Some(port) = &port
-            && route.is_ourselves(port.address().port())
+        let port = port.map(ReservedPort::new).transpose()?;
+        let own = port.as_ref().map(ReservedPort::address);
+        let own = own.into_iter().chain(sockets.addresses());
+        if own
+            .map(|address| address.port())
+            .any(|port| route.is_ourselves(port))
         {
             bail!(
                 "--upstream-url is this proxy itself; name the server that requests should go to"
@@ -117,6 +133,7 @@ impl Checked {
         }
         let metrics = config.metrics.as_ref().map(ReservedForMetrics::new);
         let metrics = metrics.transpose()?;
+        let metrics = metrics.or(sockets.metrics.take().map(ReservedForMetrics::Activated));
         if let Some(path) = &config.server_info {
             ServerInfo::check(path, generated_token.is_some())?;
         }
@@ -132,9 +149,14 @@ impl Checked {
             (Some(own), Some(below)) => Some(own.over(below)),
             (own, below) => own.or(below),
         };
-        let observation = Observation::open(&config, becomes, prices)?;
+        let observation = Observation::open(&config, becomes, prices, metrics.is_some())?;
+        let hint = inherited.hint.take();
+        let lifetime = Lifetime::open(&config.lifecycle, inherited)?;
         let (memory, protection) = CredentialMemory::map(&config)?;
         let mut banner = Banner::new(protection);
+        if let Some(hint) = hint {
+            banner.hint(hint);
+        }
         if let Some(whole) = config.upstream.if_it_is_a_base() {
             banner.hint(format_args!(
                 "requests go to the upstream URL as it stands; if it is the base URL of an API, write \
@@ -160,6 +182,12 @@ impl Checked {
         if let Some(warning) = port.as_ref().and_then(ReservedPort::warning) {
             banner.warn(warning);
         }
+        for port in sockets.uncovered_ports() {
+            banner.warn(format_args!(
+                "[::1]:{port} is not among the sockets that the proxy is started with; whoever listens there gets what \
+                 clients send to localhost: add ListenStream=[::1]:{port}, or have them say 127.0.0.1"
+            ));
+        }
         Ok(Self {
             config,
             mitigations,
@@ -175,6 +203,8 @@ impl Checked {
             upstream_users,
             route,
             port,
+            activated: sockets.callers,
+            lifetime,
             observation,
             spending,
             metrics,
@@ -223,12 +253,15 @@ fn user_number(user: &str) -> anyhow::Result<u32> {
 /// # Errors
 ///
 /// When there is none, and somebody relies on knowing whose a TCP connection is.
-fn socket_table(config: &Config) -> anyhow::Result<(Option<Arc<SockDiag>>, Option<io::Error>)> {
+fn socket_table(
+    config: &Config,
+    has_tcp: bool,
+) -> anyhow::Result<(Option<Arc<SockDiag>>, Option<io::Error>)> {
     let has_names = !config.allow_users.is_empty() || !config.allow_groups.is_empty();
     let must_tell = has_names || config.limits.max_connections_per_user.is_some();
     match SockDiag::open() {
         Ok(diag) => Ok((Some(Arc::new(diag)), None)),
-        Err(_) if config.port.is_none() => Ok((None, None)),
+        Err(_) if !has_tcp => Ok((None, None)),
         Err(cause) if must_tell => Err(PeerUsersError::Kernel(cause).into()),
         Err(cause) => Ok((None, Some(cause))),
     }

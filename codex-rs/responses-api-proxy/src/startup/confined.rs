@@ -1,7 +1,6 @@
 //! The second stage: the key is read, everything that takes a privilege or a file is opened, and then privileges
 //! and files are given up.
 
-use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::Context;
@@ -12,14 +11,16 @@ use crate::access::trusted_file::TrustedFile;
 use crate::config::args::Sandbox;
 use crate::config::{Config, environment};
 use crate::credential::Credential;
+use crate::credential::reload_requests::ReloadRequests;
 use crate::lifecycle::server_info::ServerInfo;
-use crate::net::loopback::{LoopbackPort, ReservedPort};
-use crate::net::unix_socket::{UnixListener, UnixSocket};
+use crate::net::unix_socket::UnixSocket;
 use crate::observe::stderr;
 use crate::startup::banner::Banner;
 use crate::startup::checked::{Checked, Clients};
 use crate::startup::credential::FirstCredential;
 use crate::startup::exposed_key::processes_holding;
+use crate::startup::lifetime::Lifetime;
+use crate::startup::listening::Listening;
 use crate::startup::metrics::{MetricsBound, ReservedForMetrics};
 use crate::startup::observation::Observing;
 use crate::startup::replaceable_file::may_be_replaced;
@@ -38,6 +39,11 @@ pub(crate) struct Confined {
     pub(crate) clients: Clients,
     pub(crate) upstream_users: Vec<u32>,
     pub(crate) listening: Listening,
+    /// The file of our own Unix socket, removed with this.
+    pub(crate) unix_socket: Option<UnixSocket>,
+    pub(crate) lifetime: Lifetime,
+    /// Where it is asked that the key be read again, if it can be.
+    pub(crate) key_reload: Option<&'static ReloadRequests>,
     pub(crate) server_info: Option<ServerInfo>,
     pub(crate) observing: Observing,
     /// `None` without a policy.
@@ -48,16 +54,6 @@ pub(crate) struct Confined {
     /// How many this process may use.
     pub(crate) processors: usize,
     pub(crate) banner: Banner,
-}
-
-/// Where callers come in. What they send before anybody serves waits in the kernel.
-pub(crate) struct Listening {
-    /// Of the port on 127.0.0.1.
-    pub(crate) address: Option<SocketAddr>,
-    pub(crate) tcp: Option<LoopbackPort>,
-    pub(crate) unix: Option<UnixListener>,
-    /// The file of the latter, removed with this.
-    pub(crate) unix_socket: Option<UnixSocket>,
 }
 
 impl Checked {
@@ -76,6 +72,8 @@ impl Checked {
             upstream_users,
             mut route,
             port,
+            activated,
+            mut lifetime,
             observation,
             spending,
             metrics,
@@ -92,19 +90,21 @@ impl Checked {
             provider,
             renewal,
             source,
+            reload: key_reload,
         } = first;
+        lifetime.begin()?;
         if let Some(source) = source {
             banner.credential_from(source);
         }
         credential.keep_out_of_text()?;
         route.encrypt_by(provider)?;
-        let address = port.as_ref().map(ReservedPort::address);
         let unix = config.unix_socket.as_ref().map(UnixSocket::bind);
         let (unix, unix_socket) = unix.transpose()?.unzip();
         let metrics = metrics.map(ReservedForMetrics::listen).transpose()?;
         let metrics_socket = metrics
             .as_ref()
             .and_then(|bound| bound.unix_socket.as_ref());
+        // Those that somebody else has made are not among them.
         let sockets: Vec<&UnixSocket> = unix_socket.iter().chain(metrics_socket).collect();
         let is_private = clients.generated_token.is_some();
         let server_info = config
@@ -160,7 +160,7 @@ impl Checked {
         // Before anybody can connect to a port: without a credential there is nothing to connect for.
         let (renewal, missing) = renewal.obtain_first(&resolver, &config)?;
         mitigations.extend(missing);
-        let tcp = port.map(ReservedPort::listen).transpose()?;
+        let listening = Listening::begin(port, unix, unix_socket.as_ref(), activated)?;
         mitigations.extend(confine(
             config.sandbox,
             &route,
@@ -193,12 +193,10 @@ impl Checked {
             resolver,
             clients,
             upstream_users,
-            listening: Listening {
-                address,
-                tcp,
-                unix,
-                unix_socket,
-            },
+            listening,
+            unix_socket,
+            lifetime,
+            key_reload,
             server_info,
             observing,
             spending,

@@ -12,7 +12,8 @@ use crate::config::credential_source::CredentialSource;
 use crate::config::key_source::{KeyReader, KeySourceConfig};
 use crate::credential::Credential;
 use crate::credential::locked::{EmptySlot, LockedCredential, Room, SlotPool};
-use crate::credential::refresh::{Refresher, since_boot};
+use crate::credential::refresh::Refresher;
+use crate::credential::reload_requests::ReloadRequests;
 use crate::credential::rotation::{KeySource, Reading, Rotation};
 use crate::credential::source::OpenKeySource;
 use crate::credential::source::key_process::KeyProcess;
@@ -20,6 +21,7 @@ use crate::credential::source::key_process::KeyProcess;
 use crate::credential::source::lines::Lines;
 use crate::credential::source::stdin::{key_from_stdin, request_token_from_stdin};
 use crate::credential::workload::WorkloadIdentity;
+use crate::lifecycle::clock::since_boot;
 use crate::startup::renewal::{Renewal, Tokens};
 
 /// Mapped and locked, and still empty.
@@ -37,21 +39,24 @@ impl CredentialMemory {
     ///
     /// No memory, or none that can be locked.
     pub(crate) fn map(config: &Config) -> anyhow::Result<(Self, Protection)> {
-        Self::for_source(&config.credential, config.allow_unlocked_key).context(
+        Self::for_source(config).context(
             "no safe place for the key (--allow-unlocked-key starts with one that can be swapped out)",
         )
     }
 
-    fn for_source(
-        source: &CredentialSource,
-        allow_unlocked: bool,
-    ) -> Result<(Self, Protection), PageError> {
-        if let CredentialSource::Stdin = source {
-            let page = Room::Key.page(allow_unlocked)?;
-            let protection = page.protection();
-            return Ok((Self::Page(page), protection));
-        }
-        let (slots, protection) = SlotPool::new(Room::Token, allow_unlocked)?;
+    fn for_source(config: &Config) -> Result<(Self, Protection), PageError> {
+        let allow_unlocked = config.allow_unlocked_key;
+        let room = match (&config.credential, config.lifecycle.expire_after) {
+            (CredentialSource::Stdin, None) => {
+                let page = Room::Key.page(allow_unlocked)?;
+                let protection = page.protection();
+                return Ok((Self::Page(page), protection));
+            }
+            // Memory that can be wiped before the end.
+            (CredentialSource::Stdin, Some(_)) => Room::Key,
+            (CredentialSource::Keys(_) | CredentialSource::Workload(_), _) => Room::Token,
+        };
+        let (slots, protection) = SlotPool::new(room, allow_unlocked)?;
         Ok((Self::Slots(slots), protection))
     }
 }
@@ -112,6 +117,8 @@ pub(crate) struct FirstCredential {
     pub(crate) renewal: Renewal,
     /// Where the next ones come from, for the start-up lines.
     pub(crate) source: Option<String>,
+    /// Where it is asked that it be read again; `None` where it is not.
+    pub(crate) reload: Option<&'static ReloadRequests>,
 }
 
 impl FirstCredential {
@@ -138,7 +145,11 @@ impl FirstCredential {
                     provider,
                     renewal: Renewal::None,
                     source: None,
+                    reload: None,
                 })
+            }
+            (CredentialMemory::Slots(slots), OpenSource::Stdin, _) => {
+                Self::of_stdin_for_a_time(&slots, config, look)
             }
             (CredentialMemory::Slots(slots), OpenSource::Workload(identity), _) => {
                 Self::of_identity(*identity, slots, config, look)
@@ -149,6 +160,28 @@ impl FirstCredential {
             }
             _ => bail!("there is no such source of keys"),
         }
+    }
+
+    /// The one key of standard input, as one that can be wiped while the process still runs.
+    fn of_stdin_for_a_time(
+        slots: &Arc<SlotPool>,
+        config: &Config,
+        look: impl FnOnce(&[u8]),
+    ) -> anyhow::Result<Self> {
+        let (generations, provider) = Credential::changing("stdin", &config.upstream, None);
+        let slot = slots
+            .take(Duration::ZERO)
+            .context("no memory for the key")?;
+        let key = key_from_stdin(slot)?;
+        look(key.secret());
+        generations.replace(key, 1)?;
+        Ok(Self {
+            credential: generations.into(),
+            provider,
+            renewal: Renewal::None,
+            source: None,
+            reload: None,
+        })
     }
 
     fn of_keys(
@@ -180,6 +213,8 @@ impl FirstCredential {
         Ok(Self {
             credential: generations.into(),
             provider,
+            reload: matches!(reading, Reading::WhenAsked { .. })
+                .then(|| generations.reload_requests()),
             source: Some(format!("{name}, {when}")),
             renewal: Renewal::Keys(Rotation::new(source, name, reading, slots, generations)),
         })
@@ -211,6 +246,7 @@ impl FirstCredential {
             credential: generations.into(),
             provider,
             source: Some(identity.to_string()),
+            reload: None,
             renewal: Renewal::Tokens(Box::new(Tokens {
                 identity,
                 request_token,

@@ -1,6 +1,7 @@
 //! Where metrics are read: taken before the key is read, listened on before privileges are given up, answered in the
 //! sandbox.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -9,8 +10,9 @@ use codex_process_hardening::Mitigation;
 use crate::access::peer_users::PeerUsers;
 use crate::config::args::Sandbox;
 use crate::config::metrics_place::MetricsPlace;
-use crate::downstream::metrics_listener::{Listen, MetricsListener};
-use crate::net::listeners::Listeners;
+use crate::downstream::metrics_listener::MetricsListener;
+use crate::net::activation::ActivatedSocket;
+use crate::net::listeners::BoundListener;
 use crate::net::loopback::ReservedAddress;
 use crate::net::unix_socket::{UnixSocket, UnixSocketConfig};
 use crate::observe::metrics::exposition::{Moment, Registered};
@@ -25,12 +27,14 @@ const FLAG: &str = "--metrics";
 pub(crate) enum ReservedForMetrics {
     Tcp(ReservedAddress),
     Unix(UnixSocketConfig),
+    /// Somebody else's, who passes it to us.
+    Activated(ActivatedSocket),
 }
 
 /// What is asked before anybody answers waits in the kernel.
 pub(crate) struct MetricsBound {
     pub(crate) place: MetricsPlace,
-    listen: Listen,
+    listener: BoundListener,
     /// The file, removed with this.
     pub(crate) unix_socket: Option<UnixSocket>,
 }
@@ -72,17 +76,27 @@ impl ReservedForMetrics {
                 let listener = reserved.listen().context(FLAG)?;
                 Ok(MetricsBound {
                     place,
-                    listen: Box::new(|| Listeners::on_address(listener)),
+                    listener: BoundListener::Tcp(listener),
                     unix_socket: None,
                 })
             }
             Self::Unix(config) => {
-                let bound = UnixSocket::bind(&config).map(Some).context(FLAG)?;
-                let (listener, unix_socket) = bound.unzip();
+                let (listener, unix_socket) = UnixSocket::bind(&config).context(FLAG)?;
                 Ok(MetricsBound {
                     place: MetricsPlace::Unix(config.path),
-                    listen: Box::new(|| Listeners::new(None, listener)),
-                    unix_socket,
+                    listener: BoundListener::Unix(listener),
+                    unix_socket: Some(unix_socket),
+                })
+            }
+            Self::Activated(socket) => {
+                let place = match (socket.address(), socket.path()) {
+                    (Some(address), _) => MetricsPlace::Tcp(address),
+                    (None, path) => MetricsPlace::Unix(path.unwrap_or(Path::new("")).to_owned()),
+                };
+                Ok(MetricsBound {
+                    place,
+                    listener: socket.into(),
+                    unix_socket: None,
                 })
             }
         }
@@ -106,7 +120,7 @@ impl MetricsBound {
     ) -> anyhow::Result<MetricsServed> {
         let has_sandbox = sandbox != Sandbox::Off;
         let exposition = registered.complete(mitigations, has_sandbox, upstream, moment);
-        let listener = MetricsListener::start(self.listen, users, exposition)
+        let listener = MetricsListener::start(self.listener, users, exposition)
             .context("a thread for metrics cannot start (ulimit -u)")?;
         Ok(MetricsServed {
             _listener: listener,

@@ -15,11 +15,15 @@ pub(crate) mod credential;
 mod distinct_files;
 pub(crate) mod exposed_key;
 pub(crate) mod host_names;
+pub(crate) mod inherited;
 pub(crate) mod ledger_file;
+pub(crate) mod lifetime;
+pub(crate) mod listening;
 pub(crate) mod metrics;
 pub(crate) mod observation;
 pub(crate) mod policy_command;
 mod preconnecting;
+pub(crate) mod reading_again;
 pub(crate) mod renewal;
 mod replaceable_file;
 pub(crate) mod sandbox;
@@ -53,6 +57,8 @@ pub fn run_main(args: Args, called_as: &[&str]) -> anyhow::Result<ExitCode> {
         Some(ProxyCommand::Audit(AuditCommand::Verify(what))) => return verify(&what),
         Some(ProxyCommand::Policy(what)) => return policy_command::run(&what),
         Some(ProxyCommand::Budget(what)) => return budget_command::run(&what),
+        Some(ProxyCommand::Doctor(what)) => return Ok(codex_doctor::run_doctor(&what, None)?),
+        Some(ProxyCommand::Why(what)) => return Ok(codex_doctor::run_why(&what)?),
         Some(ProxyCommand::ServeKeys(what)) => {
             return serve_keys(what).map(|()| ExitCode::SUCCESS);
         }

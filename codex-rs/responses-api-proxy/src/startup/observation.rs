@@ -1,15 +1,13 @@
 //! What is told of requests, and to whom: opened while there are privileges and files, started in the sandbox.
 
 use std::fs::File;
-use std::io::{self, IsTerminal};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
 use codex_audit_log::Chain;
 use codex_pricing::{Overlay, Prices};
-#[cfg(unix)]
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
 use crate::config::args::LogFormat;
@@ -23,6 +21,7 @@ use crate::observe::metrics::exposition::Registered;
 use crate::observe::observer::Observer;
 use crate::observe::queue::Queue;
 use crate::observe::recorder::{MOST_WAITING, OnStderr, Recorder, Sinks};
+use crate::observe::stderr;
 use crate::observe::timestamp::TimeOfDay;
 use crate::observe::user_names::UserNames;
 use crate::startup::banner::Banner;
@@ -56,7 +55,6 @@ pub(crate) struct Observing {
     /// `None`: no records are kept.
     pub(crate) recorder: Option<Recorder>,
     /// To be opened anew on SIGHUP.
-    #[cfg_attr(not(unix), allow(dead_code, reason = "there is no signal for it"))]
     pub(crate) logs: Vec<LogWriter>,
     pub(crate) metrics: Option<Registered>,
     pub(crate) dumps: Option<Dumps>,
@@ -74,6 +72,7 @@ impl Observation {
         config: &Config,
         becomes: Option<u32>,
         overlay: Option<Overlay>,
+        has_metrics: bool,
     ) -> anyhow::Result<Self> {
         let is_terminal = std::io::stderr().is_terminal();
         let text = OnStderr::Text {
@@ -103,7 +102,7 @@ impl Observation {
             access_log,
             audit,
             overlay,
-            has_metrics: config.metrics.is_some(),
+            has_metrics,
             names: UserNames::of_this_host(),
         })
     }
@@ -219,32 +218,10 @@ impl Observation {
     }
 }
 
-impl Observing {
-    /// Lets SIGHUP open logs anew, from now on.
-    ///
-    /// # Errors
-    ///
-    /// When the signal cannot be listened to.
-    #[cfg(unix)]
-    pub(crate) fn reopen_on_hangup(&self) -> io::Result<()> {
-        if self.logs.is_empty() {
-            return Ok(());
-        }
-        let mut hangups = signal(SignalKind::hangup())?;
-        let logs = self.logs.clone();
-        tokio::spawn(async move {
-            while hangups.recv().await.is_some() {
-                logs.iter().for_each(LogWriter::reopen);
-            }
-        });
-        Ok(())
-    }
-
-    /// There is no such signal here.
-    #[cfg(not(unix))]
-    pub(crate) fn reopen_on_hangup(&self) -> io::Result<()> {
-        Ok(())
-    }
+/// Has logs opened anew, on SIGHUP: those of the `flags`. What fails has a line of its own.
+pub(crate) fn open_again(logs: &[LogWriter], flags: &[&str]) {
+    logs.iter().for_each(LogWriter::reopen);
+    stderr::line(format_args!("logs opened again: {}", flags.join(", ")));
 }
 
 fn open_audit(config: &Config, becomes: Option<u32>) -> anyhow::Result<Option<Audit>> {

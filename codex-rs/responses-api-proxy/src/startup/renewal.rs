@@ -1,6 +1,5 @@
 //! What replaces a credential by the next, once the process is in its sandbox.
 
-use std::io;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 
@@ -11,7 +10,6 @@ use crate::config::Config;
 use crate::credential::generation::Generations;
 use crate::credential::locked::SlotPool;
 use crate::credential::refresh::Refresher;
-use crate::credential::reload_requests::ReloadRequests;
 use crate::credential::renewal::TokenRenewal;
 use crate::credential::rotation::Rotation;
 use crate::credential::source::OpenKeySource;
@@ -109,27 +107,4 @@ impl Renewal {
             Self::Tokens(_) => bail!("the first access token was not got"),
         }
     }
-}
-
-/// On SIGHUP the source is asked again, from now on. Needs a runtime around it.
-///
-/// # Errors
-///
-/// When the handler cannot be installed.
-#[cfg(unix)]
-pub(crate) fn reload_on_hangup(requests: &'static ReloadRequests) -> io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let mut hangups = signal(SignalKind::hangup())?;
-    tokio::spawn(async move {
-        while hangups.recv().await.is_some() {
-            requests.reload();
-        }
-    });
-    Ok(())
-}
-
-#[cfg(not(unix))]
-pub(crate) fn reload_on_hangup(_requests: &'static ReloadRequests) -> io::Result<()> {
-    Ok(())
 }

@@ -15,15 +15,16 @@ use crate::downstream::connection_limit::ConnectionLimit;
 use crate::downstream::metrics_listener;
 use crate::downstream::workers::{self, Threads, Workers};
 use crate::forward::router::{Shared, router};
+use crate::lifecycle::server_info::ServerInfo;
 use crate::lifecycle::shutdown::Shutdown;
 use crate::net::listeners::Listeners;
-use crate::net::unix_socket::UnixSocket;
 use crate::observe::metrics::exposition::Moment;
 use crate::observe::stderr;
-use crate::startup::confined::{Confined, Listening};
+use crate::startup::confined::Confined;
+use crate::startup::listening::Listening;
 use crate::startup::metrics::MetricsServed;
 use crate::startup::preconnecting::ask_before_ready;
-use crate::startup::renewal::reload_on_hangup;
+use crate::startup::reading_again::read_again;
 use crate::upstream::{ListenerOwner, Route, Upstream};
 
 /// Upstream connections that nothing uses, on each thread, at most.
@@ -104,7 +105,7 @@ impl Confined {
             .context("a thread cannot start (ulimit -u, or fewer --threads)")?;
         let own = router(Arc::clone(&shared), config.http_shutdown);
         let terms = Terms {
-            workers: Workers::new(own, &threads, routers),
+            workers: Arc::new(Workers::new(own, &threads, routers)),
             shutdown,
             limit: Arc::new(ConnectionLimit::new(
                 limits.max_connections,
@@ -115,7 +116,9 @@ impl Confined {
             observer: self.observing.observer.clone(),
             header_timeout: limits.header_timeout,
             drain_timeout: config.drain_timeout,
-            listen_while_draining: config.http_shutdown,
+            idle_exit: config.lifecycle.idle_exit,
+            // Who comes after the end has begun is for the next process, where there will be one.
+            listen_while_draining: config.http_shutdown && !self.listening.is_kept,
         };
         let metrics = self.serve_metrics(&shared.upstream, &terms)?;
         Ok(Serving {
@@ -192,6 +195,9 @@ impl Serving {
             config,
             clients,
             listening,
+            unix_socket,
+            mut lifetime,
+            key_reload,
             mut server_info,
             observing,
             spending,
@@ -200,42 +206,60 @@ impl Serving {
         } = confined;
         let Listening {
             address,
-            tcp,
-            unix,
-            unix_socket,
+            socket,
+            places,
+            bound,
+            is_kept: _,
         } = listening;
-        let socket = unix_socket.as_ref().map(UnixSocket::path);
         let shutdown = terms.shutdown.clone();
-        let (charging, reload) = match spending {
-            Some((_, charging, reload)) => (Some(charging), reload),
+        let (charging, policy) = match spending {
+            Some((_, charging, policy)) => (Some(charging), policy),
             None => (None, None),
         };
+        let reload = read_again(
+            &config,
+            &observing,
+            clients.tokens.clone(),
+            clients.token_file,
+            key_reload,
+            policy,
+        );
         let runtime = workers::runtime().context("the runtime cannot start")?;
         let cut = runtime.block_on(async {
-            let listeners = Listeners::new(tcp, unix)?;
+            let listeners = Listeners::new(bound)?;
             // From here on a signal ends in an orderly way, so from here on there
             // may be something to tidy up.
             shutdown.listen_to_signals()?;
-            if let Some(file) = clients.token_file {
-                clients.tokens.reload_on_hangup(file)?;
-            }
-            observing.reopen_on_hangup()?;
-            if let Some(requests) = shared.credential.reload() {
-                reload_on_hangup(requests)?;
-            }
-            if let Some(reload) = reload {
-                reload.on_hangup()?;
-            }
+            let notifier = lifetime.notifier.clone();
+            let hangups = reload.on_hangup(notifier.clone())?;
+            let port = address.map(|address| address.port());
+            let token = clients.generated_token.as_deref();
+            let line = ServerInfo::line(port, socket.as_deref(), token)?;
             // Before anybody is told that there is a proxy.
             let asked = ask_before_ready(&config, &shared).await?;
             if let Some(info) = &mut server_info {
-                let port = address.map(|address| address.port());
-                info.announce(port, socket, clients.generated_token.as_deref())?;
+                info.announce(&line)?;
             }
             let as_json = config.log_format == Some(LogFormat::Json);
-            banner.print(address, socket, as_json);
+            banner.print(&places, address, as_json);
+            if let Some(ready) = lifetime.ready.take() {
+                let announced = ready.announce(&line);
+                announced.context("--ready-fd: nobody reads that the proxy is ready")?;
+            }
+            notifier.status(&format!("listening on {}", places.join(", ")));
+            notifier.ready();
+            lifetime.watch_over(
+                &shutdown,
+                shared.credential,
+                &terms.workers,
+                places.join(", "),
+                config.drain_timeout,
+            );
             asked.go_on(&config, shared);
-            anyhow::Ok(serve(listeners, terms).await)
+            tokio::select! {
+                cut = serve(listeners, terms) => anyhow::Ok(cut),
+                never = hangups => match never {},
+            }
         })?;
         observing.observer.end();
         // Connections that were not done, and name look-ups still running, end here.

@@ -194,34 +194,14 @@ pub(crate) struct Reload {
 }
 
 impl Reload {
-    /// Lets SIGHUP read the policy again, from now on. One that is wrong changes nothing. Needs a runtime around it.
-    ///
-    /// # Errors
-    ///
-    /// When the signal cannot be listened to.
-    #[cfg(unix)]
-    pub(crate) fn on_hangup(self) -> std::io::Result<()> {
-        use tokio::signal::unix::{SignalKind, signal};
-
-        let mut hangups = signal(SignalKind::hangup())?;
-        tokio::spawn(async move {
-            while hangups.recv().await.is_some() {
-                match self.again() {
-                    Ok(()) => stderr::line("policy read again"),
-                    Err(error) => stderr::line(format_args!("policy left as it was: {error:#}")),
-                }
-            }
-        });
-        Ok(())
+    /// Reads it on SIGHUP, and says what came of it. One that is wrong changes nothing.
+    pub(crate) fn read_again(&self) {
+        match self.again() {
+            Ok(()) => stderr::line("policy read again"),
+            Err(error) => stderr::line(format_args!("policy left as it was: {error:#}")),
+        }
     }
 
-    /// There is no such signal here.
-    #[cfg(not(unix))]
-    pub(crate) fn on_hangup(self) -> std::io::Result<()> {
-        Ok(())
-    }
-
-    #[cfg_attr(not(unix), allow(dead_code, reason = "there is no signal for it"))]
     fn again(&self) -> anyhow::Result<()> {
         let policy = self.policy.read()?;
         prepare(&self.spending, &policy, self.policy.prices.as_ref()).context("--ledger")?;

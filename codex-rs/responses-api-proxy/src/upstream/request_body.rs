@@ -35,6 +35,10 @@ const WRITTEN_AT_ONCE: usize = 4 * 1024;
 /// costs a connection by HTTP/1.1.
 const READ_AHEAD: usize = 64 * 1024;
 
+/// Pieces from this length on, in bytes, wait as they came. Shorter ones are copied: a piece of a byte can keep all of the
+/// 16 KiB that it was read into.
+const KEPT_WHOLE: usize = 8 * 1024;
+
 /// A request body that ends in an error rather than past the limit, and rather
 /// than before its framing says so. Trailers are dropped.
 pub(crate) struct RequestBody {
@@ -112,29 +116,26 @@ impl RequestBody {
     ///
     /// Why it is given up.
     pub(crate) async fn read_ahead(&mut self) -> Result<(), RequestBodyError> {
-        // Copied, because a piece of a byte can keep the whole buffer that it was read into.
-        let mut ahead = BytesMut::new();
-        while self.inspection.is_some() && ahead.len() < READ_AHEAD {
+        let mut joined = BytesMut::new();
+        let mut ahead = 0;
+        while self.inspection.is_some() && ahead < READ_AHEAD {
             let Some(piece) = poll_fn(|cx| self.poll_piece(cx)).await? else {
                 break;
             };
-            if ahead.is_empty() {
-                ahead.reserve(self.room_for(piece.len()));
+            ahead += piece.len();
+            if piece.len() < KEPT_WHOLE {
+                joined.extend_from_slice(&piece);
+                continue;
             }
-            ahead.extend_from_slice(&piece);
+            if !joined.is_empty() {
+                self.waiting.push_back(joined.split().freeze());
+            }
+            self.waiting.push_back(piece);
         }
-        if !ahead.is_empty() {
-            self.waiting.push_back(ahead.freeze());
+        if !joined.is_empty() {
+            self.waiting.push_back(joined.freeze());
         }
         Ok(())
-    }
-
-    /// How much room to make for what is read ahead, whose first piece is so long, in bytes: what is declared, so that nothing
-    /// is copied twice, unless a caller only says that much comes.
-    fn room_for(&self, first: usize) -> usize {
-        let declared = self.declared.exact().unwrap_or(0);
-        let declared = usize::try_from(declared).unwrap_or(usize::MAX);
-        first.max(declared.min(READ_AHEAD).min(first.saturating_mul(16)))
     }
 
     /// Has what goes up dumped.

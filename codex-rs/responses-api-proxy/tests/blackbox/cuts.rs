@@ -178,12 +178,10 @@ fn an_http_1_0_caller_is_cut_by_a_reset() {
 /// However the process ends: in order, at once, or killed.
 #[test]
 fn an_http_1_0_caller_is_cut_by_a_reset_when_the_proxy_ends() {
-    for signals in [&["TERM", "TERM"][..], &["HUP"], &["KILL"]] {
+    for signals in [&["TERM", "TERM"][..], &["KILL"]] {
         let upstream =
             MockUpstream::h1(Reply::event_stream().data("data: 1\n\n").hold(&Gate::new()));
-        let mut proxy = in_front_of(&upstream)
-            .under(crate::lifecycle::HANGUP_BY_DEFAULT)
-            .start();
+        let mut proxy = in_front_of(&upstream).start();
         let mut clients: Vec<Client> = (0..20).map(|_| proxy.client()).collect();
         for client in &mut clients {
             client.send(format!(

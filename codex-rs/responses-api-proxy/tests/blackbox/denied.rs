@@ -78,7 +78,8 @@ fn unread_refusals_do_not_hold_a_connection_permit() {
     proxy.wait_for_stderr("listening on unix:");
     // The buffer of a Unix socket is small, and of a fixed size.
     let mut caller = std::os::unix::net::UnixStream::connect(&path).unwrap();
-    let request = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    // A path that has no hint, whose length would count here.
+    let request = b"GET /elsewhere HTTP/1.1\r\nHost: localhost\r\n\r\n";
     // No more at once than the proxy buffers of pipelined requests, with time to answer them in a static debug build
     // too; in all, more refusals than the socket buffer takes.
     for _ in 0..20 {

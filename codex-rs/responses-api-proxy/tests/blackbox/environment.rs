@@ -59,6 +59,11 @@ fn bad_values(
         "SSL_CERT_FILE" | "SSL_CERT_DIR" => (&["/nowhere", "/dev/null"], &[]),
         "CREDENTIALS_DIRECTORY" => (&["hunter2", "hunter2/k"], &[]),
         "SUDO_UID" => (&["hunter2", "-1", "1000 "], &[]),
+        "NOTIFY_SOCKET" => (&["hunter2", "vsock:hunter2:1", "/nowhere/hunter2"], &[]),
+        "WATCHDOG_USEC" | "LISTEN_FDS" => (&["hunter2", "0", "-1"], &[]),
+        "WATCHDOG_PID" | "LISTEN_PID" => (&["hunter2", "-1", "1 "], &[]),
+        // Names, which are looked at with sockets alone, and what is not looked at.
+        "LISTEN_FDNAMES" | "LISTEN_PIDFDID" => (&[], &[]),
         other => panic!("no bad value for {other} here"),
     }
 }

@@ -47,22 +47,23 @@ fn lines_about_faults_say_whose_where_and_which_and_equal_ones_are_counted() {
 
 #[test]
 fn an_upstream_that_refuses_the_key_is_reported_once() {
-    let upstream = MockUpstream::h1(Reply::new(401));
+    let body = r#"{"error":{"message":"Incorrect API key provided.","code":"invalid_api_key"}}"#;
+    let upstream = MockUpstream::h1(Reply::bytes(401, "application/json", body));
     let mut proxy = in_front_of(&upstream).start();
     for _ in 0..3 {
-        assert_eq!(
-            proxy
-                .client()
-                .post(RESPONSES, &[], "{}")
-                .read_answer()
-                .status,
-            401
-        );
+        let own = [("authorization", "Bearer sk-of-the-caller")];
+        let answer = proxy.client().post(RESPONSES, &own, "{}").read_answer();
+        // As it came: what a client makes of it must not depend on the proxy.
+        assert_eq!((answer.status, answer.text().as_str()), (401, body));
     }
     proxy.signal(TERM);
     assert_eq!(proxy.wait_exit().code(), Some(0));
     let said = proxy.stderr_so_far();
     assert_eq!(said.matches("refuses the key (401").count(), 1, "{said}");
+    assert!(
+        said.contains("the one that this proxy was given, not a caller's"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -142,17 +142,34 @@ fn an_idle_proxy_exits_at_once() {
     assert_eq!(proxy.wait_exit().code(), Some(0));
 }
 
-/// The tests themselves may have been started by nohup(1).
-pub(crate) const HANGUP_BY_DEFAULT: [&str; 2] = ["env", "--default-signal=HUP"];
-
+/// Also where there is nothing that could be, and whoever started it had it ignore the signal, or not.
 #[test]
-fn hangup_ends_it_as_by_default() {
-    use std::os::unix::process::ExitStatusExt;
-
+fn hangup_has_things_read_again_and_ends_nothing() {
     let upstream = MockUpstream::h1(Reply::responses("hi"));
-    let mut proxy = in_front_of(&upstream).under(HANGUP_BY_DEFAULT).start();
+    for before in [
+        ["env", "--default-signal=HUP"],
+        ["env", "--ignore-signal=HUP"],
+    ] {
+        let mut proxy = in_front_of(&upstream).under(before).start();
+        proxy.signal(signal("HUP"));
+        proxy.wait_for_stderr("SIGHUP: there is nothing to read again");
+        assert_eq!(ask(&proxy).status, 200);
+        proxy.signal(signal("TERM"));
+        assert_eq!(proxy.wait_exit().code(), Some(0));
+    }
+    // Before it is ready, too.
+    let mut early = in_front_of(&upstream)
+        .under(["env", "--default-signal=HUP"])
+        .stdin(Stdin::BytesThenOpen(Vec::new()))
+        .spawn();
+    early.wait_for_stderr("waiting for the API key");
+    early.signal(signal("HUP"));
+    early.write_stdin(format!("{TEST_KEY}\n"));
+    early.wait_for_stderr("SIGHUP: there is nothing to read again");
+    let proxy = in_front_of(&upstream).args(["--access-log", "log"]).start();
     proxy.signal(signal("HUP"));
-    assert_eq!(proxy.wait_exit().signal(), Some(1));
+    proxy.wait_for_stderr("logs opened again: --access-log\n");
+    assert_eq!(ask(&proxy).status, 200);
 }
 
 /// As a shell without job control has what it starts in the background, and nohup(1) what it runs.

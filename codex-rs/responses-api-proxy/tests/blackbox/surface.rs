@@ -95,6 +95,45 @@ fn every_other_target_is_refused_and_nothing_goes_up() {
 }
 
 #[test]
+fn whoever_asks_for_another_part_of_the_api_is_told_what_to_change() {
+    let upstream = MockUpstream::h1(Reply::responses("never"));
+    let proxy = in_front_of(&upstream).start();
+    let upgrade = [("connection", "Upgrade"), ("upgrade", "websocket")];
+    for (method, target, headers, told) in [
+        (
+            "POST",
+            "/v1/chat/completions",
+            &[][..],
+            "Use the Responses API",
+        ),
+        ("POST", "/v1/responses?api-version=1", &[], "no query"),
+        ("POST", "/responses", &[], "base URL"),
+        ("GET", "/v1/responses/resp_1", &[], "cannot be retrieved"),
+        ("GET", "/v1/models", &[], "Models cannot be listed"),
+        ("POST", "/v1/embeddings", &[], "not forwarded"),
+        ("POST", "/v1/conversations", &[], "previous_response_id"),
+        ("GET", "/v1/realtime?model=x", &upgrade, "Realtime sessions"),
+        (
+            "POST",
+            "http://api.openai.com/v1/responses",
+            &[],
+            "HTTPS_PROXY",
+        ),
+    ] {
+        let answer = proxy
+            .client()
+            .request(method, target, headers, "")
+            .read_answer();
+        assert_openai_error(&answer, 403, "path_not_allowed");
+        let error = answer.json();
+        let message = error["error"]["message"].as_str().unwrap();
+        assert!(message.contains("only POST /v1/responses"), "{message}");
+        assert!(message.contains(told), "{target}: {message}");
+    }
+    assert!(upstream.requests().is_empty());
+}
+
+#[test]
 fn every_other_method_is_refused_and_nothing_goes_up() {
     let upstream = MockUpstream::h1(Reply::responses("never"));
     let proxy = in_front_of(&upstream).start();

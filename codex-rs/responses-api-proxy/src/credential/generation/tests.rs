@@ -85,6 +85,27 @@ async fn the_memory_of_one_that_was_replaced_is_free_when_no_head_needs_it() {
 }
 
 #[tokio::test]
+async fn a_credential_whose_time_is_over_is_wiped_with_the_last_head_that_has_it() {
+    let fixture = fixture("https://example.com/");
+    fixture.replace("sk-first-0000001");
+    let (_, permit) = fixture.header().await;
+    fixture.generations.expire();
+    let none = fixture.generations.in_force().await.map(drop);
+    assert!(none.unwrap_err().to_string().contains("--expire-after"));
+    assert_eq!(fixture.free(), SLOTS - 1);
+    drop(permit);
+    assert_eq!(fixture.free(), SLOTS);
+    // Nor does another one come into force.
+    fixture.replace("sk-second-000002");
+    assert!(fixture.generations.in_force().await.is_err());
+    assert_eq!(fixture.free(), SLOTS);
+    let wiped = fixture.pool.take(SOON).unwrap().token_mut().to_vec();
+    assert!(wiped.iter().all(|&byte| byte == 0));
+    // An answer to the request that had it is still searched.
+    assert!(fixture.looks_for("sk-first-0000001"));
+}
+
+#[tokio::test]
 async fn in_cleartext_the_value_itself_keeps_the_credential() {
     let fixture = fixture("http://127.0.0.1/");
     fixture.replace("sk-first-0000001");

@@ -6,7 +6,6 @@
 //! token that expired while a laptop slept is not sent. A timer that such a sleep made late is of no account: every request
 //! asks the clock, and the task looks at it once a minute.
 
-mod clock;
 mod schedule;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,7 +13,6 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-pub(crate) use self::clock::since_boot;
 use self::schedule::Next;
 pub(crate) use self::schedule::{Answer, Figures, Schedule, Unavailable};
 
@@ -33,7 +31,7 @@ pub(crate) struct Refresher<C = fn() -> Duration> {
 }
 
 impl<C: Fn() -> Duration> Refresher<C> {
-    /// With no credential yet; [`since_boot`] is the clock, but for tests.
+    /// With no credential yet; [`since_boot`](crate::lifecycle::clock::since_boot) is the clock, but for tests.
     pub(crate) fn new(clock: C) -> Self {
         Self {
             schedule: Mutex::new(Schedule::new()),

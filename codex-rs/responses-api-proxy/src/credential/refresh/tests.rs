@@ -1,3 +1,4 @@
+use crate::lifecycle::clock::since_boot;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 

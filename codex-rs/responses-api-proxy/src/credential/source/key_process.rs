@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
+use crate::config::environment;
 use crate::config::key_source::KeyReader;
 use crate::credential::locked::{EmptySlot, LockedCredential};
 use crate::credential::read_api_key::{ReadKeyError, read_whole_input};
@@ -57,7 +58,11 @@ impl KeyProcess {
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_read_timeout(Some(PATIENCE))?;
         ours.set_write_timeout(Some(PATIENCE))?;
-        Command::new(program()?)
+        let mut command = Command::new(program()?);
+        for name in environment::OF_SERVICE_MANAGER {
+            command.env_remove(name);
+        }
+        command
             .args(called_as)
             .arg(COMMAND)
             .args(reader.arguments())

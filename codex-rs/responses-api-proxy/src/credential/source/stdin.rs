@@ -38,11 +38,12 @@ pub(crate) fn request_token_from_stdin(
 fn line_from_stdin(what: &str, slot: EmptySlot) -> Result<LockedCredential, ReadKeyError> {
     let mut stdin = take_stdin().map_err(ReadKeyError::Read)?;
     if stdin.is_terminal() {
+        let terminal = stdin.try_clone().map_err(ReadKeyError::Read)?;
+        // Before anybody is asked: what was typed until here is thrown away, and would have been shown.
+        let _hidden = EchoOff::new(&terminal).map_err(ReadKeyError::Read)?;
         stderr::line(format_args!(
             "Paste {what} and press Enter (it is not shown):"
         ));
-        let terminal = stdin.try_clone().map_err(ReadKeyError::Read)?;
-        let _hidden = EchoOff::new(&terminal).map_err(ReadKeyError::Read)?;
         return read_api_key(&mut stdin, slot);
     }
     saying_so_if_quiet(what, || read_api_key(&mut stdin, slot))
