@@ -29,6 +29,9 @@ struct Args {
     /// Writes the CA that clients must trust, as PEM.
     #[arg(long, value_name = "FILE")]
     ca_out: Option<PathBuf>,
+    /// The only keys that are taken; any other is answered with 401. May be repeated.
+    #[arg(long = "key", value_name = "KEY")]
+    keys: Vec<String>,
     /// How many text events an answer streams.
     #[arg(long, value_name = "N", default_value_t = 5)]
     events: usize,
@@ -105,7 +108,24 @@ fn main() -> std::io::Result<()> {
 }
 
 impl Args {
+    /// What a key that is not taken is answered with, and a request for nothing.
+    fn refusal(&self, request: &RecordedRequest) -> Option<Reply> {
+        if self.keys.is_empty() {
+            return None;
+        }
+        let sent = request.header("authorization").unwrap_or_default();
+        let sent = sent.strip_prefix("Bearer ").unwrap_or_default();
+        let error = |message: &str| json!({ "error": { "message": message } });
+        if !self.keys.iter().any(|key| key == sent) {
+            return Some(Reply::json(401, &error("Incorrect API key provided")));
+        }
+        (request.body == b"{}").then(|| Reply::json(400, &error("Missing required parameter")))
+    }
+
     fn reply(&self, request: &RecordedRequest) -> Reply {
+        if let Some(refusal) = self.refusal(request) {
+            return refusal;
+        }
         if request
             .target
             .split('?')

@@ -12,6 +12,7 @@ use crate::config::identity_args::{FeatureArgs, IdentityArgs};
 use crate::config::key_source::{KeyArgs, KeyCommandArgs};
 use crate::config::lifecycle_args::LifecycleArgs;
 use crate::config::metrics_place::{MetricsPlace, parse_metrics_place};
+use crate::config::preconnect::Preconnect;
 use crate::config::units::{parse_count, parse_duration, parse_size};
 
 /// Where the key goes unless told otherwise.
@@ -98,9 +99,10 @@ pub struct Args {
     /// Ask the upstream for nothing at the start, so that the connection is there for the first caller
     ///
     /// The request has an empty object for a body, which is answered with an error and costs
-    /// nothing. A line says so if the upstream is out of reach or refuses the key.
-    #[arg(long)]
-    pub preconnect: bool,
+    /// nothing. A line says so if the upstream is out of reach or refuses the key; with
+    /// `--preconnect=require` a refused key ends the start.
+    #[arg(long, value_enum, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "report")]
+    pub preconnect: Option<Preconnect>,
 
     /// Largest request body (`1048576`, `64MiB`); larger ones get 413
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]

@@ -13,3 +13,14 @@ pub(crate) enum CredentialSource {
     /// An access token for a workload's identity, got anew before it expires.
     Workload(Box<WorkloadConfig>),
 }
+
+impl CredentialSource {
+    /// It as it was typed, for messages.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Stdin => "standard input".to_owned(),
+            Self::Keys(keys) => keys.name(),
+            Self::Workload(_) => "the identity of this workload".to_owned(),
+        }
+    }
+}

@@ -11,6 +11,7 @@ pub(crate) mod lifecycle_args;
 pub(crate) mod limits;
 pub(crate) mod metrics_place;
 pub(crate) mod paths;
+pub(crate) mod preconnect;
 pub(crate) mod units;
 mod upstream_url;
 pub(crate) mod workload;
@@ -28,6 +29,7 @@ use crate::config::key_source::{KeySourceConfig, NoCredentials};
 use crate::config::lifecycle_args::LifecycleArgs;
 use crate::config::limits::Limits;
 use crate::config::metrics_place::MetricsPlace;
+use crate::config::preconnect::Preconnect;
 use crate::config::workload::{WorkloadConfigError, credential_source};
 use crate::net::unix_socket::UnixSocketConfig;
 
@@ -41,7 +43,8 @@ pub(crate) struct Config {
     pub(crate) unix_socket: Option<UnixSocketConfig>,
     pub(crate) server_info: Option<PathBuf>,
     pub(crate) http_shutdown: bool,
-    pub(crate) preconnect: bool,
+    /// `None`: the upstream is not asked at the start.
+    pub(crate) preconnect: Option<Preconnect>,
     /// Threads that serve; `None`: one for each processor.
     pub(crate) threads: Option<usize>,
     pub(crate) credential: CredentialSource,

@@ -3,26 +3,20 @@
 
 pub(crate) mod headers;
 mod meter;
+pub(crate) mod preconnect;
 pub(crate) mod response_body;
 pub(crate) mod router;
 
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use bytes::Bytes;
-use codex_deadline::within;
 use http::StatusCode;
 use http::header::{HeaderName, LOCATION};
-use http_body::Body as HttpBody;
 
-use crate::access::caller::Caller;
 use crate::access::inspection::Inspection;
 use crate::access::policy::PermittedCall;
-use crate::access::request_limit::{RequestLimit, RequestPermit};
+use crate::access::request_limit::RequestPermit;
 use crate::access::reservation::Reservation;
 use crate::config::limits::{self, Limits};
 use crate::credential::Credential;
@@ -32,7 +26,6 @@ use crate::forward::meter::Meter;
 use crate::forward::response_body::ResponseBody;
 use crate::inspect::answer::AnswerForm;
 use crate::observe::record::Record;
-use crate::observe::stderr;
 use crate::refusal::{Reason, Refusal};
 use crate::upstream::error::UpstreamError;
 use crate::upstream::redirect::origin_of;
@@ -177,79 +170,6 @@ fn note_head(record: &Record, head: &http::response::Parts, form: AnswerForm) {
     let request_id = request_id.and_then(|value| value.to_str().ok());
     record.note_answer_head(form == AnswerForm::EventStream, request_id);
     record.observer().note_upstream_status(head.status);
-}
-
-/// The most of an answer to nobody that is read, in bytes; an unread one would cost
-/// its connection.
-const MAX_DISCARDED: usize = 64 * 1024;
-
-/// How long a request for nothing may take.
-const PRECONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// A request for nothing: leaves a connection in the pool, and finds out whether the
-/// upstream is there and takes the key. Says so in a line if not.
-///
-/// The one request that nobody is permitted: it is ours, and nobody hears its answer.
-pub(crate) async fn preconnect(
-    credential: Credential,
-    upstream: &Upstream,
-    limits: &Limits,
-    request_limit: &RequestLimit,
-) {
-    let asked = ask_for_nothing(credential, upstream, limits, request_limit);
-    let limit = PRECONNECT_TIMEOUT;
-    match within(limit, asked).await {
-        Some(Ok(status))
-            if status == StatusCode::UNAUTHORIZED || status == StatusCode::FORBIDDEN =>
-        {
-            stderr::line(format_args!(
-                "the upstream refuses the key ({status}) that this proxy was given"
-            ));
-        }
-        Some(Ok(status)) if !status.is_client_error() => {
-            stderr::line(format_args!(
-                "the upstream answered {status} to a request for nothing \
-                 (is --upstream-url right?)"
-            ));
-        }
-        Some(Ok(_)) => {}
-        Some(Err(fault)) => stderr::line(format_args!(
-            "no connection yet: {}: {fault}",
-            fault.reason().code()
-        )),
-        None => stderr::line(format_args!(
-            "no connection yet: no answer within {limit:?}"
-        )),
-    }
-}
-
-async fn ask_for_nothing(
-    credential: Credential,
-    upstream: &Upstream,
-    limits: &Limits,
-    request_limit: &RequestLimit,
-) -> Result<StatusCode, UpstreamError> {
-    let call = PermittedCall::probe();
-    let authorization = credential.authorize(&call).await;
-    let mut authorization = authorization.map_err(UpstreamError::Credential)?;
-    let permit_of_head = authorization.take_permit();
-    let outgoing = RequestHead {
-        headers: headers::for_upstream(authorization, call.headers()),
-        permit: permit_of_head,
-    };
-    let nothing = RequestBody::new(Body::from("{}"), limits);
-    let permit = request_limit
-        .take(&Caller::proxy())
-        .ok_or(UpstreamError::Busy)?;
-    let (head, mut body) = upstream.send(outgoing, nothing, permit).await?;
-    let mut read = 0;
-    while head.status.is_client_error()
-        && read < MAX_DISCARDED
-        && let Some(Ok(frame)) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
-    {
-        read += frame.data_ref().map_or(0, Bytes::len);
-    }
-    Ok(head.status)
 }
 
 /// What is not an answer to this `POST`: a switch of protocols or a form of it that

@@ -24,8 +24,9 @@ use crate::startup::lifetime::Lifetime;
 use crate::startup::listening::Listening;
 use crate::startup::metrics::{MetricsBound, ReservedForMetrics};
 use crate::startup::observation::Observing;
+use crate::startup::replaceable_file::may_be_replaced;
 use crate::startup::require_all;
-use crate::startup::sandbox::{confine, confine_resolver, may_be_replaced};
+use crate::startup::sandbox::{confine, confine_resolver};
 use crate::startup::spending::{Charging, OpenSpending, Reload};
 use crate::upstream::{Resolver, Route};
 
@@ -149,7 +150,7 @@ impl Checked {
             {
                 banner.hint(format_args!(
                     "SIGHUP reads {flag} {} again if it is rewritten in place; a new file in its place is found \
-                     only where the file is alone in a directory of its own",
+                     only where the file is alone in its directory, or beside files of root's that everybody may read",
                     file.display()
                 ));
             }

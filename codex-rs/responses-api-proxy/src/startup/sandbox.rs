@@ -8,6 +8,7 @@ use codex_process_hardening::{Mitigation, OnRefusedCall, SandboxPolicy, enter_sa
 use crate::config::args::Sandbox;
 use crate::lifecycle::server_info::ServerInfo;
 use crate::net::unix_socket::UnixSocket;
+use crate::startup::replaceable_file::readable_for;
 use crate::upstream::{Hop, Route};
 
 /// The port of the resolver, for answers too long for UDP.
@@ -165,33 +166,9 @@ fn on_refused_call(mode: Sandbox) -> Option<OnRefusedCall> {
 }
 
 /// Directories that hold much besides a file of ours.
-const SHARED_DIRECTORIES: [&str; 10] = [
+pub(super) const SHARED_DIRECTORIES: [&str; 10] = [
     "/", "/etc", "/home", "/opt", "/root", "/run", "/srv", "/tmp", "/usr", "/var",
 ];
-
-/// What has to be readable to read a file again: the file, and nothing else. Where it is alone in a
-/// directory that is the directory, because an editor replaces the file by a new one; elsewhere it has to
-/// be rewritten in place.
-fn readable_for(file: &Path) -> Option<PathBuf> {
-    let file = std::fs::canonicalize(file).ok()?;
-    Some(directory_of_its_own(&file).unwrap_or(file))
-}
-
-/// The directory of a file, if nothing else is in it.
-fn directory_of_its_own(file: &Path) -> Option<PathBuf> {
-    let directory = file.parent()?;
-    let is_shared = SHARED_DIRECTORIES.map(Path::new).contains(&directory);
-    let is_it = |entry: std::io::Result<std::fs::DirEntry>| {
-        entry.is_ok_and(|entry| Some(entry.file_name().as_os_str()) == file.file_name())
-    };
-    let is_alone = std::fs::read_dir(directory).is_ok_and(|mut entries| entries.all(is_it));
-    (is_alone && !is_shared).then(|| directory.to_owned())
-}
-
-/// Whether a new file in the place of this one will be found inside the sandbox.
-pub(crate) fn may_be_replaced(file: &Path) -> bool {
-    std::fs::canonicalize(file).is_ok_and(|file| directory_of_its_own(&file).is_some())
-}
 
 /// The directories of the files that the C library reads, whose files are replaced, and come late: a rule
 /// holds for what is there when it is made. What everybody may read in them may be read, also by a thread
@@ -259,31 +236,6 @@ mod tests {
     use std::fs;
 
     use super::*;
-
-    #[test]
-    fn a_file_that_is_not_alone_is_readable_alone() {
-        let home = tempfile::tempdir().unwrap();
-        let home = home.path().canonicalize().unwrap();
-        let file = home.join("tokens");
-        fs::write(&file, "").unwrap();
-        assert_eq!(readable_for(&file), Some(home.clone()));
-        assert!(may_be_replaced(&file));
-        for beside in ["tokens~", ".profile", "openai.key"] {
-            let beside = home.join(beside);
-            fs::write(&beside, "").unwrap();
-            assert_eq!(readable_for(&file), Some(file.clone()));
-            assert!(!may_be_replaced(&file));
-            fs::remove_file(&beside).unwrap();
-        }
-        fs::create_dir(home.join("src")).unwrap();
-        assert_eq!(readable_for(&file), Some(file.clone()));
-        // A link to it changes nothing.
-        let own = home.join("own");
-        fs::create_dir(&own).unwrap();
-        std::os::unix::fs::symlink(&file, own.join("tokens")).unwrap();
-        assert_eq!(readable_for(&own.join("tokens")), Some(file));
-        assert_eq!(readable_for(&home.join("nowhere")), None);
-    }
 
     #[test]
     fn a_link_that_leads_nowhere_yet_is_followed_to_where_it_will_lead() {

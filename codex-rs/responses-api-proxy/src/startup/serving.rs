@@ -15,7 +15,6 @@ use crate::downstream::connection_limit::ConnectionLimit;
 use crate::downstream::control_listener;
 use crate::downstream::metrics_listener;
 use crate::downstream::workers::{self, Threads, Workers};
-use crate::forward::preconnect;
 use crate::forward::router::{Shared, router};
 use crate::lifecycle::server_info::ServerInfo;
 use crate::lifecycle::shutdown::Shutdown;
@@ -26,6 +25,7 @@ use crate::startup::confined::Confined;
 use crate::startup::control::PreparedControl;
 use crate::startup::listening::Listening;
 use crate::startup::metrics::MetricsServed;
+use crate::startup::preconnecting::ask_before_ready;
 use crate::startup::reading_again::read_again;
 use crate::upstream::{ListenerOwner, Route, Upstream};
 
@@ -244,6 +244,8 @@ impl Serving {
             let token = clients.generated_token.as_deref();
             let control_path = control.as_ref().and_then(PreparedControl::path);
             let line = ServerInfo::line(port, socket.as_deref(), token, control_path)?;
+            // Before anybody is told that there is a proxy.
+            let asked = ask_before_ready(&config, &shared).await?;
             if let Some(info) = &mut server_info {
                 info.announce(&line)?;
             }
@@ -264,18 +266,7 @@ impl Serving {
                 places.join(", "),
                 config.drain_timeout,
             );
-            if config.preconnect {
-                tokio::spawn(async move {
-                    let Shared {
-                        credential,
-                        upstream,
-                        limits,
-                        access,
-                        ..
-                    } = &*shared;
-                    preconnect(*credential, upstream, limits, &access.request_limit).await;
-                });
-            }
+            asked.go_on(&config, shared);
             tokio::select! {
                 cut = serve(listeners, terms) => anyhow::Ok((cut, control)),
                 never = hangups => match never {},

@@ -97,7 +97,9 @@ fn a_token_file_is_the_only_readable_file_of_its_directory() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("tokens");
     fs::write(&file, format!("alice:{alice}\n")).unwrap();
-    fs::write(home.path().join(".profile"), "").unwrap();
+    let beside = home.path().join("not-for-everybody");
+    fs::write(&beside, "").unwrap();
+    fs::set_permissions(&beside, fs::Permissions::from_mode(0o600)).unwrap();
     let proxy = in_front_of(&upstream)
         .arg("--client-token-file")
         .arg(&file)

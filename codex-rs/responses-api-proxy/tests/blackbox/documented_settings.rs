@@ -42,8 +42,9 @@ pub(crate) fn flags() -> Vec<(String, bool)> {
     let flags = flags.map(|line| line.strip_prefix("-V, ").unwrap_or(line));
     flags
         .map(|line| {
-            let name = line.split([' ', '\n']).next().unwrap();
-            (format!("--{name}"), line.contains('<'))
+            // `--flag[=<VALUE>]` can go without.
+            let name = line.split([' ', '\n', '[']).next().unwrap();
+            (format!("--{name}"), line.contains(" <"))
         })
         .filter(|(name, _)| name != "--help" && name != "--version")
         .collect()

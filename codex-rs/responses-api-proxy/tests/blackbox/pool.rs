@@ -218,6 +218,40 @@ fn a_key_that_is_refused_is_known_at_the_start() {
     proxy.wait_for_stderr("the upstream refuses the key (401 Unauthorized)");
 }
 
+/// Whoever starts it has to know before anybody depends on it: no file says that there is a proxy, and no line either.
+#[test]
+fn a_key_that_is_refused_can_end_the_start() {
+    for status in [401, 403] {
+        let upstream = MockUpstream::h2(Reply::new(status));
+        let mut proxy = in_front_of(&upstream)
+            .args(["--preconnect=require"])
+            .server_info()
+            .spawn();
+        assert_eq!(proxy.wait_exit().code(), Some(1));
+        let said = proxy.stderr_so_far();
+        let refused = format!("Error: the upstream refuses the key ({status} ");
+        assert!(said.starts_with(&refused), "{said}");
+        assert!(
+            said.contains("replace it (standard input) and start again"),
+            "{said}"
+        );
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(!proxy.info_file().exists());
+    }
+}
+
+/// A network that is not up yet says nothing of the key: a host whose network comes late still has a proxy.
+#[test]
+fn an_upstream_out_of_reach_does_not_end_the_start() {
+    let nobody = RefusedPort::new();
+    let proxy = Proxy::builder(PROXY)
+        .upstream_url(&nobody.url())
+        .args(["--preconnect=require"])
+        .start();
+    proxy.wait_for_stderr("no connection yet: upstream_connect: ");
+    assert_eq!(ask(&proxy).status, 502);
+}
+
 #[test]
 fn a_connection_that_could_not_be_made_ahead_is_reported_and_no_more() {
     let nobody = RefusedPort::new();

@@ -19,6 +19,8 @@ pub(crate) enum KeyFileError {
     /// The way to it, in words.
     Path(String),
     Io(io::Error),
+    /// The service manager had nothing to put there.
+    NoCredential,
     NotAFile,
     TooLong,
     Owner(u32),
@@ -34,6 +36,10 @@ impl fmt::Display for KeyFileError {
                 f.write_str("there is no such file")
             }
             Self::Io(cause) => cause.fmt(f),
+            Self::NoCredential => f.write_str(
+                "systemd has found no key to load for this service; codex-proxy-setup asks for one and keeps it, as does \
+                 systemd-creds encrypt",
+            ),
             Self::NotAFile => f.write_str("it is not a regular file"),
             Self::TooLong => write!(f, "it is longer than {LONGEST} bytes; a key is one line"),
             Self::Owner(user) => write!(
@@ -65,7 +71,12 @@ pub(crate) fn open_key_file(key_file: &KeyFile) -> Result<(File, usize), KeyFile
         let place = Place::find_exclusively(&path, &trusted)
             .map_err(|error| KeyFileError::Path(with_causes(&error)))?;
         let there = place.status().map_err(KeyFileError::Io)?;
-        let there = there.ok_or_else(|| KeyFileError::Io(io::ErrorKind::NotFound.into()))?;
+        let there = there.ok_or_else(|| {
+            if key_file.is_credential {
+                return KeyFileError::NoCredential;
+            }
+            KeyFileError::Io(io::ErrorKind::NotFound.into())
+        })?;
         if there.kind == Kind::Link {
             if !trusted.includes(there.owner) {
                 return Err(KeyFileError::Owner(there.owner));
@@ -170,6 +181,9 @@ mod tests {
         assert!(open_key_file(&credential).is_ok());
         write(&file, "sk-key", 0o444);
         assert!(open_key_file(&credential).is_err());
+        fs::remove_file(&file).unwrap();
+        let said = open_key_file(&credential).unwrap_err().to_string();
+        assert!(said.contains("codex-proxy-setup"), "{said}");
     }
 
     /// Whoever can write a directory can put another file of root's in the place of the key, or a key of before.

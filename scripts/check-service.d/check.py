@@ -1,0 +1,72 @@
+"""Goes through the life of the service in a container for each suite, and says what holds."""
+
+import argparse
+import contextlib
+import sys
+import time
+
+import failures
+import life
+from container import CannotRun, Container
+
+# In the order in which they happen to one system: each leaves the service as the next one needs it.
+STEPS = (
+    life.an_account_that_is_not_ours_stops_the_installation,
+    life.it_is_installed_and_not_started,
+    failures.without_a_key_it_says_so,
+    life.the_set_up_starts_it_and_sees_that_it_works,
+    life.the_unit_is_confined,
+    life.an_allowed_user_is_answered_and_another_is_refused,
+    life.the_key_cannot_be_read,
+    life.a_key_is_replaced_while_requests_go_on,
+    life.a_policy_is_replaced_by_reload,
+    life.the_access_log_is_rotated,
+    life.nobody_is_refused_over_restart_and_upgrade,
+    failures.a_key_of_another_machine,
+    failures.a_refused_key,
+    failures.a_taken_port,
+    failures.a_wrong_policy,
+    failures.a_page_that_cannot_be_locked,
+    life.sudo_is_given_up,
+    life.purge_leaves_nothing,
+)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cache", required=True)
+    parser.add_argument("--suites", required=True)
+    parser.add_argument("--packages", nargs=2, required=True)
+    parser.add_argument("--mock", required=True)
+    parser.add_argument("--keep", action="store_true")
+    args = parser.parse_args()
+    broken = 0
+    for suite in args.suites.split(","):
+        print(f"== {suite}", flush=True)
+        container = Container(suite, args.cache)
+        with contextlib.ExitStack() as ends:
+            if not args.keep:
+                ends.callback(container.end)
+            host = life.Host(container, args.packages, args.mock)
+            for step in STEPS:
+                began = time.monotonic()
+                name = step.__name__.replace("_", " ")
+                try:
+                    found = step(host)
+                except (AssertionError, KeyError, ValueError) as error:
+                    broken += 1
+                    print(f"BROKEN  {name}: {error}", flush=True)
+                    print(container.shell("systemctl status --no-pager --lines 20 codex-proxy.socket codex-proxy.service")[1])
+                    break
+                seconds = time.monotonic() - began
+                print(f"ok {seconds:5.1f} s  {name}{f' ({found})' if found else ''}", flush=True)
+        if args.keep:
+            print(f"nsenter -t {container.init} -a -r    # in {suite}, until process {container.init} is killed")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except CannotRun as error:
+        sys.exit(f"check-service: {error}")
