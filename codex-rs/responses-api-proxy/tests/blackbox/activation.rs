@@ -9,7 +9,9 @@ use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use codex_test_support::{Answer, Client, MockUpstream, Proxy, ProxyBuilder, Reply, skipped};
+use codex_test_support::{
+    Answer, Client, MockUpstream, Proxy, ProxyBuilder, Reply, run_to_exit, skipped,
+};
 
 use crate::{RESPONSES, in_front_of};
 
@@ -85,6 +87,7 @@ fn callers_come_in_by_every_socket_that_is_passed() {
         "proxy=tcp:127.0.0.1:0".to_owned(),
         format!("proxy=unix:{}", at("proxy").display()),
         format!("metrics=unix:{}", at("metrics").display()),
+        format!("control=unix:{}", at("control").display()),
     ];
     let sockets: Vec<&str> = sockets.iter().map(String::as_str).collect();
     let builder = in_front_of(&upstream)
@@ -124,10 +127,24 @@ fn callers_come_in_by_every_socket_that_is_passed() {
         metrics.contains("codex_proxy_upstream_connect_seconds"),
         "{metrics}"
     );
+    let control = format!("unix:{}", at("control").display());
+    let status = run_to_exit(crate::PROXY, &["status", "--control", &control], &[], b"");
+    assert!(
+        status.code == Some(0) && status.stdout.contains(&format!("127.0.0.1:{port}")),
+        "{} {}",
+        status.stdout,
+        status.stderr
+    );
+    assert_eq!(
+        info(&proxy)["control_socket"],
+        at("control").to_str().unwrap()
+    );
     signal(&proxy, "TERM");
     proxy.wait_for_stderr("manager saw exit 0");
     assert!(
-        at("proxy").exists() && at("metrics").exists(),
+        ["proxy", "metrics", "control"]
+            .iter()
+            .all(|name| at(name).exists()),
         "who made them removes them"
     );
     assert!(!proxy.info_file().exists());

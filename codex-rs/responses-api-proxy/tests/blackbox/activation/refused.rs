@@ -45,7 +45,11 @@ fn what_is_not_for_callers_of_this_host_is_refused() {
             &[],
             "is TCP, and its permissions",
         ),
-        (&[tcp, &control], &[], "a socket control"),
+        (
+            &[tcp, &control],
+            &["--control", &elsewhere],
+            "leave --control out",
+        ),
         (
             &[tcp],
             &["--key-fd", "3"],
