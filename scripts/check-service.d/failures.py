@@ -47,6 +47,12 @@ def a_refused_key(host):
     expect("refuses the key (401 Unauthorized)" in said and "codex-proxy-setup --rotate" in said, said)
     said = said_by_the_service(host)
     expect("refuses the key (401 Unauthorized)" in said and "replace it" in said, said)
+    # Callers who come meanwhile do not have systemd give the port away.
+    host.container.run("systemctl", "start", "codex-proxy.socket", check=True)
+    for _ in range(10):
+        host.container.shell("timeout 1 bash -c 'exec 3<>/dev/tcp/127.0.0.1/8787; cat <&3' >/dev/null; true", check=True)
+    _, state = host.container.run("systemctl", "is-active", "codex-proxy.socket")
+    expect(state.strip() == "active", f"the socket is {state}")
     status, said = host.set_up("--rotate", key=host.keys[0])
     expect(status == 0, said)
     works_again(host)

@@ -231,11 +231,37 @@ fn budget(budget: &Budget) -> Vec<String> {
     ]
 }
 
+/// The widest cell of a table, in columns, and the most rows that are shown: whoever answers need not be a proxy.
+const WIDEST: usize = 64;
+const MOST_ROWS: usize = 1_000;
+
+/// The cell, cut where it is too wide.
+fn cut(cell: String) -> String {
+    use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+    // A character may be two columns wide, and so many bytes have at most as many columns.
+    if cell.len() <= WIDEST || cell.width() <= WIDEST {
+        return cell;
+    }
+    let mut width = 1;
+    let fits = |character: &char| {
+        width += character.width().unwrap_or(0);
+        width <= WIDEST
+    };
+    let kept: String = cell.chars().take_while(fits).collect();
+    kept + "…"
+}
+
 /// Columns as wide as their longest cell: the first to the left, numbers to the right.
-fn table(text: &mut String, heads: &[&str], rows: Vec<Vec<String>>) {
+fn table(text: &mut String, heads: &[&str], mut rows: Vec<Vec<String>>) {
     use unicode_width::UnicodeWidthStr;
 
+    let more = rows.len().saturating_sub(MOST_ROWS);
+    rows.truncate(MOST_ROWS);
     let heads: Vec<String> = heads.iter().map(|&head| head.to_owned()).collect();
+    let rows = rows
+        .into_iter()
+        .map(|row| row.into_iter().map(cut).collect());
     let lines: Vec<Vec<String>> = std::iter::once(heads).chain(rows).collect();
     let columns = lines.first().map_or(0, Vec::len);
     let widths: Vec<usize> = (0..columns)
@@ -258,6 +284,9 @@ fn table(text: &mut String, heads: &[&str], rows: Vec<Vec<String>>) {
             }
         }
         let _ = writeln!(text, "{}", shown.trim_end());
+    }
+    if more > 0 {
+        let _ = writeln!(text, "and {more} more");
     }
 }
 

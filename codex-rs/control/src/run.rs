@@ -7,6 +7,7 @@ use crate::command::ControlCommand;
 use crate::connection::{ANSWER_TIMEOUT, Connection};
 use crate::error::ControlError;
 use crate::place::Place;
+use crate::printable::printable_json;
 use crate::report::report;
 use crate::stop::stop;
 use crate::top::top;
@@ -23,8 +24,9 @@ pub fn run(command: &ControlCommand) -> Result<(), ControlError> {
             let socket = Place::of(&args.place).socket()?;
             let status = Connection::open(&socket, ANSWER_TIMEOUT)?.status(false)?;
             if args.json {
-                let line = serde_json::to_string_pretty(&status);
-                print(&(line.map_err(|error| ControlError::Output(error.into()))? + "\n"))
+                let text = serde_json::to_string_pretty(&status);
+                let text = text.map_err(|error| ControlError::Output(error.into()))?;
+                print(&(printable_json(&text) + "\n"))
             } else {
                 print(&report(&status))
             }

@@ -165,12 +165,30 @@ impl Place {
         Ok(chownat(&self.directory, &self.name, None, group, flags)?)
     }
 
-    /// Gives the file itself, and not what a link leads to, to another user.
+    /// Gives the file `found`, and nothing that somebody may have put in its place since, to another user.
+    ///
+    /// # Errors
+    ///
+    /// Those of `openat(2)` and `fchownat(2)`; `ENOENT` if something else stands there by now.
+    #[cfg(target_os = "linux")]
+    pub fn give_to_user(&self, found: &Status, user: u32) -> io::Result<()> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = openat(&self.directory, &self.name, flags, Mode::empty())?;
+        if !Status::of(&file)?.is_same_file(found) {
+            return Err(Errno::NOENT.into());
+        }
+        let user = Some(Uid::from_raw(user));
+        Ok(chownat(&file, "", user, None, AtFlags::EMPTY_PATH)?)
+    }
+
+    /// Gives what stands there, but not what a link leads to, to another user: a file cannot be held on to here without
+    /// being opened, so `found` is not looked at.
     ///
     /// # Errors
     ///
     /// Those of `fchownat(2)`.
-    pub fn give_to_user(&self, user: u32) -> io::Result<()> {
+    #[cfg(not(target_os = "linux"))]
+    pub fn give_to_user(&self, _found: &Status, user: u32) -> io::Result<()> {
         let user = Some(Uid::from_raw(user));
         let flags = AtFlags::SYMLINK_NOFOLLOW;
         Ok(chownat(&self.directory, &self.name, user, None, flags)?)

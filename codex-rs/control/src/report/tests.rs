@@ -145,3 +145,15 @@ fn nothing_is_said_of_what_is_not_there_and_all_of_what_is_wrong() {
     };
     assert!(report(&none).ends_with("\nthe policy has no limits\n"));
 }
+
+#[test]
+fn a_table_is_bounded_whoever_answers() {
+    let mut text = String::new();
+    let wide = "模".repeat(1_000);
+    let rows = vec![vec![wide, "1".to_owned()]; MOST_ROWS + 2];
+    table(&mut text, &["name", "n"], rows);
+    assert!(text.len() < MOST_ROWS * 4 * WIDEST, "{}", text.len());
+    assert!(text.ends_with("and 2 more\n"));
+    let row = text.lines().nth(1).unwrap();
+    assert!(row.contains("模…"), "{row}");
+}

@@ -1,9 +1,10 @@
 //! Who could put something else in the place of a file: its owner and mode, and those of every directory above it.
 
+use std::ffi::OsString;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use codex_server_info::Found;
 use rustix::process::geteuid;
@@ -16,6 +17,9 @@ const GROUP_OR_OTHERS: u32 = 0o022;
 const OTHERS: u32 = 0o002;
 const STICKY: u32 = 0o1000;
 
+/// As many as Linux follows on the way to one file.
+const MOST_LINKS: usize = 40;
+
 /// A place on a path that somebody else could change.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Weak {
@@ -25,19 +29,28 @@ pub(super) struct Weak {
 }
 
 /// The first place on the way to `file`, the file included, that users other than `trusted` can change; `None` if
-/// there is none. Links are followed before: what counts is where the file really is.
+/// there is none. Links count with the directories that they are in: whoever can replace one decides where it leads.
 ///
 /// # Errors
 ///
 /// A directory that cannot be looked at.
 pub(super) fn weakness(file: &Path, trusted: &[u32]) -> io::Result<Option<Weak>> {
-    let file = fs::canonicalize(file)?;
-    let own = fs::metadata(&file)?;
+    let way = Way::to(file)?;
+    let own = fs::metadata(&way.file)?;
     if let Some(what) = of(&own, trusted, GROUP_OR_OTHERS) {
-        return Ok(Some(Weak { path: file, what }));
+        return Ok(Some(Weak {
+            path: way.file,
+            what,
+        }));
     }
-    for directory in file.ancestors().skip(1) {
-        let found = fs::metadata(directory)?;
+    for link in way.links {
+        // Its mode says nothing; in a sticky directory its owner can replace it.
+        if let Some(what) = of(&fs::symlink_metadata(&link)?, trusted, 0) {
+            return Ok(Some(Weak { path: link, what }));
+        }
+    }
+    for directory in way.directories {
+        let found = fs::metadata(&directory)?;
         // In a sticky directory nobody can rename what is somebody else's (sticky(7)).
         let writers = if found.mode() & STICKY == 0 {
             GROUP_OR_OTHERS
@@ -45,11 +58,73 @@ pub(super) fn weakness(file: &Path, trusted: &[u32]) -> io::Result<Option<Weak>>
             0
         };
         if let Some(what) = of(&found, trusted, writers) {
-            let path = directory.to_owned();
-            return Ok(Some(Weak { path, what }));
+            return Ok(Some(Weak {
+                path: directory,
+                what,
+            }));
         }
     }
     Ok(None)
+}
+
+/// How the kernel gets to a file (path_resolution(7)).
+struct Way {
+    /// Where the file really is.
+    file: PathBuf,
+    /// In which something is looked up, the nearest to the file first.
+    directories: Vec<PathBuf>,
+    /// That are followed.
+    links: Vec<PathBuf>,
+}
+
+impl Way {
+    fn to(file: &Path) -> io::Result<Self> {
+        let file = std::path::absolute(file)?;
+        let mut left: Vec<OsString> = names_of(&file);
+        let mut at = PathBuf::from("/");
+        let (mut directories, mut links) = (Vec::new(), Vec::new());
+        while let Some(name) = left.pop() {
+            if name == ".." {
+                at.pop();
+                continue;
+            }
+            let next = at.join(&name);
+            if !directories.contains(&at) {
+                directories.push(at.clone());
+            }
+            if !fs::symlink_metadata(&next)?.is_symlink() {
+                at = next;
+                continue;
+            }
+            let target = fs::read_link(&next)?;
+            links.push(next);
+            if links.len() > MOST_LINKS {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
+            if target.is_absolute() {
+                at = PathBuf::from("/");
+            }
+            left.extend(names_of(&target));
+        }
+        directories.reverse();
+        Ok(Self {
+            file: at,
+            directories,
+            links,
+        })
+    }
+}
+
+/// The names in a path, the last one first.
+fn names_of(path: &Path) -> Vec<OsString> {
+    let names = path.components().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        _ => None,
+    });
+    let mut names: Vec<OsString> = names.collect();
+    names.reverse();
+    names
 }
 
 fn of(found: &Metadata, trusted: &[u32], writers: u32) -> Option<String> {
@@ -154,5 +229,22 @@ mod tests {
         let link = top.join("link");
         std::os::unix::fs::symlink(&file, &link).unwrap();
         assert_eq!(weakness(&link, &trusted).unwrap(), None);
+        // Unless others can put another one there.
+        let open = top.join("open");
+        fs::create_dir(&open).unwrap();
+        set_mode(&open, 0o777);
+        for (name, target) in [
+            ("a", &file),
+            ("b", &link),
+            ("c", &PathBuf::from("../run/server-info.json")),
+        ] {
+            let link = open.join(name);
+            std::os::unix::fs::symlink(target, &link).unwrap();
+            let weak = weakness(&link, &trusted).unwrap().unwrap();
+            assert_eq!(weak.path, open);
+        }
+        let round = top.join("round");
+        std::os::unix::fs::symlink(&round, &round).unwrap();
+        assert!(weakness(&round, &trusted).is_err());
     }
 }

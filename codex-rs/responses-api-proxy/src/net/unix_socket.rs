@@ -152,7 +152,7 @@ impl UnixSocket {
     ///
     /// As those of [`bind`](Self::bind).
     pub(crate) fn give_to_user(&self, user: u32) -> Result<(), UnixSocketError> {
-        let given = self.place.give_to_user(user);
+        let given = self.place.give_to_user(&self.bound, user);
         given.map_err(|cause| UnixSocketError::Io(self.path.clone(), cause))
     }
 
