@@ -169,6 +169,43 @@ fn as_installed_root_alone_may_call() {
     assert!(unit.contains("\nEnvironmentFile=/etc/codex-proxy/options\n"));
 }
 
+/// At a limit systemd closes the socket, and the next who binds the port answers in the proxy's place.
+#[test]
+fn a_start_that_fails_does_not_give_the_port_away() {
+    let (service, socket) = (
+        text("systemd/codex-proxy.service"),
+        text("systemd/codex-proxy.socket"),
+    );
+    assert!(service.contains("\nStartLimitIntervalSec=0\n"));
+    assert!(socket.contains("\nTriggerLimitIntervalSec=0\n"));
+}
+
+#[test]
+fn nobody_whom_the_set_up_looks_for_has_its_terminal() {
+    let script = text("codex-proxy-setup");
+    let becoming: Vec<&str> = script
+        .lines()
+        .filter(|line| line.contains("runuser"))
+        .collect();
+    assert!(!becoming.is_empty());
+    for line in becoming {
+        assert!(
+            line.contains("setsid --wait runuser") && line.contains("</dev/null"),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn without_a_line_that_says_who_may_call_root_alone_may() {
+    let service = text("systemd/codex-proxy.service");
+    let default = service.find("Environment=\"CODEX_PROXY_CALLERS=--allow-user root\"");
+    assert!(default.unwrap() < service.find("EnvironmentFile=").unwrap());
+    for script in ["openrc/codex-proxy", "runit/run"] {
+        assert!(text(script).contains("${CODEX_PROXY_CALLERS---allow-user root}"));
+    }
+}
+
 #[test]
 fn the_policy_that_is_installed_is_one() {
     let output = Command::new(env!("CARGO_BIN_EXE_codex"))
