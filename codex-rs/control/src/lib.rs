@@ -3,7 +3,7 @@
 //! A proxy that was started with `--control unix:/PATH` answers there whoever may ask: root, its own user, and the
 //! user that started it. The protocol is lines of JSON, a document a line, in both directions ([`protocol`]); what is
 //! said is a [`Status`]. This crate has both, and the commands that ask: `status`, `top`, `wait` and `stop`
-//! ([`ControlCommand`], [`run`]). The proxy's side of the socket is the proxy's own affair.
+//! ([`ControlCommand`], [`run()`]). The proxy's side of the socket is the proxy's own affair.
 //!
 //! Neither the key nor a token, a header or a body is anywhere in it.
 #![forbid(unsafe_code)]
