@@ -94,13 +94,14 @@ impl Terminal {
         }
     }
 
-    /// It is as it was before.
+    /// It is as it was before once the program has ended: how that did.
     #[track_caller]
-    fn assert_restored(&mut self) {
+    fn assert_restored_by(&mut self, program: &mut Child) -> Option<i32> {
         self.wait_for("end of the other screen", |terminal| {
             let screen = terminal.screen.screen();
             !screen.alternate_screen() && !screen.hide_cursor()
         });
+        let code = program.wait().unwrap().code();
         let after = tcgetattr(&self.program).unwrap();
         for (name, before, after) in [
             (
@@ -121,6 +122,7 @@ impl Terminal {
         ] {
             assert_eq!(before, after, "{name} modes");
         }
+        code
     }
 }
 
@@ -179,8 +181,7 @@ fn it_shows_what_goes_on_in_any_size_and_gives_the_terminal_back() {
             .any(|row| row.starts_with("0 in flight"))
     });
     terminal.press("q");
-    terminal.assert_restored();
-    assert_eq!(top.wait().unwrap().code(), Some(0));
+    assert_eq!(terminal.assert_restored_by(&mut top), Some(0));
 }
 
 #[test]
@@ -209,8 +210,7 @@ fn control_c_escape_and_signals_give_the_terminal_back_too() {
             // By the signal's own action.
             None
         };
-        terminal.assert_restored();
-        assert_eq!(top.wait().unwrap().code(), code, "{end:?}");
+        assert_eq!(terminal.assert_restored_by(&mut top), code, "{end:?}");
     }
 }
 
