@@ -164,7 +164,10 @@ impl Notifier {
         let Some(Manager { socket, .. }) = self.0.as_deref() else {
             return false;
         };
-        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        let flags = SendFlags::DONTWAIT;
+        // Elsewhere it has to do that Rust ignores SIGPIPE.
+        #[cfg(not(target_vendor = "apple"))]
+        let flags = flags | SendFlags::NOSIGNAL;
         let sent = match send(socket, text.as_bytes(), flags) {
             Err(Errno::AGAIN) if has_to_know => {
                 let mut waited = [PollFd::new(socket, PollFlags::OUT)];
