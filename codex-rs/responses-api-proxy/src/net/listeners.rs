@@ -121,6 +121,10 @@ mod tests {
     }
 
     #[tokio::test]
+    #[cfg_attr(
+        not(unix),
+        allow(irrefutable_let_patterns, reason = "there are no Unix sockets")
+    )]
     async fn each_listener_has_its_turn() {
         let ((one, at_one), (other, at_other)) = (bound(), bound());
         let listeners = Listeners::new(vec![one, other]).unwrap();

@@ -292,9 +292,11 @@ impl Serving {
             stderr::line(format_args!("cut off without having finished: {cut}"));
         }
         drop(server_info);
-        // Elsewhere there is none.
         #[cfg(unix)]
         drop(unix_socket);
+        // Elsewhere there is none.
+        #[cfg(not(unix))]
+        let _none = unix_socket;
         let signal = shutdown.ended_by_signal();
         Ok(signal.map_or(ExitCode::SUCCESS, |signal| ExitCode::from(128 + signal)))
     }
