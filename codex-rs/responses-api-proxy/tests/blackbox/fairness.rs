@@ -314,6 +314,7 @@ fn connections_of_one_user_do_not_keep_another_one_from_scraping() {
     let answer = early.get("/metrics").read_answer();
     assert_eq!(answer.status, 200, "{}", answer.text());
     scrape(place);
+    // A scrape that nobody gives way to waits for ten seconds.
     let took = began.elapsed();
-    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
 }
