@@ -7,7 +7,6 @@ use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use codex_control::Status;
@@ -17,11 +16,10 @@ use codex_control::protocol::{
 };
 use codex_deadline::within;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::watch;
 
 use crate::access::peer_users::PeerUsers;
+use crate::downstream::listener_thread::ListenerThread;
 use crate::downstream::newest_tasks::NewestTasks;
-use crate::downstream::workers;
 use crate::lifecycle::shutdown::Shutdown;
 use crate::net::listeners::{BoundListener, Listeners};
 use crate::net::socket::Socket;
@@ -41,9 +39,6 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// How long to wait before accepting again when the system has no more to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// The stack of the thread, in bytes.
-const STACK: usize = 512 * 1024;
 
 /// Descriptors that all of this takes: the runtime's, the listener's, and those of connections.
 pub(crate) const DESCRIPTORS: u64 = 16;
@@ -68,63 +63,23 @@ impl fmt::Debug for Control {
     }
 }
 
-/// The thread that answers, until this is dropped.
-#[derive(Debug)]
-pub(crate) struct ControlListener {
-    until: Option<watch::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl ControlListener {
-    /// Starts the thread, which is as confined as the one that starts it. `users` tell whose a connection is.
-    ///
-    /// # Errors
-    ///
-    /// When there is no thread, no descriptor to poll with, or a listener that cannot be polled.
-    pub(crate) fn start(
-        listener: BoundListener,
-        users: Arc<PeerUsers>,
-        control: Control,
-    ) -> io::Result<Self> {
-        let runtime = workers::runtime()?;
-        let listeners = {
-            let _within = runtime.enter();
-            Listeners::new(vec![listener])?
-        };
-        let (until, mut ended) = watch::channel(());
-        let work = move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    never = accept(listeners, &users, Arc::new(control)) => match never {},
-                    // Nothing is ever sent: an error, once the sender is gone, is the end.
-                    _gone = ended.changed() => {}
-                }
-            });
-            runtime.shutdown_background();
-        };
-        let thread = std::thread::Builder::new()
-            .name("control".to_owned())
-            .stack_size(STACK)
-            .spawn(work)?;
-        Ok(Self {
-            until: Some(until),
-            thread: Some(thread),
-        })
-    }
-}
-
-impl Drop for ControlListener {
-    fn drop(&mut self) {
-        drop(self.until.take());
-        if let Some(thread) = self.thread.take() {
-            // A panic was reported when it happened.
-            let _ = thread.join();
-        }
-    }
+/// Answers until this is dropped. `users` tell whose a connection is.
+///
+/// # Errors
+///
+/// When there is no thread, no descriptor to poll with, or a listener that cannot be polled.
+pub(crate) fn start(
+    listener: BoundListener,
+    users: Arc<PeerUsers>,
+    control: Control,
+) -> io::Result<ListenerThread> {
+    ListenerThread::start("control", listener, move |listeners| {
+        accept(listeners, users, Arc::new(control))
+    })
 }
 
 /// Accepts for ever.
-async fn accept(listeners: Listeners, users: &PeerUsers, control: Arc<Control>) -> Infallible {
+async fn accept(listeners: Listeners, users: Arc<PeerUsers>, control: Arc<Control>) -> Infallible {
     let mut open = NewestTasks::new(MOST_AT_ONCE);
     loop {
         let Ok(socket) = listeners.accept().await else {

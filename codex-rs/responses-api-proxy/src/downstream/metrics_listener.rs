@@ -8,7 +8,6 @@ use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -20,13 +19,12 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::sync::watch;
 
 use crate::access::peer_users::PeerUsers;
 use crate::access::policy::permit_metrics;
 use crate::config::limits::MAX_HEADERS;
+use crate::downstream::listener_thread::ListenerThread;
 use crate::downstream::newest_tasks::NewestTasks;
-use crate::downstream::workers;
 use crate::net::listeners::{BoundListener, Listeners};
 use crate::net::socket::Socket;
 use crate::observe::metrics::exposition::{self, Exposition};
@@ -43,71 +41,28 @@ const MAX_HEAD: usize = 16 * 1024;
 /// How long to wait before accepting again when the system has no more to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// The stack of the thread, in bytes.
-const STACK: usize = 512 * 1024;
-
 /// Descriptors that all of this takes: the runtime's, the listener's, and those of connections.
 pub(crate) const DESCRIPTORS: u64 = 16;
 
-/// The thread that answers, until this is dropped.
-#[derive(Debug)]
-pub(crate) struct MetricsListener {
-    until: Option<watch::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl MetricsListener {
-    /// Starts the thread, which is as confined as the one that starts it. `users` tell whose a connection is.
-    ///
-    /// # Errors
-    ///
-    /// When there is no thread, no descriptor to poll with, or a listener that cannot be polled.
-    pub(crate) fn start(
-        listener: BoundListener,
-        users: Arc<PeerUsers>,
-        exposition: Exposition,
-    ) -> io::Result<Self> {
-        let runtime = workers::runtime()?;
-        let listeners = {
-            let _within = runtime.enter();
-            Listeners::new(vec![listener])?
-        };
-        let (until, mut ended) = watch::channel(());
-        let work = move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    never = accept(listeners, &users, Arc::new(exposition)) => match never {},
-                    // Nothing is ever sent: an error, once the sender is gone, is the end.
-                    _gone = ended.changed() => {}
-                }
-            });
-            runtime.shutdown_background();
-        };
-        let thread = std::thread::Builder::new()
-            .name("metrics".to_owned())
-            .stack_size(STACK)
-            .spawn(work)?;
-        Ok(Self {
-            until: Some(until),
-            thread: Some(thread),
-        })
-    }
-}
-
-impl Drop for MetricsListener {
-    fn drop(&mut self) {
-        drop(self.until.take());
-        if let Some(thread) = self.thread.take() {
-            // A panic was reported when it happened.
-            let _ = thread.join();
-        }
-    }
+/// Answers until this is dropped. `users` tell whose a connection is.
+///
+/// # Errors
+///
+/// When there is no thread, no descriptor to poll with, or a listener that cannot be polled.
+pub(crate) fn start(
+    listener: BoundListener,
+    users: Arc<PeerUsers>,
+    exposition: Exposition,
+) -> io::Result<ListenerThread> {
+    ListenerThread::start("metrics", listener, move |listeners| {
+        accept(listeners, users, Arc::new(exposition))
+    })
 }
 
 /// Accepts for ever.
 async fn accept(
     listeners: Listeners,
-    users: &PeerUsers,
+    users: Arc<PeerUsers>,
     exposition: Arc<Exposition>,
 ) -> Infallible {
     let mut open = NewestTasks::new(MOST_AT_ONCE);

@@ -10,6 +10,7 @@ pub(crate) mod connection_state;
 pub(crate) mod control_listener;
 pub(crate) mod head;
 pub(crate) mod head_error;
+pub(crate) mod listener_thread;
 pub(crate) mod load;
 pub(crate) mod metrics_listener;
 pub(crate) mod newest_tasks;

@@ -9,7 +9,8 @@ use anyhow::Context;
 
 use crate::access::peer_users::PeerUsers;
 use crate::downstream::accept::Terms;
-use crate::downstream::control_listener::{Control, ControlListener};
+use crate::downstream::control_listener::{self, Control};
+use crate::downstream::listener_thread::ListenerThread;
 use crate::forward::router::Shared;
 use crate::net::activation::ActivatedSocket;
 use crate::net::listeners::BoundListener;
@@ -59,7 +60,7 @@ pub(crate) struct PreparedControl {
 
 /// The control socket as it is answered, until this is dropped.
 pub(crate) struct ControlServed {
-    _listener: ControlListener,
+    _listener: ListenerThread,
     _unix_socket: Option<UnixSocket>,
 }
 
@@ -238,7 +239,7 @@ impl PreparedControl {
             unix_socket,
             ..
         } = self.bound;
-        let listener = ControlListener::start(listener, self.users, self.control)
+        let listener = control_listener::start(listener, self.users, self.control)
             .context("a thread for the control socket cannot start (ulimit -u)")?;
         Ok(ControlServed {
             _listener: listener,

@@ -10,7 +10,8 @@ use codex_process_hardening::Mitigation;
 use crate::access::peer_users::PeerUsers;
 use crate::config::args::Sandbox;
 use crate::config::metrics_place::MetricsPlace;
-use crate::downstream::metrics_listener::MetricsListener;
+use crate::downstream::listener_thread::ListenerThread;
+use crate::downstream::metrics_listener;
 use crate::net::activation::ActivatedSocket;
 use crate::net::listeners::BoundListener;
 use crate::net::loopback::ReservedAddress;
@@ -41,7 +42,7 @@ pub(crate) struct MetricsBound {
 
 /// Metrics as they are answered, until this is dropped.
 pub(crate) struct MetricsServed {
-    _listener: MetricsListener,
+    _listener: ListenerThread,
     _unix_socket: Option<UnixSocket>,
 }
 
@@ -120,7 +121,7 @@ impl MetricsBound {
     ) -> anyhow::Result<MetricsServed> {
         let has_sandbox = sandbox != Sandbox::Off;
         let exposition = registered.complete(mitigations, has_sandbox, upstream, moment);
-        let listener = MetricsListener::start(self.listener, users, exposition)
+        let listener = metrics_listener::start(self.listener, users, exposition)
             .context("a thread for metrics cannot start (ulimit -u)")?;
         Ok(MetricsServed {
             _listener: listener,
