@@ -1,7 +1,8 @@
 //! Pure: numbers as a person reads them.
 
 /// `812`, `10.1k`, `3.4M`.
-pub(crate) fn count(number: u64) -> String {
+#[must_use]
+pub fn count(number: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
     let exact = number as f64;
     match number {
@@ -12,7 +13,8 @@ pub(crate) fn count(number: u64) -> String {
 }
 
 /// `$0.021`, `$1.24`: parts of a cent where there is no whole one.
-pub(crate) fn dollars(usd: f64) -> String {
+#[must_use]
+pub fn dollars(usd: f64) -> String {
     if usd >= 1.0 {
         format!("${usd:.2}")
     } else if usd >= 0.001 || usd <= 0.0 {

@@ -28,6 +28,7 @@ mod wait;
 #[cfg_attr(not(target_os = "linux"), path = "watch_unsupported.rs")]
 mod watch;
 
+pub use amounts::{count, dollars};
 pub use command::ControlCommand;
 pub use error::ControlError;
 pub use place::DEFAULT_SOCKET;

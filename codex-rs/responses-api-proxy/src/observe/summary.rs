@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use codex_control::count;
+
 use crate::observe::cost::Cost;
 use crate::observe::finished::Finished;
-use crate::observe::text_line::{caller_name, count, dollars};
+use crate::observe::text_line::{caller_name, dollars};
 use crate::observe::user_names::UserNames;
 
 /// How many callers have a line of their own.

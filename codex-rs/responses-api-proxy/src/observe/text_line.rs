@@ -5,6 +5,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use codex_control::count;
+
 use crate::inspect::answer::facts::TokenCounts;
 use crate::observe::cost::Cost;
 use crate::observe::finished::{CallerFacts, Finished};
@@ -89,25 +91,10 @@ fn tokens(usage: &TokenCounts) -> String {
     format!("{}{cached} -> {}", count(usage.input), count(usage.output))
 }
 
-/// `812`, `10.1k`, `3.4M`.
-pub(crate) fn count(number: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
-    let exact = number as f64;
-    match number {
-        ..1_000 => number.to_string(),
-        1_000..999_950 => format!("{:.1}k", exact / 1e3),
-        _ => format!("{:.1}M", exact / 1e6),
-    }
-}
-
 /// `$0.021`, `$1.24`; with a `~` if it is an estimate.
 pub(crate) fn dollars(cost: Cost) -> String {
     let about = if cost.is_estimated { "~" } else { "" };
-    match cost.usd {
-        usd if usd >= 1.0 => format!("{about}${usd:.2}"),
-        usd if usd >= 0.001 || usd == 0.0 => format!("{about}${usd:.3}"),
-        usd => format!("{about}${usd:.6}"),
-    }
+    format!("{about}{}", codex_control::dollars(cost.usd))
 }
 
 /// `0.41s`, `3.2s`, `2m05s`.
