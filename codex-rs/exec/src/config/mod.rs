@@ -3,6 +3,7 @@
 //! From weakest to strongest: built-in values, the system's `config.toml`, the user's, the profile, `-c` in the
 //! order given, a flag of its own (`--model`, `--server-info`).
 
+pub(crate) mod address;
 pub(crate) mod args;
 pub(crate) mod codex_flags;
 pub(crate) mod error;

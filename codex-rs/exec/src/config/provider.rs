@@ -10,6 +10,7 @@ use codex_server_info::{Address, ProxyProcess, ReadError};
 use http::HeaderMap;
 use reqwest::Url;
 
+use crate::config::address::{is_loopback, is_private, responses_url, without_query};
 use crate::config::headers::{CredentialError, Fields, OPENAI_KEYS, is_secret_by_name};
 use crate::config::layer::{BaseUrl, Environment, FieldName, Layer, ProviderLayer, Secret};
 
@@ -307,52 +308,4 @@ fn account_fields() -> BTreeMap<FieldName, String> {
     fields
         .map(|(field, variable)| (FieldName::known(field), variable.to_owned()))
         .into()
-}
-
-fn responses_url(base: &Url, table: &ProviderLayer) -> Url {
-    let mut url = base.clone();
-    url.set_fragment(None);
-    url.set_path(&format!("{}/responses", base.path().trim_end_matches('/')));
-    if !table.query_params.is_empty() {
-        url.query_pairs_mut().extend_pairs(&table.query_params);
-    }
-    url
-}
-
-/// Whether nobody on a network can read what goes there.
-fn is_private(url: &Url) -> bool {
-    url.scheme() == "https" || is_loopback(url)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host_str() {
-        Some("localhost") => true,
-        Some(host) => host
-            .trim_matches(['[', ']'])
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback()),
-        None => false,
-    }
-}
-
-/// An address without what may be secret in it.
-pub(crate) fn without_query(url: &Url) -> String {
-    let mut url = url.clone();
-    url.set_query(None);
-    url.set_fragment(None);
-    // Neither fails where there is a host.
-    let _ = url.set_username("");
-    let _ = url.set_password(None);
-    url.into()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_named_without_what_may_be_secret() {
-        let url = Url::parse("https://me:pw@host/v1/responses?api-key=secret#x").unwrap();
-        assert_eq!(without_query(&url), "https://host/v1/responses");
-    }
 }

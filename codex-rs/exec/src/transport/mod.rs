@@ -17,7 +17,8 @@ use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 use reqwest::{Request, Response};
 
-use crate::config::provider::{Provider, without_query};
+use crate::config::address::without_query;
+use crate::config::provider::Provider;
 use crate::events::server_error::{ServerError, read_error};
 use crate::terminal::printable::excerpt;
 use crate::transport::error::{Fault, root};
