@@ -134,6 +134,19 @@ def an_allowed_user_is_answered_and_another_is_refused(host):
     expect(status != 0 and "caller_not_allowed" in said or "may not" in said, said)
 
 
+def members_of_a_group_may_call_and_everybody_if_asked_for(host):
+    host.container.shell("groupadd agents && usermod -aG agents bob", check=True)
+    status, said = host.set_up("--allow-group", "agents")
+    expect(status == 0 and "ok: it answers" in said, said)
+    expect(host.ask("bob")[0] == 0 and host.ask("alice")[0] != 0, "not only members may call")
+    status, said = host.set_up("--everybody")
+    expect(status == 0, said)
+    expect(host.ask("bob")[0] == 0 and host.ask("alice")[0] == 0, "not everybody may call")
+    status, said = host.set_up("--allow-user", "alice")
+    expect(status == 0 and host.ask("bob")[0] != 0, said)
+    host.container.run("groupdel", "agents", check=True)
+
+
 def the_key_cannot_be_read(host):
     pid = host.main_pid()
     files = ["/etc/credstore.encrypted/codex-proxy.openai", "/run/credentials/codex-proxy.service/openai"]
@@ -223,6 +236,24 @@ def subprocess_time(action):
     began = time.monotonic()
     action()
     return time.monotonic() - began
+
+
+def the_key_in_use_is_not_a_new_one(host):
+    status, said = host.set_up("--rotate", key=host.keys[0])
+    expect(status == 1 and "in use already" in said, said)
+    host.container.shell("sed -i 's|^CODEX_PROXY_KEY=.*|CODEX_PROXY_KEY=--key-file /root/key|' /etc/codex-proxy/options", check=True)
+    status, said = host.set_up("--rotate", key=host.keys[1])
+    expect(status == 1 and "/root/key" in said, said)
+    host.container.shell("sed -i 's|^CODEX_PROXY_KEY=.*|CODEX_PROXY_KEY=--key-credential openai|' /etc/codex-proxy/options", check=True)
+    expect(host.ask("alice")[0] == 0, "a request failed")
+
+
+def it_is_removed(host):
+    status, said = host.set_up("--remove")
+    expect(status == 0 and "is stopped, and the key is removed" in said, said)
+    expect(host.container.shell("systemctl is-active codex-proxy.socket codex-proxy.service")[0] != 0, "it still runs")
+    expect(host.container.shell("ls /etc/credstore.encrypted/codex-proxy.openai")[0] != 0, "the key is there")
+    expect("--allow-user root\n" in host.container.shell("cat /etc/codex-proxy/options")[1], "not only root may call")
 
 
 def sudo_is_given_up(host):
