@@ -1,12 +1,16 @@
 //! One account: what was spent in each of its windows, and what is held.
 
+mod leases;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::amounts::Amounts;
 use crate::answer::{Crossing, Spent};
 use crate::clock::Now;
+use crate::lease::Lease;
 use crate::limit::{Limit, Measure, Window};
+use crate::shared::Fleet;
 use crate::tally::Tally;
 
 /// How many windows an account keeps; beyond, those that its limits no longer name go.
@@ -19,6 +23,8 @@ const WARNINGS: [u8; 2] = [95, 80];
 #[derive(Debug, Default)]
 pub(crate) struct Account {
     tallies: Vec<Tally>,
+    /// Of limits that other hosts share; `None` if none do.
+    shared: Option<(Arc<Fleet>, Vec<Lease>)>,
     held: Held,
     /// Grants that are not dropped.
     pub(crate) open: u32,
@@ -70,6 +76,13 @@ impl Account {
         account
     }
 
+    /// The same, in which other hosts spend too.
+    pub(crate) fn shared(fleet: &Arc<Fleet>, now: Now) -> Self {
+        let mut account = Self::new(Vec::new(), now);
+        account.shared = Some((Arc::clone(fleet), Vec::new()));
+        account
+    }
+
     /// Begins new windows where they are over, and has one for each of `limits`, and for the day and the month.
     pub(crate) fn look_at(&mut self, limits: &[Limit], now: Now) {
         for tally in &mut self.tallies {
@@ -91,6 +104,7 @@ impl Account {
                 self.tallies.push(Tally::new(window, now));
             }
         }
+        self.look_at_leases(limits, now);
     }
 
     fn tally(&self, window: Window) -> Option<&Tally> {
@@ -107,6 +121,10 @@ impl Account {
         self.open == 0
             && self.holds == 0
             && !self.pinned
+            && self
+                .shared
+                .iter()
+                .all(|(_, leases)| leases.iter().all(Lease::is_done))
             && self.tallies.iter_mut().all(|tally| {
                 tally.roll(now);
                 tally.amounts() == Amounts::default()
@@ -114,8 +132,11 @@ impl Account {
             })
     }
 
-    /// What was spent of `limit`, in windows that run.
+    /// What was spent of `limit`, in windows that run; by all hosts that share it.
     pub(crate) fn spent(&self, limit: &Limit) -> u64 {
+        if let Some(lease) = self.lease(limit) {
+            return lease.fleet_spent();
+        }
         self.tally(limit.window)
             .map_or(0, |tally| limit.measure.of(&tally.amounts()))
     }
@@ -135,18 +156,26 @@ impl Account {
         Spent {
             spent: self.spent(limit),
             held: self.held(limit.measure),
+            leased: self.lease(limit).map(|lease| lease.left(now)),
             resets_at: moment(now, self.resets_in(limit, u64::MAX, now)),
         }
     }
 
-    pub(crate) fn hold(&mut self, amounts: Amounts) {
+    pub(crate) fn hold(&mut self, amounts: Amounts, now: Now) {
         self.held.add(amounts);
         self.holds = self.holds.saturating_add(1);
+        if let Some((_, leases)) = &mut self.shared {
+            for lease in leases {
+                lease.note_held(lease.measure().of(&amounts), now);
+            }
+        }
+        self.look_ahead(now);
     }
 
-    pub(crate) fn replace_hold(&mut self, old: Amounts, new: Amounts) {
+    pub(crate) fn replace_hold(&mut self, old: Amounts, new: Amounts, now: Now) {
         self.held.subtract(old);
         self.held.add(new);
+        self.look_ahead(now);
     }
 
     pub(crate) fn give_back(&mut self, amounts: Amounts) {
@@ -158,6 +187,11 @@ impl Account {
     pub(crate) fn charge(&mut self, charge: Amounts) {
         for tally in &mut self.tallies {
             tally.charge(charge);
+        }
+        if let Some((_, leases)) = &mut self.shared {
+            for lease in leases {
+                lease.charge(lease.measure().of(&charge));
+            }
         }
     }
 
@@ -174,7 +208,11 @@ impl Account {
         let mut crossings = Vec::new();
         for limit in limits {
             let spent = self.spent(limit);
-            let before = spent.saturating_sub(limit.measure.of(&charge));
+            let mut before = spent.saturating_sub(limit.measure.of(&charge));
+            // What other hosts have spent since then has come with an answer of the store.
+            if let Some(lease) = self.lease(limit) {
+                before = before.min(lease.seen);
+            }
             let crossed = |&percent: &u8| {
                 let at = percent_of(limit.most, percent.into());
                 before < at && at <= spent
@@ -187,6 +225,11 @@ impl Account {
                     spent,
                     resets_at: moment(now, self.resets_in(limit, u64::MAX, now)),
                 });
+            }
+        }
+        if let Some((_, leases)) = &mut self.shared {
+            for lease in leases {
+                lease.seen = lease.fleet_spent();
             }
         }
         crossings

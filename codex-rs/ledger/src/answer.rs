@@ -37,6 +37,16 @@ pub enum Which {
         /// How many.
         most: u32,
     },
+    /// Hosts share the limit, and what this one has leased of it is not enough now; more is asked for.
+    NotLeased {
+        /// The limit.
+        limit: Limit,
+    },
+    /// The same, and what hosts share cannot be asked for.
+    StoreAway {
+        /// The limit.
+        limit: Limit,
+    },
     /// The account is not in memory and the file cannot be read now ([`crate::Ledger::fault`] says why), so nobody
     /// knows what it has spent.
     Unreadable,
@@ -79,6 +89,8 @@ pub struct Spent {
     pub spent: u64,
     /// What requests that are under way hold, besides.
     pub held: u64,
+    /// What this host may spend of it without asking a store; `None` where hosts share nothing.
+    pub leased: Option<u64>,
     /// When nothing of it will be spent any more; `None` if never.
     pub resets_at: Option<SystemTime>,
 }

@@ -45,6 +45,19 @@ impl Grant {
     /// # Errors
     /// [`Exceeded`] if it is not left.
     pub fn hold(&mut self, estimate: Amounts) -> Result<Amounts, Exceeded> {
+        self.try_hold(estimate, true)
+    }
+
+    /// The same for a request that can wait for what other hosts may have left: [`Which::NotLeased`] is no decision, and
+    /// this or [`Grant::hold`] can be called again when the store has answered.
+    ///
+    /// # Errors
+    /// As those of [`Grant::hold`], and [`Which::NotLeased`].
+    pub fn hold_or_wait(&mut self, estimate: Amounts) -> Result<Amounts, Exceeded> {
+        self.try_hold(estimate, false)
+    }
+
+    fn try_hold(&mut self, estimate: Amounts, is_last: bool) -> Result<Amounts, Exceeded> {
         if self.stage != Stage::Entered {
             return Ok(estimate);
         }
@@ -60,7 +73,8 @@ impl Grant {
                 });
             };
             account.look_at(&subject.limits, now);
-            let admitted = admit(account, subject, estimate, self.mode, now)?;
+            let admitted = admit(account, subject, estimate, self.mode, now, is_last)
+                .inspect_err(|exceeded| account.note_refused(exceeded, now))?;
             held = Amounts {
                 requests: held.requests.min(admitted.requests),
                 tokens: held.tokens.min(admitted.tokens),
@@ -69,7 +83,7 @@ impl Grant {
         }
         for subject in self.subjects.iter() {
             if let Some(account) = state.accounts.get_mut(&subject.account) {
-                account.hold(held);
+                account.hold(held, now);
             }
         }
         let amounts = vec![held; self.subjects.len()];
@@ -113,7 +127,7 @@ impl Grant {
                 nano_usd: held.nano_usd.max(running.nano_usd),
             };
             grown |= raised != *held;
-            account.replace_hold(*held, raised);
+            account.replace_hold(*held, raised, now);
             *held = raised;
         }
         if grown {

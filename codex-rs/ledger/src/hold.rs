@@ -6,6 +6,7 @@ use crate::account::{Account, moment, percent_of};
 use crate::amounts::Amounts;
 use crate::answer::{Exceeded, Over, Which};
 use crate::clock::Now;
+use crate::lease::Room;
 use crate::limit::{Limit, Measure};
 
 /// How careful admission is.
@@ -36,7 +37,8 @@ const CERTAINLY_LEFT: u64 = 90;
 const MOST_UNDER_WAY: u64 = 105;
 
 /// What is held of `account` for a request that is estimated to cost `estimate`. That is less than the estimate
-/// where only what is left can be held: nobody else may have that until the request is settled.
+/// where only what is left can be held: nobody else may have that until the request is settled. `is_last`: the request
+/// does not wait for what other hosts may have left.
 ///
 /// # Errors
 /// [`Exceeded`] if what is left of a limit is not enough.
@@ -46,23 +48,30 @@ pub(crate) fn admit(
     estimate: Amounts,
     mode: Mode,
     now: Now,
+    is_last: bool,
 ) -> Result<Amounts, Exceeded> {
     if let Some(most) = subject.concurrent
         && account.holds >= most
     {
-        return Err(Exceeded {
-            account: subject.account.clone(),
-            what: Which::Concurrent { most },
-            wanted: 0,
-        });
+        return Err(refused(subject, Which::Concurrent { most }));
     }
     let mut amounts = estimate;
     for limit in subject.limits.iter() {
         let wanted = limit.measure.of(&estimate);
-        let (spent, held) = (account.spent(limit), account.held(limit.measure));
-        if u128::from(spent) + u128::from(held) + u128::from(wanted) <= u128::from(limit.most) {
-            continue;
+        let room = account.room_for(limit, wanted, now);
+        match room {
+            Room::Enough => continue,
+            Room::StoreAway => return Err(refused(subject, Which::StoreAway { limit: *limit })),
+            Room::NotLeased if !is_last => {
+                let what = Which::NotLeased { limit: *limit };
+                return Err(Exceeded {
+                    wanted,
+                    ..refused(subject, what)
+                });
+            }
+            Room::NotLeased | Room::Spent => {}
         }
+        let spent = account.spent(limit);
         let alone = mode == Mode::Expected
             && account.holds == 0
             && spent < percent_of(limit.most, CERTAINLY_LEFT);
@@ -88,12 +97,11 @@ pub(crate) fn anything_left(
     now: Now,
 ) -> Result<(), Exceeded> {
     for limit in subject.limits.iter() {
-        if account
-            .spent(limit)
-            .saturating_add(account.held(limit.measure))
-            >= limit.most
-        {
-            return Err(exceeded(account, subject, limit, 0, now));
+        match account.room_for(limit, 1, now) {
+            // What is not leased yet may be when the request is whole.
+            Room::Enough | Room::NotLeased => {}
+            Room::StoreAway => return Err(refused(subject, Which::StoreAway { limit: *limit })),
+            Room::Spent => return Err(exceeded(account, subject, limit, 0, now)),
         }
     }
     Ok(())
@@ -135,7 +143,10 @@ fn exceeded(
     wanted: u64,
     now: Now,
 ) -> Exceeded {
-    let (spent, held) = (account.spent(limit), account.held(limit.measure));
+    let spent = account.spent(limit);
+    let held = account
+        .held(limit.measure)
+        .saturating_add(account.leased_by_others(limit));
     let needed = spent
         .saturating_add(held)
         .saturating_add(wanted.max(1))
@@ -151,6 +162,14 @@ fn exceeded(
             resets_in,
         },
         wanted,
+    }
+}
+
+pub(crate) fn refused(subject: &Subject, what: Which) -> Exceeded {
+    Exceeded {
+        account: subject.account.clone(),
+        what,
+        wanted: 0,
     }
 }
 

@@ -10,8 +10,9 @@ use crate::answer::{Exceeded, Spent, Which};
 use crate::clock::{Clock, Now};
 use crate::error::LedgerError;
 use crate::grant::Grant;
-use crate::hold::{Mode, Subject, anything_left};
+use crate::hold::{Mode, Subject, anything_left, refused};
 use crate::limit::Limit;
+use crate::shared::Fleet;
 use crate::store::{Batch, Store, StoredHold};
 use crate::tally::Tally;
 use crate::writer::Writer;
@@ -31,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     state: Mutex<State>,
     pub(crate) store: Option<Store>,
+    /// Of hosts that share a store; it has no file then.
+    pub(crate) fleet: Option<Arc<Fleet>>,
     fault: Mutex<Option<String>>,
 }
 
@@ -70,7 +73,7 @@ impl Ledger {
     /// The same, by another clock.
     #[must_use]
     pub fn in_memory_with(clock: Clock) -> Self {
-        Self::new(clock, None)
+        Self::new(clock, None, None)
     }
 
     /// A ledger in a file, which is open for reading and writing and is empty or was a ledger's before. What
@@ -88,12 +91,16 @@ impl Ledger {
     /// As those of [`Ledger::open`].
     pub fn open_with(file: File, clock: Clock) -> Result<(Self, Writer), LedgerError> {
         let store = Store::open(file, clock.now())?;
-        let ledger = Self::new(clock, Some(store));
+        let ledger = Self::new(clock, Some(store), None);
         let writer = Writer::new(ledger.clone());
         Ok((ledger, writer))
     }
 
-    fn new(clock: Clock, store: Option<Store>) -> Self {
+    pub(crate) fn of_a_fleet(clock: Clock, fleet: Fleet) -> Self {
+        Self::new(clock, None, Some(Arc::new(fleet)))
+    }
+
+    fn new(clock: Clock, store: Option<Store>, fleet: Option<Arc<Fleet>>) -> Self {
         let state = Mutex::new(State {
             sweep_at: MANY_ACCOUNTS,
             ..State::default()
@@ -102,6 +109,7 @@ impl Ledger {
             clock,
             state,
             store,
+            fleet,
             fault: Mutex::new(None),
         }))
     }
@@ -117,10 +125,17 @@ impl Ledger {
             self.lock()
                 .accounts
                 .entry(name)
-                .or_insert_with(|| Account::new(stored, now))
+                .or_insert_with(|| self.account(stored, now))
                 .pinned = true;
         }
         Ok(())
+    }
+
+    fn account(&self, stored: Vec<Tally>, now: Now) -> Account {
+        match &self.0.fleet {
+            None => Account::new(stored, now),
+            Some(fleet) => Account::shared(fleet, now),
+        }
     }
 
     /// At the head of a request: whether something is left of every limit, and a place among those under way. Nothing is
@@ -135,7 +150,8 @@ impl Ledger {
                 return Err(refused(subject, Which::Unreadable));
             };
             account.look_at(&subject.limits, now);
-            anything_left(account, subject, now)?;
+            anything_left(account, subject, now)
+                .inspect_err(|exceeded| account.note_refused(exceeded, now))?;
             if let Some(most) = subject.concurrent
                 && account.holds >= most
             {
@@ -232,7 +248,7 @@ impl Ledger {
                 state
                     .accounts
                     .entry(subject.account.clone())
-                    .or_insert_with(|| Account::new(stored, now));
+                    .or_insert_with(|| self.account(stored, now));
             }
         }
     }
@@ -310,14 +326,6 @@ impl State {
         if self.accounts.len() < before {
             self.gone = self.gone.wrapping_add(1);
         }
-    }
-}
-
-fn refused(subject: &Subject, what: Which) -> Exceeded {
-    Exceeded {
-        account: subject.account.clone(),
-        what,
-        wanted: 0,
     }
 }
 

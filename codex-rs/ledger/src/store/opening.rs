@@ -53,6 +53,7 @@ pub(super) fn charge_holds(transaction: &WriteTransaction, now: Now) -> Result<(
         let then = Now {
             wall: now.wall.max(at),
             steady: now.steady.max(at),
+            host: now.host,
         };
         for (name, amounts) in accounts {
             let table = transaction.open_table(WINDOWS).map_err(of_redb)?;
