@@ -34,6 +34,6 @@ pub use error::ControlError;
 pub use place::DEFAULT_SOCKET;
 pub use run::run;
 pub use status::{
-    Budget, Caller, Connections, Credential, Dropped, Fault, OutcomeCount, Phase, Requests, State,
-    Status, Stream, Tokens, Upstream,
+    Budget, Caller, Connections, Credential, Dropped, Fault, OutcomeCount, Phase, Requests,
+    SharedLedger, State, Status, Stream, Tokens, Upstream,
 };

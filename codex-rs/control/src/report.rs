@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::amounts::{count, dollars, of_measure, plural, span};
 use crate::printable::printable;
-use crate::status::{Budget, Caller, State, Status, Upstream};
+use crate::status::{Budget, Caller, SharedLedger, State, Status, Upstream};
 
 /// The status, in lines.
 pub(crate) fn report(status: &Status) -> String {
@@ -29,6 +29,9 @@ pub(crate) fn report(status: &Status) -> String {
         line("last fault", printable(&said));
     }
     line("credential", credential(status));
+    if let Some(ledger) = &status.ledger {
+        line("ledger", shared_ledger(ledger));
+    }
     line("requests", requests(status));
     line("tokens", tokens(status));
     line("cost", cost(status));
@@ -81,6 +84,21 @@ fn upstream(upstream: &Upstream) -> String {
         printable(&upstream.name),
         plural(upstream.connections, "connection")
     )
+}
+
+fn shared_ledger(ledger: &SharedLedger) -> String {
+    let state = match (&ledger.error, ledger.up) {
+        (Some(error), false) => format!("away: {error}"),
+        (None, false) => "away".to_owned(),
+        (_, true) => "up".to_owned(),
+    };
+    let said = format!(
+        "{} {state}, last answer {} ago, {} failed",
+        ledger.address,
+        span(ledger.since_answer_seconds),
+        ledger.errors
+    );
+    printable(&said)
 }
 
 fn credential(status: &Status) -> String {

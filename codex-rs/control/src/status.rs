@@ -47,6 +47,9 @@ pub struct Status {
     pub callers: Vec<Caller>,
     /// Limits of the policy; `None` without one.
     pub budgets: Option<Vec<Budget>>,
+    /// The server that hosts share, where they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<SharedLedger>,
     /// Requests in flight, the oldest first; `None` if they were not asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub streams: Option<Vec<Stream>>,
@@ -59,6 +62,21 @@ pub struct Status {
 
 fn is_zero(count: &u64) -> bool {
     *count == 0
+}
+
+/// How the server does that hosts share.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SharedLedger {
+    /// Where it is.
+    pub address: String,
+    /// Whether it has answered the last time.
+    pub up: bool,
+    /// How long ago it has last answered, in seconds.
+    pub since_answer_seconds: f64,
+    /// How often it has not.
+    pub errors: u64,
+    /// Why not, if it has not the last time.
+    pub error: Option<String>,
 }
 
 /// Whether requests are taken.

@@ -1,9 +1,12 @@
 //! What looks at a request's body while it passes, and finds out at its end whether the request may go up.
 
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
+use crate::access::lease_wait::{LeaseWait, Waited};
 use crate::access::request_limit::RequestPermit;
 use crate::access::reservation::Reservation;
+use crate::access::wanted::{Decided, Wanted};
 use crate::inspect::request_facts::RequestInspector;
 use crate::refusal::Refusal;
 
@@ -18,6 +21,8 @@ pub(crate) struct Inspection {
     /// Held as long as there is an inspector that takes much memory.
     _decoder: Option<RequestPermit>,
     reservation: Arc<Reservation>,
+    /// Once the policy allows it, until there is a decision.
+    wanted: Option<(Wanted, Option<LeaseWait>)>,
 }
 
 impl Inspection {
@@ -30,6 +35,7 @@ impl Inspection {
             inspector: Some(inspector),
             _decoder: decoder,
             reservation,
+            wanted: None,
         }
     }
 
@@ -49,21 +55,41 @@ impl Inspection {
         }
     }
 
-    /// The body ends here.
+    /// The body ends here. Pending while what this host may spend of a limit that others share has to be asked for.
     ///
     /// # Errors
     ///
     /// The policy does not allow the request, or what it may cost is not left.
-    pub(crate) fn decide(&mut self) -> Result<(), NotAllowed> {
-        let inspector = self.inspector.take().ok_or(NotAllowed)?;
-        let decided = match inspector.finish() {
-            Ok(facts) => self.reservation.decide(facts),
-            Err(malformed) => Err(malformed.into()),
-        };
-        match decided {
-            Ok(()) => Ok(()),
-            Err(refusal) => self.refuse(refusal),
+    pub(crate) fn poll_decide(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), NotAllowed>> {
+        if let Some(inspector) = self.inspector.take() {
+            let judged = match inspector.finish() {
+                Ok(facts) => self.reservation.judge(facts),
+                Err(malformed) => Err(malformed.into()),
+            };
+            match judged {
+                // Before it is asked for: what comes meanwhile is not missed.
+                Ok(wanted) => self.wanted = Some((wanted, self.reservation.lease_wait())),
+                Err(refusal) => return Poll::Ready(self.refuse(refusal)),
+            }
         }
+        let Some((wanted, wait)) = &mut self.wanted else {
+            return Poll::Ready(Err(NotAllowed));
+        };
+        let mut may_wait = wait.is_some();
+        let decided = loop {
+            match (self.reservation.reserve(wanted, may_wait), &mut *wait) {
+                (Ok(Decided::NotYet), Some(wait)) => match ready!(wait.poll(cx)) {
+                    Waited::Changed => {}
+                    Waited::TooLong => may_wait = false,
+                },
+                (decided, _) => break decided,
+            }
+        };
+        self.wanted = None;
+        Poll::Ready(match decided {
+            Ok(_) => Ok(()),
+            Err(refusal) => self.refuse(refusal),
+        })
     }
 
     fn refuse(&self, refusal: Refusal) -> Result<(), NotAllowed> {

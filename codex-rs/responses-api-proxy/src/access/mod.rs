@@ -5,6 +5,7 @@ pub(crate) mod client_tokens;
 mod expected_cost;
 mod head_rules;
 pub(crate) mod inspection;
+pub(crate) mod lease_wait;
 pub(crate) mod over_limit;
 pub(crate) mod peer_users;
 pub(crate) mod policy;
@@ -15,6 +16,7 @@ pub(crate) mod sock_diag;
 pub(crate) mod spending;
 pub(crate) mod trusted_file;
 pub(crate) mod user_namespace;
+mod wanted;
 
 use std::sync::Arc;
 

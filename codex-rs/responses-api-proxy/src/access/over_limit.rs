@@ -57,6 +57,25 @@ pub(crate) fn over_limit(exceeded: &Exceeded, who: &str, mode: Mode) -> Refusal 
             }
             Refusal::because(Reason::BudgetExceeded, message)
         }
+        Which::NotLeased { limit } => Refusal::because(
+            Reason::RateLimited,
+            format!(
+                "the limit of {} {} is shared with other hosts, and they have what is left of it; try again",
+                amount(limit.measure, limit.most),
+                per_time(limit.window)
+            ),
+        )
+        .after(ONE_OF_THEM),
+        Which::StoreAway { limit } => Refusal::because(
+            Reason::RateLimited,
+            format!(
+                "the limit of {} {} is shared with other hosts, and what {whose} may spend of it cannot be asked for \
+                 now, because the server of the proxy's --ledger is away; try again, or ask whoever runs the proxy",
+                amount(limit.measure, limit.most),
+                per_time(limit.window)
+            ),
+        )
+        .after(OTHERS_UNDER_WAY),
         Which::Unreadable => Refusal::because(
             Reason::BudgetExceeded,
             format!("what {whose} has spent cannot be read; ask whoever runs the proxy"),
@@ -175,6 +194,14 @@ fn span(window: Window) -> String {
         Window::Month => "for this month".to_owned(),
         Window::Rolling(length) => format!("in the last {}", rolling(length)),
         Window::Process => "since the proxy started".to_owned(),
+    }
+}
+
+/// Such as `per day`, or `in the last 24h`.
+fn per_time(window: Window) -> String {
+    match window {
+        Window::Rolling(_) => span(window),
+        _ => format!("per {}", per(window)),
     }
 }
 

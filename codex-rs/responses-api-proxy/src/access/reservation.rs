@@ -5,31 +5,21 @@
 //! does not say.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use codex_ledger::{Amounts, Asked, Crossing, Estimate, Grant, Over, Shown, Used};
-use codex_policy::{Facts, Rules, Under};
+use codex_ledger::{Amounts, Asked, Crossing, Estimate, Grant, Over, Shown, Used, Which};
+use codex_policy::Facts;
 use codex_pricing::Tokens;
 
 use crate::access::expected_cost::{nano, of_estimate, scaled};
+use crate::access::lease_wait::LeaseWait;
 use crate::access::over_limit::{nearly_spent, over_limit};
 use crate::access::spending::Spending;
+use crate::access::wanted::{Decided, Held, Terms, Wanted};
 use crate::inspect::answer::facts::{AnswerFacts, TokenCounts};
 use crate::observe::stderr;
 use crate::refusal::{Reason, Refusal};
-
-/// By what one request is judged.
-pub(crate) struct Terms {
-    pub(crate) rules: Arc<Rules>,
-    pub(crate) under: Under,
-    /// A limit in dollars applies.
-    pub(crate) in_usd: bool,
-    /// As refusals name the caller.
-    pub(crate) who: String,
-    /// That of the table of the policy which applies.
-    pub(crate) account: Arc<str>,
-}
 
 /// What one request may spend.
 pub(crate) struct Reservation {
@@ -45,18 +35,6 @@ struct State {
     refusal: Option<Refusal>,
     /// The last of the request was handed to the upstream's connection.
     is_sent: bool,
-}
-
-/// What was held for the request, and why so much.
-#[derive(Clone)]
-struct Held {
-    /// That the request asks for; empty if it is a stored prompt's.
-    model: String,
-    tier: Option<String>,
-    bytes: u64,
-    estimate: Estimate,
-    /// How many tokens of output there are for one that shows.
-    unshown: f64,
 }
 
 impl fmt::Debug for Reservation {
@@ -83,12 +61,17 @@ impl Reservation {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Decides about the request by what it says of itself, and reserves what it may cost.
+    /// For a wait for a lease, where hosts share limits.
+    pub(crate) fn lease_wait(&self) -> Option<LeaseWait> {
+        self.spending.lease_wait()
+    }
+
+    /// Decides about the request by what it says of itself, and estimates what it may cost.
     ///
     /// # Errors
     ///
     /// The [`Refusal`] to answer with.
-    pub(crate) fn decide(&self, facts: Facts) -> Result<(), Refusal> {
+    pub(crate) fn judge(&self, facts: Facts) -> Result<Wanted, Refusal> {
         self.terms
             .rules
             .check(&facts, &self.terms.under, &self.terms.who)?;
@@ -102,7 +85,7 @@ impl Reservation {
         let estimator = self.spending.estimator();
         let estimate = estimator.estimate(&self.terms.account, &model, asked, mode);
         let unshown = estimator.unshown(&self.terms.account, &model);
-        let mut held = Held {
+        let held = Held {
             model,
             tier: facts.service_tier,
             bytes: facts.bytes,
@@ -114,12 +97,34 @@ impl Reservation {
             tokens: estimate.input.saturating_add(estimate.output),
             nano_usd: self.price(&held)?,
         };
+        Ok(Wanted { held, amounts })
+    }
+
+    /// Reserves what the request may cost. `may_wait`: if only a lease is missing, there is no decision yet.
+    ///
+    /// # Errors
+    ///
+    /// The [`Refusal`] to answer with.
+    pub(crate) fn reserve(&self, wanted: &Wanted, may_wait: bool) -> Result<Decided, Refusal> {
+        let mode = self.spending.mode();
+        let amounts = wanted.amounts;
         let mut state = self.lock();
-        let granted = state.grant.hold(amounts);
-        let granted = granted.map_err(|exceeded| over_limit(&exceeded, &self.terms.who, mode))?;
-        held.estimate = scaled(estimate, granted, amounts);
+        let granted = if may_wait {
+            state.grant.hold_or_wait(amounts)
+        } else {
+            state.grant.hold(amounts)
+        };
+        let granted = match granted {
+            Ok(granted) => granted,
+            Err(exceeded) if may_wait && matches!(exceeded.what, Which::NotLeased { .. }) => {
+                return Ok(Decided::NotYet);
+            }
+            Err(exceeded) => return Err(over_limit(&exceeded, &self.terms.who, mode)),
+        };
+        let mut held = wanted.held.clone();
+        held.estimate = scaled(held.estimate, granted, amounts);
         state.held = Some(held);
-        Ok(())
+        Ok(Decided::Reserved)
     }
 
     /// What the request may cost, in billionths of a dollar; 0 if no limit asks for it and there is no price.

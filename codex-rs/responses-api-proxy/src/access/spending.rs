@@ -2,19 +2,23 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::SystemTime;
 
+use codex_fleet::{FleetState, Standing};
 use codex_ledger::{Estimator, Ledger, Limit, Measure, Mode, Subject};
 use codex_policy::{Account, Policy, Under};
 use http::HeaderMap;
+use tokio::sync::watch;
 
 use crate::access::caller::Caller;
 use crate::access::head_rules::{asks_for_agents, refuse_other_types};
 use crate::access::inspection::Inspection;
+use crate::access::lease_wait::LeaseWait;
 use crate::access::over_limit::{measure_name, over_limit, per};
 use crate::access::request_limit::{RequestLimit, RequestPermit};
-use crate::access::reservation::{Reservation, Terms};
+use crate::access::reservation::Reservation;
+use crate::access::wanted::Terms;
 use crate::inspect::request_facts::{RequestEncoding, RequestInspector};
 use crate::observe::cost::PriceList;
 use crate::observe::metrics::exposition::Budget;
@@ -31,6 +35,8 @@ pub(crate) struct Spending(Arc<Shared>);
 struct Shared {
     policy: RwLock<Arc<Policy>>,
     ledger: Ledger,
+    /// The server that hosts share, where they do.
+    fleet: OnceLock<(FleetState, watch::Receiver<()>)>,
     estimator: Estimator,
     prices: PriceList,
     mode: Mode,
@@ -59,6 +65,7 @@ impl Spending {
         Self(Arc::new(Shared {
             policy: RwLock::new(Arc::new(policy)),
             ledger,
+            fleet: OnceLock::new(),
             estimator: Estimator::default(),
             prices,
             mode,
@@ -66,6 +73,23 @@ impl Spending {
             names,
             decoders: RequestLimit::new(MAX_DECODERS),
         }))
+    }
+
+    /// Hosts share the limits: how the server does, and what changes whenever it has answered.
+    pub(crate) fn share(&self, state: FleetState, changes: watch::Receiver<()>) {
+        // There is one server, and this is called once.
+        let _ = self.0.fleet.set((state, changes));
+    }
+
+    /// How the server does that hosts share, where they do.
+    pub(crate) fn standing(&self) -> Option<Standing> {
+        self.0.fleet.get().map(|(state, _)| state.standing())
+    }
+
+    /// For a request that may have to wait for a lease; `None` where hosts share nothing.
+    pub(crate) fn lease_wait(&self) -> Option<LeaseWait> {
+        let (_, changes) = self.0.fleet.get()?;
+        Some(LeaseWait::new(changes))
     }
 
     /// The policy that is in force.
@@ -114,6 +138,7 @@ impl Spending {
                 most: in_unit(limit.most),
                 spent: in_unit(spent.spent),
                 held: in_unit(spent.held),
+                leased: spent.leased.map(in_unit),
             }
         };
         limits.into_iter().map(of).collect()

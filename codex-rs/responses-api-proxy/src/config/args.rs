@@ -10,6 +10,7 @@ use crate::config::command::ProxyCommand;
 use crate::config::control_args::ControlArgs;
 use crate::config::identity_args::{FeatureArgs, IdentityArgs};
 use crate::config::key_source::{KeyArgs, KeyCommandArgs};
+use crate::config::ledger_place::SharedLedgerArgs;
 use crate::config::lifecycle_args::LifecycleArgs;
 use crate::config::metrics_place::{MetricsPlace, parse_metrics_place};
 use crate::config::preconnect::Preconnect;
@@ -238,9 +239,16 @@ pub struct Args {
     #[arg(long, value_enum, value_name = "MODE", default_value_t = BudgetMode::Expected)]
     pub budget_mode: BudgetMode,
 
-    /// File that keeps what was spent across restarts; without it that is forgotten at the end
-    #[arg(long, value_name = "FILE")]
+    /// File that keeps what was spent across restarts; without it that is forgotten at the end. Or a server that hosts
+    /// share: `redis://HOST:PORT/DB`, `rediss://HOST:PORT/DB` (TLS), `redis+unix:/PATH`
+    ///
+    /// Hosts with the same policy and the same server (Redis 7 or Valkey) spend its limits together; docs/fleet.md.
+    #[arg(long, value_name = "FILE|URL")]
     pub ledger: Option<PathBuf>,
+
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub shared_ledger: SharedLedgerArgs,
 
     /// How long answers in flight may go on after a signal or a shutdown request
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]

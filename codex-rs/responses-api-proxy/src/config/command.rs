@@ -8,6 +8,7 @@ use codex_doctor::{DoctorArgs, WhyArgs};
 
 use crate::config::args::Args;
 use crate::config::key_source::ServeKeysArgs;
+use crate::config::ledger_place::{DEFAULT_PREFIX, parse_prefix};
 
 /// What to do in the place of serving.
 #[derive(Clone, Debug, clap::Subcommand)]
@@ -87,26 +88,54 @@ pub struct ExplainArgs {
 pub enum BudgetCommand {
     /// Say what each account has spent
     ///
-    /// Only while no proxy has it; what a proxy that runs has counted is in its metrics.
+    /// A file only while no proxy has it; what a proxy that runs has counted is in its metrics. A server that hosts
+    /// share at any time: what all of them have spent.
     Show(LedgerArgs),
     /// Forget what one account has spent, or all
     Reset(ResetArgs),
+    /// Say which accounts have spent most of their limits, of a server that hosts share
+    Top(TopArgs),
 }
 
 /// Which ledger.
 #[derive(Clone, Debug, clap::Args)]
 pub struct LedgerArgs {
-    /// The file
-    #[arg(long, value_name = "FILE")]
+    /// The file, or the server that hosts share: redis://HOST:PORT/DB
+    #[arg(long, value_name = "FILE|URL")]
     pub(crate) ledger: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+}
+
+// How to speak to a server that hosts share. Not a doc comment: clap would print it.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct ServerArgs {
+    /// File that holds the server's password, and nothing else
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ledger_password_file: Option<PathBuf>,
+
+    /// What its keys begin with
+    #[arg(long, value_name = "TEXT", default_value = DEFAULT_PREFIX, value_parser = parse_prefix)]
+    pub(crate) ledger_prefix: String,
+}
+
+/// Of which server, and how much of it.
+#[derive(Clone, Debug, clap::Args)]
+pub struct TopArgs {
+    #[command(flatten)]
+    pub(crate) of: LedgerArgs,
+
+    /// How many
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 10)]
+    pub(crate) number: usize,
 }
 
 /// What to forget.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ResetArgs {
-    /// The file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) ledger: PathBuf,
+    #[command(flatten)]
+    pub(crate) of: LedgerArgs,
 
     /// The account, as `budget show` names it, such as user:1001
     #[arg(long, value_name = "ACCOUNT", required_unless_present = "all")]

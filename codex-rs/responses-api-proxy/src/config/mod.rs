@@ -7,6 +7,7 @@ pub(crate) mod credential_source;
 pub(crate) mod environment;
 pub(crate) mod identity_args;
 pub(crate) mod key_source;
+pub(crate) mod ledger_place;
 pub(crate) mod lifecycle_args;
 pub(crate) mod limits;
 pub(crate) mod metrics_place;
@@ -26,6 +27,7 @@ use codex_policy::ModelGlob;
 use crate::config::args::{Args, BudgetMode, LogFormat, Sandbox};
 use crate::config::credential_source::CredentialSource;
 use crate::config::key_source::{KeySourceConfig, NoCredentials};
+use crate::config::ledger_place::{LedgerPlace, LedgerPlaceError};
 use crate::config::lifecycle_args::LifecycleArgs;
 use crate::config::limits::Limits;
 use crate::config::metrics_place::MetricsPlace;
@@ -78,8 +80,8 @@ pub(crate) struct Config {
     /// `None`: everybody may ask for anything.
     pub(crate) policy: Option<PolicySource>,
     pub(crate) budget_mode: BudgetMode,
-    /// A file of what was spent.
-    pub(crate) ledger: Option<PathBuf>,
+    /// Where it is kept what was spent.
+    pub(crate) ledger: Option<LedgerPlace>,
     /// When it ends by itself, and whom it tells that it is ready.
     pub(crate) lifecycle: LifecycleArgs,
 }
@@ -115,6 +117,8 @@ pub(crate) enum ConfigError {
     NoCredentials(NoCredentials),
     /// `--ledger` or `--budget-mode` without anything to keep to.
     NoPolicy,
+    /// Of `--ledger` and what belongs to it.
+    Ledger(LedgerPlaceError),
     /// Of workload identity.
     Workload(WorkloadConfigError),
 }
@@ -125,6 +129,7 @@ impl fmt::Display for ConfigError {
             Self::Upstream(error) => error.fmt(f),
             Self::NoCredentials(error) => error.fmt(f),
             Self::Workload(error) => error.fmt(f),
+            Self::Ledger(error) => error.fmt(f),
             Self::NoPolicy => f.write_str(
                 "--ledger and --budget-mode are about limits, and there are none; give some with --policy or --budget",
             ),
@@ -151,6 +156,8 @@ impl TryFrom<Args> for Config {
         if !is_limited && (args.ledger.is_some() || args.budget_mode != BudgetMode::Expected) {
             return Err(ConfigError::NoPolicy);
         }
+        let ledger = LedgerPlace::from_args(args.ledger, args.shared_ledger);
+        let ledger = ledger.map_err(ConfigError::Ledger)?;
         let keys = KeySourceConfig::from_args(args.key, args.key_command);
         let keys = keys.map_err(ConfigError::NoCredentials)?;
         let credential = match keys {
@@ -210,7 +217,7 @@ impl TryFrom<Args> for Config {
                 }),
             },
             budget_mode: args.budget_mode,
-            ledger: args.ledger,
+            ledger,
             lifecycle: args.lifecycle,
         })
     }

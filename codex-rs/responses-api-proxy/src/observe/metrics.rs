@@ -9,6 +9,7 @@
 
 pub(crate) mod exposition;
 mod labels;
+mod store_gauges;
 
 use std::collections::HashMap;
 use std::sync::Arc;

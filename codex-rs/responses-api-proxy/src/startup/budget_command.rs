@@ -1,26 +1,57 @@
-//! `budget show` and `budget reset`: what they read, change and print.
+//! `budget show`, `budget reset` and `budget top`: what they read, change and print.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use codex_ledger::{Measure, read, reset};
 
 use crate::access::over_limit::{amount, per};
 use crate::config::command::{BudgetCommand, LedgerArgs, ResetArgs};
+use crate::config::ledger_place::as_address;
 use crate::observe::timestamp::Rfc3339;
+use crate::startup::fleet_totals::{self, Server};
 
 /// # Errors
 ///
 /// A ledger that cannot be read, or that a proxy has.
 pub(crate) fn run(command: &BudgetCommand) -> anyhow::Result<ExitCode> {
     match command {
-        BudgetCommand::Show(args) => show(args)?,
-        BudgetCommand::Reset(args) => forget(args)?,
+        BudgetCommand::Show(args) => match server(args)? {
+            Some(server) => fleet_totals::show(server)?,
+            None => show(args)?,
+        },
+        BudgetCommand::Reset(args) => match server(&args.of)? {
+            Some(server) => fleet_totals::forget(server, args.account.as_deref())?,
+            None => forget(args)?,
+        },
+        BudgetCommand::Top(args) => match server(&args.of)? {
+            Some(server) => fleet_totals::top(server, args.number)?,
+            None => bail!(
+                "top is about a server that hosts share (--ledger redis://HOST:PORT/DB); `budget show` says what is in a \
+                 file"
+            ),
+        },
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The server that is meant; `None` if it is a file.
+///
+/// # Errors
+///
+/// What is wrong with its address.
+fn server(args: &LedgerArgs) -> anyhow::Result<Option<Server>> {
+    let address = as_address(&args.ledger).transpose();
+    // Without the address: there may be a password in it.
+    let address = address.context("--ledger")?;
+    Ok(address.map(|address| Server {
+        address,
+        password_file: args.server.ledger_password_file.clone(),
+        prefix: args.server.ledger_prefix.clone(),
+    }))
 }
 
 fn show(args: &LedgerArgs) -> anyhow::Result<()> {
@@ -48,8 +79,8 @@ fn show(args: &LedgerArgs) -> anyhow::Result<()> {
 }
 
 fn forget(args: &ResetArgs) -> anyhow::Result<()> {
-    let of = || args.ledger.display().to_string();
-    let file = open(&args.ledger)?;
+    let of = || args.of.ledger.display().to_string();
+    let file = open(&args.of.ledger)?;
     let removed = reset(file, args.account.as_deref()).with_context(of)?;
     writeln!(io::stdout(), "{removed} removed")?;
     Ok(())

@@ -77,14 +77,16 @@ impl Checked {
             activated,
             mut lifetime,
             observation,
-            spending,
+            mut spending,
             metrics,
             control,
             source,
             memory,
             mut banner,
         } = self;
-        let has_names = route.first_hop.is_name || source.has_names();
+        let has_names = route.first_hop.is_name
+            || source.has_names()
+            || spending.as_ref().is_some_and(OpenSpending::has_name);
         let first = FirstCredential::read(source, memory, &config, called_as, |key| {
             warn_of_copies(key, &mut banner);
         })?;
@@ -135,6 +137,7 @@ impl Checked {
         if let Some(spending) = &spending {
             spending.warn(&mut banner);
         }
+        let fleet = spending.as_mut().and_then(OpenSpending::take_fleet);
         let files = [
             (
                 "--client-token-file",
@@ -168,6 +171,14 @@ impl Checked {
         // Before anybody can connect to a port: without a credential there is nothing to connect for.
         let (renewal, missing) = renewal.obtain_first(&resolver, &config)?;
         mitigations.extend(missing);
+        let fleet = fleet.map(|fleet| fleet.begin(&resolver, config.sandbox));
+        let keeping = fleet.transpose()?.map(|(keeping, followed, missing)| {
+            mitigations.extend(missing);
+            if let Some(spending) = &spending {
+                spending.follow(followed);
+            }
+            keeping
+        });
         let listening = Listening::begin(port, unix, unix_socket.as_ref(), activated)?;
         mitigations.extend(confine(
             config.sandbox,
@@ -182,7 +193,8 @@ impl Checked {
         stderr::write_in_background();
         renewal.start()?;
         let observing = observation.start(route.name(), descriptors)?;
-        let spending = spending.map(OpenSpending::start).transpose()?;
+        let spending = spending.map(|spending| spending.start(keeping));
+        let spending = spending.transpose()?;
         if config.sandbox == Sandbox::Require {
             require_all(&mitigations)?;
         }

@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 use codex_control::protocol::VERSION;
 use codex_control::{
     Caller, Connections, Credential as CredentialStatus, Dropped, Fault, OutcomeCount, Phase,
-    Requests, State, Status, Stream, Upstream,
+    Requests, SharedLedger, State, Status, Stream, Upstream,
 };
 
 use crate::access::spending::Spending;
@@ -75,6 +75,18 @@ impl StartUpLines {
     }
 }
 
+/// How the server does that hosts share.
+fn ledger(spending: &Spending) -> Option<SharedLedger> {
+    let standing = spending.standing()?;
+    Some(SharedLedger {
+        address: printable(&standing.address),
+        up: standing.is_up,
+        since_answer_seconds: standing.since_answer.as_secs_f64(),
+        errors: standing.errors,
+        error: standing.error.as_deref().map(printable),
+    })
+}
+
 impl Sources {
     pub(super) fn in_flight(&self) -> usize {
         self.observer.in_flight().requests()
@@ -124,6 +136,7 @@ impl Sources {
             },
             callers: self.callers(&totals, &live),
             budgets,
+            ledger: self.spending.as_ref().and_then(ledger),
             streams_left_out: match wants_streams {
                 true => number(live.len().saturating_sub(MOST_STREAMS)),
                 false => 0,

@@ -7,6 +7,7 @@ use anyhow::bail;
 use codex_trusted_path::lead_to_one_file;
 
 use crate::config::credential_source::CredentialSource;
+use crate::config::ledger_place::LedgerPlace;
 use crate::config::metrics_place::MetricsPlace;
 use crate::config::{ClientTokens, Config, PolicySource};
 
@@ -30,7 +31,7 @@ pub(super) fn check(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn named(config: &Config) -> [(&'static str, Option<&Path>); 13] {
+fn named(config: &Config) -> [(&'static str, Option<&Path>); 14] {
     let control = config.control.as_ref().map(|unix| unix.path.as_path());
     let listen = config.unix_socket.as_ref().map(|unix| unix.path.as_path());
     let metrics = match &config.metrics {
@@ -45,6 +46,7 @@ fn named(config: &Config) -> [(&'static str, Option<&Path>); 13] {
         Some(PolicySource::File(path)) => Some(path.as_path()),
         Some(PolicySource::Flags { .. }) | None => None,
     };
+    let ledger = config.ledger.as_ref();
     let key = match &config.credential {
         CredentialSource::Keys(keys) => keys.file(),
         CredentialSource::Stdin | CredentialSource::Workload(_) => None,
@@ -66,6 +68,10 @@ fn named(config: &Config) -> [(&'static str, Option<&Path>); 13] {
         ("--client-token-file", tokens),
         ("--prices", config.prices.as_deref()),
         ("--policy", policy),
-        ("--ledger", config.ledger.as_deref()),
+        ("--ledger", ledger.and_then(LedgerPlace::file)),
+        (
+            "--ledger-password-file",
+            ledger.and_then(LedgerPlace::password_file),
+        ),
     ]
 }

@@ -17,6 +17,8 @@ mod control_status;
 pub(crate) mod credential;
 mod distinct_files;
 pub(crate) mod exposed_key;
+pub(crate) mod fleet;
+mod fleet_totals;
 pub(crate) mod host_names;
 pub(crate) mod inherited;
 pub(crate) mod ledger_file;

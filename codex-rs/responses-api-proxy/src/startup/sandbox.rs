@@ -122,6 +122,27 @@ pub(crate) fn confine_exchange(
     mitigations
 }
 
+/// The same for the thread that keeps leases of limits that hosts share: it reaches the server of `--ledger`.
+pub(crate) fn confine_leases(mode: Sandbox, hop: Hop) -> Vec<Mitigation> {
+    let Some(on_refused_call) = on_refused_call(mode) else {
+        return Vec::new();
+    };
+    let needs = SandboxPolicy {
+        connect_to: if hop.is_socket {
+            vec![]
+        } else {
+            vec![hop.port]
+        },
+        connect_to_socket: hop.is_socket,
+        ..SandboxPolicy::default()
+    };
+    let mut mitigations = enter_sandbox(&needs, on_refused_call);
+    for mitigation in &mut mitigations {
+        mitigation.name = format!("{} where leases are kept", mitigation.name).into();
+    }
+    mitigations
+}
+
 /// The directory of a file, and that of each link on the way to it: whoever replaces the file does so in one of them.
 fn readable_as_links_change(file: &Path) -> Vec<PathBuf> {
     let mut directories = Vec::new();

@@ -172,6 +172,7 @@ impl Confined {
                     requests: observer.in_flight().requests(),
                     upstream_connections: made.open(),
                     budgets: spending.as_ref().map(Spending::budgets).unwrap_or_default(),
+                    store: spending.as_ref().and_then(Spending::standing),
                     credential: credential.standing(),
                 }
             }

@@ -11,11 +11,13 @@ use codex_pricing::{Overlay, Prices};
 use crate::access::spending::Spending;
 use crate::access::trusted_file::TrustedFile;
 use crate::config::args::BudgetMode;
+use crate::config::ledger_place::LedgerPlace;
 use crate::config::{ClientTokens, Config, PolicySource};
 use crate::observe::cost::PriceList;
 use crate::observe::stderr;
 use crate::observe::user_names::UserNames;
 use crate::startup::banner::Banner;
+use crate::startup::fleet::{Followed, Keeping, OpenFleet};
 use crate::startup::host_names::HostNames;
 use crate::startup::ledger_file;
 
@@ -29,6 +31,8 @@ const LAST_CHARGES: Duration = Duration::from_secs(5);
 pub(crate) struct OpenSpending {
     spending: Spending,
     writer: Option<Writer>,
+    /// Where hosts share limits, until leases are kept.
+    fleet: Option<OpenFleet>,
     /// `None`: flags, which do not change.
     file: Option<PolicyFile>,
 }
@@ -46,7 +50,10 @@ struct PolicyFile {
 
 /// What is written of what callers spend, until the end.
 #[derive(Debug)]
-pub(crate) struct Charging(Option<Writer>);
+pub(crate) struct Charging {
+    writer: Option<Writer>,
+    keeping: Option<Keeping>,
+}
 
 impl OpenSpending {
     /// `None` without a policy. `prices` are those of `--prices`; `knows_users`: the kernel says which user calls.
@@ -79,13 +86,19 @@ impl OpenSpending {
                 (file.read()?, Some(file))
             }
         };
+        let mut fleet = None;
         let (ledger, writer) = match &config.ledger {
             None => (Ledger::in_memory(), None),
-            Some(path) => {
+            Some(LedgerPlace::File(path)) => {
                 let of = || format!("--ledger {}", path.display());
                 let file = ledger_file::open(path, becomes)?;
                 let (ledger, writer) = Ledger::open(file).with_context(of)?;
                 (ledger, Some(writer))
+            }
+            Some(LedgerPlace::Shared(shared)) => {
+                let is_strict = config.budget_mode == BudgetMode::Strict;
+                let opened = fleet.insert(OpenFleet::open(shared, becomes, is_strict)?);
+                (opened.ledger().clone(), None)
             }
         };
         let spending = Spending::new(
@@ -103,8 +116,24 @@ impl OpenSpending {
         Ok(Some(Self {
             spending,
             writer,
+            fleet,
             file,
         }))
+    }
+
+    /// Whether the name of a server that hosts share has to be looked up.
+    pub(crate) fn has_name(&self) -> bool {
+        self.fleet.as_ref().is_some_and(OpenFleet::has_name)
+    }
+
+    /// The server that hosts share, where they do; once.
+    pub(crate) fn take_fleet(&mut self) -> Option<OpenFleet> {
+        self.fleet.take()
+    }
+
+    /// Requests wait for the leases of that server from here on.
+    pub(crate) fn follow(&self, followed: Followed) {
+        self.spending.share(followed.state, followed.changes);
     }
 
     /// What has to stay readable.
@@ -125,7 +154,8 @@ impl OpenSpending {
             Window::Minute | Window::Hour | Window::Process => false,
         };
         let limits = policy.limits();
-        if self.writer.is_none() && limits.iter().any(|(_, limit)| is_missed(limit.window)) {
+        let is_kept = self.writer.is_some() || self.fleet.is_some();
+        if !is_kept && limits.iter().any(|(_, limit)| is_missed(limit.window)) {
             banner.warn(
                 "what callers have spent is forgotten when the proxy ends, and limits begin anew (--ledger FILE \
                  keeps it)",
@@ -133,12 +163,15 @@ impl OpenSpending {
         }
     }
 
-    /// Starts what writes charges, as confined as the thread that calls this.
+    /// Starts what writes charges, as confined as the thread that calls this. `keeping` keeps leases already.
     ///
     /// # Errors
     ///
     /// When there is no thread to be had.
-    pub(crate) fn start(mut self) -> anyhow::Result<(Spending, Charging, Option<Reload>)> {
+    pub(crate) fn start(
+        mut self,
+        keeping: Option<Keeping>,
+    ) -> anyhow::Result<(Spending, Charging, Option<Reload>)> {
         if let Some(writer) = &mut self.writer {
             writer
                 .start()
@@ -152,7 +185,11 @@ impl OpenSpending {
                 policy,
             }
         });
-        Ok((spending, Charging(self.writer), reload))
+        let charging = Charging {
+            writer: self.writer,
+            keeping,
+        };
+        Ok((spending, charging, reload))
     }
 }
 
@@ -218,18 +255,22 @@ fn prepare(spending: &Spending, policy: &Policy, prices: Option<&Overlay>) -> an
         let prices = Prices::bundled().with_overlay(overlay);
         spending.prices().replace(prices);
     }
-    let accounts = policy
-        .shared_limits()
-        .into_iter()
-        .map(|(account, _)| account.key());
+    let limits = policy.shared_limits();
+    let accounts = limits.iter().map(|(account, _)| account.key());
     spending.ledger().preload(accounts)?;
+    for (account, limit) in &limits {
+        spending.ledger().lease_ahead(account.key(), limit);
+    }
     Ok(())
 }
 
 impl Charging {
     /// Writes the last charges.
     pub(crate) fn end(self) {
-        if let Some(writer) = self.0
+        if let Some(keeping) = self.keeping {
+            keeping.end();
+        }
+        if let Some(writer) = self.writer
             && let Err(error) = writer.close(LAST_CHARGES)
         {
             stderr::line(format_args!(

@@ -51,7 +51,7 @@ pub(crate) use self::exchange::RequestGuard;
 pub(crate) use self::listener_owner::ListenerOwner;
 pub(crate) use self::resolver::{ResolveError, Resolver};
 pub(crate) use self::route::{Hop, Route, UpstreamSetupError};
-pub(crate) use self::service::ServiceRoute;
+pub(crate) use self::service::{ServiceRoute, tls_without_http};
 pub(crate) use self::transport::Outgoing;
 pub(crate) use self::tunnel::TunnelError;
 

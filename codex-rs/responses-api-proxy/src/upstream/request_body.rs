@@ -208,7 +208,7 @@ impl RequestBody {
             };
             self.silence = None;
             let Some(frame) = frame else {
-                self.end()?;
+                self.is_read = true;
                 break;
             };
             let frame = frame.map_err(|_| RequestBodyError::CutShort)?;
@@ -221,28 +221,18 @@ impl RequestBody {
             self.read += len;
             if let Some(inspection) = &mut self.inspection {
                 inspection.push(&data)?;
-                // Nobody may ask for the end.
+                // Nobody may ask for the end, and while it is not decided the last piece waits here.
                 if self.declared.exact() == Some(self.read) {
-                    self.end()?;
+                    self.is_read = true;
                 }
             }
             return Poll::Ready(Ok(Some(data)));
         }
-        Poll::Ready(match self.inspection {
-            // It was asked once more after it was refused.
-            Some(_) => Err(RequestBodyError::Refused),
-            None => Ok(None),
-        })
-    }
-
-    /// All of it was read.
-    fn end(&mut self) -> Result<(), RequestBodyError> {
-        self.is_read = true;
         if let Some(inspection) = &mut self.inspection {
-            inspection.decide()?;
+            ready!(inspection.poll_decide(cx))?;
             self.inspection = None;
         }
-        Ok(())
+        Poll::Ready(Ok(None))
     }
 
     /// What may go up now of what was read.

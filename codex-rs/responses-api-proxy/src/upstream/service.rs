@@ -28,6 +28,17 @@ enum ServiceWay {
     },
 }
 
+/// TLS for what does not speak HTTP, checked against `roots`.
+///
+/// # Errors
+///
+/// [`UpstreamSetupError::Tls`].
+pub(crate) fn tls_without_http(
+    roots: Arc<RootCertStore>,
+) -> Result<Arc<rustls::ClientConfig>, UpstreamSetupError> {
+    tls(rustls::crypto::ring::default_provider(), roots, &[])
+}
+
 impl ServiceRoute {
     /// By TLS, checked against `roots`, the way that the environment asks for.
     pub(crate) fn by_tls(url: Url, way: ProxyWay, roots: Arc<RootCertStore>) -> Self {

@@ -41,6 +41,7 @@ mod environment;
 mod fairness;
 mod fault_lines;
 mod faults;
+mod fleet;
 mod floods;
 mod framing;
 mod gateway;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use codex_fleet::Standing;
 use codex_process_hardening::Mitigation;
 use prometheus_client::encoding::{EncodeLabelSet, prometheus_text};
 use prometheus_client::metrics::counter::Counter;
@@ -13,6 +14,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::observe::metrics::Metrics;
+use crate::observe::metrics::store_gauges::{BudgetLabel, StoreGauges};
 use crate::observe::stderr;
 use crate::observe::upstream_connections::UpstreamConnections;
 
@@ -34,6 +36,8 @@ pub(crate) struct Moment {
     pub(crate) evicted: u64,
     /// Limits of the policy.
     pub(crate) budgets: Vec<Budget>,
+    /// How the server does that hosts share, where they do.
+    pub(crate) store: Option<Standing>,
     /// What requests go up with; `None`: one key that stays.
     pub(crate) credential: Option<CredentialStanding>,
 }
@@ -65,6 +69,8 @@ pub(crate) struct Budget {
     pub(crate) spent: f64,
     /// By requests that are under way.
     pub(crate) held: f64,
+    /// What this host may spend of it without asking; `None` where hosts share nothing.
+    pub(crate) leased: Option<f64>,
 }
 
 /// Metrics before it is known whom to ask for the rest.
@@ -99,6 +105,7 @@ struct Gauges {
     limits: Family<BudgetLabel, Gauge<f64, AtomicU64>>,
     spent: Family<BudgetLabel, Gauge<f64, AtomicU64>>,
     held: Family<BudgetLabel, Gauge<f64, AtomicU64>>,
+    store: StoreGauges,
     credential: CredentialGauges,
 }
 
@@ -109,13 +116,6 @@ struct CredentialGauges {
     age: Gauge<f64, AtomicU64>,
     replaced: Counter,
     failures: Counter,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct BudgetLabel {
-    account: String,
-    unit: &'static str,
-    per: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -161,6 +161,9 @@ impl Registered {
         let gauges = Gauges::register(&mut registry);
         if moment().credential.is_some() {
             gauges.credential.register(&mut registry);
+        }
+        if moment().store.is_some() {
+            gauges.store.register(&mut registry);
         }
         let family = Family::<ProtectionLabel, Gauge>::default();
         let named = protections
@@ -251,7 +254,7 @@ impl Gauges {
 
     /// Limits that are in the policy no more are gone from here too.
     fn set_budgets(&self, budgets: &[Budget]) {
-        let families = [&self.limits, &self.spent, &self.held];
+        let families = [&self.limits, &self.spent, &self.held, &self.store.leased];
         families.into_iter().for_each(Family::clear);
         for budget in budgets {
             let label = BudgetLabel {
@@ -259,7 +262,8 @@ impl Gauges {
                 unit: budget.measure,
                 per: budget.per.clone(),
             };
-            let values = [budget.most, budget.spent, budget.held];
+            let leased = budget.leased.unwrap_or_default();
+            let values = [budget.most, budget.spent, budget.held, leased];
             for (family, value) in families.into_iter().zip(values) {
                 family.get_or_create(&label).set(value);
             }
@@ -278,6 +282,9 @@ impl Gauges {
             .inner()
             .store(moment.evicted, Ordering::Relaxed);
         self.set_budgets(&moment.budgets);
+        if let Some(standing) = &moment.store {
+            self.store.set(standing);
+        }
         if let Some(standing) = &moment.credential {
             self.credential.set(standing);
         }

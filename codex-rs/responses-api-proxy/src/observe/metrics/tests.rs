@@ -77,6 +77,7 @@ fn text(registered: Registered) -> String {
             most: 20.0,
             spent: 1.5,
             held: 0.25,
+            leased: None,
         }],
         credential: Some(CredentialStanding::default()),
         ..Moment::default()
