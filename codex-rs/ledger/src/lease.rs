@@ -322,6 +322,8 @@ impl Lease {
             others: answer.others,
             window: begun(self.window, now),
         };
+        // Whoever waits asks again now.
+        self.short = 0;
         self.sent.is_answered = true;
         self.sent.spent = report.spent;
         self.sent.held = report.held;
