@@ -85,6 +85,7 @@ impl Scenario {
         let conditions = Conditions {
             wire: self.wire(),
             link: self.link(),
+            send_buffer: self.send_buffer(),
             authorities: false,
         };
         let mut stage = Stage::set(contestant, conditions, ground)?;

@@ -156,6 +156,11 @@ impl Scenario {
         }
     }
 
+    /// What the upstream's kernel keeps of what is not read, in bytes: in S10 a thousand times.
+    pub(super) fn send_buffer(self) -> Option<u32> {
+        matches!(self, Self::S10 | Self::S10H2).then_some(64 << 10)
+    }
+
     /// The way to the upstream, if it is not loopback.
     pub(super) fn link(self) -> Option<Link> {
         match self {

@@ -26,6 +26,7 @@ pub(super) fn again_and_again(
         let conditions = Conditions {
             wire: Wire::Tls,
             link: None,
+            send_buffer: None,
             authorities: true,
         };
         let stage = Stage::set(contestant, conditions, ground)?;

@@ -41,6 +41,8 @@ pub(crate) struct Conditions {
     pub(crate) wire: Wire,
     /// The way to the upstream; none is loopback.
     pub(crate) link: Option<Link>,
+    /// What the upstream's kernel keeps of what is not read, in bytes; none is as much as it likes.
+    pub(crate) send_buffer: Option<u32>,
     /// The system's certificate authorities are to be trusted too.
     pub(crate) authorities: bool,
 }
@@ -83,7 +85,8 @@ impl Stage {
         let mut authority = tls.then(|| dir.path().join("authority.pem"));
         let link = conditions.link.map(|link| FarLink::make(link, ground));
         let link = link.transpose()?;
-        let upstream = Upstream::start(authority.as_deref(), link.as_ref())?;
+        let upstream =
+            Upstream::start(authority.as_deref(), link.as_ref(), conditions.send_buffer)?;
         if let Some(own) = &mut authority
             && conditions.authorities
         {

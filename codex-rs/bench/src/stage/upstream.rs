@@ -36,9 +36,12 @@ pub(crate) struct Seen {
 }
 
 impl Upstream {
-    /// Starts it; with TLS if there is a file to write its authority to, and at the far end of a link if there
-    /// is one.
-    pub(super) fn start(authority: Option<&Path>, link: Option<&FarLink>) -> Result<Self> {
+    /// Starts it; with TLS if there is a file to write its authority to, at the far end of a link if there is one.
+    pub(super) fn start(
+        authority: Option<&Path>,
+        link: Option<&FarLink>,
+        send_buffer: Option<u32>,
+    ) -> Result<Self> {
         let own = super::own_program()?;
         let (mut command, ip) = match link {
             Some(link) => (link.at_far_end(&own), link.address()),
@@ -47,6 +50,9 @@ impl Upstream {
         command.args(["upstream", "--listen", &ip.to_string()]);
         if let Some(authority) = authority {
             command.arg("--tls").arg(authority);
+        }
+        if let Some(size) = send_buffer {
+            command.args(["--send-buffer", &size.to_string()]);
         }
         let mut child = command
             .stdin(Stdio::piped())

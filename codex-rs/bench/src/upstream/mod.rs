@@ -42,6 +42,9 @@ pub(crate) struct Args {
     /// Speak TLS, HTTP/2 if the caller wants it, and write the authority to trust to this file
     #[arg(long, value_name = "FILE")]
     tls: Option<PathBuf>,
+    /// What the kernel keeps of what a caller does not read [default: as much as it likes]
+    #[arg(long, value_name = "BYTES")]
+    send_buffer: Option<u32>,
     /// How many HTTP/2 streams a connection may have at once
     #[arg(long, value_name = "N", default_value_t = 100)]
     max_concurrent_streams: u32,
@@ -98,6 +101,10 @@ pub(crate) fn run(args: Args) -> Result<()> {
         .context("the upstream's runtime")?;
     runtime.block_on(async {
         let socket = TcpSocket::new_v4()?;
+        // Connections that are accepted have it from there.
+        if let Some(size) = args.send_buffer {
+            socket.set_send_buffer_size(size)?;
+        }
         socket.bind((args.listen, 0).into())?;
         let listener = socket.listen(BACKLOG)?;
         say(format_args!("listening {}", listener.local_addr()?.port()));
