@@ -91,13 +91,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let builds = args.compare.then(|| builds(&contestants)).transpose()?;
-    let scenarios: Vec<Scenario> = Scenario::ALL
-        .into_iter()
-        .filter(|scenario| {
-            let mut wanted = args.only.iter().flat_map(|wanted| &wanted.0);
-            args.only.is_empty() || wanted.any(|wanted| wanted == scenario)
-        })
-        .collect();
+    let scenarios = scenarios(args);
     let scale = scale(args);
     let ground = Ground {
         pins: args.pin.then(Pins::divide).transpose()?,
@@ -150,6 +144,26 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let text = format!("{ABOUT}{}\n", text.trim_end());
     std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(status)
+}
+
+/// Those that were asked for and can be played here.
+fn scenarios(args: &Args) -> Vec<Scenario> {
+    let is_wanted = |scenario: &Scenario| {
+        let mut wanted = args.only.iter().flat_map(|wanted| &wanted.0);
+        args.only.is_empty() || wanted.any(|wanted| wanted == scenario)
+    };
+    let wanted = Scenario::ALL.into_iter().filter(is_wanted);
+    let (played, far): (Vec<_>, Vec<_>) =
+        wanted.partition(|scenario| scenario.link().is_none() || args.far_link.is_some());
+    if !far.is_empty() {
+        let far: Vec<&str> = far.iter().map(|scenario| scenario.name()).collect();
+        say(format_args!(
+            "skipped: {}: scripts/bench has to be run by root, with ip, nsenter, unshare, python3 and \
+             /dev/net/tun",
+            far.join(", ")
+        ));
+    }
+    played
 }
 
 /// The labels of the two builds that are to be compared.

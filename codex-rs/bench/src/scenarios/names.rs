@@ -162,7 +162,7 @@ impl Scenario {
     }
 
     /// The way to the upstream, if it is not loopback.
-    pub(super) fn link(self) -> Option<Link> {
+    pub(crate) fn link(self) -> Option<Link> {
         match self {
             Self::S9 | Self::S9Streams => Some(FAR),
             Self::S9Loss | Self::S9StreamsLoss => Some(FAR_AND_LOSSY),

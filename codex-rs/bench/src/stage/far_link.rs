@@ -32,7 +32,7 @@ impl FarLink {
     /// When this process may not, or has no network namespace of its own.
     pub(super) fn make(link: Link, ground: &Ground) -> Result<Self> {
         let program = ground.far_link.as_ref();
-        let program = program.context("no --far-link (scripts/bench has it)")?;
+        let program = program.context("no --far-link")?;
         // Else it would set up interfaces on the machine.
         let namespace = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/net"));
         let is_own = namespace("self").ok() != namespace("1").ok() || std::process::id() == 1;
