@@ -24,7 +24,21 @@ ELSEWHERE = {
     },
     "docs/benchmarks.md": {"scripts/bench": "minutes of a quiet machine; a release is measured with it"},
     "docs/clients.md": {"OPENAI_AGENTS_DISABLE_TRACING": "scripts/compat", "llm openai endpoint": "scripts/compat"},
+    "docs/containers.md": {
+        "packaging/build-image": "scripts/check-containers",
+        "podman secret create": "scripts/check-containers",
+        "--listen=unix:": "scripts/check-containers",
+    },
     "docs/observing.md": {"journalctl": "it follows the journal for as long as it runs, and there is none here"},
+    "docs/releases.md": {
+        "tar xf": "scripts/check --only release",
+        "dnf install": "scripts/check --only release",
+        "podman load": "scripts/check --only release",
+        "sha256sum --check": "scripts/check --only release",
+        "git clone": "scripts/check --only release, which makes them twice",
+        "gh attestation": "there is no published release yet",
+        "codex --version": "tests of the programs",
+    },
     "docs/service.md": {
         "packaging/build-deb": "scripts/check-service",
         "systemd-creds encrypt": "scripts/check-service",
