@@ -45,8 +45,8 @@ unsafe impl GlobalAlloc for ZeroOnFree {
 ))]
 const PAGE: usize = 4096;
 
-/// Wipes by `explicit_bzero(3)`, a memset that the optimiser may not drop, whatever
-/// is not zero already.
+/// Wipes whatever is not zero already by a memset that the optimiser does not drop: for all it knows, the memory is
+/// looked at afterwards. `explicit_bzero(3)` is the same, and glibc has it from 2.25 on alone.
 ///
 /// Large blocks are buffers, mostly of 8 KiB, of which a few hundred bytes were
 /// written. Writing zeros over the rest would make the system provide memory for
@@ -73,7 +73,8 @@ unsafe fn wipe(block: *mut u8, len: usize) {
             len < PAGE || unsafe { libc::memcmp(start.cast(), ZEROS.as_ptr().cast(), piece) } != 0;
         if is_used {
             // SAFETY: as above.
-            unsafe { libc::explicit_bzero(start.cast(), piece) };
+            unsafe { libc::memset(start.cast(), 0, piece) };
+            std::hint::black_box(start);
         }
         at += piece;
     }
