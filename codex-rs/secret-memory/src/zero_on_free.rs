@@ -45,8 +45,8 @@ unsafe impl GlobalAlloc for ZeroOnFree {
 ))]
 const PAGE: usize = 4096;
 
-/// Wipes whatever is not zero already by a memset that the optimiser does not drop: for all it knows, the memory is
-/// looked at afterwards. `explicit_bzero(3)` is the same, and glibc has it from 2.25 on alone.
+/// Wipes whatever is not zero already by a memset(3), behind which stands a barrier: for all the optimiser knows, the memory
+/// is looked at there. Not by `explicit_bzero(3)`, which is the same and which glibc has from 2.25 on alone.
 ///
 /// Large blocks are buffers, mostly of 8 KiB, of which a few hundred bytes were
 /// written. Writing zeros over the rest would make the system provide memory for
@@ -74,7 +74,8 @@ unsafe fn wipe(block: *mut u8, len: usize) {
         if is_used {
             // SAFETY: as above.
             unsafe { libc::memset(start.cast(), 0, piece) };
-            std::hint::black_box(start);
+            // SAFETY: zeros are initialised bytes to Rust too.
+            zeroize::optimization_barrier(unsafe { std::slice::from_raw_parts(start, piece) });
         }
         at += piece;
     }
