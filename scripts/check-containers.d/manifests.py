@@ -7,12 +7,15 @@ import jsonschema
 import kubernetes_validate
 import yaml
 
-from podman import HARDENED, HEALTH
+from podman import HARDENED, HEALTH, PROXY_USER
 
 # The first has native sidecars (restartPolicy of an init container) and the newest that the schemas are there for.
 VERSIONS = ("1.29", "1.37")
 
 PROXY = "codex-proxy"
+
+# The secret that the key is in.
+KEY = "openai"
 
 
 def documents(root):
@@ -84,14 +87,23 @@ def the_proxy_s_container_is_confined(root):
 def only_the_proxy_mounts_the_key(root):
     for name, document in documents(root):
         for pod, container in containers_of(document):
-            secret = {volume["name"] for volume in pod.get("volumes", []) if "secret" in volume}
+            volumes = pod.get("volumes", [])
+            secret = {volume["name"] for volume in volumes if volume.get("secret", {}).get("secretName") == KEY}
             mounts = {mount["name"] for mount in container.get("volumeMounts", [])}
             has = bool(secret & mounts)
             if has != (container["name"] == PROXY):
                 raise AssertionError(f"{name}: {container['name']} {'has' if has else 'has not'} the key")
-            users = [{**pod.get("securityContext", {}), **container.get("securityContext", {})}.get("runAsUser")]
-            if container["name"] != PROXY and users[0] in (0, 65532, None) and not container["name"].startswith("prepare"):
-                raise AssertionError(f"{name}: {container['name']} runs as {users[0]}")
+
+
+def the_agent_is_not_the_proxy_s_user_nor_root(root):
+    for name, document in documents(root):
+        for pod, container in containers_of(document):
+            if container["name"] == "agent":
+                user = {**pod.get("securityContext", {}), **container["securityContext"]}.get("runAsUser")
+                if user in (0, PROXY_USER, None):
+                    raise AssertionError(f"{name}: the agent runs as {user}")
+                return
+    raise AssertionError("no container is called agent")
 
 
 def the_compose_file_is_one(root):
@@ -117,6 +129,7 @@ STEPS = (
     a_field_that_is_not_there_is_found,
     the_proxy_s_container_is_confined,
     only_the_proxy_mounts_the_key,
+    the_agent_is_not_the_proxy_s_user_nor_root,
     the_compose_file_is_one,
     the_page_has_the_options_that_are_run,
 )
