@@ -197,22 +197,24 @@ fn h2_is_cut_after_exactly_n_bytes() {
             CutKind::TlsTruncate,
             CutKind::GoAway(11),
         ] {
-            let upstream = MockUpstream::h2(whole.clone().cut_after(n as u64, kind));
-            let got = run(async { exchange(h2(&upstream).await, "{}").await }).expect("a head");
-            // The connection ended, not the stream alone.
-            assert!(
-                matches!(got.error, Some((false, _, _))),
-                "{kind:?} {n}: {:?}",
-                got.error
-            );
-            // What has arrived is not always read before a reset that follows it at once.
-            let is_overtaken = kind == CutKind::Reset && got.body.len() < n;
-            assert!(
-                got.body.len() == n || is_overtaken,
-                "{kind:?} {n}: {}",
-                got.body.len()
-            );
-            assert!(!upstream.wait_for_answered(0).cancelled);
+            // A client that is told of a reset may leave unread what has arrived before it, but not each time.
+            let tries = if kind == CutKind::Reset { 5 } else { 1 };
+            let lengths: Vec<usize> = (0..tries)
+                .map(|_| {
+                    let upstream = MockUpstream::h2(whole.clone().cut_after(n as u64, kind));
+                    let got =
+                        run(async { exchange(h2(&upstream).await, "{}").await }).expect("a head");
+                    // The connection ended, not the stream alone.
+                    assert!(
+                        matches!(got.error, Some((false, _, _))),
+                        "{kind:?} {n}: {:?}",
+                        got.error
+                    );
+                    assert!(!upstream.wait_for_answered(0).cancelled);
+                    got.body.len()
+                })
+                .collect();
+            assert_eq!(lengths.iter().max(), Some(&n), "{kind:?}: {lengths:?}");
         }
     }
 }
