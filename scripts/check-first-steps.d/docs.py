@@ -90,7 +90,7 @@ def control(page, documents):
 
 def chat(page, _documents):
     """docs/exec.md, as the agent, whose configuration names the proxy."""
-    home = pathlib.Path("/home/agent/work")
+    home = pathlib.Path("/home/agent/project")
     files = {
         "question.txt": "What is a memfd?\n",
         "report.txt": "Ann met Bob.\n",
@@ -98,7 +98,7 @@ def chat(page, _documents):
         "src/main.rs": "fn main() {}\n",
         "Cargo.toml": "[package]\n",
     }
-    run("mkdir -p ~/work/src && cd ~/work && git init -q", user="agent")
+    run("mkdir -p ~/project/src && cd ~/project && git init -q", user="agent")
     for name, text in files.items():
         (home / name).write_text(text)
     # The smallest PNG there is.
@@ -110,7 +110,7 @@ def chat(page, _documents):
     )
     with Proxy(f"exec codex responses-api-proxy --port 8787 --server-info {INFO} < {KEY_FILE}"):
         terminal = Terminal.of("agent")
-        terminal.run("cd ~/work")
+        terminal.run("cd ~/project")
         for command in page.commands("codex exec - < question.txt"):
             if command == "codex":
                 converse(terminal, command)

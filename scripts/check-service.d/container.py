@@ -137,7 +137,7 @@ class Container:
 
 
 class Plain(Container):
-    """One without systemd, whose first process does nothing but see others end."""
+    """One without systemd, whose first process only reaps the others."""
 
     PACKAGES = "ca-certificates,procps,iproute2,passwd,openrc,runit"
     FIRST = "(sd-stubinit)"

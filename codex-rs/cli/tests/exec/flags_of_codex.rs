@@ -219,7 +219,7 @@ fn models_are_listed_where_the_provider_serves_them() {
     assert!(
         output
             .stderr
-            .contains("/v1/models answered with something else than a list of models"),
+            .contains("/v1/models answered with something other than a list of models"),
         "{}",
         output.stderr
     );

@@ -112,7 +112,7 @@ impl fmt::Display for Fault {
             ),
             Self::NotModels { from } => write!(
                 f,
-                "{from} answered with something else than a list of models; does base_url lead to an API that has one?"
+                "{from} answered with something other than a list of models; does base_url lead to an API that has one?"
             ),
             Self::Encoded { from, encoding } => write!(
                 f,
