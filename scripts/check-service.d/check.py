@@ -2,12 +2,15 @@
 
 import argparse
 import contextlib
+import os
 import sys
 import time
 
+import documented
 import failures
 import life
-from container import CannotRun, Container
+import others
+from container import CannotRun, Container, Plain
 
 # In the order in which they happen to one system: each leaves the service as the next one needs it.
 STEPS = (
@@ -17,6 +20,7 @@ STEPS = (
     life.the_set_up_starts_it_and_sees_that_it_works,
     life.the_unit_is_confined,
     life.an_allowed_user_is_answered_and_another_is_refused,
+    documented.what_the_readme_looks_with,
     life.members_of_a_group_may_call_and_everybody_if_asked_for,
     life.the_key_cannot_be_read,
     life.a_key_is_replaced_while_requests_go_on,
@@ -30,6 +34,10 @@ STEPS = (
     failures.a_wrong_policy,
     failures.a_page_that_cannot_be_locked,
     life.it_is_removed,
+    documented.the_set_up_asks_on_a_terminal,
+    life.it_is_removed,
+    documented.it_is_set_up_by_hand,
+    life.it_is_removed,
     life.sudo_is_given_up,
     life.purge_leaves_nothing,
 )
@@ -41,31 +49,40 @@ def main():
     parser.add_argument("--suites", required=True)
     parser.add_argument("--packages", nargs=2, required=True)
     parser.add_argument("--mock", required=True)
+    parser.add_argument("--others", help="the suite where there is OpenRC or runit")
     parser.add_argument("--keep", action="store_true")
     args = parser.parse_args()
     broken = 0
-    for suite in args.suites.split(","):
-        print(f"== {suite}", flush=True)
-        container = Container(suite, args.cache)
-        with contextlib.ExitStack() as ends:
-            if not args.keep:
-                ends.callback(container.end)
-            host = life.Host(container, args.packages, args.mock)
-            for step in STEPS:
-                began = time.monotonic()
-                name = step.__name__.replace("_", " ")
-                try:
-                    found = step(host)
-                except (AssertionError, KeyError, ValueError) as error:
-                    broken += 1
-                    print(f"BROKEN  {name}: {error}", flush=True)
-                    print(container.shell("systemctl status --no-pager --lines 20 codex-proxy.socket codex-proxy.service")[1])
-                    break
-                seconds = time.monotonic() - began
-                print(f"ok {seconds:5.1f} s  {name}{f' ({found})' if found else ''}", flush=True)
-        if args.keep:
-            print(f"nsenter -t {container.init} -a -r    # in {suite}, until process {container.init} is killed")
+    for suite in filter(None, args.suites.split(",")):
+        broken += check(Container(suite, args.cache), STEPS, args)
+    if args.others:
+        broken += check(Plain(args.others, args.cache, "-without-systemd"), others.STEPS, args)
     return 1 if broken else 0
+
+
+def check(container, steps, args):
+    """Takes the steps in the container until one does not hold, and gives how many that were."""
+    print(f"== {os.path.basename(container.root).removesuffix('-running')}", flush=True)
+    with contextlib.ExitStack() as ends:
+        if args.keep:
+            ends.callback(
+                print, f"nsenter -t {container.init} -a -r    # in {container.suite}, until process {container.init} is killed"
+            )
+        else:
+            ends.callback(container.end)
+        host = life.Host(container, args.packages, args.mock)
+        for step in steps:
+            began = time.monotonic()
+            name = step.__name__.replace("_", " ")
+            try:
+                found = step(host)
+            except (AssertionError, KeyError, ValueError, SystemExit) as error:
+                print(f"BROKEN  {name}: {error}", flush=True)
+                print(container.shell("systemctl status --no-pager --lines 20 codex-proxy.socket codex-proxy.service")[1])
+                return 1
+            seconds = time.monotonic() - began
+            print(f"ok {seconds:5.1f} s  {name}{f' ({found})' if found else ''}", flush=True)
+    return 0
 
 
 if __name__ == "__main__":

@@ -3,6 +3,16 @@
 from life import OPEN_POLICY, expect
 
 
+def said_by_the_socket(host):
+    """What `systemctl status` shows of a port that cannot be had."""
+    host.container.run("systemctl", "reset-failed", "codex-proxy.socket", "codex-proxy.service")
+    expect(host.container.run("systemctl", "start", "codex-proxy.socket")[0] != 0, "it started")
+    said = host.container.run("systemctl", "status", "--no-pager", "--full", "codex-proxy.socket")[1]
+    lines = [line for line in said.splitlines() if " port " in line]
+    expect(len(lines) == 1, said)
+    return lines[0]
+
+
 def said_by_the_service(host):
     """What a failed start leaves in `systemctl status`: the error alone, and not the lines of systemd."""
     host.container.run("systemctl", "reset-failed", "codex-proxy.socket", "codex-proxy.service")
@@ -62,6 +72,8 @@ def a_taken_port(host):
     host.container.run("systemctl", "stop", "codex-proxy.socket", "codex-proxy.service", check=True)
     host.in_background("mock-upstream --port 8787 --info /run/taken.json", "/run/taken.json")
     said = said_by_the_set_up(host)
+    expect("port 8787 is taken by mock-upstream, process" in said and "systemctl edit" in said, said)
+    said = said_by_the_socket(host)
     expect("port 8787 is taken by mock-upstream, process" in said and "systemctl edit" in said, said)
     host.container.shell("kill $(pidof -s mock-upstream); rm /run/taken.json", check=True)
     works_again(host)

@@ -102,13 +102,18 @@ def it_is_installed_and_not_started(host):
     expect("--allow-user root\n" in shell("cat /etc/codex-proxy/options")[1], "not only root may call")
 
 
-def the_set_up_starts_it_and_sees_that_it_works(host):
-    host.write("/etc/codex-proxy/policy.toml", OPEN_POLICY)
+def use_the_mock_upstream(host):
+    """In the options as they are installed."""
     host.container.shell(
         f"sed -i '/^CODEX_PROXY_OPTIONS=/s|$| --upstream-url {UPSTREAM}|' /etc/codex-proxy/options && "
         "echo SSL_CERT_FILE=/etc/ssl/mock.pem >> /etc/codex-proxy/options",
         check=True,
     )
+
+
+def the_set_up_starts_it_and_sees_that_it_works(host):
+    host.write("/etc/codex-proxy/policy.toml", OPEN_POLICY)
+    use_the_mock_upstream(host)
     status, said = host.set_up(key=host.keys[0])
     expect(status == 1 and "nobody was named" in said, said)
     status, said = host.set_up("--allow-user", "alice", key=host.keys[0])

@@ -6,9 +6,10 @@
 readonly codex_cli_pins=scripts/compat.d/versions/codex
 
 # The programs of Debian's packages and the libraries they need, unpacked into CACHE/debian. The packages' own scripts do
-# not run, so no service is started. Like install_codex_cli below it says on standard error why it fails.
+# not run, so no service is started. Like install_codex_cli below it says on standard error why it fails. The directory is
+# not called `cache` here: the scripts have a readonly variable of that name, which bash lets no `local` stand before.
 fetch_from_debian() { # CACHE PACKAGE...
-    local cache=$1 packages=() package
+    local into=$1 packages=() package
     shift
     command -v apt-get >/dev/null || {
         printf '%s: no apt-get; install these by hand: %s\n' "$script" "$*" >&2
@@ -18,13 +19,13 @@ fetch_from_debian() { # CACHE PACKAGE...
         apt-get --simulate --no-install-recommends install "$@" 2>/dev/null | awk '/^Inst/ { print $2 }'
     )
     ((${#packages[@]})) || packages=("$@")
-    mkdir -p "$cache/debian"
-    (cd "$cache" && apt-get -qq download "${packages[@]}") >/dev/null 2>&1 || {
+    mkdir -p "$into/debian"
+    (cd "$into" && apt-get -qq download "${packages[@]}") >/dev/null 2>&1 || {
         printf '%s: apt-get cannot download %s (apt-get update?)\n' "$script" "${packages[*]}" >&2
         return 1
     }
-    for package in "$cache"/*.deb; do
-        dpkg-deb --extract "$package" "$cache/debian" || return 1
+    for package in "$into"/*.deb; do
+        dpkg-deb --extract "$package" "$into/debian" || return 1
         rm -f "$package"
     done
 }

@@ -7,6 +7,7 @@
 )]
 
 mod clock;
+mod comparison;
 mod contestant;
 mod goals;
 mod job;
@@ -15,6 +16,7 @@ mod machine;
 mod measurement;
 mod plot;
 mod process;
+mod rank_sum;
 mod report;
 mod results;
 mod run;
@@ -32,20 +34,21 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 enum Command {
-    Run(run::Args),
+    Run(Box<run::Args>),
     Upstream(upstream::Args),
 }
 
 fn main() -> ExitCode {
     let done = match Command::parse() {
-        Command::Run(args) => run::run(args),
-        Command::Upstream(args) => upstream::run(args),
+        Command::Run(args) => run::run(&args),
+        Command::Upstream(args) => upstream::run(args).map(|()| ExitCode::SUCCESS),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) => {
             drop(writeln!(std::io::stderr(), "codex-bench: {error:#}"));
-            ExitCode::FAILURE
+            // 1 says that a build is worse than another.
+            ExitCode::from(2)
         }
     }
 }

@@ -33,8 +33,21 @@ pub(crate) enum Quantity {
     Share,
     /// Connections that the upstream saw.
     Connections,
+    /// How much more resident memory there is than there was, in MiB.
+    RssDrift,
+    /// How many more open descriptors.
+    DescriptorDrift,
+    /// How many more threads.
+    ThreadDrift,
     /// The size of the program's file, in 10^6 bytes.
     Binary,
+}
+
+/// Which of two values is the better one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Better {
+    Less,
+    More,
 }
 
 /// What a value and the one without a proxy have to do with each other.
@@ -60,7 +73,22 @@ impl Quantity {
             Self::Threads => "threads",
             Self::Share => "came through %",
             Self::Connections => "upstream connections",
+            Self::RssDrift => "RSS drift MiB",
+            Self::DescriptorDrift => "descriptors drift",
+            Self::ThreadDrift => "threads drift",
             Self::Binary => "binary MB",
+        }
+    }
+
+    /// Which of two values is the better one; `None` where neither is, or no one value says it.
+    pub(crate) fn better(self) -> Option<Better> {
+        match self {
+            Self::Rate | Self::Throughput | Self::Share => Some(Better::More),
+            // The worst of all cases is one case.
+            Self::Max | Self::P999 | Self::Threads | Self::Connections => None,
+            // Differences of what has its own column, and often 0.
+            Self::RssDrift | Self::DescriptorDrift | Self::ThreadDrift => None,
+            _ => Some(Better::Less),
         }
     }
 

@@ -71,6 +71,12 @@ const FIGURES: &[Figure] = &[
         scenario: Scenario::S4,
         quantities: &[Quantity::CpuPerGigabyte],
     },
+    Figure {
+        file: "s9-far.svg",
+        title: "S9: an answer of 8 MiB from an upstream 80 ms away, milliseconds",
+        scenario: Scenario::S9,
+        quantities: &[Quantity::P50],
+    },
 ];
 
 /// One contestant's values, with their spread.

@@ -89,6 +89,36 @@ pub(crate) fn usage(pids: &[u32]) -> Result<Usage> {
     Ok(sum)
 }
 
+/// What a tree of processes holds on to at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Held {
+    /// Resident memory, in KiB.
+    pub(crate) rss: f64,
+    pub(crate) threads: f64,
+    /// Open descriptors.
+    pub(crate) descriptors: f64,
+}
+
+/// What the process `root` and its descendants hold on to.
+///
+/// # Errors
+/// When one has ended, or does not let us look at its descriptors.
+pub(crate) fn held(root: u32) -> Result<Held> {
+    let pids = tree(root);
+    let used = usage(&pids)?;
+    let mut descriptors = 0.0;
+    for pid in pids {
+        let open = fs::read_dir(format!("/proc/{pid}/fd"));
+        let open = open.with_context(|| format!("the descriptors of {pid}, which root can see"))?;
+        descriptors += open.fold(0.0, |sum, _| sum + 1.0);
+    }
+    Ok(Held {
+        rss: used.rss,
+        threads: used.threads,
+        descriptors,
+    })
+}
+
 /// Looks at a tree of processes from time to time until it is asked what it saw.
 pub(crate) struct Watch {
     pids: Vec<u32>,
@@ -191,6 +221,22 @@ mod tests {
         assert!(before.rss > 500.0 && before.threads >= 1.0);
         let start = usage(&[own]).unwrap().cpu;
         while usage(&[own]).unwrap().cpu < start + 0.02 {}
+    }
+
+    #[test]
+    fn an_open_file_is_held() {
+        // Again where the child of another test has just ended.
+        let held_now = || loop {
+            if let Ok(held) = held(std::process::id()) {
+                break held;
+            }
+        };
+        let before = held_now();
+        let files = [(); 50].map(|()| fs::File::open("/dev/null").unwrap());
+        let after = held_now();
+        drop(files);
+        // Other tests open and close some.
+        assert!(after.descriptors > before.descriptors + 20.0);
     }
 
     #[test]

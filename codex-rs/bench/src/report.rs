@@ -6,11 +6,31 @@ use crate::results::Results;
 use crate::scenarios::Scenario;
 use crate::statistics::Spread;
 
+/// What was measured and by which command, which only the script that built it knows.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Made {
+    /// For the report: the commit that our program was built from
+    #[arg(long, value_name = "TEXT")]
+    commit: Option<String>,
+    /// For the report: the compiler it was built by
+    #[arg(long, value_name = "TEXT")]
+    rustc: Option<String>,
+    /// For the report: the command line that it can be made again by
+    #[arg(long, value_name = "TEXT")]
+    command: Option<String>,
+}
+
 /// Who played, where and how.
-pub(crate) fn setting(contestants: &[Contestant], rounds: usize, how: &str) -> String {
+pub(crate) fn setting(contestants: &[Contestant], rounds: usize, how: &str, made: &Made) -> String {
+    let said = |text: &Option<String>| text.clone().unwrap_or_else(|| "not said".to_owned());
     let mut text = format!(
-        "{}; rounds: {rounds}, interleaved{how}. Where there are three figures, the first is the \
-         median of the rounds and the others are the least and the most.\n\n| | version |\n|---|---|\n",
+        "| | |\n|---|---|\n| command | `{}` |\n| commit | {} |\n| compiler | {} |\n| machine | {} |\n\
+         | rounds | {rounds}, interleaved{how} |\n\n\
+         Where there are three figures, the first is the median of the rounds and the others are the least \
+         and the most.\n\n| | version |\n|---|---|\n",
+        said(&made.command),
+        said(&made.commit),
+        said(&made.rustc),
         crate::machine::describe()
     );
     for contestant in contestants {

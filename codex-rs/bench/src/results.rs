@@ -43,6 +43,16 @@ impl Results {
         self.measured.get(&key).map_or(&[], Vec::as_slice)
     }
 
+    /// A quantity in each round.
+    pub(crate) fn values(&self, scenario: Scenario, label: &str, quantity: Quantity) -> Vec<f64> {
+        self.rounds(scenario, label)
+            .iter()
+            .flat_map(|round| &round.values)
+            .filter(|(found, _)| *found == quantity)
+            .map(|(_, value)| *value)
+            .collect()
+    }
+
     /// A quantity over the rounds.
     pub(crate) fn spread(
         &self,
@@ -50,14 +60,7 @@ impl Results {
         label: &str,
         quantity: Quantity,
     ) -> Option<Spread> {
-        let values: Vec<f64> = self
-            .rounds(scenario, label)
-            .iter()
-            .flat_map(|round| &round.values)
-            .filter(|(found, _)| *found == quantity)
-            .map(|(_, value)| *value)
-            .collect();
-        Spread::of(&values)
+        Spread::of(&self.values(scenario, label, quantity))
     }
 
     /// The median of a quantity over the rounds.

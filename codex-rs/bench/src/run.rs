@@ -1,14 +1,19 @@
 //! The order of things: rounds, in each the scenarios, in each the contestants.
 
 use std::io::Write;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use crate::comparison::Verdict;
 use crate::contestant::{Contestant, Kind, Post, find};
+use crate::report::Made;
 use crate::results::Results;
 use crate::scenarios::{Scale, Scenario, Wanted};
+use crate::stage::{Ground, Pins};
 use crate::{goals, plot, report};
 
 /// Before everything else in results.md.
@@ -36,9 +41,16 @@ pub(crate) struct Args {
     /// Only these scenarios; S2 stands for all of its variants, S2-h1 for the plain one
     #[arg(long, value_name = "S1,S2-h2,...", value_delimiter = ',')]
     only: Vec<Wanted>,
-    /// How often all is played
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    rounds: usize,
+    /// How often all is played but S11, which is played once [default: 3; 10 to compare]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: Option<u16>,
+    /// Whether the second of two builds (--ours, twice) is worse than the first, by each figure; ends with status 1
+    /// if so
+    #[arg(long)]
+    compare: bool,
+    /// With --compare: by how many percent a median has to be worse to count
+    #[arg(long, value_name = "PERCENT", default_value_t = 3.0)]
+    tolerance: f64,
     /// A shorter and rougher measurement
     #[arg(long)]
     quick: bool,
@@ -48,6 +60,17 @@ pub(crate) struct Args {
     /// S4: bytes in all, in GB
     #[arg(long, value_name = "GB", default_value_t = 1.0)]
     gigabytes: f64,
+    /// S11: requests
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    soak: usize,
+    /// The load and the upstream on the first half of the processor cores, contestants on the second
+    #[arg(long)]
+    pin: bool,
+    /// What puts the upstream of S9 far away
+    #[arg(long, value_name = "PATH")]
+    far_link: Option<PathBuf>,
+    #[command(flatten)]
+    made: Made,
     /// Write results.md and its figures to this directory instead of printing tables
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -56,41 +79,55 @@ pub(crate) struct Args {
     show_config: bool,
 }
 
-/// Runs.
+/// Runs. The status is 1 if builds were to be compared and the second is worse.
 ///
 /// # Errors
 /// When the command line cannot be followed; that a contestant fails is a result.
-pub(crate) fn run(args: Args) -> Result<()> {
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     crate::process::raise_descriptor_limit();
-    let contestants = contestants(&args)?;
+    let contestants = contestants(args)?;
     if args.show_config {
-        return show_configurations(&contestants);
+        show_configurations(&contestants)?;
+        return Ok(ExitCode::SUCCESS);
     }
-    let scenarios: Vec<Scenario> = Scenario::ALL
-        .into_iter()
-        .filter(|scenario| {
-            let mut wanted = args.only.iter().flat_map(|wanted| &wanted.0);
-            args.only.is_empty() || wanted.any(|wanted| wanted == scenario)
-        })
-        .collect();
-    let scale = scale(&args);
+    let builds = args.compare.then(|| builds(&contestants)).transpose()?;
+    let scenarios = scenarios(args);
+    let scale = scale(args);
+    let ground = Ground {
+        pins: args.pin.then(Pins::divide).transpose()?,
+        far_link: args.far_link.clone(),
+    };
+    let rounds = usize::from(args.rounds.unwrap_or(if args.compare { 10 } else { 3 }));
     let mut results = Results::default();
-    for round in 0..args.rounds {
+    for round in 0..rounds {
         for &scenario in &scenarios {
+            if round > 0 && scenario == Scenario::S11 {
+                continue;
+            }
             // Nobody is always the first on a machine that has been idle.
             let mut order = contestants.clone();
             order.rotate_left(round % contestants.len().max(1));
             for contestant in &order {
-                play(&mut results, round, scenario, contestant, &scale);
+                play(&mut results, round, scenario, contestant, &scale, &ground);
             }
         }
     }
-    let how = if args.quick {
-        ", shortened (--quick)"
-    } else {
-        ""
-    };
-    let mut text = report::setting(&contestants, args.rounds, how);
+    let mut how = String::new();
+    if args.quick {
+        how.push_str(", shortened (--quick)");
+    }
+    if let Some(pins) = &ground.pins {
+        how.push_str(&format!("; {}", pins.describe()));
+    }
+    let mut text = report::setting(&contestants, rounds, &how, &args.made);
+    let mut status = ExitCode::SUCCESS;
+    if let Some((before, after)) = builds {
+        let verdict = Verdict::of(&results, &before, &after, args.tolerance);
+        text.push_str(&verdict.table());
+        if verdict.is_worse() {
+            status = ExitCode::FAILURE;
+        }
+    }
     text.push_str(&goals::table(&results, &contestants));
     if let Some(dir) = &args.out {
         std::fs::create_dir_all(dir)?;
@@ -101,11 +138,42 @@ pub(crate) fn run(args: Args) -> Result<()> {
     text.push_str(&report::tables(&results, &contestants));
     let Some(dir) = &args.out else {
         std::io::stdout().write_all(text.as_bytes())?;
-        return Ok(());
+        return Ok(status);
     };
     let file = dir.join("results.md");
     let text = format!("{ABOUT}{}\n", text.trim_end());
-    std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))
+    std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    Ok(status)
+}
+
+/// Those that were asked for and can be played here.
+fn scenarios(args: &Args) -> Vec<Scenario> {
+    let is_wanted = |scenario: &Scenario| {
+        let mut wanted = args.only.iter().flat_map(|wanted| &wanted.0);
+        args.only.is_empty() || wanted.any(|wanted| wanted == scenario)
+    };
+    let wanted = Scenario::ALL.into_iter().filter(is_wanted);
+    let (played, far): (Vec<_>, Vec<_>) =
+        wanted.partition(|scenario| scenario.link().is_none() || args.far_link.is_some());
+    if !far.is_empty() {
+        let far: Vec<&str> = far.iter().map(|scenario| scenario.name()).collect();
+        say(format_args!(
+            "skipped: {}: scripts/bench has to be run by root, with ip, nsenter, unshare, python3 and \
+             /dev/net/tun",
+            far.join(", ")
+        ));
+    }
+    played
+}
+
+/// The labels of the two builds that are to be compared.
+fn builds(contestants: &[Contestant]) -> Result<(String, String)> {
+    let ours = contestants.iter().filter(|one| one.kind == Kind::Ours);
+    let labels: Vec<&String> = ours.map(|one| &one.label).collect();
+    match labels.as_slice() {
+        [before, after] if before != after => Ok(((*before).clone(), (*after).clone())),
+        _ => bail!("--compare needs two builds: --ours before=PATH --ours after=PATH"),
+    }
 }
 
 fn play(
@@ -114,9 +182,10 @@ fn play(
     scenario: Scenario,
     contestant: &Contestant,
     scale: &Scale,
+    ground: &Ground,
 ) {
     let label = &contestant.label;
-    match scenario.play(contestant, scale) {
+    match scenario.play(contestant, scale, ground) {
         Ok(None) => {}
         Ok(Some(measurement)) => {
             let values = measurement.values.iter();
@@ -162,6 +231,13 @@ fn scale(args: &Args) -> Scale {
         uploads: if args.quick { 8 } else { 40 },
         tries: if args.quick { 10 } else { 50 },
         starts: if args.quick { 3 } else { 10 },
+        far_answers: if args.quick { 2 } else { 5 },
+        slow_readers: if args.quick { 200 } else { 1_000 },
+        soak: if args.quick {
+            args.soak / 20
+        } else {
+            args.soak
+        },
     }
 }
 
@@ -221,7 +297,7 @@ fn show_configurations(contestants: &[Contestant]) -> Result<()> {
     let post = Post {
         dir: "DIR".as_ref(),
         port: 8787,
-        upstream: 8788,
+        upstream: (Ipv4Addr::LOCALHOST, 8788).into(),
         authority: Some("DIR/authority.pem".as_ref()),
         cores: crate::stage::cores(),
     };

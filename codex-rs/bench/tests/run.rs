@@ -14,8 +14,16 @@ fn a_short_run_without_a_proxy_measures_every_kind_of_scenario() {
     let dir = tempfile::tempdir().unwrap();
     let output = bench()
         .args(["--quick", "--rounds", "1", "--contestants", "direct"])
-        .args(["--only", "S1,S2-h1,S3-h1,S4,S5,S6"])
-        .args(["--streams", "500", "--gigabytes", "0.05", "--out"])
+        .args(["--only", "S1,S2-h1,S2-open,S3-h1,S4,S5,S6,S10-h1,S11"])
+        .args([
+            "--streams",
+            "500",
+            "--gigabytes",
+            "0.05",
+            "--soak",
+            "10000",
+            "--out",
+        ])
         .arg(dir.path())
         .output()
         .unwrap();
@@ -60,7 +68,7 @@ fn a_missing_program_is_named() {
 
 #[test]
 fn a_scenario_that_does_not_exist_is_refused() {
-    let output = bench().args(["--only", "S9"]).output().unwrap();
+    let output = bench().args(["--only", "S12"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("S2-paced"), "{said}");

@@ -15,7 +15,7 @@ use codex_responses_api_proxy::Args;
 #[derive(Debug, clap::Parser)]
 #[command(
     name = "codex",
-    version,
+    version = codex_version::VERSION,
     propagate_version = true,
     max_term_width = 100
 )]

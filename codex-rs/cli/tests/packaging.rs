@@ -134,6 +134,10 @@ fn systemd_takes_the_units_and_finds_little_exposed() {
             .replace(
                 "ExecReload=+/usr/lib/codex-proxy/reload",
                 &format!("ExecReload=+{}", at("usr/lib/codex-proxy/reload")),
+            )
+            .replace(
+                "ExecStartPre=/usr/lib/codex-proxy/port-is-free",
+                &format!("ExecStartPre={}", at("usr/lib/codex-proxy/port-is-free")),
             );
         fs::write(units.join(name), unit).unwrap();
     }

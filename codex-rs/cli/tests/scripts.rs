@@ -53,6 +53,30 @@ fn the_benchmark_runs_where_there_is_no_cache() {
     }
 }
 
+/// Who cannot be fetched is not measured, and the others are.
+#[test]
+fn the_benchmark_goes_on_where_nothing_can_be_fetched() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    program(&at("bin/cargo"), "exit 0");
+    program(&at("bin/apt-get"), "exit 1");
+    program(&at("bin/npm"), "exit 1");
+    program(&at("target/load/codex-bench"), "echo measuring");
+    let path = std::env::var("PATH").unwrap();
+    let output = Command::new("bash")
+        .arg(root().join("scripts/bench"))
+        .args(["--install", "--ours", "/bin/true"])
+        .env("PATH", format!("{}:{path}", at("bin").display()))
+        .env("CARGO_TARGET_DIR", at("target"))
+        .env("CODEX_BENCH_CACHE", at("cache"))
+        .output()
+        .unwrap();
+    let (out, err) = (&output.stdout, String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{err}");
+    assert_eq!(String::from_utf8_lossy(out), "measuring\n");
+    assert!(err.contains("npm cannot install Codex CLI"), "{err}");
+}
+
 /// Minutes pass the first time, and cargo says what they are spent on.
 #[test]
 fn the_demo_shows_that_it_builds() {

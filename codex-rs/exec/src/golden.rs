@@ -89,6 +89,7 @@ fn faults() -> Vec<String> {
             from: text("URL"),
             content_type: text("text/html"),
         },
+        Fault::NotModels { from: text("URL") },
         Fault::Encoded {
             from: text("URL"),
             encoding: text("gzip"),

@@ -9,7 +9,11 @@ use landlock::{
 };
 
 use crate::mitigations::Mitigation;
+use crate::outer_filter::explain;
 use crate::policy::SandboxPolicy;
+
+/// What a filter has to allow for it.
+const CALLS: &str = "landlock_create_ruleset, landlock_add_rule and landlock_restrict_self";
 
 /// The newest rights to files this file knows: what a newer kernel adds is not asked for.
 const NEWEST: ABI = ABI::V6;
@@ -38,15 +42,47 @@ fn mitigation(
         None => Ok(()),
         Some(cause) => Err(io::Error::new(
             io::ErrorKind::Unsupported,
-            format!(
-                "this kernel has no Landlock for it (Linux {since}), or it is switched off{cause}"
-            ),
+            missing(since, &cause, &version()),
         )),
     };
     Mitigation {
         name: name.into(),
         outcome,
     }
+}
+
+/// Why it is not there: since when kernels have it, what the attempt says, and what the kernel says of its version.
+fn missing(since: &str, cause: &str, version: &io::Result<u32>) -> String {
+    let kernel =
+        format!("this kernel has no Landlock for it (Linux {since}), or it is switched off");
+    let filter = version.as_ref().err();
+    let filter = filter.and_then(|error| Some((error, explain(error, CALLS)?)));
+    match filter {
+        Some((error, filter)) if error.raw_os_error() == Some(libc::ENOSYS) => {
+            format!("{kernel}, {filter}")
+        }
+        Some((_, filter)) => filter,
+        None => format!("{kernel}{cause}"),
+    }
+}
+
+/// The version of Landlock that the kernel has (`LANDLOCK_CREATE_RULESET_VERSION`). The crate takes every error for
+/// a kernel that has none.
+fn version() -> io::Result<u32> {
+    const ASK_FOR_THE_VERSION: libc::c_uint = 1;
+    // SAFETY: with this flag the call takes no structure, and makes nothing.
+    let version = unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            std::ptr::null::<libc::c_void>(),
+            0_usize,
+            ASK_FOR_THE_VERSION,
+        )
+    };
+    if version < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    u32::try_from(version).map_err(io::Error::other)
 }
 
 /// The rights of the first version are all or nothing. Those that came later (renaming between
@@ -143,9 +179,21 @@ mod tests {
     }
 
     #[test]
+    fn without_a_filter_it_is_the_kernel_that_has_none() {
+        let said = missing("6.7", ": cause", &Ok(3));
+        assert!(
+            said.contains("Linux 6.7") && said.ends_with(": cause"),
+            "{said}"
+        );
+        let disabled = io::Error::from_raw_os_error(libc::EOPNOTSUPP);
+        assert_eq!(missing("6.7", ": cause", &Err(disabled)), said);
+    }
+
+    #[test]
     fn the_version_is_the_kernel_s_and_the_thread_that_asks_keeps_its_files() {
         let has_first = restrict_on_a_thread();
         assert_eq!(landlock_abi().is_some_and(|abi| abi >= 1), has_first);
+        assert_eq!(version().ok(), landlock_abi());
         assert!(fs::read_dir("/").is_ok());
     }
 

@@ -23,6 +23,8 @@ mod mitigations;
 mod capabilities;
 #[cfg(target_os = "linux")]
 mod landlock;
+#[cfg(target_os = "linux")]
+mod outer_filter;
 mod policy;
 mod sandbox;
 #[cfg(target_os = "linux")]
@@ -45,6 +47,8 @@ pub use group::{GroupError, group_number, members_of};
 #[cfg(target_os = "linux")]
 pub use landlock::landlock_abi;
 pub use mitigations::{Mitigation, harden, raise_descriptor_limit};
+#[cfg(target_os = "linux")]
+pub use outer_filter::started_under_a_filter;
 pub use policy::{OnRefusedCall, SandboxPolicy};
 pub use sandbox::{drop_capabilities, enter_sandbox};
 #[cfg(unix)]

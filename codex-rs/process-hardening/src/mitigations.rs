@@ -35,6 +35,8 @@ impl fmt::Display for Mitigation {
 /// Nothing stops at a failure: the caller reports what could not be had.
 #[must_use]
 pub fn harden() -> Vec<Mitigation> {
+    #[cfg(target_os = "linux")]
+    crate::outer_filter::look();
     [
         ("no core dumps", forbid_core_dumps as fn() -> io::Result<()>),
         ("not dumpable, not traceable", forbid_tracing),

@@ -22,9 +22,23 @@ pub fn enter_sandbox(needs: &SandboxPolicy, on_refused_call: OnRefusedCall) -> V
     mitigations.extend(crate::landlock::restrict(needs));
     mitigations.push(Mitigation {
         name: "listed system calls only".into(),
-        outcome: crate::seccomp::restrict(on_refused_call, needs),
+        outcome: crate::seccomp::restrict(on_refused_call, needs).map_err(name_the_filter),
     });
     mitigations
+}
+
+/// The same error, with what to do where a filter of system calls is in the way: filters are added to one another.
+#[cfg(target_os = "linux")]
+fn name_the_filter(error: std::io::Error) -> std::io::Error {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+    let errno = match cause {
+        Some(seccompiler::Error::Prctl(errno) | seccompiler::Error::Seccomp(errno)) => errno,
+        _ => return error,
+    };
+    match crate::outer_filter::explain(errno, "seccomp and prctl") {
+        Some(filter) => std::io::Error::new(error.kind(), format!("{error}; {filter}")),
+        None => error,
+    }
 }
 
 /// Gives up capabilities alone, for good: for a process that needs files, and no privilege to open them.

@@ -34,5 +34,5 @@ mod zero_on_free;
 
 pub use heap::return_free_memory;
 pub use page::{CAPACITY, PageError, ReadOnlyPage, SecretPage};
-pub use protection::{Backing, Protection};
+pub use protection::{Backing, Protection, SecretMemoryRefused};
 pub use zero_on_free::ZeroOnFree;

@@ -7,7 +7,7 @@ use std::slice;
 use zeroize::Zeroize;
 
 use crate::mapping::Guarded;
-use crate::protection::{Backing, Protection};
+use crate::protection::{Backing, Protection, SecretMemoryRefused};
 
 /// How many bytes [`SecretPage::new`] offers, whatever the size of the system's pages.
 pub const CAPACITY: usize = 4096;
@@ -30,12 +30,13 @@ impl fmt::Display for PageError {
         f.write_str(match self {
             Self::Map(_) => "could not map a page for the key",
             Self::Lock(_) => {
-                "could not lock the key's page in RAM (raise the limit with `ulimit -l`; a key on stdin \
-                 needs one page, keys that change up to 128 KiB)"
+                "could not lock the key's page in RAM (raise the limit: `ulimit -l`, LimitMEMLOCK= of a unit, `--ulimit \
+                 memlock=1048576` of a container; a key on stdin needs one page, keys that change up to 128 KiB)"
             }
             Self::LockFiltered(_) => {
                 "could not lock the key's page in RAM: it is not a limit that refuses mlock(2) but a \
-                 filter of system calls (seccomp, such as a container's profile); allow mlock there"
+                 filter of system calls (seccomp, such as a container's profile); start the container with a profile \
+                 that allows mlock (`--security-opt seccomp=FILE`), which takes no capability"
             }
             Self::Seal(_) => "could not make the key's page read-only",
         })
@@ -91,9 +92,12 @@ impl SecretPage {
     /// or [`PageError::LockFiltered`] when it cannot be locked and that was not waived.
     pub fn with_capacity(capacity: usize, allow_unlocked: bool) -> Result<Self, PageError> {
         let guarded = Guarded::reserve(capacity).map_err(PageError::Map)?;
-        let protection = if guarded.open_secret().is_ok() {
+        let secret = guarded.open_secret();
+        let refused = secret.as_ref().err().map(SecretMemoryRefused::from);
+        let protection = if secret.is_ok() {
             Protection {
                 backing: Backing::SecretMem,
+                refused,
                 locked: true,
                 undumpable: guarded.keep_out_of_dumps(),
                 hidden_from_children: guarded.drop_on_fork(),
@@ -110,6 +114,7 @@ impl SecretPage {
             };
             Protection {
                 backing: Backing::Anonymous,
+                refused,
                 locked,
                 undumpable: guarded.keep_out_of_dumps(),
                 hidden_from_children: guarded.wipe_on_fork(),

@@ -45,8 +45,8 @@ unsafe impl GlobalAlloc for ZeroOnFree {
 ))]
 const PAGE: usize = 4096;
 
-/// Wipes by `explicit_bzero(3)`, a memset that the optimiser may not drop, whatever
-/// is not zero already.
+/// Wipes whatever is not zero already by a memset(3), behind which stands a barrier: for all the optimiser knows, the memory
+/// is looked at there. Not by `explicit_bzero(3)`, which is the same and which glibc has from 2.25 on alone.
 ///
 /// Large blocks are buffers, mostly of 8 KiB, of which a few hundred bytes were
 /// written. Writing zeros over the rest would make the system provide memory for
@@ -73,7 +73,9 @@ unsafe fn wipe(block: *mut u8, len: usize) {
             len < PAGE || unsafe { libc::memcmp(start.cast(), ZEROS.as_ptr().cast(), piece) } != 0;
         if is_used {
             // SAFETY: as above.
-            unsafe { libc::explicit_bzero(start.cast(), piece) };
+            unsafe { libc::memset(start.cast(), 0, piece) };
+            // SAFETY: zeros are initialised bytes to Rust too.
+            zeroize::optimization_barrier(unsafe { std::slice::from_raw_parts(start, piece) });
         }
         at += piece;
     }

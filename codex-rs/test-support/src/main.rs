@@ -50,6 +50,9 @@ struct Args {
     /// Cuts the connection after this many text events.
     #[arg(long, value_name = "K")]
     die_after: Option<usize>,
+    /// Ends the connection after each answer: the next request needs another one.
+    #[arg(long)]
+    close: bool,
     /// Calls this function, if a request offers it and has no result yet; ARGUMENTS are JSON. May be
     /// given more than once: the first that is offered is called.
     #[arg(long, value_name = "NAME[=ARGUMENTS]")]
@@ -86,7 +89,11 @@ fn main() -> std::io::Result<()> {
             if let Some(file) = &record {
                 append(file, request);
             }
-            behaviour.reply(request)
+            let reply = behaviour.reply(request);
+            if behaviour.close {
+                return reply.header("connection", "close");
+            }
+            reply
         })
         .start();
     if let Some(path) = &args.ca_out

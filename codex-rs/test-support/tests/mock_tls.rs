@@ -197,16 +197,28 @@ fn h2_is_cut_after_exactly_n_bytes() {
             CutKind::TlsTruncate,
             CutKind::GoAway(11),
         ] {
-            let upstream = MockUpstream::h2(whole.clone().cut_after(n as u64, kind));
-            let got = run(async { exchange(h2(&upstream).await, "{}").await }).expect("a head");
-            // The connection ended, not the stream alone.
-            assert!(
-                matches!(got.error, Some((false, _, _))),
-                "{kind:?} {n}: {:?}",
-                got.error
-            );
-            assert_eq!(got.body.len(), n, "{kind:?}");
-            assert!(!upstream.wait_for_answered(0).cancelled);
+            // A client whose own write meets the reset first gives up what it has not read yet, the head
+            // included. So a reset has to deliver everything once in many tries, and never more.
+            let tries = if kind == CutKind::Reset { 50 } else { 1 };
+            let mut lengths = Vec::new();
+            while lengths.len() < tries && lengths.last() != Some(&n) {
+                let upstream = MockUpstream::h2(whole.clone().cut_after(n as u64, kind));
+                let got = run(async { exchange(h2(&upstream).await, "{}").await });
+                assert!(!upstream.wait_for_answered(0).cancelled);
+                let Ok(got) = got else {
+                    assert_eq!(kind, CutKind::Reset, "{n}: no head");
+                    lengths.push(0);
+                    continue;
+                };
+                // The connection ended, not the stream alone.
+                assert!(
+                    matches!(got.error, Some((false, _, _))),
+                    "{kind:?} {n}: {:?}",
+                    got.error
+                );
+                lengths.push(got.body.len());
+            }
+            assert_eq!(lengths.iter().max(), Some(&n), "{kind:?}: {lengths:?}");
         }
     }
 }

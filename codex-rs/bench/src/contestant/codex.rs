@@ -55,7 +55,7 @@ pub(super) fn start(program: &Path, post: &Post<'_>) -> Start {
     } else {
         "http"
     };
-    let url = format!("{scheme}://127.0.0.1:{}/v1/responses", post.upstream);
+    let url = format!("{scheme}://{}/v1/responses", post.upstream);
     let mut command = Command::new(program);
     command
         .env_clear()

@@ -55,7 +55,7 @@ frontend callers
   http-request set-header Authorization \"Bearer {KEY}\"
   default_backend the_upstream
 backend the_upstream
-  server upstream 127.0.0.1:{upstream}{tls}
+  server upstream {upstream}{tls}
 "
     )
 }

@@ -5,6 +5,7 @@ mod haproxy;
 mod nginx;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -44,10 +45,10 @@ pub(crate) struct Post<'a> {
     /// A directory of its own.
     pub(crate) dir: &'a Path,
     pub(crate) port: u16,
-    pub(crate) upstream: u16,
+    pub(crate) upstream: SocketAddr,
     /// The authority that signed the upstream's certificate, if it speaks TLS.
     pub(crate) authority: Option<&'a Path>,
-    /// Processor cores.
+    /// How many processor cores it has.
     pub(crate) cores: usize,
 }
 

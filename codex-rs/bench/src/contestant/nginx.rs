@@ -27,7 +27,12 @@ pub(super) fn start(program: &Path, post: &Post<'_>) -> Result<Start> {
 }
 
 pub(super) fn configuration(post: &Post<'_>) -> String {
-    let Post { port, upstream, .. } = post;
+    let Post {
+        port,
+        upstream,
+        cores,
+        ..
+    } = post;
     let dir = post.dir.display();
     let scheme = if post.authority.is_some() {
         "https"
@@ -49,7 +54,7 @@ pub(super) fn configuration(post: &Post<'_>) -> String {
         "daemon off;
 pid {dir}/nginx.pid;
 error_log stderr error;
-worker_processes auto;
+worker_processes {cores};
 worker_rlimit_nofile 65536;
 events {{
   worker_connections 12288;
@@ -62,7 +67,7 @@ http {{
   uwsgi_temp_path {dir}/uwsgi;
   scgi_temp_path {dir}/scgi;
   upstream the_upstream {{
-    server 127.0.0.1:{upstream};
+    server {upstream};
     keepalive 64;
     keepalive_requests 1000000;
   }}

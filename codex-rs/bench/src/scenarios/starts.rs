@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use super::Scale;
 use crate::contestant::Contestant;
 use crate::measurement::{Measurement, Quantity};
-use crate::stage::{Stage, Wire};
+use crate::stage::{Conditions, Ground, Stage, Wire};
 use crate::statistics::percentile;
 
 /// How long a contestant may settle before its idle memory is read.
@@ -17,12 +17,19 @@ const SETTLE: Duration = Duration::from_millis(200);
 pub(super) fn again_and_again(
     contestant: &Contestant,
     scale: &Scale,
+    ground: &Ground,
 ) -> Result<Option<Measurement>> {
     let mut times = Vec::new();
     let mut idle = Vec::new();
     for _ in 0..scale.starts {
-        // As in production: with certificate authorities to load.
-        let stage = Stage::set(contestant, Wire::Tls)?;
+        // As in production: with a system's certificate authorities to load.
+        let conditions = Conditions {
+            wire: Wire::Tls,
+            link: None,
+            send_buffer: None,
+            authorities: true,
+        };
+        let stage = Stage::set(contestant, conditions, ground)?;
         let Some(ready) = stage.ready() else {
             return Ok(None);
         };

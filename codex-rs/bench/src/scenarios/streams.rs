@@ -33,19 +33,24 @@ struct Heard {
     latencies: Option<Vec<f64>>,
 }
 
-/// Streams whose events are spread evenly over the period.
-pub(super) async fn spread(stage: &Stage, scale: &Scale) -> Result<Measurement> {
+/// So many streams whose events are spread evenly over the period.
+pub(super) async fn spread(stage: &Stage, scale: &Scale, count: u32) -> Result<Measurement> {
     let heard = Rc::new(RefCell::new(Heard::default()));
     let local = LocalSet::new();
-    local.run_until(measure(stage, scale, &heard)).await
+    local.run_until(measure(stage, scale, count, &heard)).await
 }
 
-async fn measure(stage: &Stage, scale: &Scale, heard: &Rc<RefCell<Heard>>) -> Result<Measurement> {
+async fn measure(
+    stage: &Stage,
+    scale: &Scale,
+    count: u32,
+    heard: &Rc<RefCell<Heard>>,
+) -> Result<Measurement> {
     let watched = stage.watch()?;
     let start = Instant::now();
     let mut streams = JoinSet::new();
-    for number in 0..scale.streams {
-        let phase = u64::from(number) * u64::from(PERIOD) / u64::from(scale.streams);
+    for number in 0..count {
+        let phase = u64::from(number) * u64::from(PERIOD) / u64::from(count);
         let phase = u32::try_from(phase).unwrap_or_default();
         let job = Job::Ticks {
             number,
@@ -61,14 +66,14 @@ async fn measure(stage: &Stage, scale: &Scale, heard: &Rc<RefCell<Heard>>) -> Re
             }
         });
     }
-    let all = scale.streams as usize;
+    let all = count as usize;
     let begun = async {
         while heard.borrow().begun + heard.borrow().cut < all {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     // Those that have not begun by then will not be counted.
-    let deadline = start + PAUSE * scale.streams + TIMEOUT;
+    let deadline = start + PAUSE * count + TIMEOUT;
     let _late = tokio::time::timeout_at(deadline, begun).await;
     let ramp = watched.end()?;
     tokio::time::sleep(scale.warm_up).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Scale, by_volume};
+use super::{Scale, by_volume, latency};
 use crate::job::Job;
 use crate::load::Crowd;
 use crate::measurement::{Measurement, Quantity};
@@ -45,15 +45,28 @@ pub(super) async fn one_by_one(stage: &Stage, scale: &Scale) -> Result<Measureme
     .await
 }
 
-async fn many(stage: &Stage, scale: &Scale, job: Job) -> Result<Measurement> {
-    let crowd = Crowd {
+/// The requests of [`at_once`] as they come.
+pub(super) async fn open_loop(stage: &Stage, scale: &Scale) -> Result<Measurement> {
+    let job = Job::AtOnce {
+        events: EVENTS,
+        size: EVENT,
+    };
+    latency::arriving(stage, scale, &crowd(stage, scale, job)).await
+}
+
+fn crowd(stage: &Stage, scale: &Scale, job: Job) -> Crowd {
+    Crowd {
         address: stage.address,
         clients: CLIENTS,
         request: stage.request(job, BODY),
         answer: u64::from(EVENTS * EVENT),
         time: scale.warm_up,
         most: usize::MAX,
-    };
+    }
+}
+
+async fn many(stage: &Stage, scale: &Scale, job: Job) -> Result<Measurement> {
+    let crowd = crowd(stage, scale, job);
     crowd.run().await?;
     let watched = stage.watch()?;
     let done = Crowd {

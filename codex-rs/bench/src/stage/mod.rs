@@ -1,5 +1,8 @@
 //! One contestant in front of an upstream of its own, both just started.
 
+mod authorities;
+mod far_link;
+mod pins;
 mod program;
 mod upstream;
 
@@ -11,13 +14,16 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::process::getpid;
 use tempfile::TempDir;
 
+use self::far_link::FarLink;
+pub(crate) use self::far_link::Link;
+pub(crate) use self::pins::Pins;
 use self::program::Program;
 pub(crate) use self::upstream::Seen;
 use self::upstream::Upstream;
 use crate::contestant::{Contestant, Kind, Post};
 use crate::job::Job;
 use crate::load;
-use crate::process::{Used, Watch};
+use crate::process::{Held, Used, Watch, held};
 use crate::upstream::KEY;
 
 /// What the upstream speaks.
@@ -29,6 +35,27 @@ pub(crate) enum Wire {
     Tls,
 }
 
+/// What a scenario is played under.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Conditions {
+    pub(crate) wire: Wire,
+    /// The way to the upstream; none is loopback.
+    pub(crate) link: Option<Link>,
+    /// What the upstream's kernel keeps of what is not read, in bytes; none is as much as it likes.
+    pub(crate) send_buffer: Option<u32>,
+    /// The system's certificate authorities are to be trusted too.
+    pub(crate) authorities: bool,
+}
+
+/// What the machine offers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ground {
+    /// Who runs on which cores; none is all on all.
+    pub(crate) pins: Option<Pins>,
+    /// The program that makes a [`Link`].
+    pub(crate) far_link: Option<PathBuf>,
+}
+
 /// What load and measurement work with. Everything on it ends when it is dropped.
 pub(crate) struct Stage {
     program: Option<Program>,
@@ -36,6 +63,7 @@ pub(crate) struct Stage {
     /// Where the load connects to.
     pub(crate) address: SocketAddr,
     bearer: &'static str,
+    _link: Option<FarLink>,
     _dir: TempDir,
 }
 
@@ -47,34 +75,47 @@ impl Stage {
     ///
     /// # Errors
     /// When one of them does not start.
-    pub(crate) fn set(contestant: &Contestant, wire: Wire) -> Result<Self> {
+    pub(crate) fn set(
+        contestant: &Contestant,
+        conditions: Conditions,
+        ground: &Ground,
+    ) -> Result<Self> {
         let dir = directory()?;
-        let tls = wire == Wire::Tls && contestant.kind != Kind::Direct;
-        let authority = tls.then(|| dir.path().join("authority.pem"));
-        let upstream = Upstream::start(authority.as_deref())?;
+        let tls = conditions.wire == Wire::Tls && contestant.kind != Kind::Direct;
+        let mut authority = tls.then(|| dir.path().join("authority.pem"));
+        let link = conditions.link.map(|link| FarLink::make(link, ground));
+        let link = link.transpose()?;
+        let upstream =
+            Upstream::start(authority.as_deref(), link.as_ref(), conditions.send_buffer)?;
+        if let Some(own) = &mut authority
+            && conditions.authorities
+        {
+            *own = authorities::with(own)?;
+        }
         let port = free_port()?;
         let post = Post {
             dir: dir.path(),
             port,
-            upstream: upstream.port,
+            upstream: upstream.address,
             authority: authority.as_deref(),
-            cores: cores(),
+            cores: ground.pins.as_ref().map_or_else(cores, Pins::of_contestant),
         };
-        let program = contestant
-            .start(&post)?
-            .map(|start| Program::start(start, &dir.path().join("said"), port))
-            .transpose()?;
-        let (port, bearer) = match program {
+        let start = |start| {
+            let said = dir.path().join("said");
+            Program::start(start, &said, port, ground.pins.as_ref())
+        };
+        let program = contestant.start(&post)?.map(start).transpose()?;
+        let (address, bearer) = match program {
             // Whatever the caller says is replaced.
-            Some(_) => (port, "unused"),
-            None => (upstream.port, KEY),
+            Some(_) => (SocketAddr::from((Ipv4Addr::LOCALHOST, port)), "unused"),
+            None => (upstream.address, KEY),
         };
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         Ok(Self {
             program,
             upstream,
             address,
             bearer,
+            _link: link,
             _dir: dir,
         })
     }
@@ -99,6 +140,15 @@ impl Stage {
             .map(|program| Watch::begin(program.pid()))
             .transpose()?;
         Ok(Watched(watch))
+    }
+
+    /// What the contestant holds on to now; `None` without a process.
+    ///
+    /// # Errors
+    /// When it has ended, or does not let us look.
+    pub(crate) fn held(&self) -> Result<Option<Held>> {
+        let program = self.program.as_ref();
+        program.map(|program| held(program.pid())).transpose()
     }
 
     /// What the upstream has seen.

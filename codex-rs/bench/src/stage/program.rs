@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use super::Pins;
 use crate::clock::{ms_between, now_ns};
 use crate::contestant::Start;
 use crate::process::kill_tree;
@@ -26,18 +27,20 @@ pub(super) struct Program {
 
 impl Program {
     /// Starts it, with what it says going to a file, and waits for an answer at its port.
-    pub(super) fn start(start: Start, said: &Path, port: u16) -> Result<Self> {
+    pub(super) fn start(start: Start, said: &Path, port: u16, pins: Option<&Pins>) -> Result<Self> {
         let Start { mut command, input } = start;
         let file = File::create(said)?;
         command
             .stdin(Stdio::piped())
             .stdout(file.try_clone()?)
             .stderr(file);
-        let began = now_ns();
         let name = PathBuf::from(command.get_program());
-        let child = command
-            .spawn()
-            .with_context(|| format!("cannot start {}", name.display()))?;
+        let began = now_ns();
+        let spawned = match pins {
+            Some(pins) => pins.on_contestant(|| command.spawn())?,
+            None => command.spawn(),
+        };
+        let child = spawned.with_context(|| format!("cannot start {}", name.display()))?;
         let mut program = Self {
             child,
             ready: f64::NAN,

@@ -2,12 +2,15 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+
+use super::FarLink;
 
 /// How long it may take to say what it was asked.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -16,7 +19,7 @@ pub(super) struct Upstream {
     child: Child,
     ask: Option<ChildStdin>,
     said: Receiver<String>,
-    pub(super) port: u16,
+    pub(super) address: SocketAddr,
     gone: HashMap<u32, u64>,
     seen: Option<Seen>,
 }
@@ -33,12 +36,23 @@ pub(crate) struct Seen {
 }
 
 impl Upstream {
-    /// Starts it; with TLS if there is a file to write its authority to.
-    pub(super) fn start(authority: Option<&Path>) -> Result<Self> {
-        let mut command = Command::new(super::own_program()?);
-        command.arg("upstream");
+    /// Starts it; with TLS if there is a file to write its authority to, at the far end of a link if there is one.
+    pub(super) fn start(
+        authority: Option<&Path>,
+        link: Option<&FarLink>,
+        send_buffer: Option<u32>,
+    ) -> Result<Self> {
+        let own = super::own_program()?;
+        let (mut command, ip) = match link {
+            Some(link) => (link.at_far_end(&own), link.address()),
+            None => (Command::new(own), IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        };
+        command.args(["upstream", "--listen", &ip.to_string()]);
         if let Some(authority) = authority {
             command.arg("--tls").arg(authority);
+        }
+        if let Some(size) = send_buffer {
+            command.args(["--send-buffer", &size.to_string()]);
         }
         let mut child = command
             .stdin(Stdio::piped())
@@ -59,12 +73,14 @@ impl Upstream {
             child,
             ask,
             said,
-            port: 0,
+            address: SocketAddr::new(ip, 0),
             gone: HashMap::new(),
             seen: None,
         };
         upstream
-            .wait(TIMEOUT, |upstream| (upstream.port != 0).then_some(()))?
+            .wait(TIMEOUT, |upstream| {
+                (upstream.address.port() != 0).then_some(())
+            })?
             .context("the upstream does not listen")?;
         Ok(upstream)
     }
@@ -106,7 +122,7 @@ impl Upstream {
     fn hear(&mut self, line: &str) -> Result<()> {
         let words: Vec<&str> = line.split(' ').collect();
         match words.as_slice() {
-            ["listening", port] => self.port = port.parse()?,
+            ["listening", port] => self.address.set_port(port.parse()?),
             ["gone", number, when] => {
                 self.gone.insert(number.parse()?, when.parse()?);
             }

@@ -15,7 +15,7 @@ mod h2;
 mod tls;
 
 use std::io::Write;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,9 +36,15 @@ const BACKLOG: u32 = 8192;
 /// The upstream that the scenarios are played in front of
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
+    /// Listen on this address
+    #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    listen: IpAddr,
     /// Speak TLS, HTTP/2 if the caller wants it, and write the authority to trust to this file
     #[arg(long, value_name = "FILE")]
     tls: Option<PathBuf>,
+    /// What the kernel keeps of what a caller does not read [default: as much as it likes]
+    #[arg(long, value_name = "BYTES")]
+    send_buffer: Option<u32>,
     /// How many HTTP/2 streams a connection may have at once
     #[arg(long, value_name = "N", default_value_t = 100)]
     max_concurrent_streams: u32,
@@ -78,7 +84,10 @@ fn say(line: std::fmt::Arguments<'_>) {
 /// When it cannot listen or write its certificate.
 pub(crate) fn run(args: Args) -> Result<()> {
     crate::process::raise_descriptor_limit();
-    let acceptor = args.tls.map(|file| tls::acceptor(&file)).transpose()?;
+    let acceptor = args
+        .tls
+        .map(|file| tls::acceptor(&file, args.listen))
+        .transpose()?;
     let shared = Arc::new(Shared {
         answers: Answers::default(),
         max_concurrent_streams: args.max_concurrent_streams,
@@ -92,7 +101,11 @@ pub(crate) fn run(args: Args) -> Result<()> {
         .context("the upstream's runtime")?;
     runtime.block_on(async {
         let socket = TcpSocket::new_v4()?;
-        socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        // Connections that are accepted have it from there.
+        if let Some(size) = args.send_buffer {
+            socket.set_send_buffer_size(size)?;
+        }
+        socket.bind((args.listen, 0).into())?;
         let listener = socket.listen(BACKLOG)?;
         say(format_args!("listening {}", listener.local_addr()?.port()));
         tokio::select! {

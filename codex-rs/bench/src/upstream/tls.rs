@@ -1,5 +1,6 @@
-//! A certificate for 127.0.0.1, made anew for each upstream.
+//! A certificate for its address, made anew for each upstream.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 use tokio_rustls::TlsAcceptor;
 
 /// Serves HTTP/2 and HTTP/1.1, as the caller prefers; the authority to trust goes to `file`.
-pub(super) fn acceptor(file: &Path) -> Result<TlsAcceptor> {
+pub(super) fn acceptor(file: &Path, address: IpAddr) -> Result<TlsAcceptor> {
     let mut authority = CertificateParams::default();
     authority
         .distinguished_name
@@ -21,7 +22,7 @@ pub(super) fn acceptor(file: &Path) -> Result<TlsAcceptor> {
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
 
-    let mut leaf = CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()])?;
+    let mut leaf = CertificateParams::new([address.to_string(), "localhost".to_owned()])?;
     leaf.distinguished_name
         .push(DnType::CommonName, "benchmark upstream");
     let key = KeyPair::generate()?;

@@ -191,6 +191,7 @@ fn models_are_listed_where_the_provider_serves_them() {
     for body in [
         json!({"object": "list", "data": [{"id": "a", "object": "model"}, {"id": "b\u{1b}"}]}),
         json!({"models": [{"slug": "a"}, {"slug": "b\u{1b}"}]}),
+        json!({"data": [{"id": "a"}, {"id": "b\u{1b}"}], "models": [{"slug": "a"}]}),
     ] {
         let upstream = MockUpstream::h1(Reply::json(200, &body));
         let output = led_to(&upstream, &["models"]).run();
@@ -206,7 +207,19 @@ fn models_are_listed_where_the_provider_serves_them() {
     let output = led_to(&none, &["models"]).run();
     assert_ended(&output, 1, "");
     assert!(
-        output.stderr.contains("404 Not Found: no list"),
+        output
+            .stderr
+            .contains("/v1/models answered 404 Not Found: no list"),
+        "{}",
+        output.stderr
+    );
+    let other = MockUpstream::h1(Reply::json(200, &json!({"object": "list"})));
+    let output = led_to(&other, &["models"]).run();
+    assert_ended(&output, 1, "");
+    assert!(
+        output
+            .stderr
+            .contains("/v1/models answered with something other than a list of models"),
         "{}",
         output.stderr
     );

@@ -56,7 +56,7 @@ fn of_memlock(soft: u64) -> Finding {
     if soft >= CHANGING_KEYS {
         return Finding::ok(check, bytes(soft), "");
     }
-    let mend = "ulimit -l 8192, or LimitMEMLOCK=8M in the unit";
+    let mend = "ulimit -l 8192, LimitMEMLOCK=8M in the unit, or --ulimit memlock=1048576 for the container";
     let found = format!(
         "{}; keys that change need up to {CHANGING_KEYS}",
         bytes(soft)

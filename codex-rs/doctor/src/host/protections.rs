@@ -39,7 +39,7 @@ fn of_page(page: Result<Protection, PageError>) -> Finding {
             format!("memfd_secret(2) is refused: {got}"),
             "root can read the key's page through /proc/PID/mem",
             "Linux 6.5 or newer, or secretmem.enable=1 on the kernel's command line; in a container, a seccomp profile \
-             that allows memfd_secret",
+             that allows memfd_secret (--security-opt seccomp=FILE)",
         ),
         Err(error) => {
             let cause = error
@@ -49,7 +49,7 @@ fn of_page(page: Result<Protection, PageError>) -> Finding {
                 check,
                 format!("{error}{cause}"),
                 "the key could be written to swap; the proxy does not start without --allow-unlocked-key",
-                "ulimit -l 8192, or LimitMEMLOCK=8M in the unit",
+                "ulimit -l 8192, LimitMEMLOCK=8M in the unit, or --ulimit memlock=1048576 for the container",
             )
         }
     }
@@ -104,7 +104,8 @@ fn of_mitigations(mitigations: &[Mitigation], abi: Option<u32>) -> [Finding; 2] 
             LANDLOCK,
             format!("{version}; not to be had: {}", missing.join(", ")),
             LANDLOCK_WHY,
-            "Linux 6.12 or newer with landlock in the list lsm= of its command line",
+            "Linux 6.12 or newer with landlock in the list lsm= of its command line; in a container, a seccomp profile \
+             that allows the three calls landlock_* (--security-opt seccomp=FILE)",
         )
     };
     let seccomp = mitigations.iter().find(|m| m.name == OF_SECCOMP);
@@ -174,6 +175,7 @@ mod tests {
     fn a_page_that_root_can_read_is_warned_about_and_one_that_is_not_locked_has_failed() {
         let got = |backing, locked| Protection {
             backing,
+            refused: None,
             locked,
             undumpable: true,
             hidden_from_children: true,

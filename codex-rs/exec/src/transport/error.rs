@@ -46,6 +46,10 @@ pub(crate) enum Fault {
         from: String,
         content_type: String,
     },
+    /// An answer that is not a list of models.
+    NotModels {
+        from: String,
+    },
     /// An answer in a form that was not asked for, such as gzip.
     Encoded {
         from: String,
@@ -106,6 +110,10 @@ impl fmt::Display for Fault {
                 "{from} answered with {content_type} instead of an event stream; does base_url \
                  lead to a Responses API?"
             ),
+            Self::NotModels { from } => write!(
+                f,
+                "{from} answered with something other than a list of models; does base_url lead to an API that has one?"
+            ),
             Self::Encoded { from, encoding } => write!(
                 f,
                 "{from} answered with content-encoding {encoding}, which was not asked for and is \
@@ -149,6 +157,28 @@ pub(crate) enum Retry {
 }
 
 impl Fault {
+    /// The same, of another place than that of the client: where it was asked.
+    #[must_use]
+    pub(crate) fn said_of(mut self, place: String) -> Self {
+        match &mut self {
+            Self::Send { to: said, .. }
+            | Self::Status { from: said, .. }
+            | Self::Redirect { from: said, .. }
+            | Self::NotEvents { from: said, .. }
+            | Self::NotModels { from: said }
+            | Self::Encoded { from: said, .. }
+            | Self::NoContent { from: said, .. } => *said = place,
+            Self::Cut(_)
+            | Self::Idle(_)
+            | Self::TooLarge(_)
+            | Self::Answer(_)
+            | Self::Request(_)
+            | Self::Gone(_)
+            | Self::Output(_) => {}
+        }
+        self
+    }
+
     /// Whether the same request may well succeed in a moment, and what the attempt is counted as. That nothing
     /// has been shown yet is for the caller to know.
     pub(crate) fn retry(&self) -> Option<Retry> {

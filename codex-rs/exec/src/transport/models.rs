@@ -5,6 +5,7 @@ use http::{HeaderValue, Method};
 use reqwest::Request;
 use serde::Deserialize;
 
+use crate::config::address::without_query;
 use crate::terminal::printable::{MAX_NAME, excerpt};
 use crate::transport::Client;
 use crate::transport::error::Fault;
@@ -12,11 +13,11 @@ use crate::transport::error::Fault;
 /// The longest list that is read, in bytes.
 const MAX_LIST: usize = 8 << 20;
 
-/// OpenAI's list, or that of Codex's own server.
+/// OpenAI's list, or that of Codex's own server. A server for both sends both.
 #[derive(Deserialize)]
 struct List {
-    #[serde(alias = "models")]
-    data: Vec<Model>,
+    data: Option<Vec<Model>>,
+    models: Option<Vec<Model>>,
 }
 
 #[derive(Deserialize)]
@@ -36,18 +37,27 @@ impl Client {
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop().push("models");
         }
+        // What goes wrong is said of where it was asked for, unless that is a Unix socket.
+        let place = if self.name == without_query(self.template.url()) {
+            without_query(&url)
+        } else {
+            self.name.clone()
+        };
         let mut request = Request::new(Method::GET, url);
         let fields = request.headers_mut();
         fields.clone_from(self.template.headers());
         fields.remove(CONTENT_TYPE);
         fields.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        let answer = self.execute(request).await?;
-        let not_a_list = self.not_an_answer(&answer, "");
+        let answer = match self.execute(request).await {
+            Ok(answer) => answer,
+            Err(fault) => return Err(fault.said_of(place)),
+        };
         let body = self.read_body(answer, MAX_LIST).await;
-        let Ok(List { data }) = serde_json::from_str(&body) else {
-            return Err(not_a_list);
+        let listed = serde_json::from_str(&body).ok();
+        let Some(models) = listed.and_then(|List { data, models }| data.or(models)) else {
+            return Err(Fault::NotModels { from: place });
         };
         let name = |model: Model| excerpt(&self.redactor.clean(&model.id), MAX_NAME);
-        Ok(data.into_iter().map(name).collect())
+        Ok(models.into_iter().map(name).collect())
     }
 }

@@ -30,7 +30,7 @@ pub(crate) const DEFAULT_UPSTREAM: &str = "https://api.openai.com/v1/responses";
 #[derive(Clone, Debug, clap::Parser)]
 #[command(
     name = "codex-responses-api-proxy",
-    version,
+    version = codex_version::VERSION,
     max_term_width = 100,
     after_help = EXAMPLES,
     after_long_help = EXAMPLES,

@@ -74,13 +74,17 @@ impl Socket {
 
     /// Whether something has arrived that nobody has read yet.
     pub(crate) fn has_bytes(&self) -> bool {
+        self.peek().is_ok_and(|length| length > 0)
+    }
+
+    /// How many bytes are there to read, of one; none at its end.
+    fn peek(&self) -> io::Result<usize> {
         let mut room = [MaybeUninit::uninit(); 1];
-        let peeked = match self {
+        match self {
             Self::Tcp(stream) => SockRef::from(stream).peek(&mut room),
             #[cfg(unix)]
             Self::Unix(stream) => SockRef::from(stream).peek(&mut room),
-        };
-        peeked.is_ok_and(|length| length > 0)
+        }
     }
 
     /// Whether the other side has closed its side, whatever of its bytes was read.
@@ -95,12 +99,25 @@ impl Socket {
         matches!(ready, Poll::Ready(Ok(ready)) if ready.is_read_closed())
     }
 
-    /// Waits until there is something to read, or its end.
+    /// Waits until there is something to read, or its end. The runtime takes it that a connection it has just accepted
+    /// can be read from, so the kernel is asked.
     pub(crate) async fn readable(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.readable().await,
-            #[cfg(unix)]
-            Self::Unix(stream) => stream.readable().await,
+        loop {
+            let peeked = match self {
+                Self::Tcp(stream) => {
+                    stream.readable().await?;
+                    stream.try_io(Interest::READABLE, || self.peek())
+                }
+                #[cfg(unix)]
+                Self::Unix(stream) => {
+                    stream.readable().await?;
+                    stream.try_io(Interest::READABLE, || self.peek())
+                }
+            };
+            match peeked {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                other => return other.map(drop),
+            }
         }
     }
 

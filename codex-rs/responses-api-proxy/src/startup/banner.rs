@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use codex_process_hardening::Mitigation;
-use codex_secret_memory::Protection;
+use codex_secret_memory::{Protection, SecretMemoryRefused};
 
 use crate::access::client_tokens::Tokens;
 use crate::access::peer_users::PeerUsers;
@@ -24,8 +24,10 @@ pub(crate) struct Banner {
 
 impl Banner {
     pub(crate) fn new(protection: Protection) -> Self {
+        let mut lines = vec![format!("key: {protection}")];
+        lines.extend(without_secret_memory(protection.refused, is_filtered()));
         Self {
-            lines: vec![format!("key: {}", protection)],
+            lines,
             on_terminal: std::io::stderr().is_terminal(),
             asks_for_token: false,
         }
@@ -133,6 +135,38 @@ impl Banner {
     }
 }
 
+#[cfg(target_os = "linux")]
+fn is_filtered() -> bool {
+    codex_process_hardening::started_under_a_filter()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_filtered() -> bool {
+    false
+}
+
+/// What to do about a key's page that root can read, where it is not the kernel alone that has no better one. `is_filtered`
+/// is whether the proxy was started under a filter of system calls.
+fn without_secret_memory(
+    refused: Option<SecretMemoryRefused>,
+    is_filtered: bool,
+) -> Option<String> {
+    let why = match refused {
+        Some(SecretMemoryRefused::BeforeTheKernel) => {
+            "a filter of system calls refuses memfd_secret(2) (seccomp, such as a container's profile)"
+        }
+        Some(SecretMemoryRefused::NotThere) if is_filtered => {
+            "this kernel has no memfd_secret(2) (Linux 6.5, or secretmem.enable=1 on its command line), or a filter of \
+             system calls hides it (seccomp, such as a container's profile)"
+        }
+        _ => return None,
+    };
+    Some(format!(
+        "hint: root can read the key's page: {why}; start the container with a profile that allows memfd_secret \
+         (--security-opt seccomp=FILE), which takes no capability"
+    ))
+}
+
 /// A line to paste, which our own client and OpenAI's Codex CLI understand alike.
 fn client_line(address: SocketAddr, asks_for_token: bool) -> String {
     let (variable, env_key) = if asks_for_token {
@@ -150,6 +184,25 @@ fn client_line(address: SocketAddr, asks_for_token: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_filter_that_hides_secret_memory_is_told_from_a_kernel_that_has_none() {
+        let told = without_secret_memory;
+        let refused = told(Some(SecretMemoryRefused::BeforeTheKernel), true).unwrap();
+        assert!(
+            refused.contains("a filter of system calls refuses")
+                && refused.contains("seccomp=FILE")
+        );
+        let hidden = told(Some(SecretMemoryRefused::NotThere), true).unwrap();
+        assert!(hidden.contains("Linux 6.5") && hidden.contains("a filter of system calls hides"));
+        for (why, is_filtered) in [
+            (None, true),
+            (Some(SecretMemoryRefused::NotThere), false),
+            (Some(SecretMemoryRefused::Other), true),
+        ] {
+            assert_eq!(told(why, is_filtered), None);
+        }
+    }
 
     #[test]
     fn the_line_to_paste_has_a_place_for_a_token() {

@@ -1,11 +1,18 @@
 //! A denied caller gets one response, and does not keep its connection.
 
+use std::io::ErrorKind;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use codex_test_support::{End, MockUpstream, Reply, assert_openai_error};
+use codex_test_support::{Client, End, MockUpstream, Reply, assert_openai_error};
 
 use crate::custody::{is_root, skipped};
 use crate::{RESPONSES, ask, in_front_of};
+
+/// A whole request that has this line, with its end, in its head.
+fn request(line: &str) -> String {
+    format!("POST {RESPONSES} HTTP/1.1\r\nHost: localhost\r\n{line}Content-Length: 2\r\n\r\n{{}}")
+}
 
 #[test]
 fn a_denied_user_gets_one_response() {
@@ -17,12 +24,34 @@ fn a_denied_user_gets_one_response() {
         .args(["--allow-user", "4711"])
         .start();
     let mut client = proxy.client();
-    let request =
-        format!("POST {RESPONSES} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{{}}");
-    client.send(request.repeat(1000));
+    client.send(request("").repeat(1000));
     assert_openai_error(&client.read_answer(), 403, "caller_not_allowed");
     assert_eq!(client.read_to_close(), (Vec::new(), End::Clean));
     assert!(upstream.requests().is_empty());
+}
+
+/// Many clients take a response that comes before their request for a broken connection, and try again.
+#[test]
+fn a_denied_user_gets_the_response_after_it_has_asked() {
+    if !is_root() {
+        return skipped("only root is not the user that may call");
+    }
+    let upstream = MockUpstream::h1(Reply::responses("never"));
+    let proxy = in_front_of(&upstream)
+        .args(["--allow-user", "4711"])
+        .start();
+    let silent = TcpStream::connect(proxy.addr()).unwrap();
+    // Accepted after the other one, and answered.
+    let mut asking = proxy.client();
+    asking.send(request(""));
+    assert_openai_error(&asking.read_answer(), 403, "caller_not_allowed");
+    silent.set_nonblocking(true).unwrap();
+    let early = silent.peek(&mut [0]).map_err(|error| error.kind());
+    assert_eq!(early, Err(ErrorKind::WouldBlock));
+    silent.set_nonblocking(false).unwrap();
+    let mut silent = Client::over(silent);
+    silent.send(request(""));
+    assert_openai_error(&silent.read_answer(), 403, "caller_not_allowed");
 }
 
 /// Whoever has no token, or is a web page, gets one answer too, however many requests it sends.
@@ -40,10 +69,7 @@ fn a_denied_request_gets_one_response() {
         ("Sec-Fetch-Site: cross-site", 403, "browser_not_allowed"),
     ] {
         let mut client = proxy.client();
-        let request = format!(
-            "POST {RESPONSES} HTTP/1.1\r\nHost: localhost\r\n{line}\r\nContent-Length: 2\r\n\r\n{{}}"
-        );
-        client.send(request.repeat(100));
+        client.send(request(&format!("{line}\r\n")).repeat(100));
         assert_openai_error(&client.read_answer(), status, code);
         assert_eq!(client.read_to_close(), (Vec::new(), End::Clean), "{line}");
     }

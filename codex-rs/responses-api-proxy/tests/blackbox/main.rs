@@ -24,6 +24,7 @@ mod caller_disconnects;
 mod callers;
 mod certificate_authorities;
 mod client_tokens;
+mod codex_action;
 mod command_line;
 mod confinement;
 mod control;

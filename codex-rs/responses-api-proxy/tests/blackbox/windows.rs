@@ -216,6 +216,25 @@ fn unread_answers_are_bounded_and_do_not_block_others() {
     drop(unread);
 }
 
+/// The window, what the caller's connection holds, and the two connections themselves.
+#[test]
+fn hundreds_of_unread_answers_take_what_is_stated_for_each() {
+    const UNREAD: u64 = 500;
+    const EACH_KIB: u64 = 160;
+    let upstream = of_any_size();
+    let proxy = in_front_of(&upstream).start();
+    assert_eq!(ask(&proxy).status, 200);
+    let before = proxy.rss_peak_kib();
+    let mut unread: Vec<Client> = (0..UNREAD).map(|_| asked(&proxy, 32 * MIB)).collect();
+    for client in &mut unread {
+        assert_eq!(client.read_head().status, 200);
+    }
+    let most = before + EACH_KIB * UNREAD + 32 * 1024;
+    let peak = proxy.rss_peak_kib();
+    assert!(peak < most, "from {before} to {peak} KiB, more than {most}");
+    drop(unread);
+}
+
 /// Reads one answer fast, so that the window grows to its maximum and a part of the next answer is buffered.
 fn read_fast(proxy: &Proxy) {
     let answer = asked(proxy, 8 * MIB).read_answer();

@@ -26,6 +26,11 @@ pub(crate) enum KeyFileError {
     Owner(u32),
     /// Its permissions let others read or write it.
     Mode(u32),
+    /// Its group may read it, and is not the one that this process runs as.
+    Group {
+        group: u32,
+        own: u32,
+    },
 }
 
 impl fmt::Display for KeyFileError {
@@ -49,6 +54,11 @@ impl fmt::Display for KeyFileError {
             Self::Mode(mode) => write!(
                 f,
                 "its mode is {mode:o}, so others can read the key or replace it; chmod 600 it"
+            ),
+            Self::Group { group, own } => write!(
+                f,
+                "group {group} can read it, and this process runs as group {own}; chgrp {own} it (in a pod: fsGroup and \
+                 runAsGroup {own}), or chmod 600 it"
             ),
         }
     }
@@ -91,14 +101,7 @@ pub(crate) fn open_key_file(key_file: &KeyFile) -> Result<(File, usize), KeyFile
         if found.kind != Kind::File {
             return Err(KeyFileError::NotAFile);
         }
-        if ![0, rustix::process::geteuid().as_raw()].contains(&found.owner) {
-            return Err(KeyFileError::Owner(found.owner));
-        }
-        // Where there are access control lists, the bits of the group are their mask (acl(5)).
-        let others = if key_file.is_credential { 0o007 } else { 0o077 };
-        if found.mode & others != 0 {
-            return Err(KeyFileError::Mode(found.mode & 0o777));
-        }
+        Reader::this_process().may_trust(&found, key_file.is_credential)?;
         if found.size > LONGEST {
             return Err(KeyFileError::TooLong);
         }
@@ -106,6 +109,48 @@ pub(crate) fn open_key_file(key_file: &KeyFile) -> Result<(File, usize), KeyFile
         return Ok((file, length));
     }
     Err(KeyFileError::Io(io::Error::from_raw_os_error(libc::ELOOP)))
+}
+
+/// Who reads the file.
+struct Reader {
+    user: u32,
+    group: u32,
+}
+
+impl Reader {
+    fn this_process() -> Self {
+        Self {
+            user: rustix::process::geteuid().as_raw(),
+            group: rustix::process::getegid().as_raw(),
+        }
+    }
+
+    /// Whether nobody else could have read or written the file. To a reader who is not root, root can give it by the
+    /// group alone, as Kubernetes does (`fsGroup`): that has to be the reader's own, which nobody else need be in.
+    fn may_trust(
+        &self,
+        found: &codex_trusted_path::Status,
+        is_credential: bool,
+    ) -> Result<(), KeyFileError> {
+        if ![0, self.user].contains(&found.owner) {
+            return Err(KeyFileError::Owner(found.owner));
+        }
+        let is_for_a_group = found.owner == 0 && self.user != 0 && found.mode & 0o077 == 0o040;
+        if is_for_a_group && !is_credential {
+            let (group, own) = (found.group, self.group);
+            return if group == own {
+                Ok(())
+            } else {
+                Err(KeyFileError::Group { group, own })
+            };
+        }
+        // Where there are access control lists, the bits of the group are their mask (acl(5)).
+        let others = if is_credential { 0o007 } else { 0o077 };
+        if found.mode & others != 0 {
+            return Err(KeyFileError::Mode(found.mode & 0o777));
+        }
+        Ok(())
+    }
 }
 
 /// What the link in this place, at the end of a path, leads to.
@@ -184,6 +229,40 @@ mod tests {
         fs::remove_file(&file).unwrap();
         let said = open_key_file(&credential).unwrap_err().to_string();
         assert!(said.contains("codex-proxy-setup"), "{said}");
+    }
+
+    #[test]
+    fn a_file_of_root_s_may_be_read_by_the_group_of_a_reader_who_is_not_root() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        write(&path, "sk-key", 0o440);
+        let file = fs::File::open(&path).unwrap();
+        let found = |owner, group, mode| {
+            let mut found = codex_trusted_path::Status::of(&file).unwrap();
+            (found.owner, found.group, found.mode) = (owner, group, mode);
+            found
+        };
+        let [proxy, root] = [(65532, 65532), (0, 0)].map(|(user, group)| Reader { user, group });
+        for mode in [0o440, 0o640] {
+            assert!(proxy.may_trust(&found(0, 65532, mode), false).is_ok());
+            let why = proxy.may_trust(&found(0, 2000, mode), false).unwrap_err();
+            let why = why.to_string();
+            assert!(
+                why.contains("group 2000") && why.contains("fsGroup"),
+                "{why}"
+            );
+            // Root needs no group to read it, and nobody could tell who else is in that of another user.
+            assert!(root.may_trust(&found(0, 0, mode), false).is_err());
+            assert!(proxy.may_trust(&found(65532, 65532, mode), false).is_err());
+        }
+        for mode in [0o444, 0o460, 0o660, 0o450] {
+            assert!(
+                proxy.may_trust(&found(0, 65532, mode), false).is_err(),
+                "{mode:o}"
+            );
+        }
+        assert!(proxy.may_trust(&found(0, 0, 0o400), false).is_ok());
+        assert!(proxy.may_trust(&found(65534, 65532, 0o440), false).is_err());
     }
 
     /// Whoever can write a directory can put another file of root's in the place of the key, or a key of before.
