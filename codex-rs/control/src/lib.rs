@@ -32,7 +32,7 @@ pub use amounts::{count, dollars};
 pub use command::ControlCommand;
 pub use error::ControlError;
 pub use place::DEFAULT_SOCKET;
-pub use run::run;
+pub use run::{run, status};
 pub use status::{
     Budget, Caller, Connections, Credential, Dropped, Fault, OutcomeCount, Phase, Requests,
     SharedLedger, State, Status, Stream, Tokens, Upstream,

@@ -38,7 +38,10 @@ pub(crate) fn report(status: &Status) -> String {
     line("connections", connections(status));
     line("log lines", dropped(status));
     section(&mut text, "protections", &status.protections);
-    section(&mut text, "warnings", &status.warnings);
+    let of_ledger = status.ledger.iter().flat_map(|ledger| &ledger.warnings);
+    let of_ledger = of_ledger.map(|warning| format!("--ledger: {warning}"));
+    let warnings: Vec<String> = status.warnings.iter().cloned().chain(of_ledger).collect();
+    section(&mut text, "warnings", &warnings);
     if !status.callers.is_empty() {
         text.push('\n');
         let rows = status.callers.iter().map(caller).collect();

@@ -1,6 +1,7 @@
 //! Runs a command, and prints what it has found.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use crate::amounts::plural;
 use crate::command::ControlCommand;
@@ -9,9 +10,19 @@ use crate::error::ControlError;
 use crate::place::Place;
 use crate::printable::printable_json;
 use crate::report::report;
+use crate::status::Status;
 use crate::stop::stop;
 use crate::top::top;
 use crate::wait::wait;
+
+/// How the proxy is that has this control socket, without its requests in flight.
+///
+/// # Errors
+///
+/// [`ControlError`]: nobody is there, it refuses, or it does not answer.
+pub fn status(socket: &Path) -> Result<Status, ControlError> {
+    Connection::open(socket, ANSWER_TIMEOUT)?.status(false)
+}
 
 /// Runs a command; what it has found goes to standard output.
 ///
@@ -21,8 +32,7 @@ use crate::wait::wait;
 pub fn run(command: &ControlCommand) -> Result<(), ControlError> {
     match command {
         ControlCommand::Status(args) => {
-            let socket = Place::of(&args.place).socket()?;
-            let status = Connection::open(&socket, ANSWER_TIMEOUT)?.status(false)?;
+            let status = status(&Place::of(&args.place).socket()?)?;
             if args.json {
                 let text = serde_json::to_string_pretty(&status);
                 let text = text.map_err(|error| ControlError::Output(error.into()))?;

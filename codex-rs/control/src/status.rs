@@ -77,6 +77,9 @@ pub struct SharedLedger {
     pub errors: u64,
     /// Why not, if it has not the last time.
     pub error: Option<String>,
+    /// What is wrong with it though it answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// Whether requests are taken.

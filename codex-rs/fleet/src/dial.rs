@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::address::{Place, StoreAddress};
+use crate::bounded::Bounded;
 
 /// How long a connection may take to come about: look-up, TCP and TLS together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -62,7 +63,8 @@ impl Dialer {
 
     pub(crate) async fn dial(&self) -> io::Result<Box<dyn Stream>> {
         let dialled = within(CONNECT_TIMEOUT, self.connect()).await;
-        dialled.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))
+        let stream = dialled.unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))?;
+        Ok(Box::new(Bounded::new(stream)))
     }
 
     async fn connect(&self) -> io::Result<Box<dyn Stream>> {

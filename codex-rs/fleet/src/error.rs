@@ -3,7 +3,9 @@
 use std::fmt;
 use std::io;
 
-use redis::{ErrorKind, RedisError};
+use redis::{ErrorKind, RedisError, ServerErrorKind};
+
+use crate::health::Concern;
 
 /// Why the server has not answered as it should.
 #[derive(Debug)]
@@ -26,14 +28,21 @@ impl fmt::Display for StoreError {
             Self::Connect(error) => write!(f, "cannot connect: {error}"),
             Self::Refused(error) => write!(
                 f,
-                "it does not take the password ({error}); check --ledger-password-file and the user in --ledger"
+                "it does not take the user or the password ({error}); check --ledger-password-file, and the user in --ledger"
             ),
-            Self::Server(error) if error.kind() == ErrorKind::Server(redis::ServerErrorKind::Moved) => {
-                f.write_str(
+            Self::Server(error) => match (error.kind(), error.code()) {
+                (ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask), _) => f.write_str(
                     "it is one of a cluster and has not all of the keys; name a server that has, or a proxy of the cluster",
-                )
-            }
-            Self::Server(error) => write!(f, "{error}"),
+                ),
+                (ErrorKind::Server(ServerErrorKind::ReadOnly), _) => write!(f, "{}", Concern::Replica),
+                (_, Some("OOM")) => f.write_str(
+                    "its memory is full; raise maxmemory, or give the limits a server of their own",
+                ),
+                (_, Some("WRONGTYPE")) => f.write_str(
+                    "somebody else uses the names of its keys; give these proxies another --ledger-prefix",
+                ),
+                _ => write!(f, "{error}"),
+            },
             Self::Timeout => f.write_str("it does not answer"),
             Self::Answer => f.write_str("its answer is not one of a Redis or Valkey server"),
         }

@@ -9,6 +9,7 @@ use tokio::time::sleep;
 
 use crate::backoff::{Backoff, random};
 use crate::error::StoreError;
+use crate::health::Concern;
 use crate::state::FleetState;
 use crate::store::{Host, Store};
 
@@ -26,6 +27,8 @@ const LAST: Duration = Duration::from_secs(3);
 pub enum Notice<'a> {
     /// The server does not answer.
     Away(&'a StoreError),
+    /// It answers, and something is wrong with it.
+    Concern(&'a Concern),
     /// It does again, after so long.
     Back(Duration),
     /// What was spent last was not reported, and leases were not given back.
@@ -151,6 +154,15 @@ impl Keeper {
 
     /// A server that is away is asked whether it is there even if there is nothing to tell it.
     async fn tell(&mut self, reports: &[Report]) -> Result<(), StoreError> {
+        if !self.store.is_connected() {
+            // Before anything is written: a replica takes nothing, and is named as what it is.
+            let concerns = self.store.concerns().await?;
+            if self.state.set_concerns(&concerns) {
+                for concern in &concerns {
+                    (self.say)(Notice::Concern(concern));
+                }
+            }
+        }
         if reports.is_empty() {
             let mut connection = self.store.connected().await?;
             let pong: String = redis::cmd("PING").query_async(&mut connection).await?;

@@ -11,8 +11,10 @@
 
 mod address;
 mod backoff;
+mod bounded;
 mod dial;
 mod error;
+mod health;
 mod keeper;
 mod keys;
 mod password;
@@ -24,6 +26,7 @@ mod totals;
 pub use crate::address::{AddressError, Place, StoreAddress};
 pub use crate::dial::{Dialer, Lookup};
 pub use crate::error::StoreError;
+pub use crate::health::Concern;
 pub use crate::keeper::{Keeper, Notice, Terms};
 pub use crate::password::Password;
 pub use crate::state::{FleetState, Standing};

@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::health::Concern;
+
 /// How the server does; clones are the same.
 #[derive(Clone, Debug)]
 pub struct FleetState(Arc<Shared>);
@@ -19,6 +21,7 @@ struct State {
     last_answer: Instant,
     errors: u64,
     error: Option<String>,
+    concerns: Vec<Concern>,
 }
 
 /// How the server does now.
@@ -34,6 +37,8 @@ pub struct Standing {
     pub errors: u64,
     /// Why not, if it is not up.
     pub error: Option<String>,
+    /// What is wrong with it though it answers.
+    pub concerns: Vec<Concern>,
 }
 
 impl FleetState {
@@ -47,6 +52,7 @@ impl FleetState {
                 last_answer: Instant::now(),
                 errors: 0,
                 error: None,
+                concerns: Vec::new(),
             }),
         }))
     }
@@ -65,6 +71,7 @@ impl FleetState {
             since_answer: state.last_answer.elapsed(),
             errors: state.errors,
             error: state.error.clone(),
+            concerns: state.concerns.clone(),
         }
     }
 
@@ -75,6 +82,14 @@ impl FleetState {
         let was_away = !std::mem::replace(&mut state.is_up, true);
         let has_failed = state.error.take().is_some();
         (was_away && has_failed).then(|| before.elapsed())
+    }
+
+    /// What is wrong with it. Whether that is news.
+    pub(crate) fn set_concerns(&self, concerns: &[Concern]) -> bool {
+        let mut state = self.lock();
+        let is_new = state.concerns != concerns;
+        state.concerns = concerns.to_vec();
+        is_new
     }
 
     /// It has not. Whether it did before.

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 
 use crate::dial::Dialer;
 use crate::error::StoreError;
+use crate::health::{self, Concern};
 use crate::keys;
 use crate::password::Password;
 use crate::script::Scripts;
@@ -107,6 +108,10 @@ impl Store {
         Ok(commands)
     }
 
+    pub(crate) fn is_connected(&self) -> bool {
+        self.connection.is_some()
+    }
+
     /// What was sent and not answered may still be carried out, and counts once all the same.
     pub(crate) fn disconnect(&mut self) {
         self.connection = None;
@@ -129,32 +134,53 @@ impl Store {
                 .map(|(number, report)| self.arguments(host, report, number))
                 .collect();
             number = number.saturating_add(u64::try_from(reports.len()).unwrap_or(0));
-            let mut pipeline = redis::pipe();
-            pipeline.ignore_errors();
-            for arguments in &arguments {
-                pipeline
-                    .cmd("EVALSHA")
-                    .arg(self.scripts.lease.get_hash())
-                    .arg(arguments);
+            let mut found = self.call(&mut connection, &arguments, false).await?;
+            // It was restarted, or was told to forget its scripts: none of these was carried out.
+            let is_unknown = |found: &RedisResult<Value>| matches!(found, Err(error) if error.code() == Some("NOSCRIPT"));
+            if found.iter().all(is_unknown) {
+                found = self.call(&mut connection, &arguments, true).await?;
             }
-            let found: Vec<RedisResult<Value>> = pipeline.query_async(&mut connection).await?;
-            if found.len() != reports.len() {
-                return Err(StoreError::Answer);
-            }
-            for (found, arguments) in found.into_iter().zip(&arguments) {
-                let found = match found {
-                    // It was restarted, or was told to forget its scripts.
-                    Err(error) if error.code() == Some("NOSCRIPT") => {
-                        let mut command = redis::cmd("EVAL");
-                        command.arg(&self.scripts.lease_text).arg(arguments);
-                        command.query_async(&mut connection).await
-                    }
-                    other => other,
-                }?;
-                answers.push(answer(found)?);
+            for found in found {
+                answers.push(answer(found?)?);
             }
         }
         Ok(answers)
+    }
+
+    /// Has the script called with each of these, in one round trip. With `text`, the first call brings it along.
+    async fn call(
+        &self,
+        connection: &mut MultiplexedConnection,
+        calls: &[Vec<String>],
+        text: bool,
+    ) -> Result<Vec<RedisResult<Value>>, StoreError> {
+        let mut pipeline = redis::pipe();
+        pipeline.ignore_errors();
+        for (place, arguments) in calls.iter().enumerate() {
+            let command = if text && place == 0 {
+                pipeline.cmd("EVAL").arg(&self.scripts.lease_text)
+            } else {
+                pipeline.cmd("EVALSHA").arg(self.scripts.lease.get_hash())
+            };
+            command.arg(arguments);
+        }
+        let found: Vec<RedisResult<Value>> = pipeline.query_async(connection).await?;
+        if found.len() == calls.len() {
+            Ok(found)
+        } else {
+            Err(StoreError::Answer)
+        }
+    }
+
+    /// What is wrong with the server as it says itself; nothing if it may not be asked.
+    pub(crate) async fn concerns(&mut self) -> Result<Vec<Concern>, StoreError> {
+        let mut connection = self.connected().await?;
+        let info: RedisResult<String> = redis::cmd("INFO").query_async(&mut connection).await;
+        match info {
+            Ok(info) => Ok(health::concerns(&info)),
+            Err(error) if error.code() == Some("NOPERM") => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// What the script is called with, after its name.
@@ -188,6 +214,9 @@ impl Store {
     }
 }
 
+/// No clock shows the year 9000, in microseconds since the Unix epoch: what comes of one can still be written as a date.
+const LAST_MOMENT: u64 = 221_845_392_000_000_000;
+
 /// The server's scripts count in floating point: above this, not every number has one. Nine million dollars.
 const MOST: u64 = 1 << 53;
 
@@ -197,6 +226,9 @@ fn answer(value: Value) -> Result<(Option<Answer>, Duration), StoreError> {
         .and_then(|numbers| numbers.try_into().ok())
         .ok_or(StoreError::Answer)?;
     let [micros, left, spent, others, is_taken] = numbers;
+    if micros > LAST_MOMENT {
+        return Err(StoreError::Answer);
+    }
     let answer = Answer {
         left,
         spent,

@@ -311,7 +311,9 @@ impl Lease {
             return;
         }
         let since = self.spent.saturating_sub(report.spent);
-        self.left = answer.left.saturating_sub(since);
+        // Whatever a store says: no more than the limit leaves.
+        let left = answer.left.min(self.most.saturating_sub(answer.spent));
+        self.left = left.saturating_sub(since);
         self.valid = Some((
             report.at.steady.saturating_add(fleet.ttl()),
             report.at.host.saturating_add(fleet.ttl()),
@@ -327,8 +329,8 @@ impl Lease {
         self.sent.is_answered = true;
         self.sent.spent = report.spent;
         self.sent.held = report.held;
-        self.spare = answer.left.saturating_sub(report.held);
-        self.is_in_vain = self.spare == 0 || answer.left < report.need;
+        self.spare = left.saturating_sub(report.held);
+        self.is_in_vain = self.spare == 0 || left < report.need;
     }
 }
 

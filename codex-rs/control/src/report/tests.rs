@@ -147,6 +147,40 @@ fn nothing_is_said_of_what_is_not_there_and_all_of_what_is_wrong() {
 }
 
 #[test]
+fn the_server_that_hosts_share_has_a_line_and_its_warnings_stand_with_the_others() {
+    let mut ledger = SharedLedger {
+        address: "redis://store:6379/0".to_owned(),
+        up: true,
+        since_answer_seconds: 0.4,
+        errors: 2,
+        error: None,
+        warnings: vec!["it evicts".to_owned()],
+    };
+    let with = |ledger: &SharedLedger| {
+        report(&Status {
+            ledger: Some(ledger.clone()),
+            ..status()
+        })
+    };
+    let said = with(&ledger);
+    assert!(
+        said.contains("ledger:       redis://store:6379/0 up, last answer 400 ms ago, 2 failed\n"),
+        "{said}"
+    );
+    assert!(
+        said.contains("warnings:\n  --ledger: it evicts\n"),
+        "{said}"
+    );
+    ledger.up = false;
+    ledger.error = Some("it does not answer".to_owned());
+    let said = with(&ledger);
+    assert!(
+        said.contains("6379/0 away: it does not answer, last"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_table_is_bounded_whoever_answers() {
     let mut text = String::new();
     let wide = "模".repeat(1_000);

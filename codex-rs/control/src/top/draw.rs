@@ -131,6 +131,15 @@ fn notice(view: &View) -> Option<String> {
     if let Some(fault) = &view.fault {
         return Some(printable(fault));
     }
+    if let Some(ledger) = &view.status.ledger
+        && !ledger.up
+    {
+        return Some(printable(&format!(
+            "{} is away: {}",
+            ledger.address,
+            ledger.error.as_deref().unwrap_or("it has not answered yet")
+        )));
+    }
     let fault = view.status.upstream.last_fault.as_ref()?;
     // An older one is in `status`.
     (fault.seconds_ago < 60.0).then(|| {

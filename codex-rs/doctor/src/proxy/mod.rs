@@ -4,6 +4,7 @@ mod executable;
 mod exposed;
 mod key_process;
 mod landlock;
+mod ledger;
 mod listeners;
 mod memory_access;
 mod path;
@@ -44,6 +45,7 @@ pub(crate) fn findings(named: Option<&Path>) -> Vec<Finding> {
     findings.push(listeners::finding(pid, &found));
     findings.push(memory_access::finding(pid, &status));
     findings.push(key_process::finding(pid));
+    findings.push(ledger::finding(&found));
     findings.push(landlock::finding());
     findings
 }

@@ -1,7 +1,7 @@
 //! What a caller is told whose limit is spent: whose it is, how much of it is spent, and when it is renewed.
 
 use std::borrow::Cow;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use codex_ledger::{Crossing, Exceeded, Limit, Measure, Mode, Which, Window};
 use time::OffsetDateTime;
@@ -238,7 +238,12 @@ fn rolling(length: Duration) -> String {
 }
 
 fn moment(at: SystemTime, window: Window) -> String {
-    let at = OffsetDateTime::from(at);
+    // Beyond the year 9999 there is no name for it.
+    let unix = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let at = i64::try_from(unix).map(OffsetDateTime::from_unix_timestamp);
+    let Ok(Ok(at)) = at else {
+        return "never".to_owned();
+    };
     let time = format!("{:02}:{:02}", at.hour(), at.minute());
     match window {
         Window::Minute => format!("{time}:{:02} UTC", at.second()),
@@ -249,9 +254,14 @@ fn moment(at: SystemTime, window: Window) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::UNIX_EPOCH;
-
     use super::*;
+
+    #[test]
+    fn a_moment_that_no_calendar_has_is_never() {
+        let far = UNIX_EPOCH + Duration::from_secs(1 << 50);
+        assert_eq!(moment(far, Window::Day), "never");
+        assert_eq!(moment(UNIX_EPOCH, Window::Day), "00:00 UTC");
+    }
 
     #[test]
     fn amounts_have_units_and_no_cent_is_lost_in_rounding_to_nothing() {

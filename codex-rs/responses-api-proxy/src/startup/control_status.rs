@@ -84,6 +84,11 @@ fn ledger(spending: &Spending) -> Option<SharedLedger> {
         since_answer_seconds: standing.since_answer.as_secs_f64(),
         errors: standing.errors,
         error: standing.error.as_deref().map(printable),
+        warnings: standing
+            .concerns
+            .iter()
+            .map(|concern| printable(&concern.to_string()))
+            .collect(),
     })
 }
 

@@ -232,6 +232,10 @@ fn teller(address: String, down: Down) -> impl Fn(Notice<'_>) + Send {
             "--ledger: {address} is away: {}; {then}",
             excerpt(&error.to_string())
         )),
+        Notice::Concern(concern) => stderr::line(format_args!(
+            "--ledger: {address}: {}",
+            excerpt(&concern.to_string())
+        )),
         Notice::Back(after) => stderr::line(format_args!(
             "--ledger: {address} is there again, after {:.1} s",
             after.as_secs_f64()
