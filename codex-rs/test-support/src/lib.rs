@@ -32,6 +32,7 @@ mod mock_state;
 mod program;
 mod proxy;
 mod recorded;
+#[cfg(unix)]
 mod redis_server;
 mod refused;
 mod reply;
@@ -54,6 +55,7 @@ pub use identity_servers::{IdentityServers, IdentityTokens};
 pub use program::{Program, run_to_exit};
 pub use proxy::{Proxy, ProxyBuilder};
 pub use recorded::{RecordedRequest, body_hash};
+#[cfg(unix)]
 pub use redis_server::RedisServer;
 pub use refused::RefusedPort;
 pub use reply::Reply;

@@ -1,5 +1,6 @@
 //! The mock upstream's certificates: a CA of its own and a leaf that is good or bad in one way.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +12,10 @@ use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use tempfile::TempDir;
 use tokio_rustls::TlsAcceptor;
+
+/// The files of [`Identity::write_pem`].
+pub(crate) const CERTIFICATE_FILE: &str = "certificate.pem";
+pub(crate) const KEY_FILE: &str = "key.pem";
 
 /// What the mock upstream shows as its certificate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,7 +39,16 @@ pub enum Certificate {
 pub(crate) struct Identity {
     dir: TempDir,
     leaf: CertificateDer<'static>,
+    leaf_pem: String,
+    key_pem: String,
     key: PrivateKeyDer<'static>,
+}
+
+/// Without the key.
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").finish_non_exhaustive()
+    }
 }
 
 impl Identity {
@@ -67,9 +81,12 @@ impl Identity {
             Certificate::UnknownCa => params.signed_by(&key, &authority("a stranger's CA")),
             _ => params.signed_by(&key, &trusted),
         };
+        let leaf = leaf.expect("a certificate");
         Self {
             dir,
-            leaf: leaf.expect("a certificate").der().clone(),
+            leaf: leaf.der().clone(),
+            leaf_pem: leaf.pem(),
+            key_pem: key.serialize_pem(),
             key: PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
         }
     }
@@ -77,6 +94,12 @@ impl Identity {
     /// The CA as PEM; lives as long as `self`.
     pub(crate) fn ca_file(&self) -> PathBuf {
         self.dir.path().join("ca.pem")
+    }
+
+    /// Writes certificate and key to a directory, for a server that is a program of its own.
+    pub(crate) fn write_pem(&self, to: &Path) -> std::io::Result<()> {
+        std::fs::write(to.join(CERTIFICATE_FILE), &self.leaf_pem)?;
+        std::fs::write(to.join(KEY_FILE), &self.key_pem)
     }
 
     /// Copies the CA to where someone else wants it.

@@ -62,6 +62,25 @@ impl TrustedFile {
         }
     }
 
+    /// The same of a file that holds a secret.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`read`](Self::read), and when everybody can read it.
+    pub(crate) fn read_secret(&self) -> io::Result<String> {
+        #[cfg(unix)]
+        {
+            let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&self.path)?);
+            if mode & 0o007 != 0 {
+                return Err(io::Error::other(format!(
+                    "its mode is {:o}, so every user of this host can read it; chmod o-rwx it",
+                    mode & 0o777
+                )));
+            }
+        }
+        self.read()
+    }
+
     #[cfg(unix)]
     fn refuse_what_others_write(&self, file: &File) -> io::Result<()> {
         use codex_trusted_path::{Kind, Status};

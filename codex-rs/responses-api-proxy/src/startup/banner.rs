@@ -48,6 +48,11 @@ impl Banner {
         self.lines.push(format!("credential: {source}"));
     }
 
+    /// Adds what there is to say of the server that hosts share.
+    pub(crate) fn of_ledger(&mut self, said: String) {
+        self.lines.push(said);
+    }
+
     /// Adds where metrics are read.
     pub(crate) fn metrics_at(&mut self, place: impl std::fmt::Display) {
         self.lines.push(format!("metrics: {place}"));

@@ -172,12 +172,16 @@ impl Checked {
         let (renewal, missing) = renewal.obtain_first(&resolver, &config)?;
         mitigations.extend(missing);
         let fleet = fleet.map(|fleet| fleet.begin(&resolver, config.sandbox));
-        let keeping = fleet.transpose()?.map(|(keeping, followed, missing)| {
-            mitigations.extend(missing);
+        let keeping = fleet.transpose()?.map(|begun| {
+            mitigations.extend(begun.missing);
+            begun
+                .said
+                .into_iter()
+                .for_each(|said| banner.of_ledger(said));
             if let Some(spending) = &spending {
-                spending.follow(followed);
+                spending.follow(begun.followed);
             }
-            keeping
+            begun.keeping
         });
         let listening = Listening::begin(port, unix, unix_socket.as_ref(), activated)?;
         mitigations.extend(confine(

@@ -64,9 +64,15 @@ impl StartUpLines {
                 told.upstream = upstream.to_owned();
             } else if let Some(warning) = line.strip_prefix("warning: ") {
                 told.warnings.push(warning.to_owned());
-            } else if !["hint: ", "credential: ", "metrics: ", "control: "]
-                .iter()
-                .any(|other| line.starts_with(other))
+            } else if ![
+                "hint: ",
+                "credential: ",
+                "metrics: ",
+                "control: ",
+                "--ledger: ",
+            ]
+            .iter()
+            .any(|other| line.starts_with(other))
             {
                 told.protections.push(line);
             }

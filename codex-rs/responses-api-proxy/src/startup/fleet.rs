@@ -3,7 +3,7 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -46,6 +46,42 @@ pub(crate) struct Keeping {
     stop: oneshot::Sender<()>,
     ended: mpsc::Receiver<()>,
     _thread: JoinHandle<()>,
+}
+
+/// Leases are kept from here on.
+pub(crate) struct Begun {
+    pub(crate) keeping: Keeping,
+    pub(crate) followed: Followed,
+    /// What could not be had of the sandbox of the thread that keeps them.
+    pub(crate) missing: Vec<Mitigation>,
+    /// For an operator, once the proxy is ready.
+    pub(crate) said: Vec<String>,
+}
+
+/// Keeps what is said until the proxy is ready: nothing is printed before the ready line.
+#[derive(Clone)]
+struct Said(Arc<Mutex<Option<Vec<String>>>>);
+
+impl Said {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Some(Vec::new()))))
+    }
+
+    fn say(&self, line: String) {
+        match &mut *self.lock() {
+            Some(lines) => lines.push(line),
+            None => stderr::line(line),
+        }
+    }
+
+    /// What was said so far; from here on it is printed.
+    fn take(&self) -> Vec<String> {
+        self.lock().take().unwrap_or_default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<String>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// How the server does, and when that may have changed.
@@ -107,17 +143,12 @@ impl OpenFleet {
         }
     }
 
-    /// Takes the first leases, if the server is there, and keeps them from then on. Gives what could not be had of its
-    /// sandbox.
+    /// Takes the first leases, if the server is there, and keeps them from then on.
     ///
     /// # Errors
     ///
     /// No thread or no runtime. A server that is away is none.
-    pub(crate) fn begin(
-        self,
-        resolver: &Resolver,
-        mode: Sandbox,
-    ) -> anyhow::Result<(Keeping, Followed, Vec<Mitigation>)> {
+    pub(crate) fn begin(self, resolver: &Resolver, mode: Sandbox) -> anyhow::Result<Begun> {
         let hop = self.hop();
         let address = self.shared.address.clone();
         let dialer = Dialer::new(address, self.tls, lookup(resolver));
@@ -126,7 +157,12 @@ impl OpenFleet {
             ttl: self.shared.lease,
             is_strict: self.is_strict,
         };
-        let say = teller(self.shared.address.to_string(), self.shared.down);
+        let early = Said::new();
+        let say = teller(
+            self.shared.address.to_string(),
+            self.shared.down,
+            early.clone(),
+        );
         let mut keeper = Keeper::new(self.ledger, store, terms, self.woken, say);
         let followed = Followed {
             state: keeper.state(),
@@ -144,7 +180,7 @@ impl OpenFleet {
             runtime.block_on(async move {
                 // Why it has failed was said.
                 let _ = keeper.begin().await;
-                let _ = tell.send(mitigations);
+                let _ = tell.send((mitigations, early.take()));
                 keeper
                     .run(async {
                         let _ = stopped.await;
@@ -157,7 +193,7 @@ impl OpenFleet {
             .name("leases".to_owned())
             .spawn(begin)
             .context("the thread that keeps leases cannot start (ulimit -u)")?;
-        let mitigations = told.recv().context("the first lease ended in a fault")?;
+        let (mitigations, said) = told.recv().context("the first lease ended in a fault")?;
         let is_missing = |mitigation: &Mitigation| mitigation.outcome.is_err();
         let keeping = Keeping {
             stop,
@@ -165,7 +201,12 @@ impl OpenFleet {
             _thread: thread,
         };
         let missing = mitigations.into_iter().filter(is_missing).collect();
-        Ok((keeping, followed, missing))
+        Ok(Begun {
+            keeping,
+            followed,
+            missing,
+            said,
+        })
     }
 }
 
@@ -197,10 +238,11 @@ pub(super) fn tls_for(address: &StoreAddress) -> anyhow::Result<Option<Arc<Clien
 
 /// # Errors
 ///
-/// A file that is not there, that others can write, or that is not a password.
+/// A file that is not there, that others can read or write, or that is not a password.
 pub(super) fn read_password(path: &Path, becomes: Option<u32>) -> anyhow::Result<Password> {
     let of = || format!("--ledger-password-file {}", path.display());
-    let text = TrustedFile::new(path, becomes).read().with_context(of)?;
+    let text = TrustedFile::new(path, becomes).read_secret();
+    let text = text.with_context(of)?;
     Password::of_file(text).with_context(of)
 }
 
@@ -217,7 +259,7 @@ fn lookup(resolver: &Resolver) -> Lookup {
 }
 
 /// Tells an operator of a server that is away, and that it is there again.
-fn teller(address: String, down: Down) -> impl Fn(Notice<'_>) + Send {
+fn teller(address: String, down: Down, said: Said) -> impl Fn(Notice<'_>) + Send {
     let then = match down {
         Down::Refuse => {
             "requests are refused once this host's leases are spent or over (--ledger-down=refuse)"
@@ -227,22 +269,24 @@ fn teller(address: String, down: Down) -> impl Fn(Notice<'_>) + Send {
             "limits are not kept once this host's leases are spent or over (--ledger-down=allow)"
         }
     };
-    move |notice| match notice {
-        Notice::Away(error) => stderr::line(format_args!(
+    move |notice| {
+        match notice {
+        Notice::Away(error) => said.say(format!(
             "--ledger: {address} is away: {}; {then}",
             excerpt(&error.to_string())
         )),
-        Notice::Concern(concern) => stderr::line(format_args!(
+        Notice::Concern(concern) => said.say(format!(
             "--ledger: {address}: {}",
             excerpt(&concern.to_string())
         )),
-        Notice::Back(after) => stderr::line(format_args!(
+        Notice::Back(after) => said.say(format!(
             "--ledger: {address} is there again, after {:.1} s",
             after.as_secs_f64()
         )),
-        Notice::NotGivenBack(error) => stderr::line(format_args!(
+        Notice::NotGivenBack(error) => said.say(format!(
             "--ledger: the last charges were not reported, and leases come back when they are over: {}",
             excerpt(&error.to_string())
         )),
+    }
     }
 }

@@ -1,5 +1,8 @@
 //! Proxies that share their limits by a real server.
 
+mod servers;
+
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -155,6 +158,7 @@ fn a_password_comes_from_a_file_and_is_never_shown() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("password");
     std::fs::write(&file, "hunter2\n").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
     let with = ["--ledger-password-file", file.to_str().unwrap()];
     let proxy = sharing(&upstream, &server.url(), "requests=100/month", &with);
     assert_eq!(ask(&proxy), 200);
@@ -171,7 +175,9 @@ fn a_password_comes_from_a_file_and_is_never_shown() {
     assert!(!refused.stderr.contains("hunter2"), "{}", refused.stderr);
     std::fs::write(&file, "another\n").unwrap();
     let wrong = sharing(&upstream, &server.url(), "requests=100/month", &with);
-    wrong.wait_for_stderr("it does not take the password");
+    wrong.wait_for_stderr("it does not take the user or the password");
+    wrong.wait_for_stderr("check --ledger-password-file");
+    assert!(!wrong.stderr_so_far().contains("another"));
 }
 
 #[test]
