@@ -220,12 +220,16 @@ const LAST_MOMENT: u64 = 221_845_392_000_000_000;
 /// The server's scripts count in floating point: above this, not every number has one. Nine million dollars.
 const MOST: u64 = 1 << 53;
 
+/// So many numbers that are not below zero. Read as signed ones: the client's conversion makes -1 the largest number.
+pub(crate) fn numbers<const N: usize>(value: Value) -> Result<[u64; N], StoreError> {
+    let numbers: Vec<i64> = redis::from_redis_value(value).map_err(|_| StoreError::Answer)?;
+    let numbers: Result<Vec<u64>, _> = numbers.into_iter().map(u64::try_from).collect();
+    let numbers = numbers.map_err(|_| StoreError::Answer)?;
+    numbers.try_into().map_err(|_| StoreError::Answer)
+}
+
 fn answer(value: Value) -> Result<(Option<Answer>, Duration), StoreError> {
-    let numbers: [u64; 5] = redis::from_redis_value::<Vec<u64>>(value)
-        .ok()
-        .and_then(|numbers| numbers.try_into().ok())
-        .ok_or(StoreError::Answer)?;
-    let [micros, left, spent, others, is_taken] = numbers;
+    let [micros, left, spent, others, is_taken] = numbers(value)?;
     if micros > LAST_MOMENT {
         return Err(StoreError::Answer);
     }

@@ -6,7 +6,7 @@ use codex_ledger::{Measure, Window};
 
 use crate::error::StoreError;
 use crate::keys;
-use crate::store::Store;
+use crate::store::{Store, numbers};
 
 /// How many keys the server looks at in one step.
 const STEP: usize = 1000;
@@ -47,9 +47,8 @@ impl Store {
                 call.key(name);
             }
             call.arg(keys::window_name(window));
-            let found: Vec<u64> = call.invoke_async(&mut connection).await?;
-            let [spent, leased, most, hosts] =
-                found.try_into().map_err(|_: Vec<u64>| StoreError::Answer)?;
+            let found = call.invoke_async(&mut connection).await?;
+            let [spent, leased, most, hosts] = numbers(found)?;
             totals.push(Total {
                 account,
                 measure,
@@ -83,7 +82,7 @@ impl Store {
                 call.key(name);
             }
             call.arg(keys::window_name(window));
-            let spent: u64 = call.invoke_async(&mut connection).await?;
+            let spent: i64 = call.invoke_async(&mut connection).await?;
             count += usize::from(spent > 0);
         }
         Ok(count)

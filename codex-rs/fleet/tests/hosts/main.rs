@@ -9,4 +9,5 @@
 
 mod deaths;
 mod host;
+mod lies;
 mod sharing;
