@@ -9,7 +9,7 @@ local window = ARGV[10]
 local host, number = ARGV[1], tonumber(ARGV[2])
 local host_spent, before, held, need = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local in_use, most, ttl = ARGV[7] == '1', tonumber(ARGV[8]), tonumber(ARGV[9])
-local keep, strict, ahead = tonumber(ARGV[11]), ARGV[12] == '1', tonumber(ARGV[13])
+local keep, strict, ahead, keeps = tonumber(ARGV[11]), ARGV[12] == '1', tonumber(ARGV[13]), tonumber(ARGV[14])
 
 --WINDOW--
 local function charge(at, amount)
@@ -47,7 +47,7 @@ for _, name in ipairs(redis.call('ZRANGEBYSCORE', expiry, '-inf', text(now), 'LI
 end
 
 local record = read(host) or { -1, math.min(before, host_spent), 0, 0, 0, 0 }
-local left = record[3]
+local left, target = record[3], 0
 if number > record[1] then
   local new = math.max(0, host_spent - record[2])
   local charged, charged_at = record[5], record[6]
@@ -58,9 +58,11 @@ if number > record[1] then
   if refund > 0 and places[charged_at] then charge(charged_at, -refund) end
   charged = charged - refund
   if new > paid then charge(place, new - paid) end
-  left = math.max(0, left - new)
+  -- Only the host itself knows what it has taken since it said so: what it does not keep is free, and nothing else is
+  -- taken from it. What it should keep is what it is answered.
+  left = math.min(math.max(0, left - new), keeps)
   leased = math.max(0, leased - (record[3] - left))
-  local target = need
+  target = need
   if in_use then
     -- A twentieth of what nobody has, and less where there are so many hosts that it would not be enough for all; what it
     -- has used of late, if that is more, but not so much that others would go without.
@@ -68,10 +70,7 @@ if number > record[1] then
     local free = math.max(0, most - spent - leased + left - need)
     target = need + math.max(math.floor(free / math.max(20, 2 * hosts)), math.min(ahead, math.floor(free / (2 * hosts))))
   end
-  if target <= left then
-    leased = leased - (left - target)
-    left = target
-  else
+  if target > left then
     local granted = math.min(target - left, math.max(0, most - spent - leased))
     leased = leased + granted
     left = left + granted
@@ -81,4 +80,4 @@ if number > record[1] then
 end
 redis.call('HSET', totals, 'leased', text(leased), 'most', text(most))
 for i = 1, 3 do redis.call('PEXPIRE', KEYS[i], text(2 * keep)) end
-return { micros, left, spent, math.max(0, leased - left), number > record[1] and 1 or 0 }
+return { micros, left, spent, math.max(0, leased - left), number > record[1] and 1 or 0, target }

@@ -210,6 +210,7 @@ impl Store {
         arguments.push(millis(keep).to_string());
         arguments.push(flag(host.is_strict).to_string());
         arguments.push(report.ahead.min(MOST).to_string());
+        arguments.push(report.keeps.min(MOST).to_string());
         arguments
     }
 }
@@ -229,7 +230,7 @@ pub(crate) fn numbers<const N: usize>(value: Value) -> Result<[u64; N], StoreErr
 }
 
 fn answer(value: Value) -> Result<(Option<Answer>, Duration), StoreError> {
-    let [micros, left, spent, others, is_taken] = numbers(value)?;
+    let [micros, left, spent, others, is_taken, enough] = numbers(value)?;
     if micros > LAST_MOMENT {
         return Err(StoreError::Answer);
     }
@@ -237,6 +238,7 @@ fn answer(value: Value) -> Result<(Option<Answer>, Duration), StoreError> {
         left,
         spent,
         others,
+        enough,
     };
     let is_taken = is_taken == 1;
     Ok((is_taken.then_some(answer), Duration::from_micros(micros)))

@@ -3,10 +3,13 @@
 //! A lease is a balance and knows no window: what is left of it may be spent in the next one, where it is counted. So the
 //! leases of all hosts and what is spent in a window never come to more than the limit.
 
+mod pace;
+
 use std::time::Duration;
 
 use crate::calendar::window_at;
 use crate::clock::Now;
+use crate::lease::pace::Pace;
 use crate::limit::{Limit, Measure, Window};
 use crate::report::Report;
 use crate::shared::{Answer, Down, Fleet};
@@ -49,6 +52,8 @@ pub(crate) struct Lease {
     /// What was left beside what was held when the store last answered.
     spare: u64,
     is_in_vain: bool,
+    /// Less of it is left than the store believes.
+    gives_back: bool,
     /// What was spent of the limit when it was last looked whether to warn.
     pub(crate) seen: u64,
 }
@@ -71,29 +76,6 @@ struct Known {
     /// What other hosts have leased and not spent.
     others: u64,
     window: u64,
-}
-
-/// What was held for new requests in this second and in the one before.
-#[derive(Debug, Default)]
-struct Pace {
-    second: u64,
-    current: u64,
-    before: u64,
-}
-
-impl Pace {
-    fn roll(&mut self, now: Now) {
-        let second = now.steady.as_secs();
-        if second != self.second {
-            self.before = if second == self.second.saturating_add(1) {
-                self.current
-            } else {
-                0
-            };
-            self.current = 0;
-            self.second = second;
-        }
-    }
 }
 
 /// Whether a request may have what it wants of a limit.
@@ -129,6 +111,7 @@ impl Lease {
             pace: Pace::default(),
             spare: 0,
             is_in_vain: false,
+            gives_back: false,
             seen: 0,
         }
     }
@@ -221,7 +204,7 @@ impl Lease {
 
     /// So much of it is held for a new request.
     pub(crate) fn note_held(&mut self, amount: u64, now: Now) {
-        self.pace.current = self.pace.current.saturating_add(amount);
+        self.pace.add(amount);
         self.used_at = now.steady;
     }
 
@@ -251,7 +234,10 @@ impl Lease {
         fleet: &Fleet,
     ) -> Option<Report> {
         let is_urgent = self.short > 0 || self.is_low(held, now, fleet);
-        let is_changed = self.spent != self.sent.spent || held != self.sent.held || self.is_asked;
+        let is_changed = self.spent != self.sent.spent
+            || held != self.sent.held
+            || self.is_asked
+            || self.gives_back;
         let is_due = self.sent.at.is_none_or(|at| {
             let since = now.steady.saturating_sub(at);
             let soon = if self.is_in_vain {
@@ -277,7 +263,7 @@ impl Lease {
     ) -> Report {
         let is_in_use =
             !fleet.is_closing() && now.steady.saturating_sub(self.used_at) < fleet.ttl() * IDLE;
-        let pace = self.pace.current.max(self.pace.before).saturating_mul(2);
+        let pace = self.pace.of_two_seconds();
         let need = held.saturating_add(if is_in_use { self.short } else { 0 });
         if !is_in_use {
             // Before the store hears of it: by then it may be another host's.
@@ -299,14 +285,22 @@ impl Lease {
             before_window: self.spent.saturating_sub(in_window),
             held,
             need,
+            keeps: self.left,
             ahead: pace,
             is_in_use,
             at: now,
         }
     }
 
-    /// The store has answered `report`.
-    pub(crate) fn answered(&mut self, report: &Report, answer: &Answer, now: Now, fleet: &Fleet) {
+    /// The store has answered `report`. `held`: by requests that are under way now.
+    pub(crate) fn answered(
+        &mut self,
+        report: &Report,
+        answer: &Answer,
+        held: u64,
+        now: Now,
+        fleet: &Fleet,
+    ) {
         if report.number != self.number {
             return;
         }
@@ -314,6 +308,13 @@ impl Lease {
         // Whatever a store says: no more than the limit leaves.
         let left = answer.left.min(self.most.saturating_sub(answer.spent));
         self.left = left.saturating_sub(since);
+        // Not each time that others have taken a little: it has to be told once more.
+        let is_too_much = u128::from(answer.enough) * 4 <= u128::from(left) * 3;
+        let enough = answer.enough.saturating_sub(since).max(held);
+        self.gives_back = is_too_much && enough < self.left;
+        if self.gives_back {
+            self.left = enough;
+        }
         self.valid = Some((
             report.at.steady.saturating_add(fleet.ttl()),
             report.at.host.saturating_add(fleet.ttl()),
@@ -329,7 +330,9 @@ impl Lease {
         self.sent.is_answered = true;
         self.sent.spent = report.spent;
         self.sent.held = report.held;
-        self.spare = left.saturating_sub(report.held);
+        self.spare = left
+            .min(self.left.saturating_add(since))
+            .saturating_sub(report.held);
         self.is_in_vain = self.spare == 0 || left < report.need;
     }
 }

@@ -25,6 +25,8 @@ pub struct Report {
     pub need: u64,
     /// What requests of the next two seconds may take, if they are as those of the last.
     pub ahead: u64,
+    /// What this host goes on to have of what it was given, if not more is given: the rest is given back with this.
+    pub keeps: u64,
     /// Whether more than that may be leased, for requests to come.
     pub is_in_use: bool,
     /// When it was made.

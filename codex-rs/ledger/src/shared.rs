@@ -31,6 +31,8 @@ pub struct Answer {
     pub spent: u64,
     /// What other hosts have leased and not spent.
     pub others: u64,
+    /// How much of `left` this host should keep: it gives back the rest when it next reports.
+    pub enough: u64,
 }
 
 /// How the store does.

@@ -164,7 +164,7 @@ fn the_server_that_hosts_share_has_a_line_and_its_warnings_stand_with_the_others
     };
     let said = with(&ledger);
     assert!(
-        said.contains("ledger:       redis://store:6379/0 up, last answer 400 ms ago, 2 failed\n"),
+        said.contains("ledger:       redis://store:6379/0 up, last answer 0.4s ago, 2 failed\n"),
         "{said}"
     );
     assert!(

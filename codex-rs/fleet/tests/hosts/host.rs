@@ -1,6 +1,6 @@
 //! One host: a ledger and what keeps its leases, in this process.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +9,9 @@ use codex_ledger::{
     Amounts, Clock, Down, Exceeded, Grant, Ledger, Limit, Measure, Mode, Subject, Which, Window,
 };
 use codex_test_support::{RedisServer, skipped};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -80,6 +83,11 @@ impl Setup {
     }
 
     pub(crate) async fn host(self, server: &RedisServer) -> Host {
+        self.host_by(server.socket()).await
+    }
+
+    /// The same, of a server that is reached by this socket.
+    pub(crate) async fn host_by(self, socket: PathBuf) -> Host {
         let woken = Arc::new(Notify::new());
         let wake = Arc::clone(&woken);
         let ledger = Ledger::shared(self.clock, TTL, self.down, move || wake.notify_one());
@@ -89,7 +97,7 @@ impl Setup {
             is_strict: self.mode == Mode::Strict,
         };
         let say = |_: Notice<'_>| {};
-        let store = store_on(server.socket());
+        let store = store_on(socket);
         let mut keeper = Keeper::new(ledger.clone(), store, terms, woken, say);
         keeper.begin().await.unwrap();
         let (state, changes) = (keeper.state(), keeper.changes());
@@ -165,6 +173,34 @@ impl Host {
     pub(crate) async fn end(mut self) {
         drop(self.stop.take());
         self.keeping.await.unwrap();
+    }
+}
+
+/// A socket by which `server` is so far away, in each direction, for any number of connections; it lives as long as the
+/// test.
+pub(crate) fn far_from(server: &RedisServer, away: Duration, dir: &Path) -> PathBuf {
+    let (near, far) = (dir.join("far"), server.socket());
+    let listener = UnixListener::bind(&near).unwrap();
+    tokio::spawn(async move {
+        while let Ok((caller, _)) = listener.accept().await {
+            let server = UnixStream::connect(&far).await.unwrap();
+            let ((caller_in, caller_out), (server_in, server_out)) =
+                (caller.into_split(), server.into_split());
+            tokio::spawn(carry(caller_in, server_out, away));
+            tokio::spawn(carry(server_in, caller_out, away));
+        }
+    });
+    near
+}
+
+/// One question or one answer is under way at a time.
+async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, away: Duration) {
+    let mut piece = vec![0; 64 * 1024];
+    while let Ok(length @ 1..) = from.read(&mut piece).await {
+        tokio::time::sleep(away).await;
+        if to.write_all(&piece[..length]).await.is_err() {
+            return;
+        }
     }
 }
 

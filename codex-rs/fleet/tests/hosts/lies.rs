@@ -10,7 +10,7 @@ use tokio::net::UnixListener;
 use crate::host::{TTL, limit, server, store_on, tokens};
 
 /// Keeps one limit of 100 tokens with a server that answers each report by these numbers.
-async fn with_answer(numbers: [i128; 5]) -> (Ledger, Result<(), StoreError>) {
+async fn with_answer(numbers: [i128; 6]) -> (Ledger, Result<(), StoreError>) {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("socket");
     let listener = UnixListener::bind(&socket).unwrap();
@@ -25,7 +25,7 @@ async fn with_answer(numbers: [i128; 5]) -> (Ledger, Result<(), StoreError>) {
             let is_report = String::from_utf8_lossy(&question[..read]).contains("EVALSHA");
             let answer = if is_report {
                 let numbers = numbers.map(|number| format!(":{number}\r\n"));
-                format!("*5\r\n{}", numbers.concat())
+                format!("*6\r\n{}", numbers.concat())
             } else {
                 "$0\r\n\r\n".to_owned()
             };
@@ -67,12 +67,12 @@ const NOW: i128 = 1_800_000_000_000_000;
 
 #[tokio::test]
 async fn whatever_a_server_grants_is_no_more_than_the_limit() {
-    let (ledger, begun) = with_answer([NOW, 1 << 60, 0, 0, 1]).await;
+    let (ledger, begun) = with_answer([NOW, 1 << 60, 0, 0, 1, 1 << 60]).await;
     begun.unwrap();
     assert!(!admits(&ledger, 101));
     assert!(admits(&ledger, 100));
     // What is spent counts, also if it is more than there is.
-    let (ledger, begun) = with_answer([NOW, 1 << 60, i128::from(i64::MAX), 0, 1]).await;
+    let (ledger, begun) = with_answer([NOW, 1 << 60, i128::from(i64::MAX), 0, 1, 0]).await;
     begun.unwrap();
     assert!(!admits(&ledger, 1));
 }
@@ -80,13 +80,13 @@ async fn whatever_a_server_grants_is_no_more_than_the_limit() {
 #[tokio::test]
 async fn numbers_that_mean_nothing_are_not_taken() {
     for numbers in [
-        [-1, 1, 0, 0, 1],
-        [NOW, -1, 0, 0, 1],
-        [NOW, 1, -(1 << 62), 0, 1],
-        [NOW, 1, 0, -1, 1],
-        [i128::from(i64::MAX), 1, 0, 0, 1],
+        [-1, 1, 0, 0, 1, 0],
+        [NOW, -1, 0, 0, 1, 0],
+        [NOW, 1, -(1 << 62), 0, 1, 0],
+        [NOW, 1, 0, -1, 1, 0],
+        [i128::from(i64::MAX), 1, 0, 0, 1, 0],
         // Not a number of the protocol.
-        [NOW, 1 << 90, 0, 0, 1],
+        [NOW, 1 << 90, 0, 0, 1, 0],
     ] {
         let (ledger, begun) = with_answer(numbers).await;
         assert!(begun.is_err(), "{numbers:?}");

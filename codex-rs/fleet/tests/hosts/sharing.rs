@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use codex_ledger::{Clock, ManualClock, Mode};
 
-use crate::host::{Host, Setup, server, until};
+use crate::host::{Host, Setup, far_from, server, tokens, until};
 
 async fn hosts(
     count: usize,
@@ -43,6 +43,44 @@ async fn five_hosts_spend_all_of_a_limit_and_in_strict_mode_no_more() {
     assert!((360..=400).contains(&allowed), "{allowed} of 400");
     let (spent, _) = until(&server, |(spent, _)| spent == allowed * 10).await;
     assert!(spent <= 4_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_host_takes_while_its_report_is_under_way_is_not_given_to_others() {
+    let Some(server) = server() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let far = far_from(&server, Duration::from_millis(25), dir.path());
+    let mut hosts = Vec::new();
+    for _ in 0..5 {
+        hosts.push(Arc::new(
+            Setup::of(4_000, Mode::Strict).host_by(far.clone()).await,
+        ));
+    }
+    let mut allowed = 0;
+    for each in [18, 7] {
+        let callers: Vec<_> = (0..20)
+            .map(|number: usize| {
+                let host = Arc::clone(&hosts[number % hosts.len()]);
+                tokio::spawn(async move {
+                    let mut allowed = 0;
+                    for _ in 0..each {
+                        let Ok(mut grant) = host.admit(10).await else {
+                            break;
+                        };
+                        tokio::time::sleep(Duration::from_millis(3)).await;
+                        grant.settle(tokens(10));
+                        allowed += 1;
+                    }
+                    allowed
+                })
+            })
+            .collect();
+        for caller in callers {
+            allowed += caller.await.unwrap();
+        }
+    }
+    assert!((360..=400).contains(&allowed), "{allowed} of 400");
+    until(&server, |(spent, _)| spent == allowed * 10).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -131,8 +131,9 @@ impl Account {
     }
 
     pub(crate) fn answered(&mut self, report: &Report, answer: &Answer, now: Now, fleet: &Fleet) {
+        let held = self.held(report.limit.measure);
         if let Some(lease) = self.lease_mut(&report.limit) {
-            lease.answered(report, answer, now, fleet);
+            lease.answered(report, answer, held, now, fleet);
         }
     }
 }

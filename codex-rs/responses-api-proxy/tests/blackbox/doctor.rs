@@ -109,7 +109,7 @@ fn doctor_finds_nothing_wrong_with_a_proxy_that_has_all_protections() {
         examined.object
     );
     assert_eq!(examined.of_proxy("unknown"), ["proxy.landlock"]);
-    assert_eq!(examined.of_proxy("ok").len(), 16, "{}", examined.object);
+    assert_eq!(examined.of_proxy("ok").len(), 17, "{}", examined.object);
     let tried = examined.check("proxy.memory_access")["found"]
         .as_str()
         .unwrap();

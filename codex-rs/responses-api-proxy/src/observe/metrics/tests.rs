@@ -5,6 +5,8 @@ use super::*;
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
+use codex_fleet::FleetState;
+
 use crate::inspect::answer::facts::AnswerFacts;
 use crate::observe::metrics::exposition::{Budget, CredentialStanding, Moment, Registered};
 use crate::observe::outcome::Outcome;
@@ -80,6 +82,7 @@ fn text(registered: Registered) -> String {
             leased: None,
         }],
         credential: Some(CredentialStanding::default()),
+        store: Some(FleetState::new(String::new()).standing()),
         ..Moment::default()
     };
     let exposition = registered.complete(&[], false, &upstream, moment);
