@@ -157,6 +157,19 @@ def identity(page, _documents):
         run(f"timeout 20 {command}", statuses=(1, 124), wants=[fails])
 
 
+def fleet(page, _documents):
+    """The server is on this host."""
+    run("echo 127.0.0.1 ledger.internal >>/etc/hosts && mkdir -p /etc/codex-proxy /run/ledger")
+    policy = '[everyone]\n[[everyone.limits]]\nusd = 5\nper = "day"\n'
+    run("cat >/etc/codex-proxy/policy.toml && (umask 077; echo secret >/etc/codex-proxy/ledger-password)", stdin=policy)
+    server = "exec redis-server --bind 127.0.0.1 --requirepass secret --appendonly yes --dir /run/ledger"
+    start = f"exec {page.block('--policy /etc')}"
+    with Proxy(server, wants="Ready to accept connections"), Proxy(start, wants="process:"):
+        run(page.block("budget top").replace("user:1001", "everyone"), wants=["everyone per day: $0.00 of $5.00 spent"])
+    run("echo '{}' >/run/access.log")
+    run(page.block("--arg host"), cwd="/run", wants=['{"host":'])
+
+
 def lifecycle(page, _documents):
     given = f'key={KEY_FILE} dir={RUN}; rm -f "$dir/info.json"\n'
     with Proxy(page.block("--idle-exit 10m ...").replace("...", f"< {KEY_FILE}")):
@@ -226,6 +239,7 @@ PAGES = {
     "docs/budgets.md": budgets,
     "docs/control.md": control,
     "docs/exec.md": chat,
+    "docs/fleet.md": fleet,
     "docs/identity.md": identity,
     "docs/lifecycle.md": lifecycle,
     "docs/observing.md": observing,
