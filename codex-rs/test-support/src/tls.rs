@@ -14,7 +14,9 @@ use tempfile::TempDir;
 use tokio_rustls::TlsAcceptor;
 
 /// The files of [`Identity::write_pem`].
+#[cfg(unix)]
 pub(crate) const CERTIFICATE_FILE: &str = "certificate.pem";
+#[cfg(unix)]
 pub(crate) const KEY_FILE: &str = "key.pem";
 
 /// What the mock upstream shows as its certificate.
@@ -39,7 +41,9 @@ pub enum Certificate {
 pub(crate) struct Identity {
     dir: TempDir,
     leaf: CertificateDer<'static>,
+    #[cfg(unix)]
     leaf_pem: String,
+    #[cfg(unix)]
     key_pem: String,
     key: PrivateKeyDer<'static>,
 }
@@ -85,7 +89,9 @@ impl Identity {
         Self {
             dir,
             leaf: leaf.der().clone(),
+            #[cfg(unix)]
             leaf_pem: leaf.pem(),
+            #[cfg(unix)]
             key_pem: key.serialize_pem(),
             key: PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
         }
@@ -97,6 +103,7 @@ impl Identity {
     }
 
     /// Writes certificate and key to a directory, for a server that is a program of its own.
+    #[cfg(unix)]
     pub(crate) fn write_pem(&self, to: &Path) -> std::io::Result<()> {
         std::fs::write(to.join(CERTIFICATE_FILE), &self.leaf_pem)?;
         std::fs::write(to.join(KEY_FILE), &self.key_pem)
