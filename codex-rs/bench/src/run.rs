@@ -257,10 +257,15 @@ fn contestants(args: &Args) -> Result<Vec<Contestant>> {
             say(format_args!("skipped: ours: name it with --ours PATH"));
         }
     }
-    for kind in [Kind::OursLogged, Kind::OursLimited] {
-        if !wanted(kind) {
-            continue;
-        }
+    let asked_for = |kind: Kind| args.contestants.contains(&kind);
+    let variants = [
+        (Kind::OursLogged, wanted(Kind::OursLogged)),
+        (Kind::OursLimited, wanted(Kind::OursLimited)),
+        (Kind::OursUnwiped, asked_for(Kind::OursUnwiped)),
+        (Kind::OursUnredacted, asked_for(Kind::OursUnredacted)),
+        (Kind::OursUnconfined, asked_for(Kind::OursUnconfined)),
+    ];
+    for (kind, _) in variants.into_iter().filter(|(_, is_wanted)| *is_wanted) {
         let with = kind.to_string();
         for ours in &args.ours {
             let (label, path) = match ours.split_once('=') {

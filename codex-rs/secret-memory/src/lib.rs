@@ -35,4 +35,6 @@ mod zero_on_free;
 pub use heap::return_free_memory;
 pub use page::{CAPACITY, PageError, ReadOnlyPage, SecretPage};
 pub use protection::{Backing, Protection, SecretMemoryRefused};
+#[cfg(codex_bench)]
+pub use zero_on_free::WIPES;
 pub use zero_on_free::ZeroOnFree;

@@ -5,6 +5,12 @@
 //! until somebody overwrites it.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+#[cfg(codex_bench)]
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether blocks are wiped. Only in builds that measure what that costs, `--cfg codex_bench`; all others do so always.
+#[cfg(codex_bench)]
+pub static WIPES: AtomicBool = AtomicBool::new(true);
 
 /// The system's allocator, with every block wiped before it is freed, those that
 /// a reallocation leaves behind included.
@@ -31,8 +37,14 @@ unsafe impl GlobalAlloc for ZeroOnFree {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller owns the block, which is `layout.size()` long.
-        unsafe { wipe(block, layout.size()) };
+        #[cfg(codex_bench)]
+        let wipes = WIPES.load(Ordering::Relaxed);
+        #[cfg(not(codex_bench))]
+        let wipes = true;
+        if wipes {
+            // SAFETY: the caller owns the block, which is `layout.size()` long.
+            unsafe { wipe(block, layout.size()) };
+        }
         // SAFETY: the caller keeps `dealloc`'s contract, which is the same.
         unsafe { System.dealloc(block, layout) };
     }

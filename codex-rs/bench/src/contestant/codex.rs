@@ -49,6 +49,19 @@ pub(super) fn start_with_policy(program: &Path, post: &Post<'_>) -> Result<Start
     Ok(start)
 }
 
+/// Without a protection that only builds with `--cfg codex_bench` can go without.
+pub(super) fn start_without(protection: &str, program: &Path, post: &Post<'_>) -> Start {
+    let mut start = start(program, post);
+    start.command.env("CODEX_BENCH_WITHOUT", protection);
+    start
+}
+
+pub(super) fn start_without_sandbox(program: &Path, post: &Post<'_>) -> Start {
+    let mut start = start(program, post);
+    start.command.arg("--sandbox=off");
+    start
+}
+
 pub(super) fn start(program: &Path, post: &Post<'_>) -> Start {
     let scheme = if post.authority.is_some() {
         "https"

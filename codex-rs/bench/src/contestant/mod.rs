@@ -9,7 +9,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+
+/// How the version ends that a build with `--cfg codex_bench` says.
+const BENCH_BUILD: &str = "for benchmarks alone";
 
 /// The kinds of contestant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -22,6 +25,12 @@ pub(crate) enum Kind {
     OursLogged,
     /// The same without logs, with a policy of a thousand users
     OursLimited,
+    /// The same without wiping freed memory; a build with --cfg codex_bench
+    OursUnwiped,
+    /// The same without looking for the key in answers; a build with --cfg codex_bench
+    OursUnredacted,
+    /// The same without a sandbox
+    OursUnconfined,
     Nginx,
     Haproxy,
     /// The subcommand of the same name in OpenAI's Codex CLI
@@ -65,6 +74,9 @@ impl fmt::Display for Kind {
             Self::Ours => "ours",
             Self::OursLogged => "ours+log",
             Self::OursLimited => "ours+policy",
+            Self::OursUnwiped => "ours-wiping",
+            Self::OursUnredacted => "ours-redaction",
+            Self::OursUnconfined => "ours-sandbox",
             Self::Nginx => "nginx",
             Self::Haproxy => "haproxy",
             Self::Peer => "peer",
@@ -90,9 +102,7 @@ impl Contestant {
     pub(crate) fn new(kind: Kind, label: &str, program: &Path) -> Result<Self> {
         let flag = match kind {
             Kind::Nginx | Kind::Haproxy => "-v",
-            Kind::Direct | Kind::Ours | Kind::OursLogged | Kind::OursLimited | Kind::Peer => {
-                "--version"
-            }
+            _ => "--version",
         };
         let said = Command::new(program)
             .arg(flag)
@@ -101,6 +111,13 @@ impl Contestant {
         let said = [said.stdout, said.stderr].concat();
         let said = String::from_utf8_lossy(&said);
         let first = said.lines().next().unwrap_or_default();
+        if matches!(kind, Kind::OursUnwiped | Kind::OursUnredacted) && !first.ends_with(BENCH_BUILD)
+        {
+            bail!(
+                "{} is a build with all protections: {kind} needs RUSTFLAGS='--cfg codex_bench'",
+                program.display()
+            );
+        }
         let version = first.split_whitespace().find_map(|word| {
             let word = word.trim_start_matches("nginx/");
             word.starts_with(|c: char| c.is_ascii_digit())
@@ -124,6 +141,9 @@ impl Contestant {
             Kind::Ours | Kind::Peer => codex::start(&self.program, post),
             Kind::OursLogged => codex::start_with_logs(&self.program, post),
             Kind::OursLimited => codex::start_with_policy(&self.program, post)?,
+            Kind::OursUnwiped => codex::start_without("wiping", &self.program, post),
+            Kind::OursUnredacted => codex::start_without("redaction", &self.program, post),
+            Kind::OursUnconfined => codex::start_without_sandbox(&self.program, post),
             Kind::Nginx => nginx::start(&self.program, post)?,
             Kind::Haproxy => haproxy::start(&self.program, post)?,
         };
@@ -140,9 +160,9 @@ impl Contestant {
     /// Its configuration, for whoever wants to judge whether it is fair.
     pub(crate) fn configuration(&self, post: &Post<'_>) -> Option<String> {
         match self.kind {
-            Kind::Direct | Kind::Ours | Kind::OursLogged | Kind::OursLimited | Kind::Peer => None,
             Kind::Nginx => Some(nginx::configuration(post)),
             Kind::Haproxy => Some(haproxy::configuration(post)),
+            _ => None,
         }
     }
 }

@@ -4,13 +4,15 @@
 //! `instructions`. So a search whose time, or whose outcome, depends on how much of
 //! the key a text holds is an oracle: a guess can be lengthened character by
 //! character. Ordinary searches are of that kind (they stop at the first difference,
-//! or skip by what the needle is made of). This one depends on the key in two
-//! things only: its length, and whether all of it is in the text.
+//! or skip by what the needle is made of). This one depends on the key in three
+//! things only: its length, whether it begins as OpenAI says that its keys do
+//! ([`PUBLIC_PREFIX`]), and whether all of it is in the text.
 //!
-//! 1. A key can stand only in a run of bytes of its alphabet ([`Alphabet`]) that
-//!    is at least as long as itself. Such runs are found by the class of bytes alone,
+//! 1. Which places are looked at. Those where the public prefix stands, if the key begins with it. If it does
+//!    not, or the case of letters is ignored, all in runs of bytes of its alphabet ([`Alphabet`])
+//!    that are at least as long as the key. Such runs are found by the class of bytes alone,
 //!    in jumps of the key's length: ordinary text has few, and costs little.
-//! 2. In a run each place is compared by a hash of as many bytes as the key has, which
+//! 2. Each such place is compared by a hash of as many bytes as the key has, which
 //!    is rolled from place to place (a cyclic polynomial: Cohen, Recursive hashing
 //!    functions for n-grams, 1997) and takes the same steps whatever the bytes are. Each
 //!    byte counts as a random number of 64 bits that this process has drawn for it. A
@@ -23,6 +25,9 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 
 use crate::credential::alphabet::Alphabet;
 use crate::credential::fingerprint::{Fingerprint, Points};
@@ -32,6 +37,11 @@ use crate::credential::fingerprint::{Fingerprint, Points};
 /// guessed as a whole is better not replaced. Twelve characters of 64 are 2^72 guesses.
 const SHORTEST_KEY: usize = 12;
 
+/// How the keys of OpenAI begin, whatever else follows (`sk-proj-`, `sk-svcacct-`). That a key does is not secret.
+const PUBLIC_PREFIX: &[u8] = b"sk-";
+
+static PREFIX_FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(PUBLIC_PREFIX));
+
 /// So many hashes are compared before there is a look at the outcome.
 const AT_ONCE: usize = 4;
 
@@ -40,6 +50,7 @@ pub(crate) struct Needle {
     /// Of the key, in bytes; 0 if it is not looked for.
     length: usize,
     alphabet: Alphabet,
+    has_public_prefix: bool,
     points: Points,
     exact: Hash,
     any_case: Hash,
@@ -134,6 +145,7 @@ impl Needle {
         Some(Self {
             length: key.len(),
             alphabet,
+            has_public_prefix: key.starts_with(PUBLIC_PREFIX),
             points,
             exact: Hash::new(numbers, key, points.of(key, as_it_is)),
             any_case: Hash::new(folded, key, points.of(key, in_lower_case)),
@@ -190,6 +202,10 @@ impl Needle {
         if self.length == 0 {
             return found;
         }
+        if self.has_public_prefix && case == Case::Exact {
+            self.look_at_prefixes(text, &mut found);
+            return found;
+        }
         let mut from = 0;
         while let Some(run) = self.next_run(text, from) {
             from = run.end;
@@ -201,6 +217,32 @@ impl Needle {
             self.look_in_run(bytes, run.start, case, &mut found);
         }
         found
+    }
+
+    /// Looks at every place where the public prefix stands, and notes where the key does.
+    fn look_at_prefixes(&self, text: &[u8], found: &mut Vec<Range<usize>>) {
+        let hash = &self.exact;
+        let mut before = None;
+        for at in PREFIX_FINDER.find_iter(text) {
+            let Some(window) = text.get(at..at + self.length) else {
+                return;
+            };
+            let here = match before {
+                // Where the prefix is repeated, to hash each place anew would take as many times longer as a key is
+                // longer than the prefix.
+                Some((last, hash_there)) if at - last < self.length / 2 => {
+                    let outs = text.get(last..at).unwrap_or_default();
+                    let ins = text.get(last + self.length..).unwrap_or_default();
+                    let roll = |here, (&out, &next)| hash.roll(here, out, next);
+                    outs.iter().zip(ins).fold(hash_there, roll)
+                }
+                _ => hash.of(window),
+            };
+            before = Some((at, here));
+            if here == hash.of_key && self.stands_at(text, at, Case::Exact) {
+                self.note(at, found);
+            }
+        }
     }
 
     /// The next run of key bytes, from `from` on, that is as long as a key.

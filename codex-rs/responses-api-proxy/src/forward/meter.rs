@@ -68,7 +68,10 @@ impl Meter {
             return;
         };
         let (nano_usd, tokens) = spent.reservation.remaining();
-        let usd = nano_usd.map(|nano| format!("{:.6}", (nano / 1_000) as f64 / 1e6));
+        let usd = nano_usd.map(|nano| {
+            let micro = nano / 1_000;
+            format!("{}.{:06}", micro / 1_000_000, micro % 1_000_000)
+        });
         let tokens = tokens.map(|tokens| tokens.to_string());
         for (name, text) in [(REMAINING_USD, usd), (REMAINING_TOKENS, tokens)] {
             if let Some(value) = text.and_then(|text| HeaderValue::from_str(&text).ok()) {

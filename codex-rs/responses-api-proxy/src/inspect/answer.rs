@@ -58,7 +58,7 @@ impl AnswerMeter {
         }
     }
 
-    /// Has [`output_bytes`](Self::output_bytes) counted too, which takes some 10 ns for each delta.
+    /// Has [`output_bytes`](Self::output_bytes) counted too, which takes some 10 ns for each delta that is looked at.
     pub(crate) fn counting_output(mut self) -> Self {
         self.answer.deltas.count_text();
         self
@@ -91,8 +91,8 @@ impl AnswerMeter {
     }
 
     /// The text in the events that [`deltas`](Self::deltas) counts, in bytes: of each the member `delta`, as it is
-    /// written. That is longer than the text where it has escapes, so this is for estimates. 0 unless it is
-    /// [asked for](Self::counting_output).
+    /// written. That is longer than the text where it has escapes, and of a long answer not every event is looked at,
+    /// so this is for estimates. 0 unless it is [asked for](Self::counting_output).
     pub(crate) fn output_bytes(&self) -> u64 {
         self.answer.deltas.bytes()
     }

@@ -8,6 +8,8 @@
 //! [`Confined`](confined::Confined) can start to serve.
 
 pub(crate) mod banner;
+#[cfg(codex_bench)]
+mod bench_build;
 pub(crate) mod budget_command;
 pub(crate) mod checked;
 pub(crate) mod confined;
@@ -58,6 +60,8 @@ use crate::startup::verify_audit_log::verify;
 pub fn run_main(args: Args, called_as: &[&str]) -> anyhow::Result<ExitCode> {
     stderr::panics_without_payload();
     let _flush = FlushAtTheEnd;
+    #[cfg(codex_bench)]
+    bench_build::go_without()?;
     match args.command.clone() {
         Some(ProxyCommand::Audit(AuditCommand::Verify(what))) => return verify(&what),
         Some(ProxyCommand::Policy(what)) => return policy_command::run(&what),

@@ -24,7 +24,7 @@ mod frame;
 mod sent;
 mod stream;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::ReadBuf;
@@ -49,7 +49,8 @@ const MAX_FRAME: usize = 16 * 1024;
 
 /// The windows of one connection. Without `Debug`: answers are in it.
 pub(super) struct Windows {
-    streams: HashMap<u32, Stream>,
+    /// By their numbers: few, so that one is found faster than its number is hashed.
+    streams: BTreeMap<u32, Stream>,
     budget: &'static Budget,
     /// The last stream that h2 has begun.
     last_begun: u32,
@@ -80,7 +81,7 @@ impl Windows {
 
     fn within(budget: &'static Budget) -> Self {
         Self {
-            streams: HashMap::new(),
+            streams: BTreeMap::new(),
             budget,
             last_begun: 0,
             guess: 0,

@@ -78,6 +78,31 @@ fn a_key_too_short_to_be_told_from_text_is_not_looked_for() {
     assert!(needle(b"sk-test-0123").is_in(b"sk-test-0123", Case::Exact));
 }
 
+/// Places are looked at by the prefix then, the case of letters aside.
+#[test]
+fn a_key_with_the_public_prefix_is_found_among_prefixes_that_begin_none() {
+    let needle = needle(KEY);
+    for (before, between) in [(0, 0), (1, 3), (7, 14), (40, 13), (3, 500)] {
+        let text = [
+            &b"sk-".repeat(before)[..],
+            KEY,
+            &b"-sk-"[..between.min(4)],
+            &vec![b's'; between],
+            KEY,
+            b"sk-test-abcabcabd-012345678",
+        ]
+        .concat();
+        assert_eq!(
+            needle.find(&text, Case::Exact),
+            find_plainly(&text, KEY, Case::Exact)
+        );
+        assert_eq!(
+            needle.find(&text, Case::Exact).first().unwrap().start,
+            3 * before
+        );
+    }
+}
+
 #[test]
 fn an_open_end_is_a_run_of_key_bytes_shorter_than_the_key() {
     let needle = needle(KEY);
@@ -130,6 +155,20 @@ proptest! {
             prop_assert_eq!(
                 needle.find(text.as_bytes(), case),
                 find_plainly(text.as_bytes(), PERIODIC, case)
+            );
+        }
+    }
+
+    #[test]
+    fn it_does_for_a_key_with_the_public_prefix(
+        text in "(sk-|sk-sk-xsk-xx|SK-sk-xsk-xx|[.]|[skx-]{0,30}){0,24}",
+    ) {
+        let key = b"sk-sk-xsk-xx";
+        let needle = needle(key);
+        for case in [Case::Exact, Case::Ignored] {
+            prop_assert_eq!(
+                needle.find(text.as_bytes(), case),
+                find_plainly(text.as_bytes(), key, case)
             );
         }
     }

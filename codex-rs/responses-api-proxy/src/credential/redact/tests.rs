@@ -131,9 +131,12 @@ impl Dice {
         usize::try_from(self.0 % u64::try_from(end).unwrap()).unwrap()
     }
 
-    /// Of few letters, so that keys resemble each other and themselves.
+    /// Of few letters, so that keys resemble each other and themselves; of every other one the prefix is public.
     fn key(&mut self, len: usize) -> Vec<u8> {
-        (0..len).map(|_| b"ab-"[self.below(3)]).collect()
+        let prefix = [&b""[..], b"sk-"][self.below(2)];
+        let letters = [&b"ab-"[..], b"sk-"][self.below(2)];
+        let rest = (prefix.len()..len).map(|_| letters[self.below(3)]);
+        prefix.iter().copied().chain(rest).collect()
     }
 
     /// Parts of either key, mostly their beginnings, and some bytes of other classes.
