@@ -4,6 +4,8 @@
 //! leases of all hosts and what is spent in a window never come to more than the limit.
 
 mod pace;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 

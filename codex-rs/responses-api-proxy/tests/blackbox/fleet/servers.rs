@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use codex_test_support::{Certificate, RedisServer, run_to_exit, skipped};
 
@@ -76,9 +77,10 @@ fn in_a_cluster_the_keys_of_a_limit_are_in_one_slot() {
             .ask("CLUSTER ADDSLOTSRANGE 0 16383")
             .starts_with("+OK")
     );
-    let state = || server.ask("CLUSTER INFO");
-    while !state().contains("cluster_state:ok") {
-        thread::yield_now();
+    let begun = Instant::now();
+    while !server.ask("CLUSTER INFO").contains("cluster_state:ok") {
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        thread::sleep(Duration::from_millis(20));
     }
     let upstream = upstream();
     let limits = [
