@@ -5,6 +5,7 @@
 //! microseconds each; so its answers are kept, and see [`QuoteCache`](crate::quote_cache::QuoteCache) for how
 //! long.
 
+use std::sync::LazyLock;
 use std::time::SystemTime;
 
 use genai_prices::{Calculator, ErrorKind, PriceRequest, Usage, UsageKey};
@@ -25,14 +26,19 @@ const LONGEST_INPUT: u64 = 1 << 53;
 /// the list. It removes the error of the division by which they are found, to the last bit.
 const GRID: f64 = 1e9;
 
-/// The bundled price list.
+/// OpenAI's part of the list in `genai-prices`, which is a tenth of it; `scripts/price-list` writes it.
+static OPENAI: LazyLock<Result<Calculator, ErrorKind>> = LazyLock::new(|| {
+    Calculator::from_json(include_bytes!("openai.json")).map_err(|error| error.kind())
+});
+
+/// The bundled price list, or why it cannot be asked.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Catalogue(&'static Calculator);
+pub(crate) struct Catalogue(Result<&'static Calculator, ErrorKind>);
 
 impl Catalogue {
     /// Decodes the list, the first time.
     pub(crate) fn bundled() -> Self {
-        Self(Calculator::bundled())
+        Self(OPENAI.as_ref().map_err(|kind| *kind))
     }
 
     /// The rates for an answer to an input of so many tokens. A snapshot that the list does not have yet has
@@ -89,6 +95,7 @@ impl Catalogue {
         input: u64,
         at: SystemTime,
     ) -> Result<Rates, PriceError> {
+        let calculator = self.0.map_err(PriceError::Catalogue)?;
         let input = as_f64(input);
         let price = |usage: [(UsageKey, f64); 2]| {
             let usage = Usage::from(usage);
@@ -98,7 +105,7 @@ impl Catalogue {
             if let Some(tier) = tier {
                 request = request.with_price_context("service_tier", tier);
             }
-            self.0
+            calculator
                 .calculate(&request)
                 .map_err(|error| match error.kind() {
                     ErrorKind::ModelNotFound => PriceError::UnknownModel,

@@ -53,8 +53,8 @@ pub struct Prices {
 impl Prices {
     /// OpenAI's list prices as of the release of `genai-prices` that this was built with.
     ///
-    /// The first call in a process decodes the list: about 50 ms and 19 MB, of which 9 MB stay in use for as
-    /// long as the process lives. So call this only where something needs prices, and before serving.
+    /// The first call in a process decodes the list, which takes milliseconds and stays in memory for as long as the
+    /// process lives. So call this only where something needs prices, and before serving.
     #[must_use]
     pub fn bundled() -> Self {
         Self {

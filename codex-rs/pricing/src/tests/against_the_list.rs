@@ -1,4 +1,5 @@
-//! Whatever is kept between two answers, each costs what the list says by a calculation of its own.
+//! Each answer costs what the list of the crate says by a calculation of its own: whatever is kept between two answers,
+//! and though OpenAI's part of that list is a copy.
 
 use std::time::SystemTime;
 
@@ -55,6 +56,58 @@ prop_compose! {
     }
 }
 
+/// Days on which prices change, and others.
+const DAYS: [u64; 6] = [
+    1_749_513_600,
+    1_785_369_600,
+    1_787_270_400,
+    1_791_763_200,
+    1_792_368_000,
+    NOW,
+];
+
+/// The copy is that of the version in Cargo.lock: what it lacks would have no price, or the price of yesterday.
+#[test]
+fn the_copy_of_the_list_is_current() {
+    const COPY: &str = include_str!("../openai.json");
+    let copied: Vec<_> = Calculator::from_json(COPY)
+        .unwrap()
+        .providers()
+        .flat_map(|provider| provider.models())
+        .map(|model| model.id().to_owned())
+        .collect();
+    assert_eq!(
+        copied,
+        listed_models(),
+        "scripts/price-list > codex-rs/pricing/src/openai.json"
+    );
+
+    let prices = Prices::bundled();
+    let tokens = Tokens {
+        input: 300_000,
+        cached: 100_000,
+        cache_write: 50_000,
+        output: 1_000,
+        reasoning: 0,
+    };
+    for model in copied {
+        for day in DAYS {
+            for tier in ["default", "flex", "priority"] {
+                let (listed, cost) = (
+                    list_price(&model, tier, &tokens, at(day)),
+                    prices.cost(&model, Some(tier), &tokens, at(day)),
+                );
+                if let Ok(cost) = cost {
+                    assert!(
+                        (cost.usd - listed.unwrap()).abs() < 1e-9,
+                        "{model} {tier} {day}: {cost:?} is not {listed:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
 proptest! {
     /// One model at a time, so that most answers come from the cache, in any order of lengths and of minutes.
     #[test]
@@ -64,8 +117,7 @@ proptest! {
             (
                 select(vec!["default", "flex", "priority", "fast", "scale"]),
                 any_tokens(),
-                // Days on which prices change, and others.
-                select(vec![1_749_513_600, 1_785_369_600, 1_787_270_400, 1_791_763_200, 1_792_368_000, NOW]),
+                select(DAYS.to_vec()),
                 select(vec![-61_i64, -1, 0, 0, 1, 59, 61]),
             ),
             1..24,
