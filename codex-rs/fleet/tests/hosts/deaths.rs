@@ -30,7 +30,7 @@ async fn the_lease_of_a_host_that_dies_comes_back_and_what_it_held_is_charged() 
         if let Ok(grant) = living.admit(970).await {
             break grant;
         }
-        assert!(dead.elapsed() < Duration::from_secs(30));
+        assert!(dead.elapsed() < Duration::from_secs(60));
     };
     grant.settle(tokens(970));
     until(&server, |(spent, _)| spent == 1_000).await;
@@ -80,7 +80,7 @@ async fn what_is_sent_again_because_nobody_answered_counts_once() {
     assert!(host.spend(70).await);
     let away = Instant::now();
     while host.state.standing().errors < 2 {
-        assert!(away.elapsed() < Duration::from_secs(10));
+        assert!(away.elapsed() < Duration::from_secs(60));
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     server.go_on();
@@ -109,7 +109,7 @@ async fn while_the_server_is_away_each_choice_does_what_it_says() {
     let begun = Instant::now();
     let is_away = |host: &crate::host::Host| !host.state.standing().is_up;
     while ![&refusing, &local, &allowing].into_iter().all(is_away) || begun.elapsed() < TTL {
-        assert!(begun.elapsed() < Duration::from_secs(10));
+        assert!(begun.elapsed() < Duration::from_secs(60));
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let Err(Exceeded { what, .. }) = refusing.admit(500).await else {
@@ -123,7 +123,7 @@ async fn while_the_server_is_away_each_choice_does_what_it_says() {
     // And then there is nothing left for anybody.
     let begun = Instant::now();
     while allowing.spend(1).await || local.spend(1).await {
-        assert!(begun.elapsed() < Duration::from_secs(10));
+        assert!(begun.elapsed() < Duration::from_secs(60));
         // A request that need not wait gives nobody else a turn.
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -211,7 +211,7 @@ pub(crate) async fn counted(server: &RedisServer) -> (u64, u64) {
         match store_on(server.socket()).totals().await {
             Ok(totals) => break totals,
             // It has just been started, or waked.
-            Err(error) => assert!(begun.elapsed() < Duration::from_secs(10), "{error}"),
+            Err(error) => assert!(begun.elapsed() < Duration::from_secs(60), "{error}"),
         }
     };
     totals
@@ -224,7 +224,7 @@ pub(crate) async fn until(server: &RedisServer, suits: impl Fn((u64, u64)) -> bo
     let begun = std::time::Instant::now();
     loop {
         let found = counted(server).await;
-        if suits(found) || begun.elapsed() > Duration::from_secs(10) {
+        if suits(found) || begun.elapsed() > Duration::from_secs(60) {
             assert!(suits(found), "{found:?}");
             return found;
         }

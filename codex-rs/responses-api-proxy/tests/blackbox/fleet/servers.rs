@@ -79,7 +79,7 @@ fn in_a_cluster_the_keys_of_a_limit_are_in_one_slot() {
     );
     let begun = Instant::now();
     while !server.ask("CLUSTER INFO").contains("cluster_state:ok") {
-        assert!(begun.elapsed() < Duration::from_secs(30));
+        assert!(begun.elapsed() < Duration::from_secs(60));
         thread::sleep(Duration::from_millis(20));
     }
     let upstream = upstream();
