@@ -28,7 +28,7 @@ pub use crate::dial::{Dialer, Lookup};
 pub use crate::error::StoreError;
 pub use crate::health::Concern;
 pub use crate::keeper::{Keeper, Notice, Terms};
-pub use crate::password::Password;
+pub use crate::password::{NotAPassword, Password};
 pub use crate::state::{FleetState, Standing};
 pub use crate::store::Store;
 pub use crate::totals::Total;
