@@ -187,8 +187,12 @@ impl Needle {
     }
 
     /// Whether `text` is the key, all of it and nothing else; never for a key that is not looked for.
+    ///
+    /// It may be one that is in its page and nowhere else: not searched, but hashed byte by byte, as a search in vectors
+    /// would leave parts of it on the stack.
     pub(crate) fn is(&self, text: &[u8]) -> bool {
-        text.len() == self.length && self.is_in(text, Case::Exact)
+        let is_key = self.length > 0 && text.len() == self.length;
+        is_key && self.exact.of(text) == self.exact.of_key && self.stands_at(text, 0, Case::Exact)
     }
 
     pub(crate) fn is_in(&self, text: &[u8], case: Case) -> bool {
