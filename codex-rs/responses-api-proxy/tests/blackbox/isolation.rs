@@ -273,9 +273,11 @@ fn an_upstream_that_never_pauses_does_not_hold_up_a_thread() {
         (&b"HTTP/1.1 100 Continue\r\n\r\n"[..], &b""[..]),
         (b"0000000000000000", chunked),
     ] {
-        let events = events_beside(flood, head);
-        // The whole thread stood still for more than a second at a time.
-        assert!(events > 8, "{events}");
+        // The whole thread stood still for more than a second at a time, each time. A busy machine does so once.
+        let enough = (0..3)
+            .map(|_| events_beside(flood, head))
+            .find(|&events| events > 8);
+        assert!(enough.is_some());
     }
 }
 
