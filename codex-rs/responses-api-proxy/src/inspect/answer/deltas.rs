@@ -30,8 +30,8 @@ pub(super) struct Deltas {
     /// Where the member was in the last event that it was searched in: mostly it is there again, and to look takes a
     /// fraction of a search. Of data that has the member twice, any of them may be the one that counts.
     place: usize,
-    /// How much of the data of the last whole event that was looked at is not text, in bytes.
-    not_text: u64,
+    /// How much of the data of the last whole event that was looked at is not text, in bytes; `None` before the first.
+    not_text: Option<u64>,
 }
 
 /// Where in the data of an event.
@@ -117,11 +117,17 @@ impl Deltas {
     pub(super) fn whole(&mut self, data: &[u8]) {
         self.events += 1;
         if self.counts_text {
-            if self.events <= ALL_UP_TO || self.events.is_multiple_of(SAMPLED) {
-                self.whole_text(data);
-                self.not_text = (data.len() as u64).saturating_sub(self.text);
-            } else {
-                self.text = (data.len() as u64).saturating_sub(self.not_text);
+            let length = data.len() as u64;
+            match self.not_text {
+                Some(not_text)
+                    if self.events > ALL_UP_TO && !self.events.is_multiple_of(SAMPLED) =>
+                {
+                    self.text = length.saturating_sub(not_text);
+                }
+                _ => {
+                    self.whole_text(data);
+                    self.not_text = Some(length.saturating_sub(self.text));
+                }
             }
             self.bytes = self.bytes.saturating_add(self.text);
         }
@@ -261,6 +267,19 @@ mod tests {
             deltas.whole(data.as_bytes());
         }
         assert!(deltas.bytes().abs_diff(expected) < expected / 100);
+    }
+
+    #[test]
+    fn the_first_whole_event_of_an_answer_that_came_in_parts_is_looked_at() {
+        let mut deltas = Deltas::default();
+        deltas.count_text();
+        for _ in 0..ALL_UP_TO {
+            deltas.begin();
+            deltas.data(br#"{"delta":"12"}"#);
+            deltas.end();
+        }
+        deltas.whole(br#"{"delta":"34"}"#);
+        assert_eq!(deltas.bytes(), 2 * (ALL_UP_TO + 1));
     }
 
     #[test]
