@@ -72,24 +72,21 @@ impl Inspection {
                 Err(refusal) => return Poll::Ready(self.refuse(refusal)),
             }
         }
-        let Some((wanted, wait)) = &mut self.wanted else {
-            return Poll::Ready(Err(NotAllowed));
-        };
-        let mut may_wait = wait.is_some();
-        let decided = loop {
-            match (self.reservation.reserve(wanted, may_wait), &mut *wait) {
-                (Ok(Decided::NotYet), Some(wait)) => match ready!(wait.poll(cx)) {
-                    Waited::Changed => {}
-                    Waited::TooLong => may_wait = false,
-                },
-                (decided, _) => break decided,
-            }
-        };
-        self.wanted = None;
-        Poll::Ready(match decided {
-            Ok(_) => Ok(()),
-            Err(refusal) => self.refuse(refusal),
-        })
+        let mut may_wait = true;
+        loop {
+            let Some((wanted, wait)) = self.wanted.take() else {
+                return Poll::Ready(Err(NotAllowed));
+            };
+            let decided = self.reservation.reserve(wanted, may_wait && wait.is_some());
+            let (wanted, mut wait) = match (decided, wait) {
+                (Ok(Decided::NotYet(wanted)), Some(wait)) => (wanted, wait),
+                (Err(refusal), _) => return Poll::Ready(self.refuse(refusal)),
+                (Ok(_), _) => return Poll::Ready(Ok(())),
+            };
+            let waited = wait.poll(cx);
+            self.wanted = Some((wanted, Some(wait)));
+            may_wait = ready!(waited) == Waited::Changed;
+        }
     }
 
     fn refuse(&self, refusal: Refusal) -> Result<(), NotAllowed> {

@@ -15,6 +15,12 @@ type Changed = Pin<Box<dyn Future<Output = watch::Receiver<()>> + Send + Sync>>;
 
 /// Waits for the store to answer.
 pub(crate) struct LeaseWait {
+    /// What changes from when this was made on; until it is waited for, which most requests do not.
+    changes: Option<watch::Receiver<()>>,
+    waiting: Option<Waiting>,
+}
+
+struct Waiting {
     changed: Changed,
     deadline: Pin<Box<Deadline>>,
 }
@@ -34,17 +40,26 @@ impl LeaseWait {
         let mut changes = changes.clone();
         changes.mark_unchanged();
         Self {
-            changed: next(changes),
-            deadline: Box::pin(Deadline::after(PATIENCE)),
+            changes: Some(changes),
+            waiting: None,
         }
     }
 
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Waited> {
-        if let Poll::Ready(changes) = self.changed.as_mut().poll(cx) {
-            self.changed = next(changes);
+        if let Some(changes) = self.changes.take() {
+            self.waiting = Some(Waiting {
+                changed: next(changes),
+                deadline: Box::pin(Deadline::after(PATIENCE)),
+            });
+        }
+        let Some(waiting) = &mut self.waiting else {
+            return Poll::Ready(Waited::TooLong);
+        };
+        if let Poll::Ready(changes) = waiting.changed.as_mut().poll(cx) {
+            waiting.changed = next(changes);
             return Poll::Ready(Waited::Changed);
         }
-        ready!(self.deadline.as_mut().poll(cx));
+        ready!(waiting.deadline.as_mut().poll(cx));
         Poll::Ready(Waited::TooLong)
     }
 }

@@ -105,7 +105,7 @@ impl Reservation {
     /// # Errors
     ///
     /// The [`Refusal`] to answer with.
-    pub(crate) fn reserve(&self, wanted: &Wanted, may_wait: bool) -> Result<Decided, Refusal> {
+    pub(crate) fn reserve(&self, wanted: Wanted, may_wait: bool) -> Result<Decided, Refusal> {
         let mode = self.spending.mode();
         let amounts = wanted.amounts;
         let mut state = self.lock();
@@ -117,11 +117,11 @@ impl Reservation {
         let granted = match granted {
             Ok(granted) => granted,
             Err(exceeded) if may_wait && matches!(exceeded.what, Which::NotLeased { .. }) => {
-                return Ok(Decided::NotYet);
+                return Ok(Decided::NotYet(wanted));
             }
             Err(exceeded) => return Err(over_limit(&exceeded, &self.terms.who, mode)),
         };
-        let mut held = wanted.held.clone();
+        let mut held = wanted.held;
         held.estimate = scaled(held.estimate, granted, amounts);
         state.held = Some(held);
         Ok(Decided::Reserved)

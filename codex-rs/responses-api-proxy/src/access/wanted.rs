@@ -24,16 +24,14 @@ pub(crate) struct Wanted {
 }
 
 /// Whether there is a decision about a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Decided {
     /// It may go up.
     Reserved,
     /// It has to wait for what this host may spend of a limit that others share.
-    NotYet,
+    NotYet(Wanted),
 }
 
 /// What was held for the request, and why so much.
-#[derive(Clone)]
 pub(super) struct Held {
     /// That the request asks for; empty if it is a stored prompt's.
     pub(super) model: String,
