@@ -43,6 +43,30 @@ impl TrustedFile {
     ///
     /// When it cannot be read, is not a file, is too long, or could have been written by somebody else.
     pub(crate) fn read(&self) -> io::Result<String> {
+        text_of(self.open()?)
+    }
+
+    /// The same of a file that holds a secret.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`read`](Self::read), and when everybody can read it.
+    pub(crate) fn read_secret(&self) -> io::Result<String> {
+        let file = self.open()?;
+        #[cfg(unix)]
+        {
+            let mode = codex_trusted_path::Status::of(&file)?.mode;
+            if mode & 0o007 != 0 {
+                return Err(io::Error::other(format!(
+                    "its mode is {:o}, so every user of this host can read it; chmod o-rwx it",
+                    mode & 0o777
+                )));
+            }
+        }
+        text_of(file)
+    }
+
+    fn open(&self) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.read(true);
         // A FIFO would be waited for.
@@ -53,32 +77,7 @@ impl TrustedFile {
         );
         let file = options.open(&self.path)?;
         self.refuse_what_others_write(&file)?;
-        let mut text = String::new();
-        file.take(MOST + 1).read_to_string(&mut text)?;
-        if u64::try_from(text.len()).is_ok_and(|length| length <= MOST) {
-            Ok(text)
-        } else {
-            Err(io::Error::other(format!("it is longer than {MOST} bytes")))
-        }
-    }
-
-    /// The same of a file that holds a secret.
-    ///
-    /// # Errors
-    ///
-    /// As those of [`read`](Self::read), and when everybody can read it.
-    pub(crate) fn read_secret(&self) -> io::Result<String> {
-        #[cfg(unix)]
-        {
-            let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&self.path)?);
-            if mode & 0o007 != 0 {
-                return Err(io::Error::other(format!(
-                    "its mode is {:o}, so every user of this host can read it; chmod o-rwx it",
-                    mode & 0o777
-                )));
-            }
-        }
-        self.read()
+        Ok(file)
     }
 
     #[cfg(unix)]
@@ -107,6 +106,16 @@ impl TrustedFile {
     #[cfg(not(unix))]
     fn refuse_what_others_write(&self, _file: &File) -> io::Result<()> {
         Ok(())
+    }
+}
+
+fn text_of(file: File) -> io::Result<String> {
+    let mut text = String::new();
+    file.take(MOST + 1).read_to_string(&mut text)?;
+    if u64::try_from(text.len()).is_ok_and(|length| length <= MOST) {
+        Ok(text)
+    } else {
+        Err(io::Error::other(format!("it is longer than {MOST} bytes")))
     }
 }
 
