@@ -59,11 +59,7 @@ pub(crate) fn confine(
     };
     let hop = route.first_hop;
     let needs = SandboxPolicy {
-        connect_to: if hop.is_socket {
-            vec![]
-        } else {
-            vec![hop.port]
-        },
+        connect_to: port_of(hop),
         connect_to_socket: hop.is_socket,
         read: read_again
             .iter()
@@ -93,11 +89,10 @@ pub(crate) fn confine_resolver(mode: Sandbox) -> Vec<Mitigation> {
         resolve_names: true,
         ..SandboxPolicy::default()
     };
-    let mut mitigations = enter_sandbox(&needs, on_refused_call);
-    for mitigation in &mut mitigations {
-        mitigation.name = format!("{} where names are looked up", mitigation.name).into();
-    }
-    mitigations
+    of_thread(
+        "where names are looked up",
+        enter_sandbox(&needs, on_refused_call),
+    )
 }
 
 /// The same for the thread that exchanges tokens: it reaches the servers that takes, and reads the file with the
@@ -115,11 +110,10 @@ pub(crate) fn confine_exchange(
         read: token_file.map(readable_as_links_change).unwrap_or_default(),
         ..SandboxPolicy::default()
     };
-    let mut mitigations = enter_sandbox(&needs, on_refused_call);
-    for mitigation in &mut mitigations {
-        mitigation.name = format!("{} where tokens are exchanged", mitigation.name).into();
-    }
-    mitigations
+    of_thread(
+        "where tokens are exchanged",
+        enter_sandbox(&needs, on_refused_call),
+    )
 }
 
 /// The same for the thread that keeps leases of limits that hosts share: it reaches the server of `--ledger`.
@@ -128,17 +122,29 @@ pub(crate) fn confine_leases(mode: Sandbox, hop: Hop) -> Vec<Mitigation> {
         return Vec::new();
     };
     let needs = SandboxPolicy {
-        connect_to: if hop.is_socket {
-            vec![]
-        } else {
-            vec![hop.port]
-        },
+        connect_to: port_of(hop),
         connect_to_socket: hop.is_socket,
         ..SandboxPolicy::default()
     };
-    let mut mitigations = enter_sandbox(&needs, on_refused_call);
+    of_thread(
+        "where leases are kept",
+        enter_sandbox(&needs, on_refused_call),
+    )
+}
+
+/// The port of a server that is not behind a socket.
+fn port_of(hop: Hop) -> Vec<u16> {
+    if hop.is_socket {
+        vec![]
+    } else {
+        vec![hop.port]
+    }
+}
+
+/// Says of each measure in which thread it is, or is missing.
+fn of_thread(place: &str, mut mitigations: Vec<Mitigation>) -> Vec<Mitigation> {
     for mitigation in &mut mitigations {
-        mitigation.name = format!("{} where leases are kept", mitigation.name).into();
+        mitigation.name = format!("{} {place}", mitigation.name).into();
     }
     mitigations
 }
