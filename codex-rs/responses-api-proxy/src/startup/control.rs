@@ -16,7 +16,8 @@ use crate::net::activation::ActivatedSocket;
 use crate::net::listeners::BoundListener;
 use crate::net::unix_socket::{UnixSocket, UnixSocketConfig};
 use crate::startup::confined::Confined;
-use crate::startup::control_status::{Sources, StartUpLines, fixed};
+use crate::startup::control_status::{Sources, fixed};
+use crate::startup::start_up_lines::StartUpLines;
 
 const FLAG: &str = "--control";
 

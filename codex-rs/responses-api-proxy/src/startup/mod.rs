@@ -36,6 +36,7 @@ mod replaceable_file;
 pub(crate) mod sandbox;
 pub(crate) mod serving;
 pub(crate) mod spending;
+mod start_up_lines;
 pub(crate) mod verify_audit_log;
 
 use std::process::ExitCode;
