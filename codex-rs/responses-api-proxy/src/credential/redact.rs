@@ -17,8 +17,8 @@
 //! For that, what is held back at the end of a piece is chosen by the class of bytes
 //! alone: the run of key bytes there ([`Alphabet`](crate::credential::alphabet::Alphabet)),
 //! at most one byte less than a key. At the end of an answer, and before a cut, it goes
-//! out unchanged. And the search itself takes no longer for a near miss than for any
-//! other text of the same classes ([`needle`](crate::credential::needle)).
+//! out unchanged. And how long the search takes depends on the text, and not on how much of the key
+//! a near miss has ([`needle`](crate::credential::needle)).
 //!
 //! What that costs: where an upstream pauses behind a letter, the last word before the
 //! pause waits for what follows. No clock lets it go earlier, because an upstream that
