@@ -8,7 +8,11 @@ use anyhow::Context;
 use codex_fleet::{Dialer, Lookup, Store, StoreAddress, StoreError, Total};
 
 use crate::access::over_limit::{amount, per};
+use crate::observe::printable::printable_within;
 use crate::startup::fleet::{read_password, tls_for};
+
+/// How much is printed of the name of an account, in bytes.
+const NAME_SHOWN: usize = 256;
 
 /// The server that hosts share.
 pub(super) struct Server {
@@ -93,7 +97,8 @@ fn line(total: &Total) -> String {
     let of = |value| amount(total.measure, value);
     format!(
         "{} per {}: {} of {} spent ({:.0} %), {} leased, {} {}",
-        total.account,
+        // Whoever can write to the server chooses what names are there.
+        printable_within(&total.account, NAME_SHOWN),
         per(total.window),
         of(total.spent),
         of(total.most),
@@ -124,6 +129,15 @@ mod tests {
         assert_eq!(
             line(&total),
             "group:agents per day: $12.50 of $50.00 spent (25 %), $1.00 leased, 3 hosts"
+        );
+        let evil = Total {
+            account: "\u{1b}[2J\nroot".to_owned(),
+            ..total
+        };
+        assert!(
+            line(&evil).starts_with("\\u{1b}[2J\\nroot per day: "),
+            "{}",
+            line(&evil)
         );
     }
 }
