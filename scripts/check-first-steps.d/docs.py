@@ -22,7 +22,10 @@ ELSEWHERE = {
         "packaging/build-deb": "scripts/check-service",
         "codex-proxy doctor": "scripts/check-service",
     },
-    "docs/benchmarks.md": {"scripts/bench": "minutes of a quiet machine; a release is measured with it"},
+    "docs/benchmarks.md": {
+        "scripts/bench --install": "minutes of a quiet machine; a release is measured with it",
+        "codex_bench": "the same, and a build of its own",
+    },
     "docs/clients.md": {"OPENAI_AGENTS_DISABLE_TRACING": "scripts/compat", "llm openai endpoint": "scripts/compat"},
     "docs/containers.md": {
         "packaging/build-image": "scripts/check-containers",
