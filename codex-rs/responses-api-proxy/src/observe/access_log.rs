@@ -41,8 +41,8 @@ pub(crate) fn write_line(
     }
 }
 
-/// A line under way. Names of fields are written as they are, without a serializer's search for what to escape in them:
-/// that took as long as all the rest.
+/// A line under way. Names of fields, and strings without anything to escape, are written as they are: a serializer's search
+/// byte by byte took as long as all the rest.
 struct Line<'a> {
     to: &'a mut Vec<u8>,
     /// Numbers, strings and truth values cannot fail to serialize, nor can memory to be written to.
@@ -50,12 +50,19 @@ struct Line<'a> {
 }
 
 impl Line<'_> {
-    fn first(&mut self, name: &'static str, value: &impl Serialize) {
-        self.field(b"{\"", name, value);
+    fn name(&mut self, name: &'static str) {
+        self.to.extend_from_slice(b",\"");
+        self.to.extend_from_slice(name.as_bytes());
+        self.to.extend_from_slice(b"\":");
+    }
+
+    fn value(&mut self, value: &impl Serialize) {
+        self.has_failed |= serde_json::to_writer(&mut *self.to, value).is_err();
     }
 
     fn add(&mut self, name: &'static str, value: &impl Serialize) {
-        self.field(b",\"", name, value);
+        self.name(name);
+        self.value(value);
     }
 
     fn add_known(&mut self, name: &'static str, value: Option<&impl Serialize>) {
@@ -64,17 +71,42 @@ impl Line<'_> {
         }
     }
 
-    #[inline]
-    fn field(&mut self, before: &[u8], name: &'static str, value: &impl Serialize) {
-        self.to.extend_from_slice(before);
-        self.to.extend_from_slice(name.as_bytes());
-        self.to.extend_from_slice(b"\":");
-        self.has_failed |= serde_json::to_writer(&mut *self.to, value).is_err();
+    fn add_text(&mut self, name: &'static str, text: &str) {
+        self.name(name);
+        // Without an early end, so that it is done in vectors.
+        let is_plain = |byte: u8| byte >= b' ' && byte != b'"' && byte != b'\\';
+        if text.bytes().fold(true, |all, byte| all & is_plain(byte)) {
+            self.to.push(b'"');
+            self.to.extend_from_slice(text.as_bytes());
+            self.to.push(b'"');
+        } else {
+            self.value(&text);
+        }
+    }
+
+    fn add_known_text(&mut self, name: &'static str, text: Option<&str>) {
+        if let Some(text) = text {
+            self.add_text(name, text);
+        }
     }
 
     /// What comes from elsewhere.
     fn add_shown(&mut self, name: &'static str, text: Option<&str>) {
-        self.add_known(name, text.map(shown).as_ref());
+        if let Some(text) = text {
+            self.add_text(name, &shown(text));
+        }
+    }
+
+    /// In milliseconds with microseconds, which is as exact as anybody needs.
+    fn add_millis(&mut self, name: &'static str, time: Duration) {
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.add(name, &(micros / 1_000));
+        let digit = |unit: u64| b'0' + (micros / unit % 10) as u8;
+        let fraction = [b'.', digit(100), digit(10), digit(1)];
+        let zeros = fraction.iter().rev().take_while(|&&digit| digit == b'0');
+        let length = (fraction.len() - zeros.count()).max(2);
+        self.to
+            .extend_from_slice(fraction.get(..length).unwrap_or_default());
     }
 }
 
@@ -82,29 +114,37 @@ fn write_fields(line: &mut Line<'_>, finished: &Finished, cost: Option<Cost>, ob
     let outcome = &finished.outcome;
     let caller = &finished.caller;
     let user = caller.uid.and_then(|uid| observer.names().name(uid));
-    line.first("ts", &Rfc3339(finished.at));
+    line.to.extend_from_slice(b"{\"ts\":\"");
+    line.to.extend_from_slice(&Rfc3339(finished.at).to_ascii());
+    line.to.push(b'"');
     line.add("v", &VERSION);
     line.add("id", &observer.id(finished.number));
-    line.add("outcome", &outcome.name());
-    line.add_known("code", outcome.code().as_ref());
+    line.add_text("outcome", outcome.name());
+    line.add_known_text("code", outcome.code());
     line.add_shown("message", outcome.cause());
     line.add_known("caller.uid", caller.uid.as_ref());
-    line.add_known("caller.user", user.as_ref());
-    line.add_known("caller.token", caller.token.as_deref().as_ref());
+    line.add_known_text("caller.user", user);
+    line.add_known_text("caller.token", caller.token.as_deref());
     if let Some(credential) = &finished.credential {
-        line.add("credential.kind", &credential.kind);
+        line.add_text("credential.kind", credential.kind);
         line.add("credential.generation", &credential.generation);
     }
     let method = finished.method.as_ref();
-    line.add(
+    line.add_shown(
         "http.request.method",
-        &method.map_or(Cow::Borrowed("-"), |method| shown(method.as_str())),
+        Some(method.map_or("-", |method| method.as_str())),
     );
-    line.add("url.path", &finished.path.unwrap_or("-"));
+    line.add_text("url.path", finished.path.unwrap_or("-"));
     line.add_known("http.response.status_code", finished.status.as_ref());
-    line.add("duration_ms", &millis(finished.duration));
-    line.add_known("ttfb_ms", finished.first_byte.map(millis).as_ref());
-    line.add_known("ttft_ms", finished.first_output.map(millis).as_ref());
+    line.add_millis("duration_ms", finished.duration);
+    for (name, after) in [
+        ("ttfb_ms", finished.first_byte),
+        ("ttft_ms", finished.first_output),
+    ] {
+        if let Some(after) = after {
+            line.add_millis(name, after);
+        }
+    }
     line.add("bytes.request", &finished.request_bytes);
     line.add("bytes.response", &finished.response_bytes);
     if finished.first_byte.is_some() {
@@ -120,8 +160,8 @@ fn write_fields(line: &mut Line<'_>, finished: &Finished, cost: Option<Cost>, ob
 fn write_model(line: &mut Line<'_>, finished: &Finished, cost: Option<Cost>) {
     let answer = finished.answer.as_ref();
     let of_answer = |of: fn(&AnswerFacts) -> Option<&str>| answer.and_then(of);
-    line.add("gen_ai.operation.name", &"chat");
-    line.add("gen_ai.provider.name", &"openai");
+    line.add_text("gen_ai.operation.name", "chat");
+    line.add_text("gen_ai.provider.name", "openai");
     line.add_shown("gen_ai.request.model", finished.request_model.as_deref());
     line.add_shown(
         "gen_ai.response.model",
@@ -152,12 +192,6 @@ fn write_model(line: &mut Line<'_>, finished: &Finished, cost: Option<Cost>) {
         line.add("cost_usd", &nano_dollars(cost.usd));
         line.add("cost.estimated", &cost.is_estimated);
     }
-}
-
-/// With microseconds, which is as exact as anybody needs.
-fn millis(time: Duration) -> f64 {
-    let micros = u32::try_from(time.as_micros()).map_or(time.as_secs_f64() * 1e6, f64::from);
-    micros.round() / 1e3
 }
 
 /// Without the digits that binary fractions add to a sum of decimal ones.
@@ -265,6 +299,37 @@ mod tests {
             "bytes.response": 5_000,
         });
         assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn times_have_microseconds_and_no_zeros_behind_them() {
+        for (micros, expected) in [
+            (0, "0.0"),
+            (1, "0.001"),
+            (1_050, "1.05"),
+            (20_300, "20.3"),
+            (90 * 60_000_000, "5400000.0"),
+        ] {
+            let mut to = Vec::new();
+            let mut line = Line {
+                to: &mut to,
+                has_failed: false,
+            };
+            line.add_millis("ms", Duration::from_micros(micros));
+            assert_eq!(to, format!(",\"ms\":{expected}").as_bytes());
+        }
+    }
+
+    #[test]
+    fn strings_that_need_it_are_escaped() {
+        let names = [r#"gpt"5"#, r"gpt\5", "gpt\u{fc}5", "", "gpt-5"];
+        for name in names {
+            let finished = Finished {
+                request_model: Some(name.to_owned()),
+                ..Finished::for_test()
+            };
+            assert_eq!(line(&finished, None)["gen_ai.request.model"], name);
+        }
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl Finished {
 }
 
 /// Who made it, as far as is known.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct CallerFacts {
     /// The user at the other end of the connection.
     pub(crate) uid: Option<u32>,

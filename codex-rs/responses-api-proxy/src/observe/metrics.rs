@@ -11,7 +11,7 @@ pub(crate) mod exposition;
 mod labels;
 mod store_gauges;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -21,7 +21,6 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use crate::inspect::answer::facts::TokenCounts;
 use crate::observe::cost::Cost;
 use crate::observe::finished::{CallerFacts, Finished};
 use crate::observe::text_line::caller_name;
@@ -107,17 +106,20 @@ pub(crate) struct Metrics {
     dropped_of_access_log: Counter,
     models: Labels<str>,
     callers: Labels<CallerFacts>,
-    known: Known,
+    known: BTreeMap<Kind, Counters>,
 }
 
-/// Counters that were counted by before: to look one up by its labels would take as long as all the rest.
-#[derive(Debug, Default)]
-struct Known {
-    requests: HashMap<(&'static str, &'static str, Slot, Slot), Counter>,
-    tokens: HashMap<(Slot, Slot), [Counter; 4]>,
-    dollars: HashMap<(Slot, Slot), Dollars>,
-    durations: HashMap<Slot, Histogram>,
-    first_tokens: HashMap<Slot, Histogram>,
+/// By what requests are told apart: model, caller, outcome and code.
+type Kind = (Slot, Slot, &'static str, &'static str);
+
+/// What requests of one kind were counted by before: to look each up by its labels would take as long as all the rest.
+#[derive(Debug)]
+struct Counters {
+    requests: Counter,
+    tokens: Option<[Counter; 4]>,
+    dollars: Option<Dollars>,
+    durations: Option<Histogram>,
+    first_tokens: Option<Histogram>,
 }
 
 impl Metrics {
@@ -136,7 +138,7 @@ impl Metrics {
             dropped_of_access_log: dropped_of("access_log"),
             models: Labels::new(),
             callers: Labels::new(),
-            known: Known::default(),
+            known: BTreeMap::new(),
         };
         registry.register(
             "codex_proxy_requests",
@@ -186,31 +188,63 @@ impl Metrics {
             None => Slot::NOTHING,
         };
         let caller = self.caller(finished, names);
-        let code = finished.outcome.code().unwrap_or_default();
-        self.count(finished.outcome.name(), code, model, caller);
+        let (outcome, code) = (finished.outcome.name(), finished.outcome.code());
+        let code = code.unwrap_or_default();
         if finished.is_of_unread_head() {
             self.before_head.get_or_create(&CodeLabel { code }).inc();
         }
+        let known = self.known.entry((model, caller, outcome, code));
+        let counters = known.or_insert_with(|| Counters {
+            requests: self.requests.get_or_create_owned(&OutcomeLabels {
+                outcome,
+                code,
+                model: self.models.value(model),
+                caller: self.callers.value(caller),
+            }),
+            tokens: None,
+            dollars: None,
+            durations: None,
+            first_tokens: None,
+        });
+        counters.requests.inc();
         if let Some(usage) = answer.and_then(|answer| answer.usage) {
-            self.count_tokens(&usage, model, caller);
+            let of_type = |r#type| {
+                self.tokens.get_or_create_owned(&TokenLabels {
+                    r#type,
+                    model: self.models.value(model),
+                    caller: self.callers.value(caller),
+                })
+            };
+            let all = ["input", "cached", "output", "reasoning"];
+            let tokens = counters.tokens.get_or_insert_with(|| all.map(of_type));
+            let counts = [usage.input, usage.cached, usage.output, usage.reasoning];
+            for (counter, count) in tokens.iter().zip(counts) {
+                counter.inc_by(count);
+            }
         }
         if let Some(cost) = cost {
-            self.count_dollars(cost.usd, model, caller);
+            let dollars = counters.dollars.get_or_insert_with(|| {
+                self.dollars.get_or_create_owned(&SpenderLabels {
+                    model: self.models.value(model),
+                    caller: self.callers.value(caller),
+                })
+            });
+            dollars.inc_by(cost.usd);
         }
         let label = || ModelLabel {
             model: self.models.value(model),
         };
         if finished.first_byte.is_some() {
-            let known = self.known.durations.entry(model);
-            known
-                .or_insert_with(|| self.durations.get_or_create_owned(&label()))
-                .observe(finished.duration.as_secs_f64());
+            let durations = counters
+                .durations
+                .get_or_insert_with(|| self.durations.get_or_create_owned(&label()));
+            durations.observe(finished.duration.as_secs_f64());
         }
         if let Some(first) = finished.first_output {
-            let known = self.known.first_tokens.entry(model);
-            known
-                .or_insert_with(|| self.first_tokens.get_or_create_owned(&label()))
-                .observe(first.as_secs_f64());
+            let first_tokens = counters
+                .first_tokens
+                .get_or_insert_with(|| self.first_tokens.get_or_create_owned(&label()));
+            first_tokens.observe(first.as_secs_f64());
         }
     }
 
@@ -234,49 +268,6 @@ impl Metrics {
         };
         self.callers
             .slot(caller, most, || caller_name(caller, names))
-    }
-
-    fn count(&mut self, outcome: &'static str, code: &'static str, model: Slot, caller: Slot) {
-        let known = self.known.requests.entry((outcome, code, model, caller));
-        known
-            .or_insert_with(|| {
-                self.requests.get_or_create_owned(&OutcomeLabels {
-                    outcome,
-                    code,
-                    model: self.models.value(model),
-                    caller: self.callers.value(caller),
-                })
-            })
-            .inc();
-    }
-
-    fn count_tokens(&mut self, usage: &TokenCounts, model: Slot, caller: Slot) {
-        let known = self.known.tokens.entry((model, caller));
-        let counters = known.or_insert_with(|| {
-            ["input", "cached", "output", "reasoning"].map(|r#type| {
-                self.tokens.get_or_create_owned(&TokenLabels {
-                    r#type,
-                    model: self.models.value(model),
-                    caller: self.callers.value(caller),
-                })
-            })
-        });
-        let counts = [usage.input, usage.cached, usage.output, usage.reasoning];
-        for (counter, count) in counters.iter().zip(counts) {
-            counter.inc_by(count);
-        }
-    }
-
-    fn count_dollars(&mut self, usd: f64, model: Slot, caller: Slot) {
-        let known = self.known.dollars.entry((model, caller));
-        known
-            .or_insert_with(|| {
-                self.dollars.get_or_create_owned(&SpenderLabels {
-                    model: self.models.value(model),
-                    caller: self.callers.value(caller),
-                })
-            })
-            .inc_by(usd);
     }
 }
 

@@ -29,7 +29,17 @@ pub(crate) struct RequestId {
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:010x}-{}", self.start, self.number)
+        let mut start = [0; START_BITS as usize / 4];
+        let mut left = self.start;
+        for digit in start.iter_mut().rev() {
+            *digit = match (left % 16) as u8 {
+                value @ ..10 => b'0' + value,
+                value => b'a' + (value - 10),
+            };
+            left /= 16;
+        }
+        f.write_str(str::from_utf8(&start).unwrap_or_default())?;
+        write!(f, "-{}", self.number)
     }
 }
 

@@ -9,20 +9,34 @@ use time::{OffsetDateTime, UtcOffset};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rfc3339(pub(crate) SystemTime);
 
+impl Rfc3339 {
+    /// Digit by digit: each line of a log has one, and to have them formatted took half as long as all the rest of it.
+    pub(crate) fn to_ascii(self) -> [u8; 24] {
+        let at = OffsetDateTime::from(self.0);
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        for (place, number) in [
+            (0..4, at.year().unsigned_abs()),
+            (5..7, u32::from(u8::from(at.month()))),
+            (8..10, u32::from(at.day())),
+            (11..13, u32::from(at.hour())),
+            (14..16, u32::from(at.minute())),
+            (17..19, u32::from(at.second())),
+            (20..23, u32::from(at.millisecond())),
+        ] {
+            let digits = text.get_mut(place).unwrap_or_default();
+            let mut left = number;
+            for digit in digits.iter_mut().rev() {
+                *digit = b'0' + (left % 10) as u8;
+                left /= 10;
+            }
+        }
+        text
+    }
+}
+
 impl fmt::Display for Rfc3339 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = OffsetDateTime::from(self.0);
-        write!(
-            f,
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-            at.year(),
-            u8::from(at.month()),
-            at.day(),
-            at.hour(),
-            at.minute(),
-            at.second(),
-            at.millisecond()
-        )
+        f.write_str(str::from_utf8(&self.to_ascii()).unwrap_or_default())
     }
 }
 

@@ -2,8 +2,7 @@
 //! whatever reads its metrics.
 
 use std::borrow::{Borrow, ToOwned};
-use std::collections::HashMap;
-use std::hash::Hash;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::observe::printable::printable_within;
@@ -15,7 +14,7 @@ pub(crate) const OTHER: &str = "other";
 const LONGEST: usize = 256;
 
 /// Stands for one value of a label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Slot(u16);
 
 impl Slot {
@@ -27,18 +26,19 @@ impl Slot {
 /// The values of one label, by what they name.
 #[derive(Debug)]
 pub(crate) struct Labels<N: ToOwned + ?Sized> {
-    slots: HashMap<N::Owned, Slot>,
+    /// Few, so that one is found faster than its name is hashed.
+    slots: BTreeMap<N::Owned, Slot>,
     values: Vec<Arc<str>>,
 }
 
 impl<N> Labels<N>
 where
-    N: ToOwned + Hash + Eq + ?Sized,
-    N::Owned: Hash + Eq + Borrow<N>,
+    N: ToOwned + Ord + ?Sized,
+    N::Owned: Ord + Borrow<N>,
 {
     pub(crate) fn new() -> Self {
         Self {
-            slots: HashMap::new(),
+            slots: BTreeMap::new(),
             values: vec![Arc::from(""), Arc::from(OTHER)],
         }
     }
