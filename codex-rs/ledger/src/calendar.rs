@@ -23,6 +23,20 @@ pub(crate) fn window_at(window: Window, unix: u64) -> Option<(u64, u64)> {
     Some((start, start.saturating_add(length)))
 }
 
+/// Whether `unix` lies in the window that begins at `start`, as far as that can be told without a calendar: false in the
+/// last days of a month.
+pub(crate) fn surely_in_window(window: Window, start: u64, unix: u64) -> bool {
+    let shortest = match window {
+        Window::Minute => MINUTE,
+        Window::Hour => HOUR,
+        Window::Day => DAY,
+        Window::Month => 28 * DAY,
+        Window::Rolling(_) | Window::Process => return false,
+    };
+    unix.checked_sub(start)
+        .is_some_and(|since| since < shortest)
+}
+
 fn month_at(unix: u64) -> (u64, u64) {
     let (year, month) = year_and_month(unix / DAY);
     let (next_year, next_month) = if month == 12 {
@@ -95,6 +109,24 @@ mod tests {
                 assert_eq!(window_at(Window::Month, second), expected, "{day}");
             }
             day += Duration::days(1);
+        }
+    }
+
+    #[test]
+    fn what_is_surely_in_a_window_is_in_it() {
+        // Every 5 hours, 7 minutes and 11 seconds of four years, of which one is a leap year.
+        let moments = (0_u64..).map(|number| 1_672_531_200 + number * 18_431);
+        for now in moments.take_while(|&now| now < 1_798_761_600) {
+            for window in [Window::Minute, Window::Hour, Window::Day, Window::Month] {
+                let (start, end) = window_at(window, now).unwrap();
+                let is_early = now - start < 28 * DAY;
+                assert_eq!(surely_in_window(window, start, now), is_early, "{window:?}");
+                assert!(!surely_in_window(window, start, end), "{window:?} {now}");
+                assert!(!surely_in_window(window, start, start - 1), "{window:?}");
+            }
+        }
+        for window in [Window::Process, Window::Rolling(std::time::Duration::MAX)] {
+            assert!(!surely_in_window(window, 0, 0));
         }
     }
 
