@@ -16,7 +16,7 @@ pub struct LifecycleArgs {
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub idle_exit: Option<Duration>,
 
-    /// Wipe the key and end, with exit status 0, so long after the start; time in suspend counts
+    /// Wipe the key and end, with exit status 0, this long after the key was read; time in suspend counts
     ///
     /// What is in flight by then has `--drain-timeout`.
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
