@@ -30,7 +30,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// Measures the proxy beside its peers
+/// Measure the proxy against its peers
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 enum Command {

@@ -20,53 +20,54 @@ use crate::{goals, plot, report};
 const ABOUT: &str = "# Results of a run\n\nMade by `scripts/bench`; [what it does and what the figures \
     mean](../benchmarks.md). Compare within this page only.\n\n";
 
-/// Play scenarios in front of contestants and report
+/// Play the scenarios against the contestants and report the results
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
-    /// This project's program `codex`; repeated with labels, two builds are compared
+    /// This project's `codex` program; may be repeated with labels to compare builds
     #[arg(long, value_name = "[LABEL=]PATH")]
     ours: Vec<String>,
-    /// The native program of Codex CLI, not the Node script that starts it
+    /// The native Codex CLI program, not the Node script that starts it
     #[arg(long, value_name = "PATH")]
     peer: Option<PathBuf>,
-    /// nginx, where it is not on the PATH
+    /// The nginx program, if it is not on the PATH
     #[arg(long, value_name = "PATH")]
     nginx: Option<PathBuf>,
-    /// HAProxy, where it is not on the PATH
+    /// The HAProxy program, if it is not on the PATH
     #[arg(long, value_name = "PATH")]
     haproxy: Option<PathBuf>,
-    /// Only these kinds of contestant
+    /// Measure only these kinds of contestant
     #[arg(long, value_enum, value_delimiter = ',')]
     contestants: Vec<Kind>,
-    /// Only these scenarios; S2 stands for all of its variants, S2-h1 for the plain one
+    /// Play only these scenarios; S2 means all of its variants, S2-h1 the plain one
     #[arg(long, value_name = "S1,S2-h2,...", value_delimiter = ',')]
     only: Vec<Wanted>,
-    /// How often all is played but S11, which is played once [default: 3; 10 to compare]
+    /// Number of rounds; S11 is always played once [default: 3, or 10 with --compare]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     rounds: Option<u16>,
-    /// Whether the second of two builds (--ours, twice) is worse than the first, by each figure; ends with status 1
-    /// if so
+    /// Compare two builds (--ours, twice), figure by figure
+    ///
+    /// The exit status is 1 if the second build is worse than the first in any figure.
     #[arg(long)]
     compare: bool,
-    /// With --compare: by how many percent a median has to be worse to count
+    /// With --compare: by how many percent a median must be worse to count
     #[arg(long, value_name = "PERCENT", default_value_t = 3.0)]
     tolerance: f64,
-    /// A shorter and rougher measurement
+    /// Make a shorter, less precise measurement
     #[arg(long)]
     quick: bool,
-    /// S3: streams
+    /// S3: number of streams
     #[arg(long, value_name = "N", default_value_t = 5_000)]
     streams: u32,
-    /// S4: bytes in all, in GB
+    /// S4: total amount of data, in GB
     #[arg(long, value_name = "GB", default_value_t = 1.0)]
     gigabytes: f64,
-    /// S11: requests
+    /// S11: number of requests
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     soak: usize,
-    /// The load and the upstream on the first half of the processor cores, contestants on the second
+    /// Pin the load and the upstream to the first half of the cores, contestants to the second
     #[arg(long)]
     pin: bool,
-    /// What puts the upstream of S9 far away
+    /// Program that simulates the distant upstream of S9
     #[arg(long, value_name = "PATH")]
     far_link: Option<PathBuf>,
     #[command(flatten)]
@@ -74,7 +75,7 @@ pub(crate) struct Args {
     /// Write results.md and its figures to this directory instead of printing tables
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Print how nginx and HAProxy are configured, and end
+    /// Print the configurations of nginx and HAProxy, and exit
     #[arg(long)]
     show_config: bool,
 }

@@ -7,11 +7,11 @@ use codex_doctor::DoctorArgs;
 use codex_exec::{ChatArgs, ConfigArgs, ConfigOverride, ExecArgs, ResumeChatArgs, SelectArgs};
 use codex_responses_api_proxy::Args;
 
-/// Tools around the OpenAI Responses API
+/// Tools for the OpenAI Responses API
 ///
-/// Without a subcommand, a conversation with a model on a terminal; where there is no terminal, the
-/// same as `codex exec`. It is a chat client, not an agent: for agent work use OpenAI's Codex CLI,
-/// which reads the same config.toml.
+/// Without a subcommand, starts a conversation with a model on the terminal; if there is no
+/// terminal, it is the same as `codex exec`. This is a chat client, not an agent: for agent work,
+/// use OpenAI's Codex CLI, which reads the same config.toml.
 #[derive(Debug, clap::Parser)]
 #[command(
     name = "codex",
@@ -43,19 +43,20 @@ pub(crate) enum Subcommand {
 
     Models(Box<With<SelectArgs>>),
 
-    /// Look for what could give the API key away: this host, the environment, the client, a running proxy
+    /// Look for anything that could give the API key away
     ///
-    /// One line for each check; what was found is read back from the kernel. The exit status is 1 if one FAILED.
+    /// Checks this host, the environment, the client and a running proxy, and prints one line per check. Findings are
+    /// read back from the kernel. The exit status is 1 if any check FAILED.
     Doctor(With<DoctorArgs>),
 
-    /// Write a completion script for a shell to standard output
+    /// Write a shell completion script to standard output
     Completion(With<Completion>),
 }
 
 // What a completion script is for.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Completion {
-    /// The shell to write for
+    /// The shell to write the script for
     #[arg(value_enum)]
     pub(crate) shell: Shell,
 }
@@ -64,10 +65,10 @@ pub(crate) struct Completion {
 // after the subcommand, clap keeps the latter alone.
 #[derive(Debug, clap::Args)]
 struct Overrides {
-    /// Override a configuration value: a dotted path and a TOML value, or else a string
+    /// Override a configuration value; KEY is a dotted path, VALUE is TOML or else a string
     ///
     /// Accepted before and after the subcommand. `responses-api-proxy` reads no configuration and
-    /// ignores it, so that scripts may pass the same options everywhere.
+    /// ignores this option, so scripts can pass the same options everywhere.
     #[arg(short, long = "config", value_name = "KEY=VALUE")]
     config: Vec<ConfigOverride>,
 }

@@ -6,36 +6,38 @@ use std::time::Duration;
 /// What to ask of a proxy that runs.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum ControlCommand {
-    /// Say how a running proxy is: where it listens, who calls, what was spent
+    /// Show the state of a running proxy: where it listens, who calls, what was spent
     ///
-    /// Asks the control socket that the proxy was given by --control, as root, as its own user, or as the user that
-    /// started it. Exit status: 0 if it runs, 3 if no proxy runs there, 1 if that cannot be found out.
+    /// Queries the control socket that the proxy was started with (--control). Only root, the proxy's own user and the
+    /// user that started it may do so. Exit status: 0 if the proxy is running, 3 if no proxy is running there, 1 if that
+    /// cannot be determined.
     Status(StatusArgs),
-    /// Watch a running proxy: requests in flight, callers, tokens a second, budgets
+    /// Watch a running proxy: requests in flight, callers, tokens per second, budgets
     ///
-    /// q, Esc and Ctrl-C end it; a line at the bottom has the other keys.
+    /// Press q, Esc or Ctrl-C to quit; the bottom line lists the other keys.
     Top(PlaceArgs),
     /// Wait until a proxy is ready
     ///
-    /// Without a control socket, until the port in its server info accepts connections. Exit status: 0 once it is
-    /// ready, 1 if it is not in time.
+    /// If the proxy has no control socket, waits until the port in its server info accepts connections. Exit status: 0
+    /// once the proxy is ready, 1 if it is not ready in time.
     Wait(WaitArgs),
-    /// End a running proxy, as SIGTERM does, and wait until it has ended
+    /// Stop a running proxy, as SIGTERM does, and wait until it has exited
     ///
     /// Answers in flight may finish within the proxy's --drain-timeout; a second `stop` cuts them off. Exit status: 0
-    /// once it has ended, 3 if no proxy runs there, 1 if it has not ended in time.
+    /// once the proxy has exited, 3 if no proxy is running there, 1 if it has not exited in time.
     Stop(StopArgs),
 }
 
 /// Which proxy.
 #[derive(Clone, Debug, clap::Args)]
 pub struct PlaceArgs {
-    /// Control socket of the proxy; otherwise the one that its server info names, or
-    /// unix:/run/codex-proxy/control.sock
+    /// Control socket of the proxy
+    ///
+    /// By default, the one that its server info names, or else unix:/run/codex-proxy/control.sock.
     #[arg(long, value_name = "unix:PATH", value_parser = parse_socket)]
     pub(crate) control: Option<PathBuf>,
 
-    /// Server info of the proxy; otherwise the file that CODEX_PROXY_SERVER_INFO names
+    /// Server-info file of the proxy; by default, the one that CODEX_PROXY_SERVER_INFO names
     #[arg(long, value_name = "FILE", conflicts_with = "control")]
     pub(crate) server_info: Option<PathBuf>,
 }
@@ -47,7 +49,7 @@ pub struct StatusArgs {
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
 
-    /// Print one JSON object; docs/control.md has its fields
+    /// Print one JSON object; docs/control.md describes its fields
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -59,7 +61,7 @@ pub struct WaitArgs {
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
 
-    /// How long to wait for it (`5`, `30s`, `2m`)
+    /// How long to wait for the proxy to be ready (`5`, `30s`, `2m`)
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_time)]
     pub(crate) timeout: Duration,
 }
@@ -71,7 +73,7 @@ pub struct StopArgs {
     #[command(flatten)]
     pub(crate) place: PlaceArgs,
 
-    /// How long to wait for its end (`5`, `30s`, `2m`)
+    /// How long to wait for the proxy to exit (`5`, `30s`, `2m`)
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = parse_time)]
     pub(crate) timeout: Duration,
 }

@@ -9,9 +9,9 @@ pub struct DoctorArgs {
     #[arg(long)]
     pub json: bool,
 
-    /// Server-info file of the proxy to look at
+    /// Server-info file of the proxy to check
     ///
-    /// Otherwise the one that CODEX_PROXY_SERVER_INFO names, or /run/codex-proxy/server-info.json if it is there.
+    /// By default, the one that CODEX_PROXY_SERVER_INFO names, or else /run/codex-proxy/server-info.json if it exists.
     #[arg(long, value_name = "FILE")]
     pub server_info: Option<PathBuf>,
 }
@@ -19,16 +19,15 @@ pub struct DoctorArgs {
 /// Which request.
 #[derive(Clone, Debug, clap::Args)]
 pub struct WhyArgs {
-    /// The request, as the header `x-codex-proxy-request-id` of its answer has it
+    /// The request's id, from the `x-codex-proxy-request-id` header of its answer
     ///
-    /// Or the upstream's id of the request (`x-request-id`) or of the response (`resp_...`).
+    /// The upstream's id of the request (`x-request-id`) or of the response (`resp_...`) may be given instead.
     #[arg(value_name = "REQUEST_ID")]
     pub request_id: String,
 
-    /// Access logs to look into, the newest first; may be repeated
+    /// Access logs to search, newest first; may be repeated
     ///
-    /// Rotated ones beside them (FILE.1, FILE.2, ...) are looked into too. Without it
-    /// /var/log/codex-proxy/access.log is looked into.
+    /// Rotated logs beside them (FILE.1, FILE.2, ...) are searched too. The default is /var/log/codex-proxy/access.log.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub access_log: Vec<PathBuf>,
 

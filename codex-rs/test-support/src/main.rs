@@ -14,56 +14,59 @@ use codex_test_support::tool_calls::ToolCall;
 use codex_test_support::{CutKind, MockUpstream, RecordedRequest, Reply, Step};
 use serde_json::{Value, json};
 
-/// Answers like the OpenAI Responses API.
+/// Mock upstream that answers like the OpenAI Responses API
 #[derive(Clone, Debug, Parser)]
 struct Args {
-    /// The port to listen on; 0 takes a free one.
+    /// The port to listen on; 0 picks a free one
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// Speaks HTTP/1.1 over TLS.
+    /// Speak HTTP/1.1 over TLS
     #[arg(long, requires = "ca_out")]
     tls: bool,
-    /// Speaks HTTP/2 over TLS.
+    /// Speak HTTP/2 over TLS
     #[arg(long, requires = "ca_out", conflicts_with = "tls")]
     h2: bool,
-    /// Writes the CA that clients must trust, as PEM.
+    /// Write the CA that clients must trust to this file, as PEM
     #[arg(long, value_name = "FILE")]
     ca_out: Option<PathBuf>,
-    /// The only keys that are taken; any other is answered with 401. May be repeated.
+    /// Accept only this key, and answer any other with 401; may be repeated
     #[arg(long = "key", value_name = "KEY")]
     keys: Vec<String>,
-    /// How many text events an answer streams.
+    /// Number of text events in a streamed answer
     #[arg(long, value_name = "N", default_value_t = 5)]
     events: usize,
-    /// The time between text events, in milliseconds.
+    /// Time between text events, in milliseconds
     #[arg(long, value_name = "M", default_value_t = 0)]
     interval_ms: u64,
-    /// The model that answers name.
+    /// Model name in answers
     #[arg(long, value_name = "NAME", default_value = "gpt-mock")]
     model: String,
-    /// How many tokens of input answers report.
+    /// Number of input tokens that answers report
     #[arg(long, value_name = "N", default_value_t = 12)]
     input_tokens: u64,
-    /// How many of these answers report as cached.
+    /// Number of these input tokens that answers report as cached
     #[arg(long, value_name = "N", default_value_t = 0)]
     cached_tokens: u64,
-    /// Cuts the connection after this many text events.
+    /// Cut the connection after this many text events
     #[arg(long, value_name = "K")]
     die_after: Option<usize>,
-    /// Ends the connection after each answer: the next request needs another one.
+    /// Close the connection after each answer, so the next request needs a new one
     #[arg(long)]
     close: bool,
-    /// Calls this function, if a request offers it and has no result yet; ARGUMENTS are JSON. May be
-    /// given more than once: the first that is offered is called.
+    /// Call this function if a request offers it and has no result yet; may be repeated
+    ///
+    /// ARGUMENTS are JSON. If this is given more than once, the first function that is offered is called.
     #[arg(long, value_name = "NAME[=ARGUMENTS]")]
     call: Vec<ToolCall>,
-    /// Writes the time each text event was sent into its text: microseconds of Unix time.
+    /// Make the text of each text event the time it was sent, in microseconds of Unix time
     #[arg(long)]
     stamp: bool,
-    /// Writes {"port":N} when it listens.
+    /// Write {"port":N} to this file once listening
     #[arg(long, value_name = "FILE")]
     info: Option<PathBuf>,
-    /// Appends each request once its body is in: a JSON line with all headers as they arrived.
+    /// Append each request to this file as a line of JSON, once its body has arrived
+    ///
+    /// Each line has all headers as they arrived.
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
 }

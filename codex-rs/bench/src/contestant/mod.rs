@@ -17,19 +17,19 @@ const BENCH_BUILD: &str = "for benchmarks alone";
 /// The kinds of contestant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub(crate) enum Kind {
-    /// The load talks to the upstream itself
+    /// No proxy: the load talks to the upstream directly
     Direct,
     /// This project's proxy
     Ours,
-    /// The same, with an access log and metrics
+    /// This project's proxy with an access log and metrics
     OursLogged,
-    /// The same without logs, with a policy of a thousand users
+    /// This project's proxy without logs, with a policy of a thousand users
     OursLimited,
-    /// The same without wiping freed memory; a build with --cfg codex_bench
+    /// This project's proxy without wiping freed memory (a build with --cfg codex_bench)
     OursUnwiped,
-    /// The same without looking for the key in answers; a build with --cfg codex_bench
+    /// This project's proxy without looking for the key in answers (a build with --cfg codex_bench)
     OursUnredacted,
-    /// The same without a sandbox
+    /// This project's proxy without a sandbox
     OursUnconfined,
     Nginx,
     Haproxy,

@@ -12,10 +12,10 @@ use crate::terminal::format::{Color, Json};
 
 /// Ask a model one question and stream its answer
 ///
-/// One request to the Responses API, by the provider that the configuration names; the text of the
-/// answer goes to standard output as it arrives, everything else to standard error. This is a chat
-/// client: it runs no commands and edits no files. For agent work use OpenAI's Codex CLI, which
-/// reads the same config.toml.
+/// Sends one request to the Responses API of the configured provider. The text of the answer goes
+/// to standard output as it arrives, everything else to standard error. This is a chat client: it
+/// runs no commands and edits no files. For agent work, use OpenAI's Codex CLI, which reads the
+/// same config.toml.
 #[derive(Clone, Debug, Default, Args)]
 pub struct ExecArgs {
     #[command(flatten)]
@@ -31,8 +31,9 @@ pub struct ExecArgs {
 /// What goes with one question.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ExecFlags {
-    /// Print events to standard output, one JSON object a line: those that Codex's own exec prints, or with
-    /// =events those of the Responses API
+    /// Print events to standard output, one JSON object per line
+    ///
+    /// Without a value, the events that Codex's own exec prints; with =events, those of the Responses API.
     #[arg(
         long,
         alias = "experimental-json",
@@ -43,11 +44,11 @@ pub(crate) struct ExecFlags {
     )]
     pub(crate) json: Option<Json>,
 
-    /// Write the text of the last message to a file as well, once the answer is complete
+    /// Also write the text of the last message to a file, once the answer is complete
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output_last_message: Option<PathBuf>,
 
-    /// Ask for JSON that keeps to the JSON Schema in this file, and check that the answer does
+    /// Ask for JSON that conforms to the JSON Schema in this file, and check the answer
     #[arg(long, value_name = "FILE")]
     pub(crate) output_schema: Option<PathBuf>,
 }
@@ -97,47 +98,50 @@ impl ChatArgs {
 pub(crate) struct Common {
     /// The question; `-` reads it from standard input
     ///
-    /// With a question, what is piped into standard input goes along as context; not with `resume`.
+    /// If a question is given, piped standard input is sent along as context, except with `resume`.
     #[arg(value_name = "PROMPT")]
     pub(crate) prompt: Option<String>,
 
-    /// The model to ask; overrides every configuration
+    /// The model to ask; takes precedence over all configuration
     #[arg(short, long, value_name = "MODEL", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) model: Option<String>,
 
-    /// Lay a profile over config.toml: $CODEX_HOME/NAME.config.toml, or [profiles.NAME] in it
+    /// Apply a profile on top of config.toml
+    ///
+    /// The profile is $CODEX_HOME/NAME.config.toml, or [profiles.NAME] in config.toml.
     #[arg(short, long, value_name = "NAME")]
     pub(crate) profile: Option<String>,
 
-    /// Send an image (PNG, JPEG, GIF, WebP) along with the question; may be repeated, and several may stand
-    /// with commas between them
+    /// Send an image (PNG, JPEG, GIF, WebP) with the question; may be repeated
+    ///
+    /// Several files may also be given at once, separated by commas.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) image: Vec<PathBuf>,
 
-    /// Send a text file along with the question, with its name; may be repeated
+    /// Send a text file and its name with the question; may be repeated
     #[arg(short, long, value_name = "FILE")]
     pub(crate) file: Vec<PathBuf>,
 
-    /// Tell the model how to answer: a text, or @FILE; overrides every configuration
+    /// Tell the model how to answer, as text or @FILE; takes precedence over all configuration
     #[arg(long, value_name = "TEXT|@FILE")]
     pub(crate) instructions: Option<String>,
 
     /// Ask the proxy that wrote this file (codex responses-api-proxy --server-info FILE)
     ///
-    /// For model_provider=local-proxy, which it stands for when no provider is configured; so does
-    /// the variable CODEX_PROXY_SERVER_INFO.
+    /// This selects model_provider=local-proxy, whatever the configuration says. The variable
+    /// CODEX_PROXY_SERVER_INFO does the same, but only if no provider is configured.
     #[arg(long, value_name = "FILE")]
     pub(crate) server_info: Option<PathBuf>,
 
-    /// Ask for summaries of the model's reasoning and show them on standard error
+    /// Request summaries of the model's reasoning and show them on standard error
     #[arg(long, action = ArgAction::SetTrue)]
     pub(crate) show_reasoning: bool,
 
-    /// Say nothing on standard error but errors, and the reasoning if it was asked for
+    /// Print only errors, and reasoning if requested, on standard error
     #[arg(short, long, action = ArgAction::SetTrue)]
     pub(crate) quiet: bool,
 
-    /// When to colour standard error, and to show an answer's Markdown on a terminal
+    /// When to colour standard error and render an answer's Markdown on a terminal
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     pub(crate) color: Color,
 
@@ -149,11 +153,11 @@ pub(crate) struct Common {
     #[arg(long)]
     pub(crate) ignore_user_config: bool,
 
-    /// Refuse a configuration that has unknown keys
+    /// Reject a configuration with unknown keys
     #[arg(long)]
     pub(crate) strict_config: bool,
 
-    /// Keep no record of the conversation
+    /// Do not record the conversation
     #[arg(long)]
     pub(crate) ephemeral: bool,
 
@@ -195,7 +199,7 @@ impl ExecArgs {
     }
 }
 
-/// Say what is configured
+/// Show the configuration
 #[derive(Clone, Debug, Args)]
 pub struct ConfigArgs {
     #[command(subcommand)]
@@ -204,7 +208,7 @@ pub struct ConfigArgs {
 
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Print every key that has a value, and where it comes from; secrets are hidden
+    /// Print every key that has a value, and the value's source; secrets are hidden
     Show(Box<ShowArgs>),
 }
 
@@ -213,19 +217,19 @@ pub(crate) struct ShowArgs {
     #[command(flatten)]
     pub(crate) select: SelectArgs,
 
-    /// Override a configuration value: a dotted path and a TOML value, or else a string
+    /// Override a configuration value; KEY is a dotted path, VALUE is TOML or else a string
     #[arg(short, long = "config", value_name = "KEY=VALUE")]
     pub(crate) config: Vec<ConfigOverride>,
 }
 
-/// List the models that the provider says it serves
+/// List the models that the provider reports as available
 #[derive(Clone, Debug, Args)]
 pub struct SelectArgs {
-    /// The model to ask; overrides every configuration
+    /// The model to ask; takes precedence over all configuration
     #[arg(short, long, value_name = "MODEL", value_parser = NonEmptyStringValueParser::new())]
     model: Option<String>,
 
-    /// Lay a profile over config.toml
+    /// Apply a profile on top of config.toml
     #[arg(short, long, value_name = "NAME")]
     profile: Option<String>,
 
@@ -237,7 +241,7 @@ pub struct SelectArgs {
     #[arg(long)]
     ignore_user_config: bool,
 
-    /// Refuse a configuration that has unknown keys
+    /// Reject a configuration with unknown keys
     #[arg(long)]
     strict_config: bool,
 }

@@ -14,8 +14,8 @@ pub(crate) enum ExecCommand {
 
 /// Continue an earlier conversation with another question
 ///
-/// Conversations are kept in $CODEX_HOME/sessions, also those of OpenAI's Codex CLI. With a question
-/// on the command line standard input is not read.
+/// Conversations are kept in $CODEX_HOME/sessions, including those of OpenAI's Codex CLI. With a
+/// question on the command line, standard input is not read.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ResumeArgs {
     #[command(flatten)]
@@ -27,7 +27,7 @@ pub(crate) struct ResumeArgs {
     #[command(flatten)]
     flags: ExecFlags,
 
-    /// Override a configuration value: a dotted path and a TOML value, or else a string
+    /// Override a configuration value; KEY is a dotted path, VALUE is TOML or else a string
     #[arg(short, long = "config", value_name = "KEY=VALUE")]
     config: Vec<ConfigOverride>,
 }
@@ -39,19 +39,19 @@ struct WhichArgs {
     #[arg(value_name = "ID")]
     session: Option<String>,
 
-    /// Continue the conversation of this directory that was changed last
+    /// Continue the most recently changed conversation of this directory
     #[arg(long)]
     last: bool,
 
-    /// With --last, of any directory
+    /// With --last, consider the conversations of all directories
     #[arg(long, requires = "last")]
     all: bool,
 }
 
 /// Continue an earlier conversation on a terminal
 ///
-/// Without an id, and without --last, those of this directory are listed to choose from. Where there
-/// is no terminal it is `codex exec resume`.
+/// Without an id or --last, lists the conversations of this directory to choose from. If there is
+/// no terminal, it is the same as `codex exec resume`.
 #[derive(Clone, Debug, Default, Args)]
 pub struct ResumeChatArgs {
     #[command(flatten)]

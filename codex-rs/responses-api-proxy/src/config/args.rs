@@ -19,14 +19,16 @@ use crate::config::units::{parse_count, parse_duration, parse_size};
 /// Where the key goes unless told otherwise.
 pub(crate) const DEFAULT_UPSTREAM: &str = "https://api.openai.com/v1/responses";
 
-/// Lets other users of this host call the OpenAI Responses API with a key they cannot read
+/// Let other users of this host call the OpenAI Responses API with a key they cannot read
 ///
-/// Reads an API key from standard input, listens on 127.0.0.1 and forwards `POST /v1/responses`
-/// to the upstream with that key in the Authorization header, whatever the caller sent there.
-/// Answers are streamed back as they arrive. Everything else is refused with 403.
+/// Reads an API key, listens on 127.0.0.1 and forwards `POST /v1/responses` to the upstream with that key in the
+/// Authorization header, whatever the caller sent there. Answers are streamed back as they arrive. Everything else is
+/// refused with 403.
 ///
-/// The key is only ever taken from standard input: it never is in the arguments, where `ps`
-/// shows it, nor in the environment of the proxy, where `/proc/PID/environ` does.
+/// By default the key comes from standard input. `--key-file`, `--key-credential`, `--key-fd` and `--key-command`
+/// read it from elsewhere, and a workload identity (`--github-oidc`, `--identity-token-file`, `--azure-imds`,
+/// `--google-metadata`) replaces it with short-lived tokens. The key is never taken from an argument, which `ps`
+/// shows, or from the proxy's environment, which `/proc/PID/environ` shows.
 #[derive(Clone, Debug, clap::Parser)]
 #[command(
     name = "codex-responses-api-proxy",
@@ -51,15 +53,15 @@ pub struct Args {
     #[command(flatten)]
     pub key_command: KeyCommandArgs,
 
-    /// Port to listen on, on 127.0.0.1, and on ::1 if it is free there; 0 or none: one that is free
+    /// Port to listen on at 127.0.0.1, and at ::1 if it is free there; 0 or unset picks a free port
     #[arg(long, value_name = "PORT")]
     pub port: Option<u16>,
 
-    /// Unix socket to listen on, as `unix:/PATH`; beside the port if `--port` is given, else instead
+    /// Unix socket to listen on, as `unix:/PATH`; in addition to `--port` if given, else instead
     #[arg(long, value_name = "unix:PATH", value_parser = parse_listen)]
     pub listen: Option<PathBuf>,
 
-    /// Permissions of the Unix socket, in octal; to connect takes write permission
+    /// Permissions of the Unix socket, in octal; connecting requires write permission
     #[arg(long, value_name = "MODE", default_value = "600", value_parser = parse_mode, requires = "listen")]
     pub socket_mode: u32,
 
@@ -69,27 +71,27 @@ pub struct Args {
 
     /// File to write `{"port":N,"pid":N}` to once connections are accepted
     ///
-    /// One line, written in place and removed on exit. Parent directories are made. A symbolic
-    /// link, a file with several names or of another user, and one that holds anything else are refused.
+    /// One line, written in place and removed on exit. Parent directories are created. The file is refused if it is a
+    /// symbolic link, has more than one hard link, belongs to another user, or holds anything else.
     #[arg(long, value_name = "FILE")]
     pub server_info: Option<PathBuf>,
 
-    /// Answer `GET /shutdown`: finish what is in flight, then exit
+    /// Answer `GET /shutdown`: finish requests in flight, then exit
     ///
-    /// Anybody who can reach the port can then stop the proxy. A second request exits at once.
+    /// Anyone who can reach the port can then stop the proxy. A second request makes it exit at once.
     #[arg(long)]
     pub http_shutdown: bool,
 
-    /// Where requests go: one absolute URL, used as it stands, or a Unix socket as `unix:/PATH`
+    /// Absolute URL to send requests to, used as it stands, or a Unix socket as `unix:/PATH`
     ///
-    /// Plain http is accepted for a loopback address only, since the key would cross the network
-    /// in cleartext; `localhost` is 127.0.0.1. There, and on a Unix socket, the key goes only to a
-    /// listener of root, of the user that the proxy runs as, or of `--upstream-user`. On a socket
-    /// requests are for /v1/responses, or for what follows as in `unix:/PATH:/TARGET`.
+    /// Plain http is accepted only for a loopback address, because the key would otherwise cross the network in
+    /// cleartext; `localhost` means 127.0.0.1. Over plain http and on a Unix socket, the key goes only to a listener
+    /// that belongs to root, to the user that the proxy runs as, or to a user named by `--upstream-user`. On a Unix
+    /// socket, requests are for /v1/responses, or for the target in `unix:/PATH:/TARGET`.
     #[arg(long, value_name = "URL", default_value = DEFAULT_UPSTREAM)]
     pub upstream_url: String,
 
-    /// User whose listener may have the key in cleartext, by name or number (repeatable; Linux)
+    /// User whose listener may receive the key in cleartext, by name or number (repeatable; Linux)
     #[arg(long = "upstream-user", value_name = "USER")]
     pub upstream_users: Vec<String>,
 
@@ -97,11 +99,11 @@ pub struct Args {
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_duration)]
     pub upstream_timeout: Duration,
 
-    /// Ask the upstream for nothing at the start, so that the connection is there for the first caller
+    /// Send the upstream an empty request at startup, so the first caller finds an open connection
     ///
-    /// The request has an empty object for a body, which is answered with an error and costs
-    /// nothing. A line says so if the upstream is out of reach or refuses the key; with
-    /// `--preconnect=require` a refused key ends the start.
+    /// The body is an empty object, which the upstream answers with an error and does not charge for. If the upstream
+    /// is out of reach or refuses the key, a line says so; with `--preconnect=require`, a refused key makes startup
+    /// fail.
     #[arg(long, value_enum, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "report")]
     pub preconnect: Option<Preconnect>,
 
@@ -109,58 +111,60 @@ pub struct Args {
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = parse_size)]
     pub max_body: u64,
 
-    /// User that may call, by name or number (repeatable); without any, everybody on this host may
+    /// User who may call, by name or number (repeatable)
+    ///
+    /// Without `--allow-user` and `--allow-group`, every user of this host may call.
     #[arg(long = "allow-user", value_name = "USER")]
     pub allow_users: Vec<String>,
 
-    /// Group whose members may call (repeatable); who is a member is looked up at the start
+    /// Group whose members may call (repeatable); membership is looked up at startup
     #[arg(long = "allow-group", value_name = "GROUP")]
     pub allow_groups: Vec<String>,
 
-    /// File of client tokens, a line `NAME:SHA256` for each; one is then needed as the API key
+    /// File of client tokens, one `NAME:SHA256` per line; callers must send one as their API key
     ///
-    /// It is read again on SIGHUP. A line is made by: printf 'NAME:'; printf %s TOKEN | sha256sum
+    /// It is read again on SIGHUP. To make a line: printf 'NAME:'; printf %s TOKEN | sha256sum
     #[arg(long, value_name = "FILE")]
     pub client_token_file: Option<PathBuf>,
 
-    /// Make a client token and write it to the server-info file, readable by its owner alone
+    /// Generate a client token and write it to the server-info file, which only its owner can read
     #[arg(long, requires = "server_info", conflicts_with = "client_token_file")]
     pub require_client_token: bool,
 
-    /// How long a request head may take; then 408
+    /// How long a request head may take to arrive; then 408
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub header_timeout: Duration,
 
-    /// How long a caller may send nothing of a request body that the upstream would take; then 408
+    /// How long a request body may stall while the upstream is ready for more; then 408
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     pub body_timeout: Duration,
 
-    /// Most connections at once; an idle one of the user who has most is closed for a new one
+    /// Maximum connections at once; an idle one of the user with the most makes room for a new one
     #[arg(long, value_name = "N", default_value = "8192", value_parser = parse_count)]
     pub max_connections: usize,
 
-    /// Most connections of one user at once, then 429; half of all unless told otherwise (Linux)
+    /// Maximum connections of one user at once, then 429; half of all by default (Linux)
     #[arg(long, value_name = "N", value_parser = parse_count)]
     pub max_connections_per_user: Option<usize>,
 
-    /// Most requests in flight at once; then 503
+    /// Maximum requests in flight at once; then 503
     #[arg(long, value_name = "N", default_value = "8192", value_parser = parse_count)]
     pub max_requests: usize,
 
-    /// Threads that serve; one for each processor unless told otherwise
+    /// Number of threads that serve; one per processor by default
     ///
-    /// Each has connections to the upstream of its own, and the first one is alone at work while
-    /// callers have eight connections or less.
+    /// Each thread has its own connections to the upstream. While callers have eight connections or fewer, only the
+    /// first thread works.
     #[arg(long, value_name = "N", value_parser = parse_count)]
     pub threads: Option<usize>,
 
-    /// User to run as once everything is open; needs root
+    /// User to run as once everything is open; requires root
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
 
     /// Whether to give up capabilities, files, ports and system calls that serving does not need
     ///
-    /// What was given up is in the start-up lines.
+    /// The start-up lines list what was given up.
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = Sandbox::BestEffort)]
     pub sandbox: Sandbox,
 
@@ -168,21 +172,22 @@ pub struct Args {
     #[arg(long)]
     pub allow_unlocked_key: bool,
 
-    /// What standard error gets of each request; without this text on a terminal, and elsewhere faults alone
+    /// How to log requests on standard error; default: text on a terminal, elsewhere only faults
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
 
-    /// File to append a JSON object to for each request: who, what, how it came out, tokens, cost
+    /// File to append a JSON object to for each request: caller, request, outcome, tokens, cost
     ///
-    /// Opened before privileges are given up, and opened anew on SIGHUP. A file that is made is readable by
-    /// its owner and group alone. docs/observing.md has the fields.
+    /// It is opened before privileges are given up, and reopened on SIGHUP. If the proxy creates it, only its owner
+    /// and group can read it. docs/observing.md describes the fields.
     #[arg(long, value_name = "FILE")]
     pub access_log: Option<PathBuf>,
 
-    /// Where to answer `GET /metrics` for Prometheus: `127.0.0.1:PORT`, `[::1]:PORT` or `unix:/PATH`
+    /// Where to serve Prometheus metrics: `127.0.0.1:PORT`, `[::1]:PORT` or `unix:/PATH`
     ///
-    /// Metrics say who calls, how often and at what cost. Every user of this host can read them at a port; a
-    /// Unix socket is its owner's alone. Port 0 is one that is free, which a start-up line names.
+    /// The proxy answers `GET /metrics` there. Metrics show who calls, how often and at what cost. On a port, every
+    /// user of this host can read them; a Unix socket is open to its owner only. Port 0 picks a free port, which a
+    /// start-up line names.
     #[arg(long, value_name = "ADDRESS", value_parser = parse_metrics_place)]
     pub metrics: Option<MetricsPlace>,
 
@@ -190,21 +195,23 @@ pub struct Args {
     #[command(flatten)]
     pub control: ControlArgs,
 
-    /// Directory to write each request and its answer to, bodies included, as JSON; made if it is not there
+    /// Directory for JSON dumps of each request and answer, bodies included; created if missing
     ///
-    /// Files are named NNNNNN-MILLISECONDS-request.json and -response.json, readable by their owner alone. The key,
-    /// the caller's token and header values that are not listed as harmless are replaced. The directory has to belong
-    /// to the user that the proxy runs as, and may not be written by others. docs/observing.md has an example.
+    /// Files are named NNNNNN-MILLISECONDS-request.json and -response.json, and only their owner can read them. The
+    /// key, the caller's token and header values that are not listed as harmless are replaced. The directory must
+    /// belong to the user that the proxy runs as, and others must not be able to write to it. docs/observing.md has
+    /// an example.
     #[arg(long, value_name = "DIR")]
     pub dump_dir: Option<PathBuf>,
 
-    /// Most that dumps may take, in all; the oldest are removed for new ones
+    /// Maximum size of all dumps together; the oldest are removed to make room
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = parse_size, requires = "dump_dir")]
     pub dump_limit: u64,
-    /// File to append the same objects to in a chain: each has the hash of the line before, as `prev`
+    /// File to append the objects of the access log to, as a hash chain
     ///
-    /// `codex responses-api-proxy audit verify FILE` finds what was changed since. A chain goes on where the file
-    /// ends. The hash of the last line is said at the end.
+    /// Each line has the hash of the line before it, as `prev`. `codex responses-api-proxy audit verify FILE` finds
+    /// later changes. The proxy continues the chain of an existing file, and prints the hash of the last line at its
+    /// end.
     #[arg(long, value_name = "FILE")]
     pub audit_log: Option<PathBuf>,
 
@@ -212,37 +219,41 @@ pub struct Args {
     #[arg(long, requires = "audit_log")]
     pub audit_required: bool,
 
-    /// File of prices that override those built in, in TOML: tables `[prices."MODEL"]` with `input`,
-    /// `cached_input` and `output` in US dollars per million tokens
+    /// TOML file of prices that override the built-in ones
+    ///
+    /// Tables `[prices."MODEL"]` with `input`, `cached_input` and `output` in US dollars per million tokens.
     #[arg(long, value_name = "FILE")]
     pub prices: Option<PathBuf>,
 
-    /// File of what callers may ask for and spend, in TOML: models, shapes of requests, limits by user, group and token
+    /// TOML file that says what callers may ask for and spend
     ///
-    /// Read again on SIGHUP. docs/budgets.md has its tables. `codex responses-api-proxy policy check FILE` finds what is
-    /// wrong with one.
+    /// It covers models, shapes of requests, and limits by user, group and token. It is read again on SIGHUP.
+    /// docs/budgets.md describes its tables. `codex responses-api-proxy policy check FILE` reports what is wrong with
+    /// a file.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["allow_models", "budgets"])]
     pub policy: Option<PathBuf>,
 
-    /// Models that may be asked for, with `*` and `?` for any text and any character; may be repeated
+    /// Model that callers may ask for (repeatable); `*` stands for any text, `?` for any character
     #[arg(long = "allow-model", value_name = "GLOB", value_parser = str::parse::<ModelGlob>)]
     pub allow_models: Vec<ModelGlob>,
 
-    /// Most that all callers together may spend: `usd=20/day`, `tokens=5000000/24h`, `requests=60/minute`; may be repeated
+    /// Limit on what all callers together may spend, such as `usd=20/day` (repeatable)
     ///
-    /// Per minute, hour, day, month (in UTC), process, or in the last time of any length such as 24h. In a file of
-    /// --policy each user, group and token can have limits of its own.
+    /// Other examples: `tokens=5000000/24h`, `requests=60/minute`. A limit is per minute, hour, day or month (in
+    /// UTC), per process, or for a sliding window of any length, such as 24h. In a `--policy` file, each user, group
+    /// and token can have its own limits.
     #[arg(long = "budget", value_name = "LIMIT", value_parser = parse_limit)]
     pub budgets: Vec<Limit>,
 
-    /// What is reserved for a request before it is sent: what to expect, or the most that it can cost
+    /// What to reserve for a request before it is sent: its expected cost, or the most it can cost
     #[arg(long, value_enum, value_name = "MODE", default_value_t = BudgetMode::Expected)]
     pub budget_mode: BudgetMode,
 
-    /// File that keeps what was spent across restarts; without it that is forgotten at the end. Or a server that hosts
-    /// share: `redis://HOST:PORT/DB`, `rediss://HOST:PORT/DB` (TLS), `redis+unix:/PATH`
+    /// File that keeps what was spent across restarts, or URL of a server that hosts share
     ///
-    /// Hosts with the same policy and the same server (Redis 7 or Valkey) spend its limits together; docs/fleet.md.
+    /// Without it, what was spent is forgotten when the proxy exits. A server is `redis://HOST:PORT/DB`,
+    /// `rediss://HOST:PORT/DB` (TLS) or `redis+unix:/PATH`. Hosts with the same policy and the same server (Redis 7
+    /// or Valkey) share its limits; see docs/fleet.md.
     #[arg(long, value_name = "FILE|URL")]
     pub ledger: Option<PathBuf>,
 
@@ -250,7 +261,7 @@ pub struct Args {
     #[command(flatten)]
     pub shared_ledger: SharedLedgerArgs,
 
-    /// How long answers in flight may go on after a signal or a shutdown request
+    /// How long answers in flight may continue after a signal or a shutdown request
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub drain_timeout: Duration,
 
@@ -270,9 +281,9 @@ pub struct Args {
 /// What is reserved for a request before it is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum BudgetMode {
-    /// What it will probably cost, as learned from others
+    /// The probable cost, learned from other requests
     Expected,
-    /// The most that it can cost; it has to say max_output_tokens
+    /// The most it can cost; the request must set max_output_tokens
     Strict,
 }
 
@@ -293,18 +304,18 @@ pub(crate) fn parse_mode(text: &str) -> Result<u32, &'static str> {
 /// How much of a sandbox there has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Sandbox {
-    /// All of it, or do not start; a system call that is not listed ends the process
+    /// Apply all of it or refuse to start; a system call that is not listed ends the process
     Require,
-    /// As much as the kernel has; a system call that is not listed fails and is reported
+    /// Apply what the kernel supports; a system call that is not listed fails and is reported
     BestEffort,
-    /// None
+    /// No sandbox
     Off,
 }
 
 /// What standard error gets of each request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// A line to read: time, caller, model, status, times, tokens, cost
+    /// A human-readable line: time, caller, model, status, times, tokens, cost
     Text,
     /// The line of the access log; all other lines but the first are JSON objects too
     Json,
@@ -312,20 +323,20 @@ pub enum LogFormat {
 
 const EXAMPLES: &str = "\
 Examples:
-  The key from an environment variable that the proxy itself does not get:
+  Key from an environment variable that the proxy itself does not get:
     printenv OPENAI_API_KEY | env -u OPENAI_API_KEY \\
       codex responses-api-proxy --http-shutdown --server-info /tmp/server-info.json
 
-  The key from a file only root can read:
+  Key from a file that only root can read:
     sudo sh -c 'codex responses-api-proxy --port 8787 < /etc/codex/openai.key'
 
-  Then, as anybody:
+  Then, as any user:
     curl -sN http://127.0.0.1:8787/v1/responses -H 'content-type: application/json' \\
       -d '{\"model\":\"gpt-5\",\"input\":\"Say hi\",\"stream\":true}'
 
 Environment:
   HTTPS_PROXY, ALL_PROXY, NO_PROXY   reach an https upstream through a CONNECT proxy
   SSL_CERT_FILE, SSL_CERT_DIR        certificate authorities to trust instead of the system's
-  What is set is in force, or the start is refused with the name of the variable.
+  Each variable that is set takes effect, or the proxy refuses to start and names it.
 
-Exit status: 0 after a shutdown, 1 when something failed, 2 for a wrong command line.";
+Exit status: 0 after a shutdown, 1 on failure, 2 for a wrong command line.";

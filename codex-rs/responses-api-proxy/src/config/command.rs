@@ -13,20 +13,21 @@ use crate::config::ledger_place::{DEFAULT_PREFIX, parse_prefix};
 /// What to do in the place of serving.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum ProxyCommand {
-    /// Look into an audit log
+    /// Check an audit log
     #[command(subcommand)]
     Audit(AuditCommand),
-    /// Look into a policy file
+    /// Check or explain a policy file
     #[command(subcommand)]
     Policy(PolicyCommand),
-    /// Look into a ledger
+    /// Show or reset what a ledger has recorded
     #[command(subcommand)]
     Budget(BudgetCommand),
-    /// Look for what could give the key away: this host, the environment, a running proxy
+    /// Check this host, the environment and a running proxy for anything that could expose the key
     ///
-    /// One line for each check; what was found is read back from the kernel. The exit status is 1 if one FAILED.
+    /// Prints one line for each check; findings are read back from the kernel. The exit status is 1 if a check
+    /// FAILED.
     Doctor(DoctorArgs),
-    /// Say what became of a request, by its line in the access log
+    /// Explain what became of a request, from its line in the access log
     Why(WhyArgs),
     #[command(flatten)]
     Control(ControlCommand),
@@ -49,16 +50,16 @@ impl Args {
 /// What to do with a policy file.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum PolicyCommand {
-    /// Say what is wrong with it, if anything is
+    /// Check a policy file for errors
     Check(PolicyFileArgs),
-    /// Say which table is for a caller, and whether it allows a request
+    /// Show which table applies to a caller, and whether it allows a request
     Explain(ExplainArgs),
 }
 
 /// Which policy file.
 #[derive(Clone, Debug, clap::Args)]
 pub struct PolicyFileArgs {
-    /// The file
+    /// Policy file
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 }
@@ -66,19 +67,19 @@ pub struct PolicyFileArgs {
 /// Whose request to explain.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ExplainArgs {
-    /// The file
+    /// Policy file
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 
-    /// User that calls, by name or number
+    /// Calling user, by name or number
     #[arg(long, value_name = "USER")]
     pub(crate) user: Option<String>,
 
-    /// Client token that the caller has, by name
+    /// Name of the caller's client token
     #[arg(long, value_name = "NAME")]
     pub(crate) token: Option<String>,
 
-    /// File with the body of a request; `-` is standard input
+    /// File with the body of a request; `-` reads standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) body: Option<PathBuf>,
 }
@@ -86,21 +87,21 @@ pub struct ExplainArgs {
 /// What to do with a ledger.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum BudgetCommand {
-    /// Say what each account has spent
+    /// Show what each account has spent
     ///
-    /// A file only while no proxy has it; what a proxy that runs has counted is in its metrics. A server that hosts
-    /// share at any time: what all of them have spent.
+    /// A file can be read only while no proxy has it open; a running proxy shows its counts in its metrics. A server
+    /// that hosts share can be asked at any time, and shows what all hosts have spent.
     Show(LedgerArgs),
-    /// Forget what one account has spent, or all
+    /// Forget what one account, or every account, has spent
     Reset(ResetArgs),
-    /// Say which accounts have spent most of their limits, of a server that hosts share
+    /// Show the accounts that have spent the largest part of their limits, on a shared server
     Top(TopArgs),
 }
 
 /// Which ledger.
 #[derive(Clone, Debug, clap::Args)]
 pub struct LedgerArgs {
-    /// The file, or the server that hosts share: redis://HOST:PORT/DB
+    /// Ledger file, or server that hosts share: `redis://HOST:PORT/DB`
     #[arg(long, value_name = "FILE|URL")]
     pub(crate) ledger: PathBuf,
 
@@ -111,11 +112,11 @@ pub struct LedgerArgs {
 // How to speak to a server that hosts share. Not a doc comment: clap would print it.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct ServerArgs {
-    /// File that holds the server's password, and nothing else
+    /// File that contains the server's password and nothing else
     #[arg(long, value_name = "FILE")]
     pub(crate) ledger_password_file: Option<PathBuf>,
 
-    /// What its keys begin with
+    /// Prefix of the keys on the server
     #[arg(long, value_name = "TEXT", default_value = DEFAULT_PREFIX, value_parser = parse_prefix)]
     pub(crate) ledger_prefix: String,
 }
@@ -126,7 +127,7 @@ pub struct TopArgs {
     #[command(flatten)]
     pub(crate) of: LedgerArgs,
 
-    /// How many
+    /// Number of accounts to show
     #[arg(long, short = 'n', value_name = "N", default_value_t = 10)]
     pub(crate) number: usize,
 }
@@ -137,11 +138,11 @@ pub struct ResetArgs {
     #[command(flatten)]
     pub(crate) of: LedgerArgs,
 
-    /// The account, as `budget show` names it, such as user:1001
+    /// Account to forget, named as in `budget show`, such as user:1001
     #[arg(long, value_name = "ACCOUNT", required_unless_present = "all")]
     pub(crate) account: Option<String>,
 
-    /// Every account
+    /// Forget every account
     #[arg(long, conflicts_with = "account")]
     pub(crate) all: bool,
 }
@@ -149,27 +150,27 @@ pub struct ResetArgs {
 /// What to do with an audit log.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum AuditCommand {
-    /// Check that no line was changed, removed, put in or moved
+    /// Check that no line was changed, removed, inserted or moved
     ///
-    /// Each line has the hash of the line before. One that does not is named, and the exit status is 1. Whoever can
-    /// write the file can change its last line, cut lines off its end, or make all of it anew: that is found only by
-    /// `--expect`, with a hash that was kept where they cannot write. The proxy says the hash of the last line at its
-    /// end, and this command does too.
+    /// Each line has the hash of the line before it. A line that does not is named, and the exit status is 1. Anyone
+    /// who can write the file can change its last line, cut lines off its end, or rebuild all of it. Only `--expect`
+    /// detects that, with a hash that was kept where they cannot write. The proxy prints the hash of the last line at
+    /// its end, and so does this command.
     Verify(VerifyArgs),
 }
 
 /// What is checked.
 #[derive(Clone, Debug, clap::Args)]
 pub struct VerifyArgs {
-    /// Audit logs in the order in which they were written, rotated ones first; `-` is standard input
+    /// Audit logs in the order they were written, rotated ones first; `-` is standard input
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
 
-    /// Hash of the line before the first one, where the files before it are not named
+    /// Hash of the line before the first one, if the files before it are not named
     #[arg(long, value_name = "HASH", value_parser = str::parse::<LineHash>)]
     pub(crate) after: Option<LineHash>,
 
-    /// Hash of a line that has to be there; up to it nothing has changed then
+    /// Hash of a line that must be present; nothing up to that line has changed then
     #[arg(long, value_name = "HASH", value_parser = str::parse::<LineHash>)]
     pub(crate) expect: Option<LineHash>,
 }

@@ -8,14 +8,14 @@ use crate::net::unix_socket::UnixSocketConfig;
 /// Where the proxy is asked how it is.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ControlArgs {
-    /// Unix socket on which to be asked, as `unix:/PATH`: by `status`, `top`, `wait` and `stop`
+    /// Unix socket for `status`, `top`, `wait` and `stop`, as `unix:/PATH`
     ///
-    /// Only root, the user that the proxy runs as, and the user that started it, by sudo too, are answered. What they
-    /// are told has no key, token, header or body in it. docs/control.md has the protocol.
+    /// Only root, the user that the proxy runs as, and the user that started it, directly or with sudo, get an
+    /// answer. Answers never contain a key, token, header or body. docs/control.md describes the protocol.
     #[arg(long, value_name = "unix:PATH", value_parser = parse_listen)]
     pub(crate) control: Option<PathBuf>,
 
-    /// Permissions of the control socket, in octal; whoever can connect is asked who it is all the same
+    /// Permissions of the control socket, in octal; the user who connects is checked in any case
     #[arg(long, value_name = "MODE", default_value = "600", value_parser = parse_mode, requires = "control")]
     pub(crate) control_mode: u32,
 }

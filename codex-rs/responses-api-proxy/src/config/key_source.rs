@@ -13,25 +13,25 @@ use crate::config::units::parse_duration;
 #[derive(Clone, Debug, Default, clap::Args)]
 #[group(id = "key_source", multiple = false)]
 pub struct KeyArgs {
-    /// File to read the key from, in the place of standard input; read again on SIGHUP
+    /// File to read the key from instead of standard input; read again on SIGHUP
     ///
-    /// It has to belong to root or to the user that starts the proxy, and be readable by its owner alone. With
-    /// `--user` it is root's and is still read again later, by a process of root that does nothing else.
+    /// It must belong to root or to the user that starts the proxy, and be readable only by its owner. With `--user`
+    /// it belongs to root, and a root process that does nothing else reads it again later.
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
 
-    /// Credential of a systemd service to read the key from (`LoadCredential=NAME:...`); read again on SIGHUP
+    /// systemd credential to read the key from (`LoadCredential=NAME:...`); read again on SIGHUP
     #[arg(long, value_name = "NAME", value_parser = parse_credential_name)]
     pub key_credential: Option<String>,
 
-    /// Descriptor to read keys from, each on a line; a line that comes later replaces the key
+    /// Descriptor to read keys from, one per line; each later line replaces the key
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(3..))]
     pub key_fd: Option<i32>,
 
-    /// Command of the shell that prints the key; run again on SIGHUP
+    /// Shell command that prints the key; run again on SIGHUP
     ///
-    /// It runs with the rights that the proxy is started with, or as `--key-command-user`, outside of the sandbox, and
-    /// has 30 s.
+    /// It runs outside the sandbox, with the rights that the proxy is started with or as `--key-command-user`, and
+    /// must finish within 30 s.
     #[arg(long, value_name = "COMMAND")]
     pub key_command: Option<String>,
 }
@@ -42,11 +42,11 @@ const OTHER_SOURCES: [&str; 3] = ["key_file", "key_credential", "key_fd"];
 // What goes with `--key-command`.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct KeyCommandArgs {
-    /// How long a key of `--key-command` serves until the command is run again (`55m`)
+    /// How long to use a key of `--key-command` before running the command again (`55m`)
     #[arg(long, value_name = "TIME", value_parser = parse_duration, requires = "key_command", conflicts_with_all = OTHER_SOURCES)]
     pub key_ttl: Option<Duration>,
 
-    /// User that `--key-command` is run as (takes root)
+    /// User to run `--key-command` as; requires root
     #[arg(long, value_name = "USER", requires = "key_command", conflicts_with_all = OTHER_SOURCES)]
     pub key_command_user: Option<String>,
 }

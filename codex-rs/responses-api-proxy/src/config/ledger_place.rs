@@ -21,7 +21,7 @@ pub enum LedgerDown {
     /// Refuse them
     #[default]
     Refuse,
-    /// Go by what this host knows: what all had spent when the server was last there, and what it has spent itself since
+    /// Go by this host's view: what all had spent at the server's last answer, plus its own since
     Local,
     /// Send them, and count what they cost
     Allow,
@@ -30,19 +30,19 @@ pub enum LedgerDown {
 // What a ledger that hosts share needs besides. Not a doc comment: clap would print it.
 #[derive(Clone, Debug, clap::Args)]
 pub struct SharedLedgerArgs {
-    /// What becomes of requests while the server of --ledger is away and what this host has leased is spent
+    /// What to do with requests while the `--ledger` server is away and this host's lease is spent
     #[arg(long, value_enum, value_name = "CHOICE", default_value_t = LedgerDown::Refuse)]
     pub ledger_down: LedgerDown,
 
-    /// File that holds the password of the server of --ledger, and nothing else
+    /// File that contains the password of the `--ledger` server and nothing else
     #[arg(long, value_name = "FILE")]
     pub ledger_password_file: Option<PathBuf>,
 
-    /// What the keys in the server of --ledger begin with: proxies with the same one share their limits
+    /// Prefix of the keys on the `--ledger` server; proxies with the same prefix share their limits
     #[arg(long, value_name = "TEXT", default_value = DEFAULT_PREFIX, value_parser = parse_prefix)]
     pub ledger_prefix: String,
 
-    /// How long a lease lasts that its host does not renew
+    /// How long a lease lasts if its host does not renew it
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_lease)]
     pub ledger_lease: Duration,
 }

@@ -10,27 +10,27 @@ const FIRST: i64 = 3;
 // When the proxy ends by itself, and whom it tells that it is ready. Not a doc comment: clap would print it.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct LifecycleArgs {
-    /// End, with exit status 0, after so long without a request
+    /// Exit with status 0 after this long without a request
     ///
-    /// For a proxy that is started anew by the next connection (socket activation).
+    /// For a proxy that the next connection starts again (socket activation).
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub idle_exit: Option<Duration>,
 
-    /// Wipe the key and end, with exit status 0, this long after the key was read; time in suspend counts
+    /// Wipe the key and exit with status 0 this long after the key was read
     ///
-    /// What is in flight by then has `--drain-timeout`.
+    /// Time in suspend counts. Requests in flight by then may finish within `--drain-timeout`.
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     pub expire_after: Option<Duration>,
 
-    /// End when this process has ended, which is the one that starts the proxy, or one further up (Linux)
+    /// Exit when this process, the proxy's parent or another ancestor, ends (Linux)
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
     pub parent_pid: Option<i32>,
 
-    /// End when the other end of this pipe or stream socket is closed
+    /// Exit when the other end of this pipe or stream socket is closed
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(FIRST..))]
     pub lifeline_fd: Option<i32>,
 
-    /// Descriptor to write the line of `--server-info` to once connections are accepted; then it is closed
+    /// Descriptor to write the `--server-info` line to once connections are accepted, then close
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(FIRST..))]
     pub ready_fd: Option<i32>,
 }

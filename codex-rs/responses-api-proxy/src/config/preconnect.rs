@@ -3,8 +3,8 @@
 /// What a key that the upstream refuses at the start means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Preconnect {
-    /// A line says so, and the proxy serves
+    /// Report a refused key and serve anyway
     Report,
-    /// The start fails; an upstream that is out of reach is reported and no more
+    /// Fail to start if the key is refused; only report an upstream that is out of reach
     Require,
 }
