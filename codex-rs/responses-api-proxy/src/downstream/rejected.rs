@@ -71,7 +71,7 @@ impl Unanswered {
         let (socket, refusal) = self.waiting.take()?;
         let record = refusal.record(&self.observer, self.user);
         // As much of it as the socket takes, which has taken nothing before.
-        let _ = socket.try_write(&refusal.to_http1(record.id()));
+        let _ = socket.try_write(&refusal.to_http1(&record));
         Some(socket)
     }
 }

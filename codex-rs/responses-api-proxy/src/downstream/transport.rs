@@ -104,7 +104,7 @@ impl<S: CallerSocket> Downstream<S> {
         if let State::Rejecting(error, response @ None) = &mut self.state {
             let refusal = Refusal::from(*error);
             let record = refusal.record(&self.observer, self.user);
-            *response = Some(refusal.to_http1(record.id()).into());
+            *response = Some(refusal.to_http1(&record).into());
         }
     }
 

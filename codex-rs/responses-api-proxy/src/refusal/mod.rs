@@ -21,7 +21,7 @@ use crate::config::paths::RESPONSES;
 use crate::observe::observer::Observer;
 use crate::observe::outcome::Outcome;
 use crate::observe::printable::printable;
-use crate::observe::record::OpenRecord;
+use crate::observe::record::{OpenRecord, Record};
 use crate::observe::request_id::{REQUEST_ID, RequestId};
 use crate::refusal::path_hint::hint;
 pub(crate) use crate::refusal::reason::Reason;
@@ -176,10 +176,15 @@ impl Refusal {
         serde_json::to_vec(&body).unwrap_or_default()
     }
 
-    /// The whole answer as it stands on the wire, for a head that hyper never saw, to the request of this name.
-    pub(crate) fn to_http1(&self, id: RequestId) -> Vec<u8> {
-        let Row { status, retry, .. } = self.reason.row();
+    /// The whole answer as it stands on the wire, for a head that hyper never saw. The record counts its body.
+    pub(crate) fn to_http1(&self, record: &Record) -> Vec<u8> {
         let body = self.body();
+        record.count_response_bytes(body.len());
+        self.http1(record.id(), body)
+    }
+
+    fn http1(&self, id: RequestId, body: Vec<u8>) -> Vec<u8> {
+        let Row { status, retry, .. } = self.reason.row();
         let mut head = String::new();
         let _ = write!(
             head,

@@ -57,7 +57,8 @@ fn a_long_target_is_cut_and_an_odd_one_stays_json() {
 #[test]
 fn the_raw_form_is_one_complete_http_answer() {
     let id = RequestIds::new().id(7);
-    let raw = Refusal::from(Reason::ShuttingDown).to_http1(id);
+    let refusal = Refusal::from(Reason::ShuttingDown);
+    let raw = refusal.http1(id, refusal.body());
     let text = String::from_utf8(raw).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 503 Service Unavailable\r\n"));
@@ -71,9 +72,8 @@ fn the_raw_form_is_one_complete_http_answer() {
 fn every_refusal_says_whether_to_try_again_in_both_forms() {
     for &reason in Reason::ALL {
         let retry = reason.row().retry;
-        let raw = Refusal::from(reason)
-            .after(7)
-            .to_http1(RequestIds::new().id(7));
+        let refusal = Refusal::from(reason).after(7);
+        let raw = refusal.http1(RequestIds::new().id(7), refusal.body());
         let raw = String::from_utf8(raw).unwrap();
         let answer = Refusal::from(reason).after(7).into_response();
         let expected = if retry == Retry::Never {

@@ -28,6 +28,7 @@ fn refused(mut logged: Logged, request: &str, status: u16, code: &str) -> Value 
     assert_eq!(record["http.response.status_code"], status);
     assert_eq!(record["id"].as_str(), answer.header(ID));
     assert_eq!(record["bytes.request"], 0);
+    assert_eq!(record["bytes.response"], answer.body.len());
     assert_eq!(
         record.get("ttfb_ms"),
         None,
