@@ -54,7 +54,7 @@ impl Place {
             Self::ServerInfo(file) => file,
         };
         let found = read(file).map_err(|error| {
-            if file.try_exists().is_ok_and(|exists| !exists) {
+            if error.is_empty_file() || file.try_exists().is_ok_and(|exists| !exists) {
                 ControlError::NotThere(error.to_string())
             } else {
                 ControlError::ServerInfo(error)

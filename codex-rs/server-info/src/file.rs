@@ -32,6 +32,14 @@ enum Cause {
     Format(FormatError),
 }
 
+impl ReadError {
+    /// The file is there, and nothing is in it: its proxy is not ready yet, or has ended and could not remove it.
+    #[must_use]
+    pub fn is_empty_file(&self) -> bool {
+        matches!(self.cause, Cause::Format(FormatError::Empty))
+    }
+}
+
 impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display();
@@ -91,7 +99,10 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = file.path();
         for (content, says) in [
-            ("", "the server info PATH is empty: the proxy is not ready"),
+            (
+                "",
+                "the server info PATH is empty: the proxy is not ready, or has ended",
+            ),
             ("sk-secret", "PATH is not server info of codex"),
             (
                 "{\"port\":70000,\"pid\":2,\"client_token\":\"sk-secret\"}",

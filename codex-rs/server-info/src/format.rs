@@ -87,7 +87,7 @@ impl fmt::Display for FormatError {
     /// The end of a sentence that begins with the name of the file.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty => f.write_str("is empty: the proxy is not ready"),
+            Self::Empty => f.write_str("is empty: the proxy is not ready, or has ended"),
             Self::TooLong => write!(f, "is longer than {MAX_BYTES} bytes"),
             Self::Malformed => f.write_str(
                 "is not server info of codex responses-api-proxy: expected {\"port\":N,\"pid\":N}",

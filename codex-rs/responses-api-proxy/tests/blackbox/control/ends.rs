@@ -126,6 +126,12 @@ fn a_proxy_is_found_by_its_server_info() {
         "{}",
         output.stderr
     );
+    // Of one that has ended and could not remove it, the file stays, with nothing in it.
+    let left = tempfile::NamedTempFile::new().unwrap();
+    let left = ["status", "--server-info", left.path().to_str().unwrap()];
+    let output = run_to_exit(PROXY, &left, &[], b"");
+    assert_eq!(output.code, Some(3), "{}", output.stderr);
+    assert!(output.stderr.contains("or has ended"), "{}", output.stderr);
     let missing = ["status", "--server-info", "/nowhere/info.json"];
     assert_eq!(run_to_exit(PROXY, &missing, &[], b"").code, Some(3));
 }
