@@ -3,7 +3,7 @@
 import re
 import sys
 
-SHELLS = ("sh", "shell", "console")
+SHELLS = ("bash", "sh", "shell", "console")
 
 
 def fail(why):
