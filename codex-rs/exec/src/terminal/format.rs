@@ -36,7 +36,7 @@ impl From<Option<Json>> for Format {
 /// When standard error is coloured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Color {
-    /// Whatever `NO_COLOR` says
+    /// Even if `NO_COLOR` is set
     Always,
     Never,
     /// On a terminal, unless `NO_COLOR` or `TERM=dumb` is set

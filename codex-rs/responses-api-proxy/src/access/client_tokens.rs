@@ -45,8 +45,8 @@ impl fmt::Display for TokensError {
             }
             Self::Line(path, number) => write!(
                 f,
-                "--client-token-file {} line {number} is not NAME:SHA256 (hexadecimal; \
-                 printf %s TOKEN | sha256sum)",
+                "--client-token-file {} line {number} is not NAME:SHA256 (64 hexadecimal \
+                 digits and nothing after them: printf %s TOKEN | sha256sum | cut -c1-64)",
                 path.display()
             ),
             Self::Empty(path) => write!(f, "--client-token-file {} names nobody", path.display()),

@@ -123,7 +123,8 @@ pub struct Args {
 
     /// File of client tokens, one `NAME:SHA256` per line; callers must send one as their API key
     ///
-    /// It is read again on SIGHUP. To make a line: printf 'NAME:'; printf %s TOKEN | sha256sum
+    /// It is read again on SIGHUP. To make a line, with the token from standard input: printf 'NAME:';
+    /// tr -d '\n' | sha256sum | cut -c1-64
     #[arg(long, value_name = "FILE")]
     pub client_token_file: Option<PathBuf>,
 
@@ -323,14 +324,18 @@ pub enum LogFormat {
 
 const EXAMPLES: &str = "\
 Examples:
+  Key typed or pasted; only the user agent may call:
+    codex responses-api-proxy --port 8787 --allow-user agent
+
   Key from an environment variable that the proxy itself does not get:
     printenv OPENAI_API_KEY | env -u OPENAI_API_KEY \\
-      codex responses-api-proxy --http-shutdown --server-info /tmp/server-info.json
+      codex responses-api-proxy --allow-user agent --server-info \"$XDG_RUNTIME_DIR/codex-proxy.json\"
 
-  Key from a file that only root can read:
-    sudo sh -c 'codex responses-api-proxy --port 8787 < /etc/codex/openai.key'
+  Key from a file that only root can read; the proxy runs as the user codex-proxy:
+    sudo codex responses-api-proxy --port 8787 --allow-user agent \\
+      --user codex-proxy --key-file /etc/codex-proxy/key
 
-  Then, as any user:
+  Then, as that user:
     curl -sN http://127.0.0.1:8787/v1/responses -H 'content-type: application/json' \\
       -d '{\"model\":\"gpt-5\",\"input\":\"Say hi\",\"stream\":true}'
 

@@ -99,7 +99,7 @@ impl fmt::Display for WorkloadConfigError {
             ),
             Self::MetadataAddress(address) => write!(
                 f,
-                "--metadata-address {address} is neither a loopback nor a link-local address, and a token \
+                "--metadata-address {address} is neither a loopback, a link-local nor an IPv6 unique local address, and a token \
                  would cross the network in cleartext"
             ),
             Self::Upstream => write!(
