@@ -1,5 +1,7 @@
 //! Pure: words that were meant as a subcommand and are not a question.
 
+use crate::prompt::is_like_a_key;
+
 /// How far a mistyped word may be from the right one, in letters.
 const SLIP: usize = 2;
 /// Ours.
@@ -85,6 +87,12 @@ pub(crate) fn hint(prompt: &str) -> Option<String> {
 
 /// What to say where there is no terminal.
 pub(crate) fn no_such(prompt: &str) -> String {
+    if is_like_a_key(prompt) {
+        // Not repeated: what goes to standard error ends up in logs.
+        return "the argument looks like an API key, and arguments are seen by other users and kept by the shell: \
+                revoke it; to give a key to the proxy, run codex responses-api-proxy and paste it"
+            .to_owned();
+    }
     hint(prompt).unwrap_or_else(|| {
         format!("there is no subcommand {prompt}; to send it as a prompt, use codex exec {prompt}")
     })
@@ -93,6 +101,16 @@ pub(crate) fn no_such(prompt: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_in_the_place_of_a_subcommand_is_not_repeated() {
+        let said = no_such("sk-proj-abcdefghijklmnop_1");
+        assert!(
+            said.contains("revoke it") && !said.contains("sk-proj"),
+            "{said}"
+        );
+        assert!(no_such("hello").contains("use codex exec hello"));
+    }
 
     #[test]
     fn subcommands_are_no_questions() {
