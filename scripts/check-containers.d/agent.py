@@ -115,6 +115,8 @@ def look_for_the_key(secrets):
         "files": [path for path in secrets if os.access(path, os.R_OK)],
     }
     ordinary.kill()
+    # Else what is left of it is one of the others that the next agent sees.
+    ordinary.wait()
     return found
 
 
