@@ -62,7 +62,7 @@ def the_sidecar_of_the_manifest_serves_its_agent(host):
     host.start_with(flags, "sidecar", f"--volume={control}:/run/codex-proxy", secret=mounted)
     probes_hold(host, "sidecar", container)
     is_streamed(host.ask("127.0.0.1:8788", host.network))
-    host.podman("rm", "--force", "--time=0", "sidecar")
+    host.podman.remove("sidecar")
     host.key_volume = secret, key
 
 
@@ -94,7 +94,7 @@ def the_daemonset_of_the_manifest_serves_the_holders_of_tokens(host):
     expect(host.podman("exec", "daemon", *container["livenessProbe"]["exec"]["command"]).returncode == 0, "it is gone")
     answer = host.ask("unix:/run/codex-proxy/api.sock", *agent)
     expect(answer == {"status": 401, "code": "client_token_required"}, f"{answer} {host.podman.logs('daemon')}")
-    host.podman("rm", "--force", "--time=0", "daemon")
+    host.podman.remove("daemon")
 
 
 STEPS = (

@@ -41,6 +41,12 @@ class Podman:
         self("rm", "--all", "--force", "--time=0", check=False)
         shutil.rmtree(self.directory, ignore_errors=True)
 
+    def remove(self, name):
+        """Ends a container. What of its directory is in use by another one's mounts stays until all are removed."""
+        self("rm", "--force", "--time=0", name, check=False)
+        found = self("ps", "--quiet", f"--filter=name=^{name}$", "--filter=status=running").stdout.strip()
+        assert not found, f"{name} still runs"
+
     def __call__(self, *arguments, check=True, **options):
         """Runs podman; what it says on both streams, and its exit status."""
         command = [*self.command, *map(str, arguments)]

@@ -42,7 +42,7 @@ def a_profile_without_secret_memory_leaves_a_locked_page_and_a_hint(host):
         said = host.podman.logs(name)
         for words in ("key: anonymous page, locked in RAM", "hint: root can read the key's page", "seccomp=FILE"):
             expect(words in said, f"{errno}: {said}")
-        host.podman("rm", "--force", "--time=0", name)
+        host.podman.remove(name)
 
 
 def a_profile_that_refuses_to_lock_memory_is_named_with_the_cure(host):

@@ -203,7 +203,7 @@ def a_proxy_in_a_user_namespace_sees_everybody_else_as_one_user(host):
     for user in (AGENT, STRANGER):
         answer = host.ask("unix:/run/codex-proxy/api.sock", *options, user=user)
         expect(answer.get("status") == 502, answer)
-    host.podman("rm", "--force", "--time=0", "mapped")
+    host.podman.remove("mapped")
 
 
 def an_agent_finds_no_key(host):
