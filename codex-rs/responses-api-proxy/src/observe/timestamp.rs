@@ -10,7 +10,7 @@ use time::{OffsetDateTime, UtcOffset};
 pub(crate) struct Rfc3339(pub(crate) SystemTime);
 
 impl Rfc3339 {
-    /// Digit by digit: each line of a log has one, and to have them formatted took half as long as all the rest of it.
+    /// In ASCII, written digit by digit instead of by the formatter, because each line of a log has one.
     pub(crate) fn to_ascii(self) -> [u8; 24] {
         let at = OffsetDateTime::from(self.0);
         let mut text = *b"0000-00-00T00:00:00.000Z";

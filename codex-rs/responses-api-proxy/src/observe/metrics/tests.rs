@@ -7,8 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use codex_fleet::FleetState;
 
-use crate::inspect::answer::facts::AnswerFacts;
-use crate::inspect::answer::facts::TokenCounts;
+use crate::inspect::answer::facts::{AnswerFacts, TokenCounts};
 use crate::observe::metrics::exposition::{Budget, CredentialStanding, Moment, Registered};
 use crate::observe::outcome::Outcome;
 use crate::observe::upstream_connections::UpstreamConnections;
