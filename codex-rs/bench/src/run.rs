@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -99,6 +99,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         far_link: args.far_link.clone(),
     };
     let rounds = usize::from(args.rounds.unwrap_or(if args.compare { 10 } else { 3 }));
+    let report = Report {
+        args,
+        ground: &ground,
+        contestants: &contestants,
+        builds,
+    };
     let mut results = Results::default();
     for round in 0..rounds {
         for &scenario in &scenarios {
@@ -112,39 +118,62 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
                 play(&mut results, round, scenario, contestant, &scale, &ground);
             }
         }
-    }
-    let mut how = String::new();
-    if args.quick {
-        how.push_str(", shortened (--quick)");
-    }
-    if let Some(pins) = &ground.pins {
-        how.push_str(&format!("; {}", pins.describe()));
-    }
-    let mut text = report::setting(&contestants, rounds, &how, &args.made);
-    let mut status = ExitCode::SUCCESS;
-    if let Some((before, after)) = builds {
-        let verdict = Verdict::of(&results, &before, &after, args.tolerance);
-        text.push_str(&verdict.table());
-        if verdict.is_worse() {
-            status = ExitCode::FAILURE;
+        // After each round, so that a run that is cut short leaves something.
+        if let Some(dir) = &args.out {
+            report.write(dir, round + 1, &results)?;
         }
     }
-    text.push_str(&goals::table(&results, &contestants));
-    if let Some(dir) = &args.out {
-        std::fs::create_dir_all(dir)?;
-        for (file, title) in plot::draw(&results, &contestants, dir)? {
-            text.push_str(&format!("![{title}]({file})\n\n"));
-        }
+    if args.out.is_none() {
+        std::io::stdout().write_all(report.text(rounds, &results, "").as_bytes())?;
     }
-    text.push_str(&report::tables(&results, &contestants));
-    let Some(dir) = &args.out else {
-        std::io::stdout().write_all(text.as_bytes())?;
-        return Ok(status);
-    };
-    let file = dir.join("results.md");
-    let text = format!("{ABOUT}{}\n", text.trim_end());
-    std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
-    Ok(status)
+    let is_worse = report.verdict(&results).is_some_and(|it| it.is_worse());
+    Ok(ExitCode::from(u8::from(is_worse)))
+}
+
+/// What is the same in every report of a run.
+struct Report<'a> {
+    args: &'a Args,
+    ground: &'a Ground,
+    contestants: &'a [Contestant],
+    builds: Option<(String, String)>,
+}
+
+impl Report<'_> {
+    fn verdict(&self, results: &Results) -> Option<Verdict> {
+        let (before, after) = self.builds.as_ref()?;
+        Some(Verdict::of(results, before, after, self.args.tolerance))
+    }
+
+    /// The tables after so many rounds, with `figures` between what was aimed at and what was measured.
+    fn text(&self, rounds: usize, results: &Results, figures: &str) -> String {
+        let mut how = String::new();
+        if self.args.quick {
+            how.push_str(", shortened (--quick)");
+        }
+        if let Some(pins) = &self.ground.pins {
+            how.push_str(&format!("; {}", pins.describe()));
+        }
+        let mut text = report::setting(self.contestants, rounds, &how, &self.args.made);
+        if let Some(verdict) = self.verdict(results) {
+            text.push_str(&verdict.table());
+        }
+        text.push_str(&goals::table(results, self.contestants));
+        text.push_str(figures);
+        text.push_str(&report::tables(results, self.contestants));
+        text
+    }
+
+    fn write(&self, dir: &Path, rounds: usize, results: &Results) -> Result<()> {
+        std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        let mut figures = String::new();
+        for (file, title) in plot::draw(results, self.contestants, dir)? {
+            figures.push_str(&format!("![{title}]({file})\n\n"));
+        }
+        let text = self.text(rounds, results, &figures);
+        let file = dir.join("results.md");
+        let text = format!("{ABOUT}{}\n", text.trim_end());
+        std::fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))
+    }
 }
 
 /// Those that were asked for and can be played here.
@@ -276,12 +305,10 @@ fn contestants(args: &Args) -> Result<Vec<Contestant>> {
             found.push(Contestant::new(kind, &label, path.as_ref())?);
         }
     }
+    let or_found = |named: &Option<PathBuf>, name| named.clone().or_else(|| find(name));
     let programs = [
-        (Kind::Nginx, args.nginx.clone().or_else(|| find("nginx"))),
-        (
-            Kind::Haproxy,
-            args.haproxy.clone().or_else(|| find("haproxy")),
-        ),
+        (Kind::Nginx, or_found(&args.nginx, "nginx")),
+        (Kind::Haproxy, or_found(&args.haproxy, "haproxy")),
         (Kind::Peer, args.peer.clone()),
     ];
     for (kind, program) in programs {
