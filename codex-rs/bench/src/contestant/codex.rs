@@ -1,5 +1,5 @@
-//! This project's proxy, and the one of the same name in OpenAI's Codex CLI: the flags that both
-//! have, everything else as it comes.
+//! This project's proxy, and the one of the same name in OpenAI's Codex CLI: everything that is not said here is as it
+//! comes.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +11,7 @@ use crate::upstream::KEY;
 
 /// With everything that reads answers and writes something for each request.
 pub(super) fn start_with_logs(program: &Path, post: &Post<'_>) -> Start {
-    let mut start = start(program, post);
+    let mut start = start_ours(program, post);
     let metrics = format!("unix:{}", post.dir.join("metrics.sock").display());
     start
         .command
@@ -43,7 +43,7 @@ pub(super) fn start_with_policy(program: &Path, post: &Post<'_>) -> Result<Start
     policy += "[total]\n[[total.limits]]\nusd = 1_000_000\nper = \"day\"\n";
     let file = post.dir.join("policy.toml");
     std::fs::write(&file, policy).context("cannot write the policy")?;
-    let mut start = start(program, post);
+    let mut start = start_ours(program, post);
     start.command.arg("--policy").arg(&file);
     start.command.arg("--ledger").arg(post.dir.join("ledger"));
     Ok(start)
@@ -51,17 +51,25 @@ pub(super) fn start_with_policy(program: &Path, post: &Post<'_>) -> Result<Start
 
 /// Without a protection that only builds with `--cfg codex_bench` can go without.
 pub(super) fn start_without(protection: &str, program: &Path, post: &Post<'_>) -> Start {
-    let mut start = start(program, post);
+    let mut start = start_ours(program, post);
     start.command.env("CODEX_BENCH_WITHOUT", protection);
     start
 }
 
 pub(super) fn start_without_sandbox(program: &Path, post: &Post<'_>) -> Start {
-    let mut start = start(program, post);
+    let mut start = start_ours(program, post);
     start.command.arg("--sandbox=off");
     start
 }
 
+/// With the connections of S3, all of one user, who has half of all unless told otherwise.
+pub(super) fn start_ours(program: &Path, post: &Post<'_>) -> Start {
+    let mut start = start(program, post);
+    start.command.args(["--max-connections-per-user", "8192"]);
+    start
+}
+
+/// With the flags that both have.
 pub(super) fn start(program: &Path, post: &Post<'_>) -> Start {
     let scheme = if post.authority.is_some() {
         "https"

@@ -138,7 +138,8 @@ impl Contestant {
     pub(crate) fn start(&self, post: &Post<'_>) -> Result<Option<Start>> {
         let mut start = match self.kind {
             Kind::Direct => return Ok(None),
-            Kind::Ours | Kind::Peer => codex::start(&self.program, post),
+            Kind::Ours => codex::start_ours(&self.program, post),
+            Kind::Peer => codex::start(&self.program, post),
             Kind::OursLogged => codex::start_with_logs(&self.program, post),
             Kind::OursLimited => codex::start_with_policy(&self.program, post)?,
             Kind::OursUnwiped => codex::start_without("wiping", &self.program, post),

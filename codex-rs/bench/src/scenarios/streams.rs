@@ -28,7 +28,10 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Default)]
 struct Heard {
     begun: usize,
+    /// Those that had begun.
     cut: usize,
+    /// Those that never began.
+    refused: usize,
     /// Of the events since the measurement began, in milliseconds.
     latencies: Option<Vec<f64>>,
 }
@@ -61,14 +64,23 @@ async fn measure(
         let (heard, address) = (Rc::clone(heard), stage.address);
         streams.spawn_local(async move {
             tokio::time::sleep_until(turn).await;
-            if stream(address, &request, &heard).await.is_err() {
-                heard.borrow_mut().cut += 1;
+            let mut has_begun = false;
+            if stream(address, &request, &heard, &mut has_begun)
+                .await
+                .is_err()
+            {
+                let mut heard = heard.borrow_mut();
+                if has_begun {
+                    heard.cut += 1;
+                } else {
+                    heard.refused += 1;
+                }
             }
         });
     }
     let all = count as usize;
     let begun = async {
-        while heard.borrow().begun + heard.borrow().cut < all {
+        while heard.borrow().begun + heard.borrow().refused < all {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -85,7 +97,7 @@ async fn measure(
     tokio::time::sleep(time).await;
     let latencies = heard.borrow_mut().latencies.take().unwrap_or_default();
     let used = watched.end()?;
-    let alive = heard.borrow().begun - heard.borrow().cut.min(heard.borrow().begun);
+    let alive = heard.borrow().begun - heard.borrow().cut;
     ensure!(!latencies.is_empty(), "no stream had an event");
     #[expect(clippy::cast_precision_loss, reason = "thousands of streams")]
     let (alive, all) = (alive as f64, all as f64);
@@ -107,13 +119,13 @@ async fn measure(
         .with_some(Quantity::Threads, used.map(|used| used.threads)))
 }
 
-/// One stream, until it is cut.
+/// One stream, until it is cut; `has_begun` says whether it had an event.
 async fn stream(
     address: std::net::SocketAddr,
     request: &[u8],
     heard: &RefCell<Heard>,
+    has_begun: &mut bool,
 ) -> Result<()> {
-    let mut has_begun = false;
     let mut connection = Connection::open(address, 1 << 10).await?;
     connection.send(request).await?;
     let mut stamps = Stamps::default();
@@ -121,8 +133,8 @@ async fn stream(
         let now = now_ns();
         stamps.take(data, |stamp| {
             let mut heard = heard.borrow_mut();
-            heard.begun += usize::from(!has_begun);
-            has_begun = true;
+            heard.begun += usize::from(!*has_begun);
+            *has_begun = true;
             if let Some(latencies) = &mut heard.latencies {
                 latencies.push(ms_between(stamp, now));
             }
