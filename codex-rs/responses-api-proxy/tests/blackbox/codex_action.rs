@@ -95,6 +95,14 @@ fn scripts(workflow: &str) -> Vec<String> {
         .collect()
 }
 
+/// A step with the places that this runner has, and what the program's sum has to be.
+fn here(runner: &Runner, step: &str, sum: &str) -> String {
+    let [bin, log] = ["bin", "log"].map(|name| runner.at(name));
+    step.replace("/usr/local/bin", bin.to_str().unwrap())
+        .replace("/var/log/codex-proxy", log.to_str().unwrap())
+        .replace("SHA256", sum)
+}
+
 #[test]
 fn the_documented_workflow_differs_by_twenty_lines_from_one_with_the_action_alone() {
     let page = page();
@@ -142,17 +150,9 @@ fn the_documented_steps_start_a_proxy_and_sum_up_what_it_was_used_for() {
         .unwrap();
     let sum = String::from_utf8(sum.stdout).unwrap();
     let sum = sum.split(' ').next().unwrap();
-    let here = |script: &str| {
-        let [bin, log, file] = ["bin", "log", "proxy"].map(|name| runner.at(name));
-        script
-            .replace("/usr/local/bin", bin.to_str().unwrap())
-            .replace("/var/log/codex-proxy", log.to_str().unwrap())
-            .replace("/tmp/proxy", file.to_str().unwrap())
-            .replace("SHA256", sum)
-    };
     let page = page();
     let [start, sum_up] = scripts(blocks(&page, "yaml")[0]).try_into().unwrap();
-    runner.step(&here(&start));
+    runner.step(&here(&runner, &start, sum));
     assert!(runner.is_alive());
     assert!(!runner.key_is_in_a_process());
     let (port, pid) = runner.read_info();
@@ -173,7 +173,7 @@ fn the_documented_steps_start_a_proxy_and_sum_up_what_it_was_used_for() {
         let log = fs::read_to_string(runner.at("log/access.log")).unwrap();
         log.matches("\"complete\"").count() == 2
     });
-    runner.step(&here(&sum_up));
+    runner.step(&here(&runner, &sum_up, sum));
     let summary = fs::read_to_string(runner.at("summary")).unwrap();
     let lines: Vec<&str> = summary.lines().collect();
     assert_eq!(lines.len(), 3, "{summary}");
@@ -185,6 +185,29 @@ fn the_documented_steps_start_a_proxy_and_sum_up_what_it_was_used_for() {
     assert_eq!(cells[2], "2", "{summary}");
     assert!(cells[3].parse::<u64>().unwrap() > 0, "{summary}");
     runner.shut_down();
+}
+
+#[test]
+fn a_documented_download_that_fails_ends_the_step_before_anything_is_installed() {
+    let page = page();
+    let [start, _]: [String; 2] = scripts(blocks(&page, "yaml")[0]).try_into().unwrap();
+    let sum = "0".repeat(64);
+    for (what, curl) in [
+        ("it breaks off", r#"cp "$HOME/planted" "$2"; exit 18"#),
+        ("it cannot be written over what lies there", "exit 23"),
+        ("it is another program", r#"cp "$HOME/planted" "$2""#),
+    ] {
+        let runner = Runner::new(MockUpstream::h1(Reply::responses("hi")));
+        runner.program("sudo", r#"exec "$@""#);
+        runner.program("curl", curl);
+        let planted = "#!/bin/sh\ntouch \"$HOME/ran\"\n";
+        fs::write(runner.at("planted"), planted).unwrap();
+        fs::write(runner.at("temp/proxy"), planted).unwrap();
+        runner.failing_step(&here(&runner, &start, &sum));
+        for name in ["bin/codex-responses-api-proxy", "ran"] {
+            assert!(!runner.at(name).exists(), "{what}: {name}");
+        }
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,9 @@ impl Runner {
         let dir = tempfile::tempdir().unwrap();
         // The proxy is another user by the time that it removes its file.
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        fs::create_dir(dir.path().join("bin")).unwrap();
+        for name in ["bin", "temp"] {
+            fs::create_dir(dir.path().join(name)).unwrap();
+        }
         static RUNNERS: AtomicU32 = AtomicU32::new(0);
         let number = RUNNERS.fetch_add(1, Ordering::Relaxed);
         let key = format!("sk-action-{}-{number}-0123456789abcdef", std::process::id());
@@ -48,6 +50,18 @@ impl Runner {
     }
 
     pub(super) fn step_in(&self, shell: &[&str], script: &str) {
+        let (status, said) = self.run(shell, script);
+        assert!(status.success(), "{script}\n{said}");
+    }
+
+    /// Runs a step that has to fail.
+    pub(super) fn failing_step(&self, script: &str) {
+        let (status, said) = self.run(&["bash"], script);
+        assert!(!status.success(), "{script}\n{said}");
+    }
+
+    /// How a step ends, and what it says.
+    fn run(&self, shell: &[&str], script: &str) -> (ExitStatus, String) {
         let path = std::env::var("PATH").unwrap();
         let path = format!("{}:{path}", self.at("bin").display());
         // To a file: what it starts goes on, and would keep a pipe open.
@@ -59,18 +73,19 @@ impl Runner {
             .env("PATH", path)
             .env("HOME", self.dir.path())
             .env("USER", "root")
+            .env("RUNNER_TEMP", self.at("temp"))
             .env("GITHUB_RUN_ID", "42")
             .env("GITHUB_STEP_SUMMARY", self.at("summary"))
             .env("PROXY_API_KEY", &self.key)
             .env("SERVER_INFO_FILE", self.info())
             .env("UPSTREAM_URL", self.upstream.url())
-            .stdin(std::process::Stdio::null())
+            .stdin(Stdio::null())
             .stdout(said.try_clone().unwrap())
             .stderr(said);
         let status = step.status().unwrap();
         let said = fs::read_to_string(self.at("said")).unwrap();
-        assert!(status.success(), "{script}\n{said}");
         assert!(!said.contains(&self.key), "the key is printed");
+        (status, said)
     }
 
     /// The program with an upstream that is here, for those who call it without.
