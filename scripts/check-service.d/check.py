@@ -6,6 +6,7 @@ import os
 import sys
 import time
 
+import conflicts
 import documented
 import failures
 import life
@@ -27,6 +28,8 @@ STEPS = (
     life.a_policy_is_replaced_by_reload,
     life.the_access_log_is_rotated,
     life.nobody_is_refused_over_restart_and_upgrade,
+    conflicts.it_runs_on_while_it_is_deconfigured,
+    conflicts.a_removal_that_is_given_up_starts_it_again,
     failures.a_key_of_another_machine,
     failures.a_refused_key,
     life.the_key_in_use_is_not_a_new_one,
