@@ -11,7 +11,6 @@ from load import Load
 REQUESTS = 10_000
 SECURE_ENOUGH = 1.5
 OPEN_POLICY = '[everyone]\nmodels = ["gpt-*"]\n'
-UPSTREAM = "https://localhost:9443/v1/responses"
 
 
 def expect(condition, otherwise):
@@ -102,11 +101,11 @@ def it_is_installed_and_not_started(host):
     expect("--allow-user root\n" in shell("cat /etc/codex-proxy/options")[1], "not only root may call")
 
 
-def use_the_mock_upstream(host):
+def use_the_mock_upstream(host, port=9443, authorities="/etc/ssl/mock.pem"):
     """In the options as they are installed."""
     host.container.shell(
-        f"sed -i '/^CODEX_PROXY_OPTIONS=/s|$| --upstream-url {UPSTREAM}|' /etc/codex-proxy/options && "
-        "echo SSL_CERT_FILE=/etc/ssl/mock.pem >> /etc/codex-proxy/options",
+        f"sed -i '/^CODEX_PROXY_OPTIONS=/s|$| --upstream-url https://localhost:{port}/v1/responses|' /etc/codex-proxy/options && "
+        f"echo SSL_CERT_FILE={authorities} >> /etc/codex-proxy/options",
         check=True,
     )
 
