@@ -35,6 +35,15 @@ need() { # PROGRAM...
     done
 }
 
+# Whether a search finds something: 1 says that it does not, and more that it has not looked, which ends the script. In a
+# subshell it ends that alone.
+finds() { # GREP...
+    local status=0
+    "$@" || status=$?
+    ((status < 2)) || die "status $status of $*"
+    return "$status"
+}
+
 # ---- arguments
 
 # For a script that takes no argument but --help.
