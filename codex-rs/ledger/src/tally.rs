@@ -20,6 +20,8 @@ pub(crate) const BUCKETS: usize = STEPS as usize + 1;
 pub(crate) struct Tally {
     window: Window,
     spent: Spending,
+    /// Nothing was charged yet, in any window.
+    is_unused: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +48,11 @@ impl Tally {
                 amounts: Amounts::default(),
             },
         };
-        Self { window, spent }
+        Self {
+            window,
+            spent,
+            is_unused: true,
+        }
     }
 
     /// As it was stored; `None` if such a window cannot have it.
@@ -56,7 +62,11 @@ impl Tally {
             (Spending::Since { .. }, Window::Rolling(_)) | (Spending::Steps { .. }, _) => false,
             (Spending::Since { .. }, _) => true,
         };
-        fits.then_some(Self { window, spent })
+        fits.then_some(Self {
+            window,
+            spent,
+            is_unused: false,
+        })
     }
 
     pub(crate) fn window(&self) -> Window {
@@ -83,8 +93,10 @@ impl Tally {
             (Spending::Since { start, .. }, window)
                 if surely_in_window(window, *start, now.wall_seconds()) => {}
             (Spending::Since { start, amounts }, window) => {
+                // Back only while there is nothing to refund: a host may have begun by a clock of its own that is ahead
+                // of the server's, which it goes by.
                 if let Some((begun, _)) = window_at(window, now.wall_seconds())
-                    && begun > *start
+                    && (begun > *start || self.is_unused)
                 {
                     *start = begun;
                     *amounts = Amounts::default();
@@ -96,6 +108,7 @@ impl Tally {
 
     /// Charges the window that is current after [`Tally::roll`].
     pub(crate) fn charge(&mut self, charge: Amounts) {
+        self.is_unused = false;
         match &mut self.spent {
             Spending::Since { amounts, .. } => *amounts = amounts.saturating_add(charge),
             Spending::Steps { buckets, .. } => {

@@ -87,6 +87,19 @@ fn a_wall_clock_that_jumps_back_refunds_nothing_and_one_that_jumps_ahead_begins_
 }
 
 #[test]
+fn a_window_in_which_nothing_was_ever_spent_goes_back_with_the_clock() {
+    let mut watched = Watched::new(Window::Minute);
+    watched.clock.set_wall(NOON - 600);
+    assert_eq!(watched.resets_in(1), Some(Duration::from_secs(60)));
+    watched.charge(7);
+    watched.clock.set_wall(NOON + 60);
+    assert_eq!(watched.spent(), 0);
+    // What was spent before is not had again.
+    watched.clock.set_wall(NOON - 600);
+    assert_eq!(watched.resets_in(1), Some(Duration::from_secs(720)));
+}
+
+#[test]
 fn what_was_spent_leaves_a_rolling_window_when_all_of_it_is_older_than_the_window() {
     let mut watched = Watched::new(Window::Rolling(HOUR));
     watched.charge(5);
