@@ -32,6 +32,10 @@ const BYTES_OF_TOKEN: u64 = 4;
 /// How many tokens of output there are for one that is shown, at most: the rest is reasoning.
 const MOST_UNSHOWN: f64 = 50.0;
 
+/// Bytes of a request's body for a token of input, at most. Text and JSON have about four; a caller could have others
+/// taken for normal, to be charged too little for what it cuts off.
+const MOST_RATIO: f64 = 8.0;
+
 /// The weight of the newest value in a mean.
 const WEIGHT: f64 = 1.0 / 8.0;
 
@@ -56,17 +60,27 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// Tokens of output that such an answer has come to, if there are `unshown` for one that shows.
+    /// Tokens of output that such an answer has come to.
     #[must_use]
-    pub fn output(self, unshown: f64) -> u64 {
+    pub fn output(self, hidden: Hidden) -> u64 {
+        let tokens = self.tokens();
         // Conversions from floating point saturate.
-        (self.tokens() as f64 * unshown).ceil() as u64
+        let by_share = (tokens as f64 * hidden.for_one_shown).ceil() as u64;
+        tokens.saturating_add(by_share.min(hidden.in_all.ceil() as u64))
     }
 
     /// Tokens that can be seen: a piece is one at least, and a long piece is several.
     fn tokens(self) -> u64 {
         self.deltas.max(self.bytes / BYTES_OF_TOKEN)
     }
+}
+
+/// Tokens of output that do not show, which is reasoning: of a whole answer, and for each that shows. What was seen of an
+/// answer does not say how much that was, so the smaller of both counts: an answer that shows much has not reasoned more.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Hidden {
+    for_one_shown: f64,
+    in_all: f64,
 }
 
 /// What an answer says it has used, and what of it had shown.
@@ -123,8 +137,9 @@ struct Means {
     ratio: f64,
     cached: f64,
     last_cached: f64,
-    /// Tokens of output for one that is shown.
-    unshown: f64,
+    /// Of the last whole answer, in tokens: the upstream cannot have cached more of the next one's input.
+    last_input: u64,
+    hidden: Hidden,
 }
 
 impl Default for Means {
@@ -133,7 +148,8 @@ impl Default for Means {
             ratio: FIRST_RATIO,
             cached: 0.0,
             last_cached: 0.0,
-            unshown: 1.0,
+            last_input: 0,
+            hidden: Hidden::default(),
         }
     }
 }
@@ -156,12 +172,19 @@ impl Habits {
             shown,
         } = used;
         let means = &mut self.means;
+        // Each value is bounded, and not only the mean: one that is far off would move that to its bound at once.
         if shown.tokens() > 0 {
-            let unshown = output as f64 / shown.tokens() as f64;
-            means.unshown = mean(means.unshown, unshown).clamp(1.0, MOST_UNSHOWN);
+            let hidden = output.saturating_sub(shown.tokens()) as f64;
+            let for_one_shown = (hidden / shown.tokens() as f64).min(MOST_UNSHOWN - 1.0);
+            means.hidden = Hidden {
+                for_one_shown: mean(means.hidden.for_one_shown, for_one_shown),
+                in_all: mean(means.hidden.in_all, hidden),
+            };
         }
         if input > 0 {
-            means.ratio = mean(means.ratio, bytes as f64 / input as f64).clamp(1.0, 20.0);
+            let ratio = (bytes as f64 / input as f64).clamp(1.0, MOST_RATIO);
+            means.ratio = mean(means.ratio, ratio);
+            means.last_input = input;
             means.last_cached = (cached as f64 / input as f64).clamp(0.0, 1.0);
             means.cached = mean(means.cached, means.last_cached);
         }
@@ -260,7 +283,9 @@ impl Estimator {
         // Conversions from floating point saturate.
         let input = ((asked.bytes as f64 / means.ratio).ceil() as u64).min(MOST_INPUT);
         let share = means.cached.min(means.last_cached);
-        let cached = ((input as f64 * share) as u64).min(input);
+        let cached = ((input as f64 * share) as u64)
+            .min(input)
+            .min(means.last_input);
         Estimate {
             input,
             cached,
@@ -268,12 +293,12 @@ impl Estimator {
         }
     }
 
-    /// How many tokens of output there are for one that shows: the rest is reasoning. For [`Shown::output`].
+    /// How much of an answer will not show. For [`Shown::output`].
     #[must_use]
-    pub fn unshown(&self, account: &str, model: &str) -> f64 {
+    pub fn hidden(&self, account: &str, model: &str) -> Hidden {
         let learned = self.lock();
         let known = learned.get(account, model);
-        known.map_or(1.0, |habits| habits.means.unshown)
+        known.map(|habits| habits.means.hidden).unwrap_or_default()
     }
 
     /// What a request with a body of so many bytes has cost. Only of answers that say so: a model's name is the

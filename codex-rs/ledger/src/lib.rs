@@ -27,7 +27,7 @@ pub use crate::amounts::Amounts;
 pub use crate::answer::{Crossing, Exceeded, Over, Remaining, Spent, Which};
 pub use crate::clock::{Clock, ManualClock};
 pub use crate::error::LedgerError;
-pub use crate::estimate::{Asked, Estimate, Estimator, Shown, Used};
+pub use crate::estimate::{Asked, Estimate, Estimator, Hidden, Shown, Used};
 pub use crate::grant::Grant;
 pub use crate::hold::{Mode, Subject};
 pub use crate::ledger::Ledger;

@@ -16,7 +16,7 @@ fn tokens_that_do_not_show_are_learned() {
         deltas: 100,
         bytes: 300,
     };
-    assert_eq!(shown.output(estimator.unshown("a", "gpt-5")), 100);
+    assert_eq!(shown.output(estimator.hidden("a", "gpt-5")), 100);
     for _ in 0..64 {
         let used = Used {
             shown,
@@ -28,14 +28,47 @@ fn tokens_that_do_not_show_are_learned() {
         deltas: 50,
         bytes: 150,
     };
-    assert_eq!(half.output(estimator.unshown("a", "gpt-5")), 200);
+    assert_eq!(half.output(estimator.hidden("a", "gpt-5")), 200);
     // What one account has learned is not for another one.
-    assert_eq!(half.output(estimator.unshown("b", "gpt-5")), 50);
+    assert_eq!(half.output(estimator.hidden("b", "gpt-5")), 50);
     let few_and_long = Shown {
         deltas: 1,
         bytes: 4_000,
     };
-    assert_eq!(few_and_long.output(estimator.unshown("b", "other")), 1_000);
+    assert_eq!(few_and_long.output(estimator.hidden("b", "other")), 1_000);
+}
+
+#[test]
+fn answers_that_show_little_do_not_make_one_that_shows_much_dear() {
+    let estimator = Estimator::new();
+    let shown = |deltas| Shown { deltas, bytes: 0 };
+    // A call of a tool after much reasoning.
+    for _ in 0..2 {
+        let used = Used {
+            shown: shown(10),
+            ..used(1_000, 0, 3_000)
+        };
+        estimator.learn("a", "gpt-5", 3_500, used);
+    }
+    let hidden = estimator.hidden("a", "gpt-5");
+    assert!((3_000..=4_000).contains(&shown(3_000).output(hidden)));
+    assert!((400..=1_500).contains(&shown(400).output(hidden)));
+}
+
+#[test]
+fn what_one_request_was_padded_with_is_not_expected_of_the_next() {
+    let estimator = Estimator::new();
+    let truth = 100_000;
+    estimator.learn("a", "gpt-5", 70_000, used(10, 0, 1));
+    let after_one = expected(&estimator, "a", 350_000, None).input;
+    assert!(after_one > truth * 4 / 5, "{after_one}");
+    for _ in 0..1_000 {
+        estimator.learn("a", "gpt-5", 70_000, used(1_100, 1_090, 1));
+    }
+    let after_many = expected(&estimator, "a", 350_000, None);
+    assert!(after_many.input > truth * 2 / 5, "{after_many:?}");
+    // Of input that was never sent nothing is cached.
+    assert_eq!(after_many.cached, 1_100);
 }
 
 fn expected(estimator: &Estimator, account: &str, bytes: u64, most: Option<u64>) -> Estimate {
@@ -143,7 +176,7 @@ fn ratios_stay_within_bounds_and_nothing_overflows() {
         estimator.learn("b", "gpt-5", 0, used(u64::MAX, 0, 0));
         estimator.learn("c", "gpt-5", 1, used(0, 1, 0));
     }
-    assert_eq!(expected(&estimator, "a", 2000, None).input, 100);
+    assert_eq!(expected(&estimator, "a", 2000, None).input, 251);
     assert_eq!(expected(&estimator, "b", 2000, None).input, 2000);
     let most = expected(&estimator, "b", u64::MAX, None);
     assert!(most.cached <= most.input);

@@ -1,7 +1,9 @@
 //! What a request is expected to cost, in the units of the ledger and of prices. Pure.
 
-use codex_ledger::{Amounts, Estimate};
+use codex_ledger::{Amounts, Estimate, Mode};
 use codex_pricing::Tokens;
+
+use crate::refusal::{Reason, Refusal};
 
 /// An estimate that was larger than what could be held is taken to be that much too high.
 pub(super) fn scaled(estimate: Estimate, held: Amounts, wanted: Amounts) -> Estimate {
@@ -33,6 +35,42 @@ pub(super) fn of_estimate(estimate: &Estimate) -> Tokens {
         output: estimate.output,
         ..Tokens::default()
     }
+}
+
+/// What so many tokens cost in this tier, by `price`. In [`Mode::Strict`] what they may cost at most: the input may be
+/// written to the upstream's cache, for which some models charge more, and no tier, or `auto`, is the one that the
+/// project is set to.
+pub(super) fn worth(
+    estimate: &Estimate,
+    tier: Option<&str>,
+    mode: Mode,
+    price: impl Fn(Option<&str>, &Tokens) -> u64,
+) -> u64 {
+    let plain = of_estimate(estimate);
+    if mode == Mode::Expected {
+        return price(tier, &plain);
+    }
+    let written = Tokens {
+        cache_write: plain.input,
+        ..plain
+    };
+    let dearest = match tier {
+        None | Some("auto") => Some("priority"),
+        named => named,
+    };
+    let of_tier = |tier| price(tier, &plain).max(price(tier, &written));
+    of_tier(tier).max(of_tier(dearest))
+}
+
+/// The refusal where a limit in dollars applies and `what` has no price; `key` is that of the table that gives it one.
+pub(super) fn no_price(what: &str, key: &str) -> Refusal {
+    Refusal::because(
+        Reason::PriceUnknown,
+        format!(
+            "the price of {what} is not known, and there is a limit in dollars; a table [prices.\"{key}\"] with \
+             input and output in the proxy's policy gives it one"
+        ),
+    )
 }
 
 /// In billionths of a dollar, rounded up: finite, and 0 or more.
@@ -67,6 +105,29 @@ mod tests {
         assert_eq!(scaled(estimate, amounts(600, 1_000_000), wanted), half);
         assert_eq!(scaled(estimate, amounts(1_200, 500_000), wanted), half);
         assert_eq!(scaled(estimate, amounts(0, 0), amounts(0, 0)), estimate);
+    }
+
+    #[test]
+    fn the_most_that_tokens_may_cost_is_by_the_dearest_tier_and_with_a_cache_that_is_written() {
+        let estimate = Estimate {
+            input: 100,
+            cached: 0,
+            output: 10,
+        };
+        let price = |tier: Option<&str>, tokens: &Tokens| {
+            let of_tier = if tier == Some("priority") { 2 } else { 1 };
+            of_tier
+                * (4 * (tokens.input - tokens.cache_write)
+                    + 5 * tokens.cache_write
+                    + 8 * tokens.output)
+        };
+        let of = |tier, mode| worth(&estimate, tier, mode, price);
+        for tier in [None, Some("auto"), Some("default")] {
+            assert_eq!(of(tier, Mode::Expected), 480, "{tier:?}");
+        }
+        assert_eq!(of(None, Mode::Strict), 2 * 580);
+        assert_eq!(of(Some("auto"), Mode::Strict), 2 * 580);
+        assert_eq!(of(Some("default"), Mode::Strict), 580);
     }
 
     #[test]

@@ -8,18 +8,18 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use codex_ledger::{Amounts, Asked, Crossing, Estimate, Grant, Over, Shown, Used, Which};
+use codex_ledger::{Amounts, Asked, Crossing, Estimate, Grant, Mode, Over, Shown, Used, Which};
 use codex_policy::Facts;
 use codex_pricing::Tokens;
 
-use crate::access::expected_cost::{nano, of_estimate, scaled};
+use crate::access::expected_cost::{nano, no_price, of_estimate, scaled, worth};
 use crate::access::lease_wait::LeaseWait;
 use crate::access::over_limit::{nearly_spent, over_limit};
 use crate::access::spending::Spending;
 use crate::access::wanted::{Decided, Held, Terms, Wanted};
 use crate::inspect::answer::facts::{AnswerFacts, TokenCounts};
 use crate::observe::stderr;
-use crate::refusal::{Reason, Refusal};
+use crate::refusal::Refusal;
 
 /// What one request may spend.
 pub(crate) struct Reservation {
@@ -84,13 +84,14 @@ impl Reservation {
         };
         let estimator = self.spending.estimator();
         let estimate = estimator.estimate(&self.terms.account, &model, asked, mode);
-        let unshown = estimator.unshown(&self.terms.account, &model);
+        let hidden = estimator.hidden(&self.terms.account, &model);
         let held = Held {
             model,
             tier: facts.service_tier,
             bytes: facts.bytes,
             estimate,
-            unshown,
+            most_output: facts.max_output_tokens.unwrap_or(u64::MAX),
+            hidden,
         };
         let amounts = Amounts {
             requests: 1,
@@ -129,12 +130,10 @@ impl Reservation {
 
     /// What the request may cost, in billionths of a dollar; 0 if no limit asks for it and there is no price.
     fn price(&self, held: &Held) -> Result<u64, Refusal> {
-        let tokens = of_estimate(&held.estimate);
-        let now = SystemTime::now();
-        let prices = self.spending.prices();
-        let price = |tier| prices.cost(&held.model, tier, &tokens, now);
         let tier = held.tier.as_deref();
-        let cost = match price(tier) {
+        let prices = self.spending.prices();
+        let tokens = of_estimate(&held.estimate);
+        let cost = match prices.cost(&held.model, tier, &tokens, SystemTime::now()) {
             Ok(cost) => cost,
             Err(_) if !self.terms.in_usd => return Ok(0),
             Err(_) => return Err(no_price(&format!("the model {}", held.model), &held.model)),
@@ -145,7 +144,17 @@ impl Reservation {
             let what = format!("the service tier {tier} of {}", held.model);
             return Err(no_price(&what, &format!("{}\".tiers.\"{tier}", held.model)));
         }
-        Ok(nano(cost.usd))
+        Ok(self.worth(held, &held.estimate))
+    }
+
+    /// What so many tokens cost, in billionths of a dollar; 0 without a price.
+    fn worth(&self, held: &Held, estimate: &Estimate) -> u64 {
+        let price = |tier: Option<&str>, tokens: &Tokens| {
+            let now = SystemTime::now();
+            let cost = self.spending.prices().cost(&held.model, tier, tokens, now);
+            cost.map_or(0, |cost| nano(cost.usd))
+        };
+        worth(estimate, held.tier.as_deref(), self.spending.mode(), price)
     }
 
     /// The refusal of the request, for whoever finds that its upload broke off.
@@ -184,10 +193,11 @@ impl Reservation {
         let Some(held) = &state.held else {
             return Ok(());
         };
-        if shown.output(held.unshown) <= held.estimate.output {
+        let output = self.output_so_far(held, shown);
+        if output <= held.estimate.output {
             return Ok(());
         }
-        let so_far = self.so_far(held, shown);
+        let so_far = self.cost_with(held, output);
         state.grant.grow(so_far)
     }
 
@@ -198,7 +208,7 @@ impl Reservation {
         let charge = match answer.usage {
             Some(usage) => self.charge(&held, answer, usage, shown),
             None => Charge {
-                amounts: self.so_far(&held, shown),
+                amounts: self.unsaid(&held, answer, shown),
                 is_estimated: true,
             },
         };
@@ -208,18 +218,18 @@ impl Reservation {
         Some(charge)
     }
 
-    /// The upstream answered with an error, which costs nothing but one request.
+    /// The upstream answered with an error, which costs nothing but one request, also if the rest of the request is
+    /// still to come: what is reserved and charged later is not any more.
     pub(crate) fn settle_error(&self) {
         let mut state = self.lock();
-        if state.held.take().is_some() {
-            let one = Amounts {
-                requests: 1,
-                ..Amounts::default()
-            };
-            let crossings = state.grant.settle(one);
-            drop(state);
-            self.say(&crossings);
-        }
+        state.held = None;
+        let one = Amounts {
+            requests: 1,
+            ..Amounts::default()
+        };
+        let crossings = state.grant.settle(one);
+        drop(state);
+        self.say(&crossings);
     }
 
     /// By what the answer says it has used.
@@ -253,7 +263,7 @@ impl Reservation {
             amounts: Amounts {
                 requests: 1,
                 tokens: usage.input.saturating_add(usage.output),
-                nano_usd: nano_usd.unwrap_or_else(|| self.so_far(held, shown).nano_usd),
+                nano_usd: nano_usd.unwrap_or_else(|| self.unsaid(held, answer, shown).nano_usd),
             },
             is_estimated: nano_usd.is_none(),
         }
@@ -272,27 +282,41 @@ impl Reservation {
         cost.ok().map(|cost| nano(cost.usd))
     }
 
-    /// What the request has cost at least, if so much of the answer was shown.
-    fn so_far(&self, held: &Held, shown: Shown) -> Amounts {
+    /// What the request has cost whose answer does not say.
+    fn unsaid(&self, held: &Held, answer: &AnswerFacts, shown: Shown) -> Amounts {
+        let output = match answer.cut_document {
+            None => self.output_so_far(held, shown),
+            // Made and billed before its first byte came.
+            Some(bytes) => {
+                let passed = self.output_so_far(held, Shown { deltas: 0, bytes });
+                passed.max(held.estimate.output)
+            }
+        };
+        self.cost_with(held, output)
+    }
+
+    /// Tokens of output, of which so much was shown. In [`Mode::Strict`] all that was reserved: how much did not show,
+    /// nobody knows.
+    fn output_so_far(&self, held: &Held, shown: Shown) -> u64 {
+        match self.spending.mode() {
+            Mode::Strict => held.estimate.output,
+            Mode::Expected => shown.output(held.hidden).min(held.most_output),
+        }
+    }
+
+    /// What the request has cost at least, with so much output.
+    fn cost_with(&self, held: &Held, output: u64) -> Amounts {
         let estimate = Estimate {
-            output: shown.output(held.unshown),
+            output,
             ..held.estimate
         };
-        let cost = self.spending.prices().cost(
-            &held.model,
-            held.tier.as_deref(),
-            &of_estimate(&estimate),
-            SystemTime::now(),
-        );
         Amounts {
             requests: 1,
             tokens: estimate.input.saturating_add(estimate.output),
-            nano_usd: cost.map_or(0, |cost| nano(cost.usd)),
+            nano_usd: self.worth(held, &estimate),
         }
     }
-}
 
-impl Reservation {
     /// An operator is told of limits that are nearly spent.
     fn say(&self, crossings: &[Crossing]) {
         for crossing in crossings {
@@ -315,16 +339,6 @@ impl Drop for Reservation {
             self.lock().grant.release();
         }
     }
-}
-
-fn no_price(what: &str, key: &str) -> Refusal {
-    Refusal::because(
-        Reason::PriceUnknown,
-        format!(
-            "the price of {what} is not known, and there is a limit in dollars; a table [prices.\"{key}\"] with \
-             input and output in the proxy's policy gives it one"
-        ),
-    )
 }
 
 /// What was charged.

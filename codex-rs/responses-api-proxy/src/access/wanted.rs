@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use codex_ledger::{Amounts, Estimate};
+use codex_ledger::{Amounts, Estimate, Hidden};
 use codex_policy::{Rules, Under};
 
 /// By what one request is judged.
@@ -38,6 +38,8 @@ pub(super) struct Held {
     pub(super) tier: Option<String>,
     pub(super) bytes: u64,
     pub(super) estimate: Estimate,
-    /// How many tokens of output there are for one that shows.
-    pub(super) unshown: f64,
+    /// The most output that the request asks for, in tokens.
+    pub(super) most_output: u64,
+    /// How much of the output will not show.
+    pub(super) hidden: Hidden,
 }

@@ -27,6 +27,8 @@ pub(crate) struct AnswerMeter {
     form: AnswerForm,
     stream: EventStream,
     answer: Answer,
+    /// Of an answer that is no stream of events.
+    passed: u64,
 }
 
 /// What an answer has said so far, and the event under way.
@@ -55,6 +57,7 @@ impl AnswerMeter {
             form,
             stream: EventStream::new(),
             answer: Answer::default(),
+            passed: 0,
         }
     }
 
@@ -70,12 +73,16 @@ impl AnswerMeter {
         match self.form {
             AnswerForm::EventStream => self.stream.push(piece, &mut self.answer),
             AnswerForm::Json if !piece.is_empty() => {
+                self.passed = self.passed.saturating_add(piece.len() as u64);
                 let document = self.answer.document.get_or_insert_with(|| {
                     Box::new(Document::new(Place::Response, Response::default()))
                 });
                 document.push(piece);
             }
-            AnswerForm::Encoded => self.answer.facts.usage_unreadable |= !piece.is_empty(),
+            AnswerForm::Encoded => {
+                self.passed = self.passed.saturating_add(piece.len() as u64);
+                self.answer.facts.usage_unreadable |= !piece.is_empty();
+            }
             AnswerForm::Json | AnswerForm::Opaque => {}
         }
     }
@@ -105,9 +112,12 @@ impl AnswerMeter {
 
     /// The answer ends here, or is cut here.
     pub(crate) fn finish(mut self) -> AnswerFacts {
-        if self.form == AnswerForm::Json {
-            self.answer.end_of_document();
-        }
+        let is_whole = match self.form {
+            AnswerForm::Json => self.answer.end_of_document() == Some(Ended::Whole),
+            AnswerForm::Encoded => false,
+            AnswerForm::EventStream | AnswerForm::Opaque => true,
+        };
+        self.answer.facts.cut_document = Some(self.passed).filter(|_| !is_whole);
         self.answer.facts.deltas = self.answer.deltas.events();
         self.answer.facts
     }
@@ -267,10 +277,9 @@ impl Answer {
         }
     }
 
-    fn end_of_document(&mut self) {
-        let Some(document) = self.document.take() else {
-            return;
-        };
+    /// How it ended; `None` if nothing of it has come.
+    fn end_of_document(&mut self) -> Option<Ended> {
+        let document = self.document.take()?;
         let Document {
             mut json,
             mut response,
@@ -281,6 +290,7 @@ impl Answer {
             self.facts.error_type = response.take_error(response.status);
         }
         self.facts.take_response(response, ended);
+        Some(ended)
     }
 }
 

@@ -3,6 +3,7 @@
 mod accounts;
 mod charges;
 mod commands;
+mod cuts;
 mod inspection;
 mod limits;
 mod restarts;

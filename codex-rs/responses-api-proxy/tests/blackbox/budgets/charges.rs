@@ -11,10 +11,10 @@ use super::{completed, deltas, limited, request, stream, upstream};
 use crate::RESPONSES;
 use crate::metrics::{place, scrape, value};
 
-const TOKENS: &str = "[everyone]\n[[everyone.limits]]\ntokens = 1000000\nper = \"day\"\n";
+pub(super) const TOKENS: &str = "[everyone]\n[[everyone.limits]]\ntokens = 1000000\nper = \"day\"\n";
 
 /// What is spent and what is held, of a limit in tokens.
-fn spent_and_held(limited: &super::Limited) -> (f64, f64) {
+pub(super) fn spent_and_held(limited: &super::Limited) -> (f64, f64) {
     let text = scrape(place(&limited.proxy));
     let of = |name| {
         value(
