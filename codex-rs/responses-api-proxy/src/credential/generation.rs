@@ -140,7 +140,7 @@ impl Generations {
         }
     }
 
-    /// From now on requests go with this one. Its number is one that none before had.
+    /// From now on requests go with this one, unless the time of all is over. Its number is one that none before had.
     ///
     /// # Errors
     ///

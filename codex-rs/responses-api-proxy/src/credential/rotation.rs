@@ -185,7 +185,14 @@ impl<S: KeySource> Rotation<S> {
         }
         let number = self.generations.standing().generation + 1;
         match self.generations.replace(credential, number) {
-            Ok(()) => Read::Replaced(number),
+            Ok(()) if self.generations.standing().generation == number => Read::Replaced(number),
+            Ok(()) => {
+                stderr::line(format_args!(
+                    "{}: the key was read and is not used: the proxy has thrown its keys away (--expire-after)",
+                    self.name
+                ));
+                Read::Ended
+            }
             Err(error) => Read::Failed(error.to_string()),
         }
     }

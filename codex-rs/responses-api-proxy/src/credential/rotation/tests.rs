@@ -115,3 +115,11 @@ fn keys_that_come_by_themselves_are_taken_until_there_are_no_more() {
     assert_eq!((standing.generation, standing.failures), (3, 1));
     assert_eq!(read.try_iter().count(), 4);
 }
+
+#[test]
+fn a_key_that_comes_when_all_were_thrown_away_has_replaced_none() {
+    let (mut rotation, _read) = rotation(&[FIRST, SECOND], Reading::AsTheyCome);
+    rotation.generations.expire();
+    assert!(matches!(rotation.read(), Read::Ended));
+    assert_eq!(rotation.generations.standing().generation, 1);
+}
