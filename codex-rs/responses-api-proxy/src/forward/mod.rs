@@ -155,7 +155,7 @@ fn given_up(error: &RequestBodyError, limit: u64, reservation: Option<&Reservati
         RequestBodyError::TooLarge => Refusal::body_too_large(limit),
         RequestBodyError::CutShort => Reason::BodyCutShort.into(),
         RequestBodyError::Stalled => Reason::BodyStalled.into(),
-        RequestBodyError::Untaken => UpstreamError::Timeout(limits::STALLED).into(),
+        RequestBodyError::Untaken => UpstreamError::Untaken(limits::STALLED).into(),
         RequestBodyError::Refused => {
             let refusal = reservation.and_then(Reservation::take_refusal);
             // It is there: who found it left it there first.

@@ -36,6 +36,8 @@ pub(crate) enum UpstreamError {
     ConnectTimeout,
     /// Connected, but no answer began in time.
     Timeout(Duration),
+    /// For so long nothing of the request's body could be sent.
+    Untaken(Duration),
     /// The proxy on the way, named in the environment, opened no way to the upstream.
     Proxy {
         /// Its host and port.
@@ -149,9 +151,10 @@ impl UpstreamError {
             Self::Protocol(_) => Reason::UpstreamProtocol,
             Self::Headers => Reason::UpstreamHeaders,
             Self::Closed(_) => Reason::UpstreamClosed,
-            Self::ConnectTimeout | Self::Timeout(_) | Self::Proxy { is_late: true, .. } => {
-                Reason::UpstreamTimeout
-            }
+            Self::ConnectTimeout
+            | Self::Timeout(_)
+            | Self::Untaken(_)
+            | Self::Proxy { is_late: true, .. } => Reason::UpstreamTimeout,
             Self::Listener { .. } => Reason::UpstreamListener,
             Self::Busy => Reason::UpstreamBusy,
             Self::Coding(_) => Reason::UpstreamCoding,
@@ -174,9 +177,9 @@ impl fmt::Display for UpstreamError {
             Self::Protocol(cause) => {
                 write!(f, "the upstream did not answer in HTTP: {}", excerpt(cause))
             }
-            Self::Headers => {
-                f.write_str("the upstream answered with more headers than are accepted (256)")
-            }
+            Self::Headers => f.write_str(
+                "the upstream answered with more headers than are accepted (256, or 256 KiB)",
+            ),
             Self::Closed(cause) => {
                 let cause = excerpt(cause);
                 write!(f, "the upstream closed the connection too early: {cause}")
@@ -184,6 +187,12 @@ impl fmt::Display for UpstreamError {
             Self::ConnectTimeout => f.write_str("no connection to the upstream in time"),
             Self::Timeout(limit) => {
                 write!(f, "the upstream did not begin to answer within {limit:?}")
+            }
+            Self::Untaken(limit) => {
+                write!(
+                    f,
+                    "the upstream took nothing of the request body for {limit:?}"
+                )
             }
             Self::Proxy { at, cause, .. } => write!(
                 f,
