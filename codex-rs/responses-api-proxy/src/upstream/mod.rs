@@ -187,7 +187,10 @@ impl Upstream {
             match outcome {
                 Ok(answer) => {
                     let (head, body) = answer.into_parts();
-                    if head.status.is_client_error() || head.status.is_server_error() {
+                    let is_error = head.status.is_client_error() || head.status.is_server_error();
+                    // hyper answers in kind from then on, and leaves out a body whose length is not known in advance.
+                    let is_http_1_0 = head.version < http::Version::HTTP_11;
+                    if is_error || is_http_1_0 {
                         exchange.use_no_more();
                     }
                     return Ok((head, UpstreamBody::new(body, exchange)));

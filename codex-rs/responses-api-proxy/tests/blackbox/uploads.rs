@@ -63,6 +63,36 @@ fn a_refusal_at_the_head_is_passed_on_although_the_upload_breaks_off() {
     }
 }
 
+/// hyper answers in kind a server that has spoken HTTP/1.0, in which a body needs a length.
+#[test]
+fn a_chunked_body_goes_up_after_an_answer_in_http_1_0() {
+    const CHUNKED: &str = "5\r\nhello\r\n0\r\n\r\n";
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}{RESPONSES}", listener.local_addr().unwrap());
+    let upstream = thread::spawn(move || {
+        let (mut first, _) = listener.accept().unwrap();
+        read_head(&mut first);
+        first.read_exact(&mut [0; 2]).unwrap();
+        let answer = "HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 2\r\n\r\n{}";
+        first.write_all(answer.as_bytes()).unwrap();
+        let (mut second, _) = listener.accept().unwrap();
+        let head = read_head(&mut second);
+        assert!(head.contains("HTTP/1.1\r\n"), "{head}");
+        let mut body = [0; CHUNKED.len()];
+        second.read_exact(&mut body).unwrap();
+        second.write_all(answer.as_bytes()).unwrap();
+        body
+    });
+    let proxy = Proxy::builder(PROXY).upstream_url(&url).start();
+    let mut caller = proxy.client();
+    assert_eq!(caller.post(RESPONSES, &[], "{}").read_answer().status, 200);
+    caller.send(format!(
+        "POST {RESPONSES} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n{CHUNKED}"
+    ));
+    assert_eq!(caller.read_answer().status, 200);
+    assert_eq!(upstream.join().unwrap(), CHUNKED.as_bytes());
+}
+
 /// Over TLS, and by HTTP/2, where the server says that it wants no more of the body.
 #[test]
 fn a_refusal_at_the_head_is_passed_on_over_tls_too() {
