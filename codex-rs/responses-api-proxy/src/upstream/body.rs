@@ -31,7 +31,11 @@ impl Drop for UpstreamBody {
         if let Some((body, exchange)) = self.under_way.take()
             && !body.is_end_stream()
         {
-            exchange.cancel(body);
+            if is_whole(&body) {
+                exchange.end_with(body);
+            } else {
+                exchange.cancel(body);
+            }
         }
     }
 }
@@ -58,6 +62,16 @@ impl Body for UpstreamBody {
         if polled.is_ready() {
             step.made_progress();
         }
+        // Nobody asks for the end behind the last byte of a body whose length is declared. Over HTTP/2 it may be there, and
+        // without it the stream would be taken for one that is given up.
+        if matches!(polled, Poll::Ready(Some(Ok(_))))
+            && is_whole(body)
+            && !body.is_end_stream()
+            && matches!(Pin::new(&mut *body).poll_frame(cx), Poll::Ready(None))
+        {
+            this.under_way = None;
+            return polled.map_err(|error| UpstreamError::from_error(&error));
+        }
         if matches!(polled, Poll::Ready(Some(Err(_)))) {
             this.under_way = None;
         } else if matches!(polled, Poll::Ready(None)) {
@@ -83,6 +97,11 @@ impl Body for UpstreamBody {
         // By its length, too: of a body whose length is declared nobody asks for the end behind the last byte.
         self.under_way
             .as_ref()
-            .is_none_or(|(body, _)| body.is_end_stream() || body.size_hint().exact() == Some(0))
+            .is_none_or(|(body, _)| body.is_end_stream() || is_whole(body))
     }
+}
+
+/// Whether all of the bytes have come that the answer's head has declared.
+fn is_whole(body: &Incoming) -> bool {
+    body.size_hint().exact() == Some(0)
 }

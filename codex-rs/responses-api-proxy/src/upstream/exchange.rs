@@ -3,16 +3,24 @@
 //! The two halves end on their own: an upstream may answer, and end its answer, before it has the whole
 //! request. So both hold the permit, the answer as an [`Exchange`] and the request body as [`RequestGuard`].
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+
+use codex_deadline::within;
+use http_body::Body;
+use hyper::body::Incoming;
 
 use crate::access::request_limit::RequestPermit;
 
 use super::connection::{Connection, OwnDrive};
 use super::connector::Connector;
 use super::pool::Lease;
+
+/// How long after the last byte of an answer its end may come.
+const END_COMES_WITHIN: Duration = Duration::from_secs(1);
 
 /// What a request holds while any of it is under way, given back when the last clone is dropped.
 #[derive(Clone)]
@@ -74,6 +82,23 @@ impl Exchange {
     /// that was sent meanwhile is lost.
     pub(super) fn use_no_more(&self) {
         self.guard.0.lease.spoil();
+    }
+
+    /// Waits a moment for the end of an answer of which every byte has come: a server may send the end of an HTTP/2 stream
+    /// on its own. Only without it is the request given up.
+    pub(super) fn end_with(self, mut whole: Incoming) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return self.cancel(whole);
+        };
+        runtime.spawn(async move {
+            let rest = async {
+                // Trailers, at most.
+                while let Some(Ok(_)) = poll_fn(|cx| Pin::new(&mut whole).poll_frame(cx)).await {}
+            };
+            if within(END_COMES_WITHIN, rest).await.is_none() {
+                self.cancel(whole);
+            }
+        });
     }
 
     /// Gives up the request whose answer is `unfinished`: at once if the connection's budget of resets

@@ -118,3 +118,22 @@ fn an_answer_that_comes_before_the_upload_ends_is_passed_on() {
     client.post(RESPONSES, &[("content-length", "1000000")], "{");
     assert_eq!(client.read_answer().status, 401);
 }
+
+/// Nobody asks for the end of an answer whose length is declared, which a server may send on its own.
+#[test]
+fn answers_that_are_whole_are_not_given_up_over_http_2() {
+    for length in [100, 8 << 10] {
+        let reply = Reply::bytes(200, "application/json", vec![b'1'; length]);
+        let upstream = MockUpstream::h2(reply.framing(Framing::ContentLength));
+        let proxy = in_front_of(&upstream).args(["--max-requests", "4"]).start();
+        let mut caller = proxy.client();
+        // More than may be given up at once.
+        for number in 0..300 {
+            let answer = caller.post(RESPONSES, &[], "{}").read_answer();
+            assert_eq!(answer.status, 200, "{number}: {}", answer.text());
+        }
+        let requests = upstream.requests();
+        let given_up = requests.iter().filter(|request| request.cancelled).count();
+        assert_eq!(given_up, 0, "{length}");
+    }
+}
