@@ -95,7 +95,8 @@ impl Exchange {
                 // Trailers, at most.
                 while let Some(Ok(_)) = poll_fn(|cx| Pin::new(&mut whole).poll_frame(cx)).await {}
             };
-            if within(END_COMES_WITHIN, rest).await.is_none() {
+            let ended = within(END_COMES_WITHIN, rest).await;
+            if ended.is_none() {
                 self.cancel(whole);
             }
         });
