@@ -58,6 +58,12 @@ impl Fence {
 
 /// What the line is; `None` while that depends on what is still to come.
 pub(super) fn block(line: &str, is_whole: bool) -> Option<Block> {
+    quoted_block(line, 0, is_whole)
+}
+
+/// The same of what stands within so many quotations already: what begins another one in the deepest is text, so that
+/// no line can nest as deep as it is long.
+fn quoted_block(line: &str, levels: usize, is_whole: bool) -> Option<Block> {
     let rest = line.trim_start_matches([' ', '\t']);
     let indent = &line[..line.len() - rest.len()];
     let columns: usize = indent.chars().map(|c| if c == '\t' { 4 } else { 1 }).sum();
@@ -74,7 +80,7 @@ pub(super) fn block(line: &str, is_whole: bool) -> Option<Block> {
             None if !is_whole && rest.len() < 3 && rest.chars().all(|c| c == first) => None,
             None => Some(text(&indent, used)),
         },
-        '>' => quotation(rest, &indent, used, is_whole),
+        '>' if levels < MAX_QUOTES => quotation(rest, levels, &indent, used, is_whole),
         '#' => heading(rest, &indent, used, is_whole),
         '-' | '*' | '+' | '_' => marked(rest, first, &indent, used, is_whole),
         '0'..='9' => numbered(rest, &indent, used, is_whole),
@@ -92,23 +98,28 @@ fn text(indent: &str, used: usize) -> Block {
     })
 }
 
-/// `before` is how many bytes of the line are not in `rest`.
-fn quotation(rest: &str, indent: &str, before: usize, is_whole: bool) -> Option<Block> {
+/// `outer` is how many levels it is within, and `before` how many bytes of the line are not in `rest`.
+fn quotation(
+    rest: &str,
+    outer: usize,
+    indent: &str,
+    before: usize,
+    is_whole: bool,
+) -> Option<Block> {
     let mut quoted = rest;
-    let mut levels = 0;
-    while let Some(inner) = quoted.strip_prefix('>') {
+    let mut levels = outer;
+    while levels < MAX_QUOTES
+        && let Some(inner) = quoted.strip_prefix('>')
+    {
         quoted = inner.strip_prefix(' ').unwrap_or(inner);
         levels += 1;
-        if levels == MAX_QUOTES {
-            break;
-        }
     }
     let bars = [
         Span::new(indent, Style::PLAIN),
-        Span::new("│ ".repeat(levels), Style::DIM),
+        Span::new("│ ".repeat(levels - outer), Style::DIM),
     ];
     let used = before + rest.len() - quoted.len();
-    let inner = block(quoted, is_whole)?;
+    let inner = quoted_block(quoted, levels, is_whole)?;
     let inner = match inner {
         Block::Text(text) => text,
         _ => Text::default(),
@@ -250,6 +261,9 @@ mod tests {
             ("_a", "", "_a"),
             ("> a", "│ ", "a"),
             ("> > - a", "│ │ • ", "a"),
+            (">>>>>>>> - a", "│ │ │ │ │ │ │ │ • ", "a"),
+            (">>>>>>>>>> a", "│ │ │ │ │ │ │ │ ", ">> a"),
+            (">>>>> >  >> > a", "│ │ │ │ │ │  │ │ ", "> a"),
             ("`a`", "", "`a`"),
             ("-a", "", "-a"),
         ] {

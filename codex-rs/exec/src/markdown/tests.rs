@@ -114,6 +114,19 @@ fn what_never_ends_is_shown_all_the_same() {
     assert!(markdown.push(&rows).len() > MAX_TABLE);
 }
 
+#[test]
+fn quotations_nest_no_deeper_than_anybody_reads() {
+    for (mark, count) in [(">", 1 << 20), (">  ", 1 << 18)] {
+        for end in ["", "\n"] {
+            let shown = plain(&whole(&format!("{}{end}", mark.repeat(count)), wide));
+            // All but the outer ones are text.
+            assert_eq!(shown.matches('>').count(), count - 8, "{mark:?}{end:?}");
+            let begin = shown.chars().take_while(|c| *c != '>');
+            assert_eq!(begin.filter(|c| *c == '│').count(), 8);
+        }
+    }
+}
+
 fn source() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just("**".to_owned()),
