@@ -1,14 +1,14 @@
-//! Pure: emphasis, code, links within a line, by pulldown-cmark; and how much of a line that is still arriving means
-//! the same whatever comes after it.
+//! Pure: emphasis, code, links within a line, by pulldown-cmark.
 
 use std::ops::Range;
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
+use super::certain::certain;
 use super::style::{Colour, Span, Style};
 
-/// How many bytes may wait for the end of something that has begun, such as a link.
-const MAX_HELD: usize = 200;
+/// What is longer is not looked at for marks.
+pub(super) const MAX_PARSED: usize = 64 << 10;
 /// Around the line, so that nothing in it is taken for a heading or a list, and spaces at its ends stay.
 const BEFORE: &str = "x ";
 const AFTER: &str = " x";
@@ -23,6 +23,12 @@ pub(super) struct Inline {
 
 /// Reads a part of a line. Unless it `is_whole` the end is left over that may come to mean something else.
 pub(super) fn read(source: &str, is_whole: bool, base: Style) -> Inline {
+    if source.len() > MAX_PARSED {
+        return Inline {
+            spans: vec![Span::new(source, base)],
+            used: source.len(),
+        };
+    }
     let text = format!("{BEFORE}{source}{AFTER}");
     let events: Vec<(Event<'_>, Range<usize>)> =
         Parser::new_ext(&text, Options::ENABLE_STRIKETHROUGH)
@@ -32,111 +38,11 @@ pub(super) fn read(source: &str, is_whole: bool, base: Style) -> Inline {
     let used = if is_whole {
         end
     } else {
-        certain(&text, end, &events)
+        certain(&text, BEFORE.len()..end, &events)
     };
     Inline {
         spans: Spans::new(&text, used, base).read(events),
         used: used - BEFORE.len(),
-    }
-}
-
-/// Up to where nothing changes any more, whatever follows `end`. It is after a space, outside of everything.
-fn certain(text: &str, end: usize, events: &[(Event<'_>, Range<usize>)]) -> usize {
-    let (elements, open) = elements(text, end, events);
-    let mut until = open;
-    let bytes = text.as_bytes();
-    let certain = loop {
-        let before = bytes.get(BEFORE.len()..until).unwrap_or_default();
-        let Some(space) = before.iter().rposition(|byte| *byte == b' ') else {
-            break BEFORE.len();
-        };
-        let after = BEFORE.len() + space + 1;
-        match elements
-            .iter()
-            .find(|element| element.start < after && after < element.end)
-        {
-            Some(element) => until = element.start,
-            None => break after,
-        }
-    };
-    if end - certain > MAX_HELD {
-        let before = bytes.get(BEFORE.len()..end).unwrap_or_default();
-        let space = before.iter().rposition(|byte| *byte == b' ');
-        return match space.map(|space| BEFORE.len() + space + 1) {
-            Some(after) if end - after < MAX_HELD => after,
-            _ => end,
-        };
-    }
-    certain
-}
-
-/// What is complete on the highest level, and where something may have begun that is not.
-fn elements(
-    text: &str,
-    end: usize,
-    events: &[(Event<'_>, Range<usize>)],
-) -> (Vec<Range<usize>>, usize) {
-    let mut elements = Vec::new();
-    let (mut open, mut depth) = (end, 0usize);
-    for (event, range) in events {
-        match event {
-            Event::Start(Tag::Paragraph) | Event::End(TagEnd::Paragraph) => {}
-            Event::Start(_) => {
-                if depth == 0 {
-                    elements.push(range.clone());
-                }
-                depth += 1;
-            }
-            Event::End(_) => depth = depth.saturating_sub(1),
-            Event::Text(_) if depth == 0 => {
-                let found = range
-                    .clone()
-                    .find(|at| *at < end && may_open(text, *at, end));
-                open = open.min(found.unwrap_or(end));
-            }
-            // Code, links and tags bind closer than emphasis: what began within it may end behind it.
-            Event::Text(_) => {
-                let is_close =
-                    |at: &usize| matches!(text.as_bytes().get(*at), Some(b'`' | b'<' | b'['));
-                let found = range.clone().filter(is_close);
-                if found.into_iter().any(|at| may_open(text, at, end))
-                    && let Some(element) = elements.last()
-                {
-                    open = open.min(element.start);
-                }
-            }
-            _ if depth == 0 => elements.push(range.clone()),
-            _ => {}
-        }
-    }
-    // What ends here may end later: a code span by more backticks, emphasis by more asterisks.
-    let last = elements.iter().find(|element| element.end >= end);
-    (
-        elements.clone(),
-        open.min(last.map_or(end, |last| last.start)),
-    )
-}
-
-/// Whether the character there, which stands for itself so far, may be the beginning of something.
-fn may_open(text: &str, at: usize, end: usize) -> bool {
-    let rest = text.get(at..end).unwrap_or_default();
-    let mut rest = rest.chars();
-    let first = rest.next();
-    let next = rest.next();
-    let is_before_text = next.is_none_or(|next| next != ' ');
-    let before = text.get(..at).and_then(|before| before.chars().next_back());
-    match first {
-        Some('`') => true,
-        Some('*') => is_before_text,
-        Some('_') => is_before_text && !before.is_some_and(char::is_alphanumeric),
-        Some('~') => next.is_none_or(|next| next == '~'),
-        Some('<') => next.is_none_or(|next| next.is_ascii_alphabetic() || next == '/'),
-        Some('[') => {
-            let rest = text.get(at..end).unwrap_or_default();
-            let after = rest.split_once(']').map(|(_, after)| after);
-            after.is_none_or(|after| after.is_empty() || after.starts_with('('))
-        }
-        _ => false,
     }
 }
 
@@ -234,9 +140,9 @@ impl<'a> Spans<'a> {
             TagEnd::Link | TagEnd::Image => {
                 let Some(link) = self.links.pop() else { return };
                 let shown = self.spans.get(link.first..).unwrap_or_default();
-                let shown: String = shown.iter().map(|span| span.text.as_str()).collect();
+                let address = link.url.strip_prefix("mailto:");
                 // Where it leads is always seen: the text may say something else.
-                if shown != link.url && format!("mailto:{shown}") != link.url {
+                if !says(shown, &link.url) && !address.is_some_and(|it| says(shown, it)) {
                     self.spans
                         .push(Span::new(format!(" ({})", link.url), Style::DIM));
                 }
@@ -260,6 +166,19 @@ impl<'a> Spans<'a> {
             self.spans.push(Span::new(text, style));
         }
     }
+}
+
+/// Whether the spans come to this text. No more of them is looked at than the text is long: images may be within images,
+/// and all that is within each of them would be as much as the square of their number.
+fn says(spans: &[Span], text: &str) -> bool {
+    let mut rest = text;
+    for span in spans {
+        match rest.strip_prefix(span.text.as_str()) {
+            Some(after) => rest = after,
+            None => return false,
+        }
+    }
+    rest.is_empty()
 }
 
 #[cfg(test)]
@@ -300,7 +219,9 @@ mod tests {
             ("2 * 3 * 4, snake_case_name", "2 * 3 * 4, snake_case_name"),
             ("[t](http://x/y)", "<u:t><d: (http://x/y)>"),
             ("<http://x/y>", "<u:http://x/y>"),
+            ("<a@b.example>", "<u:a@b.example>"),
             ("![alt](a.png)", "<u:alt><d: (a.png)>"),
+            ("![a ![b](c)](a)", "<u:a ><u:b><d: (c)><d: (a)>"),
             ("`a *b*`", "<c:a *b*>"),
             ("\\*a\\*", "*a*"),
             ("<br> &amp; &lt;", "<br> & <"),

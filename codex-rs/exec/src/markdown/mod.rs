@@ -7,6 +7,7 @@
 //! Everything shown went through [`printable`], also what comes of references such as `&#27;`.
 
 mod block;
+mod certain;
 mod code;
 mod flow;
 mod inline;
@@ -17,15 +18,12 @@ mod table;
 use self::block::{Block, Fence, Text, block};
 use self::code::Highlighter;
 use self::flow::Flow;
-use self::inline::Inline;
-use self::style::{Span, Style};
+use self::style::Style;
 use crate::terminal::printable::printable;
 
 /// How much of a line waits to be told what it is, and of a table for its end, in bytes.
 const MAX_LINE: usize = 4096;
 const MAX_TABLE: usize = 64 << 10;
-/// A longer line is not looked at for marks.
-const MAX_PARSED: usize = 64 << 10;
 /// Longer lines of prose are hard to read.
 const WIDEST: usize = 100;
 
@@ -39,6 +37,8 @@ pub(crate) struct Markdown {
     place: Place,
     code: Option<(Fence, Highlighter)>,
     table: Vec<String>,
+    /// How many bytes it has.
+    table_length: usize,
     flow: Flow,
     /// Whether what was shown last did not end its line.
     is_in_line: bool,
@@ -71,6 +71,7 @@ impl Markdown {
             place: Place::Start,
             code: None,
             table: Vec::new(),
+            table_length: 0,
             flow: Flow::default(),
             is_in_line: false,
         }
@@ -191,8 +192,9 @@ impl Markdown {
                 self.place = Place::Start;
             }
             Block::Row => {
+                self.table_length += self.line.len();
                 self.table.push(std::mem::take(&mut self.line));
-                if self.table.iter().map(String::len).sum::<usize>() > MAX_TABLE {
+                if self.table_length > MAX_TABLE {
                     self.end_table(out);
                 }
                 return Shown::Later;
@@ -219,14 +221,7 @@ impl Markdown {
     }
 
     fn text(&mut self, is_whole: bool, style: Style, out: &mut String) {
-        let inline = if self.line.len() > MAX_PARSED {
-            Inline {
-                spans: vec![Span::new(self.line.as_str(), style)],
-                used: self.line.len(),
-            }
-        } else {
-            inline::read(&self.line, is_whole, style)
-        };
+        let inline = inline::read(&self.line, is_whole, style);
         self.flow.push(&inline.spans, out);
         let is_cut = !self
             .line
@@ -247,6 +242,7 @@ impl Markdown {
     /// Shows a table that is over, or what only began like one.
     fn end_table(&mut self, out: &mut String) {
         let lines = std::mem::take(&mut self.table);
+        self.table_length = 0;
         if lines.is_empty() {
             return;
         }

@@ -127,6 +127,15 @@ fn quotations_nest_no_deeper_than_anybody_reads() {
     }
 }
 
+#[test]
+fn what_is_too_long_to_be_looked_at_for_marks_is_so_in_a_table_too() {
+    let long = "*a* ".repeat(inline::MAX_PARSED / 4 + 1);
+    let row = format!("|{long}\n");
+    assert_eq!(whole(&row, wide), row);
+    let shown = whole(&format!("|b|\n|-|\n|{long}|\n|*c*|\n"), wide);
+    assert_eq!(plain(&shown).matches("*a*").count(), long.len() / 4);
+}
+
 fn source() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just("**".to_owned()),
