@@ -198,8 +198,7 @@ fn is_socket(path: &Path) -> bool {
 /// Of the moment when it began to listen (SO_PEERCRED, unix(7)).
 #[cfg(target_os = "linux")]
 fn listener(stream: &UnixStream) -> Option<u32> {
-    let peer = rustix::net::sockopt::socket_peercred(stream).ok()?;
-    u32::try_from(peer.pid.as_raw_nonzero().get()).ok()
+    codex_process_hardening::peer_of(stream).ok()?.process
 }
 
 #[cfg(not(target_os = "linux"))]

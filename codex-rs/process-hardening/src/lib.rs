@@ -10,7 +10,8 @@
 //!
 //! This is the only crate of the workspace that takes something from the process. It
 //! does so by rustix where that has the call, by nix where it has to be the C library,
-//! and by `unsafe` calls of its own where neither has it: signals, above all.
+//! and by `unsafe` calls of its own where neither has it: signals, above all. Who is at the other end of a socket
+//! is asked here for such a call alone.
 #![allow(unsafe_code)] // what this crate exists for; every block says why it is sound
 
 #[cfg(unix)]
@@ -25,6 +26,8 @@ mod capabilities;
 mod landlock;
 #[cfg(target_os = "linux")]
 mod outer_filter;
+#[cfg(target_os = "linux")]
+mod peer;
 mod policy;
 mod sandbox;
 #[cfg(target_os = "linux")]
@@ -49,6 +52,8 @@ pub use landlock::landlock_abi;
 pub use mitigations::{Mitigation, harden, raise_descriptor_limit};
 #[cfg(target_os = "linux")]
 pub use outer_filter::started_under_a_filter;
+#[cfg(target_os = "linux")]
+pub use peer::{Peer, peer_of};
 pub use policy::{OnRefusedCall, SandboxPolicy};
 pub use sandbox::{drop_capabilities, enter_sandbox};
 #[cfg(unix)]

@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
+use codex_process_hardening::peer_of;
+
 /// Whose listener gets connections to `port` of 127.0.0.1 (`/proc/net/tcp`, proc_pid_net(5)).
 pub(crate) fn tcp_listener(port: u16) -> io::Result<Option<u32>> {
     let v4 = fs::read_to_string("/proc/net/tcp")?;
@@ -48,10 +50,7 @@ const LISTEN: &str = "0A";
 /// Whose listener gets connections to a Unix socket: whoever called listen(2) (unix(7), `SO_PEERCRED`).
 pub(crate) fn unix_listener(path: &Path) -> io::Result<Option<u32>> {
     match UnixStream::connect(path) {
-        Ok(stream) => {
-            let peer = rustix::net::sockopt::socket_peercred(&stream)?;
-            Ok(Some(peer.uid.as_raw()))
-        }
+        Ok(stream) => Ok(Some(peer_of(&stream)?.user)),
         Err(error) if is_nobody(&error) => Ok(None),
         Err(error) => Err(error),
     }

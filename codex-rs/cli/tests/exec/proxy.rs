@@ -111,6 +111,36 @@ fn the_proxy_is_reached_by_a_unix_socket() {
     assert!(proxy.is_running());
 }
 
+/// The listener may be nobody that is seen here, such as whoever passed the socket into a container.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_unix_socket_is_its_user_s_where_the_listener_cannot_be_seen() {
+    use std::os::unix::fs::MetadataExt;
+
+    let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+    let namespace = ["--pid", "--fork"];
+    let tried = std::process::Command::new("unshare")
+        .args(namespace)
+        .arg("true")
+        .status();
+    if !is_root || !tried.is_ok_and(|status| status.success()) {
+        return codex_test_support::skipped("needs root and unshare");
+    }
+    let upstream = upstream();
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("s");
+    let info = directory.path().join("info.json");
+    let proxy = in_front_of(&upstream)
+        .args(["--listen", &format!("unix:{}", socket.display())])
+        .args(["--server-info", info.to_str().unwrap()])
+        .spawn();
+    proxy.wait_for_stderr("listening on unix:");
+    let run = codex(&["exec", "--server-info", info.to_str().unwrap(), "hi"]);
+    // With the /proc of the host, where the proxy is.
+    let program = run.start_by("unshare", &[&namespace[..], &[CODEX]].concat());
+    assert_ended(&program.wait_exit(), 0, "by the proxy");
+}
+
 #[test]
 fn the_client_token_of_the_server_info_is_sent() {
     let upstream = upstream();
