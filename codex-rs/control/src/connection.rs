@@ -21,7 +21,7 @@ pub(crate) struct Connection {
     path: PathBuf,
     stream: BufReader<UnixStream>,
     timeout: Duration,
-    /// The process that listens, if the kernel says.
+    /// The process that listened, if the kernel says.
     listener: Option<u32>,
 }
 
@@ -54,7 +54,8 @@ impl Connection {
         })
     }
 
-    /// The process that listens: as this process numbers it, which in a container of its own the proxy does not know.
+    /// The process that listened when this was connected: as this process numbers it, which in a container of its own
+    /// the proxy does not know. With a socket that was passed to the proxy it may be whoever listened before.
     #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "not told there"))]
     pub(crate) fn listener(&self) -> Option<u32> {
         self.listener
@@ -82,10 +83,6 @@ impl Connection {
     }
 
     /// Waits until the other side has closed, so long at most; whether it has.
-    #[cfg_attr(
-        target_os = "linux",
-        allow(dead_code, reason = "there the process itself is waited for")
-    )]
     pub(crate) fn closed_within(&mut self, limit: Duration) -> bool {
         let until = Instant::now() + limit;
         let mut byte = [0];
@@ -195,7 +192,7 @@ fn is_socket(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|found| found.file_type().is_socket())
 }
 
-/// Of the moment when it began to listen (SO_PEERCRED, unix(7)).
+/// Whoever called listen(2) last (SO_PEERCRED, unix(7)).
 #[cfg(target_os = "linux")]
 fn listener(stream: &UnixStream) -> Option<u32> {
     codex_process_hardening::peer_of(stream).ok()?.process

@@ -21,6 +21,9 @@ pub(crate) struct Stopped {
 ///
 /// There is none, it refuses, or it has not ended in time.
 pub(crate) fn stop(socket: &Path, timeout: Duration) -> Result<Stopped, ControlError> {
+    // The first connection may be what a proxy is started by (socket activation), and the kernel names who listened
+    // when it was made. A proxy that answers listens itself.
+    Connection::open(socket, ANSWER_TIMEOUT)?.status(false)?;
     let mut connection = Connection::open(socket, ANSWER_TIMEOUT)?;
     let status = connection.status(false)?;
     // Before it is told: afterwards its number may be another one's.

@@ -28,7 +28,8 @@ use crate::observe::stderr;
 /// How many are answered at once; for the next the oldest is closed of whichever user has most.
 const MOST_AT_ONCE: usize = 8;
 
-/// How long a question may take, and how long nothing may be asked.
+/// How long a question may take, and how long nothing may be asked; without a limit once the connection was used to
+/// tell the proxy to end.
 const QUESTION: Duration = Duration::from_secs(30);
 
 /// How long an answer may take to be read.
@@ -115,11 +116,22 @@ fn refuse(socket: &Socket, user: Option<u32>) {
 /// Answers one question after the other, until there are no more.
 async fn converse(mut socket: Socket, user: Option<u32>, control: Arc<Control>) {
     let mut buffered = Vec::with_capacity(MAX_QUESTION);
-    while let Some(Some(line)) = within(QUESTION, next_line(&mut socket, &mut buffered)).await {
+    let mut is_told_to_end = false;
+    loop {
+        let next = next_line(&mut socket, &mut buffered);
+        // Whoever told the proxy to end may wait for it: who does not see the process, for the end of this connection.
+        let line = match is_told_to_end {
+            true => next.await,
+            false => within(QUESTION, next).await.flatten(),
+        };
+        let Some(line) = line else {
+            return;
+        };
         let (answer, then) = match line {
             Some(line) => control.answer(&line),
             None => (too_long(), Then::Close),
         };
+        is_told_to_end |= matches!(then, Then::Stop);
         // Whatever becomes of the connection, it was told.
         let end = match then {
             Then::Stop => {
@@ -253,6 +265,32 @@ mod tests {
                 (answer.error.unwrap().code.as_str(), then),
                 (code, expected)
             );
+        }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test(start_paused = true)]
+    async fn whoever_told_it_to_end_may_stay_until_then() {
+        use tokio::io::{AsyncBufReadExt, BufReader};
+
+        let begin = || {
+            let (ours, theirs) = tokio::net::UnixStream::pair().unwrap();
+            let theirs = converse(Socket::Unix(theirs), None, Arc::new(control()));
+            (BufReader::new(ours), tokio::spawn(theirs))
+        };
+        async fn ask(stream: &mut BufReader<tokio::net::UnixStream>, what: &str) -> usize {
+            let question = format!("{{\"v\":1,\"ask\":\"{what}\"}}\n");
+            // It may be closed.
+            let _ = stream.write_all(question.as_bytes()).await;
+            stream.read_line(&mut String::new()).await.unwrap_or(0)
+        }
+        for (first, stays) in [("stop", true), ("status", false)] {
+            let (mut stream, task) = begin();
+            assert!(ask(&mut stream, first).await > 0);
+            tokio::time::sleep(QUESTION * 3).await;
+            assert_eq!(ask(&mut stream, "status").await > 0, stays, "{first}");
+            drop(stream);
+            task.await.unwrap();
         }
     }
 

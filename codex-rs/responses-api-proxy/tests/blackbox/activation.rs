@@ -139,8 +139,11 @@ fn callers_come_in_by_every_socket_that_is_passed() {
         info(&proxy)["control_socket"],
         at("control").to_str().unwrap()
     );
-    signal(&proxy, "TERM");
-    proxy.wait_for_stderr("manager saw exit 0");
+    let own = info(&proxy)["pid"].as_u64().unwrap();
+    let stopped = stop_within_5s(&control);
+    let said = format!("process {own} has ended; ");
+    assert!(stopped.starts_with(&said), "{stopped}");
+    proxy.wait_for_stderr(&format!("manager saw exit 0 of {own}\n"));
     assert!(
         ["proxy", "metrics", "control"]
             .iter()
@@ -148,6 +151,33 @@ fn callers_come_in_by_every_socket_that_is_passed() {
         "who made them removes them"
     );
     assert!(!proxy.info_file().exists());
+}
+
+/// What `stop` says of the proxy that it has ended.
+#[track_caller]
+fn stop_within_5s(control: &str) -> String {
+    let stop = ["stop", "--control", control, "--timeout", "5s"];
+    let stopped = run_to_exit(crate::PROXY, &stop, &[], b"");
+    assert_eq!(stopped.code, Some(0), "{}", stopped.stderr);
+    stopped.stdout
+}
+
+#[test]
+fn a_proxy_that_a_stop_has_started_itself_is_the_one_that_it_waits_for() {
+    let upstream = MockUpstream::h1(Reply::responses("hi"));
+    let dir = tempfile::tempdir().unwrap();
+    let place = format!("unix:{}", dir.path().join("control").display());
+    let control = format!("control={place}");
+    let sockets = ["proxy=tcp:127.0.0.1:0", &control];
+    let Some(proxy) = activated(in_front_of(&upstream), &sockets) else {
+        return;
+    };
+    // When it connects the manager has listened last, and the next time a proxy that has ended.
+    for _ in 0..2 {
+        let stopped = stop_within_5s(&place);
+        let process = stopped.split(' ').nth(1).unwrap();
+        proxy.wait_for_stderr(&format!("manager saw exit 0 of {process}\n"));
+    }
 }
 
 #[test]

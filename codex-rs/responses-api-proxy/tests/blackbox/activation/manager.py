@@ -35,7 +35,7 @@ def run(sockets, names, command, key):
         os.close(reading)
         os.write(writing, key)
         os.close(writing)
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        return child, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     # It ends with this process (PR_SET_PDEATHSIG).
     ctypes.CDLL(None).prctl(1, 9)
     os.dup2(reading, 0)
@@ -64,8 +64,8 @@ def main():
     print("manager is there", file=sys.stderr, flush=True)
     while True:
         select.select(sockets, [], [])
-        status = run(sockets, names, sys.argv[at + 1 :], key)
-        print("manager saw exit", status, file=sys.stderr, flush=True)
+        child, status = run(sockets, names, sys.argv[at + 1 :], key)
+        print("manager saw exit", status, "of", child, file=sys.stderr, flush=True)
         if status != 0:
             sys.exit(status)
 

@@ -1,6 +1,8 @@
 //! `stop`.
 
-use codex_test_support::{Gate, MockUpstream, Program, Reply, Stdin, run_to_exit};
+use std::process::Command;
+
+use codex_test_support::{Gate, MockUpstream, Program, Reply, Stdin, run_to_exit, skipped};
 
 use super::{Socket, begin_with, streaming};
 use crate::{PROXY, in_front_of};
@@ -38,6 +40,36 @@ fn a_stop_lets_answers_finish_and_returns_when_the_process_has_ended() {
     assert_eq!(output.stdout, said);
     assert_eq!(proxy.wait_exit().code(), Some(0));
     assert!(!socket.path.exists());
+}
+
+#[test]
+fn a_stop_that_does_not_see_the_process_returns_when_its_connection_has_ended() {
+    let namespace = ["--user", "--map-root-user", "--pid", "--fork"];
+    let tried = Command::new("unshare").args(namespace).arg("true").status();
+    if !tried.is_ok_and(|status| status.success()) {
+        return skipped("there are no user and pid namespaces");
+    }
+    let gate = Gate::new();
+    let upstream = streaming(&gate);
+    let socket = Socket::new();
+    let mut proxy = socket.on(in_front_of(&upstream)).start();
+    let mut client = begin_with(&proxy, "gpt-5.6");
+    socket.wait_for("a request", |status| status["requests"]["in_flight"] == 1);
+    let place = socket.place();
+    let stop = [&namespace[..], &[PROXY, "stop", "--control", &place]].concat();
+    let stop = Program::start("unshare", &stop, &[], Stdin::Empty);
+    proxy.wait_for_stderr("shutting down");
+    gate.release();
+    while client.read_body_some().is_some() {}
+    let output = stop.wait_exit();
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    // By the number that it goes by itself.
+    let said = format!(
+        "process {} has ended; 1 answer was in flight when it was told\n",
+        proxy.pid()
+    );
+    assert_eq!(output.stdout, said);
+    assert_eq!(proxy.wait_exit().code(), Some(0));
 }
 
 #[test]
