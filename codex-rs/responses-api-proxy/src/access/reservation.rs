@@ -284,15 +284,14 @@ impl Reservation {
 
     /// What the request has cost whose answer does not say.
     fn unsaid(&self, held: &Held, answer: &AnswerFacts, shown: Shown) -> Amounts {
-        let output = match answer.cut_document {
-            None => self.output_so_far(held, shown),
-            // Made and billed before its first byte came.
-            Some(bytes) => {
-                let passed = self.output_so_far(held, Shown { deltas: 0, bytes });
-                passed.max(held.estimate.output)
-            }
+        let output = self.output_so_far(held, shown);
+        // All of a document was made, and is billed, before its first byte came.
+        let made = if answer.is_cut_document {
+            held.estimate.output
+        } else {
+            0
         };
-        self.cost_with(held, output)
+        self.cost_with(held, output.max(made))
     }
 
     /// Tokens of output, of which so much was shown. In [`Mode::Strict`] all that was reserved: how much did not show,

@@ -30,6 +30,8 @@ struct Spent {
     status: StatusCode,
     /// What had shown when it was last seen whether what was reserved is enough.
     seen: u64,
+    /// Bytes of the answer.
+    passed: u64,
     is_settled: bool,
 }
 
@@ -57,6 +59,7 @@ impl Meter {
                 reservation,
                 status,
                 seen: 0,
+                passed: 0,
                 is_settled: false,
             }),
         }))
@@ -102,6 +105,7 @@ impl Meter {
         let Some(spent) = &mut self.spent else {
             return Ok(());
         };
+        spent.passed = spent.passed.saturating_add(data.len() as u64);
         if spent.is_settled {
             return Ok(());
         }
@@ -136,6 +140,14 @@ impl Spent {
             self.reservation.settle_error();
             return;
         }
+        let shown = if facts.is_cut_document {
+            Shown {
+                deltas: 0,
+                bytes: self.passed,
+            }
+        } else {
+            shown
+        };
         let charge = self.reservation.settle(facts, shown);
         if let Some(charge) = charge
             && facts.usage.is_none()

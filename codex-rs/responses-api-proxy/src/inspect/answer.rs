@@ -27,8 +27,6 @@ pub(crate) struct AnswerMeter {
     form: AnswerForm,
     stream: EventStream,
     answer: Answer,
-    /// Of an answer that is no stream of events.
-    passed: u64,
 }
 
 /// What an answer has said so far, and the event under way.
@@ -57,7 +55,6 @@ impl AnswerMeter {
             form,
             stream: EventStream::new(),
             answer: Answer::default(),
-            passed: 0,
         }
     }
 
@@ -73,16 +70,12 @@ impl AnswerMeter {
         match self.form {
             AnswerForm::EventStream => self.stream.push(piece, &mut self.answer),
             AnswerForm::Json if !piece.is_empty() => {
-                self.passed = self.passed.saturating_add(piece.len() as u64);
                 let document = self.answer.document.get_or_insert_with(|| {
                     Box::new(Document::new(Place::Response, Response::default()))
                 });
                 document.push(piece);
             }
-            AnswerForm::Encoded => {
-                self.passed = self.passed.saturating_add(piece.len() as u64);
-                self.answer.facts.usage_unreadable |= !piece.is_empty();
-            }
+            AnswerForm::Encoded => self.answer.facts.usage_unreadable |= !piece.is_empty(),
             AnswerForm::Json | AnswerForm::Opaque => {}
         }
     }
@@ -112,12 +105,11 @@ impl AnswerMeter {
 
     /// The answer ends here, or is cut here.
     pub(crate) fn finish(mut self) -> AnswerFacts {
-        let is_whole = match self.form {
-            AnswerForm::Json => self.answer.end_of_document() == Some(Ended::Whole),
-            AnswerForm::Encoded => false,
-            AnswerForm::EventStream | AnswerForm::Opaque => true,
+        self.answer.facts.is_cut_document = match self.form {
+            AnswerForm::Json => self.answer.end_of_document() != Some(Ended::Whole),
+            AnswerForm::Encoded => true,
+            AnswerForm::EventStream | AnswerForm::Opaque => false,
         };
-        self.answer.facts.cut_document = Some(self.passed).filter(|_| !is_whole);
         self.answer.facts.deltas = self.answer.deltas.events();
         self.answer.facts
     }

@@ -22,9 +22,9 @@ pub(crate) struct AnswerFacts {
     pub(crate) second_final: bool,
     /// Events that hold a piece of output. The API sends about one for each token of visible output.
     pub(crate) deltas: u64,
-    /// How many bytes had passed of an answer that is no stream of events, if it ended before it was whole, or is encoded
-    /// so that nothing can be read from it. The upstream had made all of it when its first byte came.
-    pub(crate) cut_document: Option<u64>,
+    /// It is not a stream of events, and ended before it was whole, or is encoded so that nothing can be read from it. The
+    /// upstream had made all of it when its first byte came.
+    pub(crate) is_cut_document: bool,
 }
 
 /// Tokens, as the upstream counts them. The counts are not checked against each other: an upstream can say that more

@@ -185,20 +185,29 @@ fn a_document_tells_the_same_as_a_stream() {
     }
     let members = format!(r#""usage":{USAGE}"#);
     let whole = response(&members);
-    assert_facts(AnswerForm::Json, &whole[..whole.len() - 1], &named());
-    assert_facts(AnswerForm::Json, "", &AnswerFacts::default());
+    let cut = |document: &str, facts: AnswerFacts| {
+        let expected = AnswerFacts {
+            is_cut_document: true,
+            ..facts
+        };
+        assert_facts(AnswerForm::Json, document, &expected);
+    };
+    cut(&whole[..whole.len() - 1], named());
+    cut("", AnswerFacts::default());
 }
 
 #[test]
 fn what_is_not_metered_says_so_only_if_it_may_have_had_usage() {
     let body = completed_event();
     assert_facts(AnswerForm::Opaque, &body, &AnswerFacts::default());
-    let expected = AnswerFacts {
-        usage_unreadable: true,
-        ..AnswerFacts::default()
-    };
-    assert_facts(AnswerForm::Encoded, &body, &expected);
-    assert_facts(AnswerForm::Encoded, "", &AnswerFacts::default());
+    for body in [body.as_str(), ""] {
+        let expected = AnswerFacts {
+            usage_unreadable: !body.is_empty(),
+            is_cut_document: true,
+            ..AnswerFacts::default()
+        };
+        assert_facts(AnswerForm::Encoded, body, &expected);
+    }
 }
 
 #[test]

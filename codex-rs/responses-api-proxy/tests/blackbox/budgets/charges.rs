@@ -11,7 +11,8 @@ use super::{completed, deltas, limited, request, stream, upstream};
 use crate::RESPONSES;
 use crate::metrics::{place, scrape, value};
 
-pub(super) const TOKENS: &str = "[everyone]\n[[everyone.limits]]\ntokens = 1000000\nper = \"day\"\n";
+pub(super) const TOKENS: &str =
+    "[everyone]\n[[everyone.limits]]\ntokens = 1000000\nper = \"day\"\n";
 
 /// What is spent and what is held, of a limit in tokens.
 pub(super) fn spent_and_held(limited: &super::Limited) -> (f64, f64) {
