@@ -20,7 +20,7 @@ pub struct Peer {
 ///
 /// # Errors
 ///
-/// Those of `getsockopt(2)`: `ENOTSOCK` for what is no socket.
+/// Those of `getsockopt(2)`: `ENOTSOCK` if it is not a socket.
 pub fn peer_of(socket: impl AsFd) -> io::Result<Peer> {
     let mut peer = libc::ucred {
         pid: 0,
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_socket_has_none() {
+    fn a_file_that_is_not_a_socket_has_none() {
         let error = peer_of(File::open("/dev/null").unwrap()).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::ENOTSOCK));
     }

@@ -131,9 +131,9 @@ impl Reservation {
     /// What the request may cost, in billionths of a dollar; 0 if no limit asks for it and there is no price.
     fn price(&self, held: &Held) -> Result<u64, Refusal> {
         let tier = held.tier.as_deref();
-        let prices = self.spending.prices();
+        let (prices, now) = (self.spending.prices(), SystemTime::now());
         let tokens = of_estimate(&held.estimate);
-        let cost = match prices.cost(&held.model, tier, &tokens, SystemTime::now()) {
+        let cost = match prices.cost(&held.model, tier, &tokens, now) {
             Ok(cost) => cost,
             Err(_) if !self.terms.in_usd => return Ok(0),
             Err(_) => return Err(no_price(&format!("the model {}", held.model), &held.model)),
@@ -144,14 +144,17 @@ impl Reservation {
             let what = format!("the service tier {tier} of {}", held.model);
             return Err(no_price(&what, &format!("{}\".tiers.\"{tier}", held.model)));
         }
-        Ok(self.worth(held, &held.estimate))
+        Ok(match self.spending.mode() {
+            Mode::Expected => nano(cost.usd),
+            Mode::Strict => self.worth(held, &held.estimate),
+        })
     }
 
     /// What so many tokens cost, in billionths of a dollar; 0 without a price.
     fn worth(&self, held: &Held, estimate: &Estimate) -> u64 {
+        let (prices, now) = (self.spending.prices(), SystemTime::now());
         let price = |tier: Option<&str>, tokens: &Tokens| {
-            let now = SystemTime::now();
-            let cost = self.spending.prices().cost(&held.model, tier, tokens, now);
+            let cost = prices.cost(&held.model, tier, tokens, now);
             cost.map_or(0, |cost| nano(cost.usd))
         };
         worth(estimate, held.tier.as_deref(), self.spending.mode(), price)
@@ -218,8 +221,8 @@ impl Reservation {
         Some(charge)
     }
 
-    /// The upstream answered with an error, which costs nothing but one request, also if the rest of the request is
-    /// still to come: what is reserved and charged later is not any more.
+    /// The upstream answered with an error, which costs one request and nothing else. The grant is over then: of a
+    /// request whose rest is still to come, nothing is reserved or charged any more.
     pub(crate) fn settle_error(&self) {
         let mut state = self.lock();
         state.held = None;
@@ -284,14 +287,12 @@ impl Reservation {
 
     /// What the request has cost whose answer does not say.
     fn unsaid(&self, held: &Held, answer: &AnswerFacts, shown: Shown) -> Amounts {
-        let output = self.output_so_far(held, shown);
-        // All of a document was made, and is billed, before its first byte came.
-        let made = if answer.is_cut_document {
-            held.estimate.output
-        } else {
-            0
-        };
-        self.cost_with(held, output.max(made))
+        let mut output = self.output_so_far(held, shown);
+        if answer.is_cut_document {
+            // All of it was made, and is billed, before its first byte came.
+            output = output.max(held.estimate.output);
+        }
+        self.cost_with(held, output)
     }
 
     /// Tokens of output, of which so much was shown. In [`Mode::Strict`] all that was reserved: how much did not show,
