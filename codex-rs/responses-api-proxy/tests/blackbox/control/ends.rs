@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use codex_test_support::{Gate, MockUpstream, Program, Reply, Stdin, run_to_exit, skipped};
+use codex_test_support::{Gate, MockUpstream, Program, Proxy, Reply, Stdin, run_to_exit, skipped};
 
 use super::{Socket, begin_with, streaming};
 use crate::{PROXY, in_front_of};
@@ -33,13 +33,15 @@ fn a_stop_lets_answers_finish_and_returns_when_the_process_has_ended() {
     assert!(String::from_utf8_lossy(&answer).ends_with("data: [DONE]\n\n"));
     let output = stop.wait_exit();
     assert_eq!(output.code, Some(0), "{}", output.stderr);
-    let said = format!(
-        "process {} has ended; 1 answer was in flight when it was told\n",
-        proxy.pid()
-    );
-    assert_eq!(output.stdout, said);
+    assert_eq!(output.stdout, ended_with_one_answer(&proxy));
     assert_eq!(proxy.wait_exit().code(), Some(0));
     assert!(!socket.path.exists());
+}
+
+/// What `stop` says, by the number that the proxy has here.
+fn ended_with_one_answer(proxy: &Proxy) -> String {
+    let pid = proxy.pid();
+    format!("process {pid} has ended; 1 answer was in flight when it was told\n")
 }
 
 #[test]
@@ -64,11 +66,7 @@ fn a_stop_that_does_not_see_the_process_returns_when_its_connection_has_ended() 
     let output = stop.wait_exit();
     assert_eq!(output.code, Some(0), "{}", output.stderr);
     // By the number that it goes by itself.
-    let said = format!(
-        "process {} has ended; 1 answer was in flight when it was told\n",
-        proxy.pid()
-    );
-    assert_eq!(output.stdout, said);
+    assert_eq!(output.stdout, ended_with_one_answer(&proxy));
     assert_eq!(proxy.wait_exit().code(), Some(0));
 }
 
